@@ -1,0 +1,64 @@
+# Needs Python 3.11+ and make, nothing else: `make PYTHON=python3.13 demo` picks another Python.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.from-lock
+JOBS   ?= 2
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test bench bench-sandbox check lint format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from requirements.lock (done by every other target)
+
+# editable_mode=compat puts the folder itself on the path, so a package made later is found too.
+# The stamp is as old as the last install, so nothing is done until the lock or the metadata change.
+$(STAMP): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@echo "Setting up $(VENV) from requirements.lock ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+demo: $(STAMP) ## run the whole service once on real processes and check its promises
+	@$(BIN)/python -m standalone demo
+
+up: $(STAMP) ## run the whole service until Ctrl-C; its data stay in .data/
+	@$(BIN)/python -m standalone up
+
+lint: $(STAMP) ## format, lint, types, imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## every check and every test
+	$(BIN)/pytest -n $(JOBS)
+
+format: $(STAMP) ## put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure the service
+	@$(BIN)/python -m bench
+
+bench-sandbox: $(STAMP) ## measure the sandbox alone
+	@$(BIN)/python -m bench.sandbox
+
+# --no-emit-* and --no-config keep the addresses of whatever index was asked out of the files.
+LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+lock: ## choose the newest versions and write the two lock files (one for .venv, one for the image)
+	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
+	$(LOCK) --upgrade --extra standalone --extra dev --output-file requirements.lock
+	$(LOCK) --constraint requirements.lock --output-file requirements-production.lock
+
+clean: ## remove .venv and everything that was made, .data/ too
+	rm -rf $(VENV) .data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The operator's window: the `pluggy-sync` command line."""

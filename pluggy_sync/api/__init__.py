@@ -1,0 +1,1 @@
+"""Pluggy's API: one method per endpoint, parsed answers, typed errors."""

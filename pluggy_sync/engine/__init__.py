@@ -1,0 +1,1 @@
+"""What the tasks do: handle an event, sync an item, act for a person, sweep up what was left."""

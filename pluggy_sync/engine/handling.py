@@ -1,0 +1,170 @@
+"""
+Handling an event: what it asks for is done, or put off with the reason, and the event is marked.
+
+Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
+"""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from pluggy_sync import events, queue
+from pluggy_sync.api.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.engine import looking
+from pluggy_sync.notifications import messages
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.decision import Act
+from pluggy_sync.store import connectors, inbox, items, transactions
+
+log = structlog.get_logger(__name__)
+
+# Waits before the event is handled again, in seconds; the last one repeats.
+BACKOFF_S = (5, 15, 60, 300, 900, 1800, 3600)
+# After this many failures (most of two days) the event becomes a dead letter.
+MAX_ATTEMPTS = 48
+
+# What these say is known without asking Pluggy.
+_NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED, events.TRANSACTIONS_DELETED})
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long to wait after *attempts* failures: longer each time, spread so that retries do not meet."""
+    wait_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
+    return timedelta(seconds=wait_s * random.uniform(0.8, 1.2))
+
+
+def handle_event(res: Resources, event_id: str) -> None:
+    """Handle one stored event. Safe to repeat: an event that is done is passed over."""
+    with res.database.begin() as conn:
+        row = inbox.get(conn, event_id)
+    if row is None or row.state != "stored":
+        return
+    with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
+        try:
+            outcome = _handle(res, row)
+        except PluggyLimitedError as exc:
+            _put_off(res, row, exc, timedelta(seconds=exc.retry_after_s))
+        except PluggyUnavailableError as exc:
+            _put_off(res, row, exc, backoff(row.attempts))
+        except PluggyRefusedError as exc:
+            # Waiting cures a wrong secret or a disabled application as soon as the operator has mended it.
+            _put_off(res, row, exc, backoff(row.attempts))
+        else:
+            if outcome is not None:
+                _finish(res, event_id, outcome)
+
+
+def _finish(res: Resources, event_id: str, outcome: str) -> None:
+    with res.database.begin() as conn:
+        inbox.finish(conn, event_id, outcome, now=res.now())
+    log.info("event.handled", outcome=outcome)
+
+
+def _put_off(res: Resources, row: sa.Row[Any], error: Exception, wait: timedelta) -> None:
+    now = res.now()
+    with res.database.begin() as conn:
+        if row.attempts + 1 >= MAX_ATTEMPTS:
+            inbox.give_up(conn, row.event_id, str(error), now=now)
+            log.error("event.dead", error=str(error), next="an operator can send it again")
+            return
+        inbox.put_off(conn, row.event_id, str(error), until=now + wait)
+    log.warning("event.put_off", error=str(error), attempts=row.attempts + 1, next_try_at=str(now + wait))
+
+
+def _handle(res: Resources, row: sa.Row[Any]) -> str | None:
+    """Return the outcome, or None when the event was put off."""
+    event = events.of_payload(row.payload)
+    if event.name == events.CONNECTOR_STATUS_UPDATED:
+        return _handle_connector(res, event)
+    if event.item_id is None:
+        return "kept"
+    if event.name == events.TRANSACTIONS_DELETED:
+        _bury(res, event, event.item_id)
+    if event.name in _NOTHING_TO_ASK:
+        return "noted"
+    return _handle_item(res, row, event, event.item_id)
+
+
+def _handle_item(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> str | None:
+    with res.database.begin() as conn:
+        # An Item that was seen after its `item/deleted` came may only not be gone yet, so that is looked up again.
+        covered = event.name != events.ITEM_DELETED and items.work(conn, item_id).looked >= row.item_seq
+    if not covered:
+        decision = looking.look(res, item_id, event.name, asked=row.attempts)
+        if decision.act is Act.ASK_AGAIN:
+            wait = backoff(row.attempts)
+            _put_off(res, row, LookupError(f"Pluggy: {decision.reason}"), wait)
+            return None
+        if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED):
+            return decision.act.value
+    _want_hinted_rows(res, row, event, item_id)
+    return "covered" if covered else "looked"
+
+
+def _want_hinted_rows(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> None:
+    """Make a sync due if a transactions event names rows that the last one cannot have shown."""
+    now = res.now()
+    with res.database.begin() as conn:
+        item = items.get(conn, item_id)
+        if item is None or item.deleted_at is not None or item.status != "UPDATED":
+            # A run is going on, or failed: the next good one brings these rows along.
+            return
+        if items.work(conn, item_id).synced >= row.item_seq or not _names_news(conn, item, event):
+            return
+        items.want_sync(conn, item_id, through=row.item_seq, now=now)
+    res.send(queue.SYNC_ITEM, item_id)
+
+
+def _names_news(conn: sa.Connection, item: sa.Row[Any], event: events.Event) -> bool:
+    if event.name == events.TRANSACTIONS_CREATED:
+        # Rows that were ingested before a collection that we have stored came with it.
+        since = event.created_at_from
+        return since is None or item.synced_through is None or since > item.synced_through
+    if event.name == events.TRANSACTIONS_UPDATED and event.account_id is not None:
+        if item.synced_through is None:
+            return True
+        outside = transactions.outside_window(conn, event.account_id, event.transaction_ids, item.synced_from_day)
+        return bool(outside)
+    return False
+
+
+def _bury(res: Resources, event: events.Event, item_id: str) -> None:
+    """Remove the transactions that Pluggy says are gone; ids never seen get a tombstone too."""
+    if event.account_id is None:
+        return
+    now = res.now()
+    with res.database.begin() as conn:
+        item = items.lock(conn, item_id, now=now)
+        if item.deleted_at is not None:
+            return
+        removed = transactions.remove(conn, item_id, event.account_id, event.transaction_ids, reason="event", now=now)
+    log.info("transactions.removed", account_id=event.account_id, removed=removed)
+
+
+def _handle_connector(res: Resources, event: events.Event) -> str:
+    """Record how the connector is; when it works again, look at its Items that nobody was asked about."""
+    if event.connector_id is None:
+        return "kept"
+    now = res.now()
+    to_look_at: list[str] = []
+    with res.database.begin() as conn:
+        changed = connectors.set_status(conn, event.connector_id, event.connector_status, now=now)
+        if not changed:
+            return "noted"
+        row = connectors.get(conn, event.connector_id)
+        name = None if row is None else row.name
+        notification_id = messages.connector_status_changed(
+            conn, event.connector_id, name, event.connector_status, now=now
+        )
+        if event.connector_status != "OFFLINE":
+            to_look_at = [
+                inbox.request_look(conn, item_id, why="connector is back", now=now)
+                for item_id in items.of_connector_waiting(conn, event.connector_id)
+            ]
+    res.send(queue.DELIVER, notification_id)
+    for event_id in to_look_at:
+        res.send(queue.HANDLE_EVENT, event_id)
+    return "noted"

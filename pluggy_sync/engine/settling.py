@@ -1,0 +1,93 @@
+"""
+User actions follow the Item: a decision opens the action it asks for and settles those that are over.
+
+The caller holds the Item's write lock, so that one need is one action and one notification.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection
+
+from pluggy_sync import queue
+from pluggy_sync.api.payloads import Item
+from pluggy_sync.notifications import messages
+from pluggy_sync.notifications.action_view import PageLinks
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.decision import Act, Decision
+from pluggy_sync.rules.needs import Need
+from pluggy_sync.store import items, user_actions
+
+log = structlog.get_logger(__name__)
+
+Action = sa.Row[Any]
+
+
+def apply(conn: Connection, links: PageLinks, item: Item, decision: Decision, *, now: datetime) -> Sequence[str]:
+    """Bring the Item's actions in line with *decision*; return the ids of the notifications written."""
+    unsettled = user_actions.unsettled(conn, item.id)
+    if decision.act is Act.SYNC:
+        return [_resolve(conn, action, decision.reason or item.status, now=now) for action in unsettled]
+    if decision.act is Act.ASK and decision.need is not None:
+        return _ask(conn, links, item, decision.need, unsettled, now=now)
+    return []
+
+
+def _resolve(conn: Connection, action: Action, outcome: str, *, now: datetime) -> str:
+    user_actions.settle(conn, action.id, "resolved", outcome, now=now)
+    return messages.action_settled(conn, action, messages.ACTION_RESOLVED, outcome, now=now)
+
+
+def _ask(
+    conn: Connection,
+    links: PageLinks,
+    item: Item,
+    need: Need,
+    unsettled: Sequence[Action],
+    *,
+    now: datetime,
+) -> Sequence[str]:
+    same = next((action for action in unsettled if _same(action, need)), None)
+    for action in unsettled:
+        if same is None or action.id != same.id:
+            # No notification: the new request says all that matters.
+            user_actions.settle(conn, action.id, "superseded", need.reason, now=now)
+    if same is not None:
+        user_actions.refresh(conn, same.id, need)
+        return []
+    if need.expires_at is not None and need.expires_at <= now:
+        # Too late to be answered: the run's end will say what is needed instead.
+        return []
+    action = user_actions.open_new(conn, item.id, need, now=now)
+    return [messages.action_required(conn, action, links, now=now)]
+
+
+def _same(action: Action, need: Need) -> bool:
+    """
+    Return whether *need* is what *action* asked for already.
+
+    The answer to a submitted action is under way: the same question is still the same, but a new failure with
+    the same code means that what was submitted did not help, which is a new need.
+    """
+    if action.need != need.same_as:
+        return False
+    return action.state == "open" or need.reason.startswith("WAITING_")
+
+
+def expire(res: Resources, item_id: str, action_id: str) -> None:
+    """Close an action whose deadline has passed, and tell the product."""
+    now = res.now()
+    with res.database.begin() as conn:
+        items.lock(conn, item_id, now=now)
+        action = user_actions.get(conn, action_id)
+        if action is None or action.state not in user_actions.UNSETTLED:
+            return
+        if action.expires_at is None or action.expires_at > now:
+            return
+        user_actions.settle(conn, action_id, "expired", "deadline_passed", now=now)
+        notification_id = messages.action_settled(conn, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
+    log.info("action.expired", item_id=item_id, action_id=action_id)
+    res.send(queue.DELIVER, notification_id)

@@ -1,0 +1,41 @@
+"""
+The sweep: whatever is due in Postgres and was not done is queued again.
+
+It is what makes every other send optional: Redis may lose them all.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from pluggy_sync import queue
+from pluggy_sync.engine import settling
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import inbox, items, outbox, user_actions
+
+log = structlog.get_logger(__name__)
+
+# Per kind and sweep; what is left over comes with the next one.
+LIMIT = 500
+RESEND_SYNC_AFTER = timedelta(seconds=30)
+
+
+def sweep(res: Resources) -> None:
+    """Queue the events, syncs and notifications that are due; close the actions whose deadline has passed."""
+    now = res.now()
+    with res.database.begin() as conn:
+        event_ids = inbox.take_due(conn, now=now, limit=LIMIT)
+        item_ids = items.take_due_syncs(conn, now=now, until=now + RESEND_SYNC_AFTER, limit=LIMIT)
+        told = res.settings.product_webhook_url is not None
+        notification_ids = outbox.due(conn, now=now, limit=LIMIT) if told else []
+        late = user_actions.past_deadline(conn, now=now, limit=LIMIT)
+    for event_id in event_ids:
+        res.send(queue.HANDLE_EVENT, event_id)
+    for item_id in item_ids:
+        res.send(queue.SYNC_ITEM, item_id)
+    for notification_id in notification_ids:
+        res.send(queue.DELIVER, notification_id)
+    for action in late:
+        settling.expire(res, action.item_id, action.id)
+    if event_ids or item_ids or late:
+        log.info("sweep.found", events=len(event_ids), syncs=len(item_ids), expired=len(late))

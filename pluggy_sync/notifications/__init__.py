@@ -1,0 +1,1 @@
+"""What the product is told, and how it is delivered."""

@@ -1,0 +1,55 @@
+"""
+The names of tasks and queues, and how a task is sent. A task is sent by name, so a sender imports no worker.
+
+Sending fails fast and is allowed to fail: what must be done stands in Postgres, and the sweep sends it again.
+"""
+
+import celery
+import structlog
+from kombu.exceptions import OperationalError
+
+HANDLE_EVENT = "handle_event"
+SYNC_ITEM = "sync_item"
+DELIVER = "deliver"
+SWEEP = "sweep"
+
+EVENTS = "events"
+SYNCS = "syncs"
+NOTIFICATIONS = "notifications"
+
+QUEUE_OF_TASK = {HANDLE_EVENT: EVENTS, SWEEP: EVENTS, SYNC_ITEM: SYNCS, DELIVER: NOTIFICATIONS}
+
+# A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
+# The sweep usually comes first; this is the second net. It must exceed the hard time limit of a task.
+VISIBILITY_TIMEOUT_S = 3600
+
+log = structlog.get_logger(__name__)
+
+
+def celery_app(redis_url: str) -> celery.Celery:
+    """Return a Celery app that can send tasks. The workers' app is made from it."""
+    app = celery.Celery("pluggy_sync", broker=redis_url)
+    app.conf.update(
+        task_routes={task: {"queue": queue} for task, queue in QUEUE_OF_TASK.items()},
+        task_ignore_result=True,
+        task_publish_retry=False,
+        # With Redis down, publishing blocked for 6 s, and past 20 s with Redis silent, before these.
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_TIMEOUT_S,
+            "max_retries": 0,
+            "socket_connect_timeout": 1,
+            "socket_timeout": 1,
+        },
+        broker_connection_timeout=1,
+    )
+    return app
+
+
+def send(app: celery.Celery, task: str, argument: str | None = None) -> bool:
+    """Queue *task*; return False when Redis did not take it, which costs time but loses nothing."""
+    try:
+        app.send_task(task, args=[] if argument is None else [argument], retry=False)
+    except (OperationalError, OSError) as exc:
+        log.warning("queue.unreachable", task=task, argument=argument, error=type(exc).__name__)
+        return False
+    return True

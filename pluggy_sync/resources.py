@@ -1,0 +1,52 @@
+"""What a process holds to do its work: connections to Postgres, Redis and Pluggy, and the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import celery
+import redis
+from sqlalchemy import Engine
+
+from pluggy_sync import queue
+from pluggy_sync.api.client import PluggyClient, create_client
+from pluggy_sync.notifications.action_view import PageLinks
+from pluggy_sync.settings import Settings
+from pluggy_sync.store.database import create_engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """One process's connections. Every function of the engine is handed these."""
+
+    settings: Settings
+    database: Engine
+    pluggy: PluggyClient
+    redis: redis.Redis
+    celery: celery.Celery
+    links: PageLinks
+    now: Callable[[], datetime]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.pluggy.close()
+        self.redis.close()
+        self.database.dispose()
+
+    def send(self, task: str, argument: str) -> None:
+        """Queue *task* soon; if Redis does not take it, the sweep sends it later."""
+        queue.send(self.celery, task, argument)
+
+
+def create_resources(settings: Settings, *, pool_size: int = 5) -> Resources:
+    """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
+    redis_client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=2)
+    return Resources(
+        settings=settings,
+        database=create_engine(settings.database_url, pool_size=pool_size),
+        pluggy=create_client(settings, redis_client),
+        redis=redis_client,
+        celery=queue.celery_app(settings.redis_url),
+        links=PageLinks(settings.secret_key, settings.public_url),
+        now=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,1 @@
+"""What to do, decided purely: no I/O, no clock, no framework."""

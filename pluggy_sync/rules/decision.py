@@ -1,0 +1,116 @@
+"""
+What to do about an Item, decided from Pluggy's present view of it. Never from the event alone.
+
+`status` says whether a run is going on, `execution_status` says what happened (Pluggy facts 3.2, 3.3).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pluggy_sync import events
+from pluggy_sync.api.payloads import Item
+from pluggy_sync.rules.needs import Kind, Need, need_of
+
+
+class Act(StrEnum):
+    """What to do with an Item."""
+
+    SYNC = "sync"  # there is good data: fetch what is new; open actions are settled
+    ASK = "ask"  # a person must act
+    WAIT = "wait"  # nobody can do anything now: Pluggy or the bank has trouble
+    NOTE = "note"  # a run is going on: the next event will tell
+    FORGET = "forget"  # the Item is gone: purge it, leave a tombstone
+    ASK_AGAIN = "ask_again"  # Pluggy does not know it, which may be temporary
+    IGNORE = "ignore"  # deleted before: late events change nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What to do. `need` comes with ASK; `reason` is the code behind it, for people."""
+
+    act: Act
+    reason: str | None = None
+    need: Need | None = None
+
+
+RUNNING = frozenset({"UPDATING", "MERGING"})
+GOOD = frozenset({"SUCCESS", "PARTIAL_SUCCESS"})
+
+# What a settled Item's executionStatus asks of a person.
+KIND_OF_CODE = {
+    "INVALID_CREDENTIALS": Kind.CREDENTIALS,
+    "INVALID_CREDENTIALS_MFA": Kind.MFA,
+    "USER_INPUT_TIMEOUT": Kind.MFA,
+    "USER_AUTHORIZATION_NOT_GRANTED": Kind.CONSENT,
+    "USER_AUTHORIZATION_REVOKED": Kind.CONSENT,
+    "ACCOUNT_LOCKED": Kind.BANK,
+    "ACCOUNT_CREDENTIALS_RESET": Kind.BANK,
+    "ACCOUNT_NEEDS_ACTION": Kind.BANK,
+    "USER_NOT_SUPPORTED": Kind.BANK,
+    # Not final: it goes on by itself after the approval, so nobody is asked for a password.
+    "USER_AUTHORIZATION_PENDING": Kind.BANK,
+}
+
+# Pluggy's or the bank's trouble; auto-sync tries again by itself.
+MACHINE_RETRYABLE = frozenset(
+    {
+        "ALREADY_LOGGED_IN",
+        "SITE_NOT_AVAILABLE",
+        "CONNECTION_ERROR",
+        "ERROR",
+        "UNEXPECTED_ERROR",
+        "MERGE_ERROR",
+        "CREATE_ERROR",
+    }
+)
+
+BANK_OUTAGE = "CONNECTOR_OFFLINE"
+
+
+def decide(event_name: str, item: Item | None, *, deleted: bool, asked: int, patience: int) -> Decision:
+    """
+    Return what to do, given Pluggy's present view of the Item.
+
+    *item* is None when Pluggy answered 404. *deleted*: we hold a tombstone for it. *asked* counts the earlier
+    404s in a row for this event; after *patience* of them the Item is taken for deleted.
+    """
+    if deleted:
+        return Decision(act=Act.IGNORE)
+    if item is None:
+        gone = event_name == events.ITEM_DELETED or asked >= patience
+        return Decision(act=Act.FORGET if gone else Act.ASK_AGAIN, reason="ITEM_NOT_FOUND")
+    if event_name == events.ITEM_DELETED and asked < patience:
+        # It says deleted, Pluggy still shows it: too early, out of order, or untrue. Never delete on doubt.
+        return Decision(act=Act.ASK_AGAIN, reason="STILL_THERE")
+    return _of_view(item)
+
+
+def _of_view(item: Item) -> Decision:
+    if item.status in RUNNING:
+        return Decision(act=Act.NOTE, reason=item.execution_status)
+    if item.status == "UPDATED":
+        return Decision(act=Act.SYNC, reason=item.execution_status)
+    kind = _kind_asked(item)
+    if kind is None:
+        return Decision(act=Act.WAIT, reason=item.execution_status)
+    if item.connector.offline:
+        return Decision(act=Act.WAIT, reason=BANK_OUTAGE)
+    need = need_of(item, kind)
+    return Decision(act=Act.ASK, reason=need.reason, need=need)
+
+
+def _kind_asked(item: Item) -> Kind | None:
+    """Return what kind of act the stopped Item asks of a person; None when waiting is all there is."""
+    if item.status == "WAITING_USER_INPUT":
+        # In Open Finance by API the parameter holds the address at which to consent (Pluggy facts 8).
+        asks_consent = (item.parameter or {}).get("type") == "oauth"
+        return Kind.AUTHORIZE if asks_consent else Kind.MFA
+    if item.status == "WAITING_USER_ACTION":
+        return Kind.AUTHORIZE
+    code = item.execution_status or ""
+    if code in KIND_OF_CODE:
+        return KIND_OF_CODE[code]
+    if code in MACHINE_RETRYABLE:
+        return None
+    # A code that is new to us: a refused login needs the person, anything else is left to Pluggy.
+    return Kind.CREDENTIALS if item.status == "LOGIN_ERROR" else None

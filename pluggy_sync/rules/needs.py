@@ -1,0 +1,73 @@
+"""What a person must do for an Item, and what makes two reports the same need."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pluggy_sync.api import wire
+from pluggy_sync.api.payloads import Item, Raw
+
+
+class Kind(StrEnum):
+    """The kinds of user action that products know (product contract)."""
+
+    MFA = "mfa"  # give a code, a choice, what a picture shows
+    AUTHORIZE = "authorize"  # approve on a device, scan a QR code, consent at the bank's page
+    CREDENTIALS = "credentials"  # give new credentials
+    CONSENT = "consent"  # renew a consent that was refused or withdrawn
+    BANK = "bank"  # do something at the bank; nothing to send
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One thing that a person must do. `same_as` is equal for two reports of one need."""
+
+    kind: Kind
+    reason: str
+    same_as: str
+    parameter: Raw | None
+    user_action: Raw | None
+    provider_message: str | None
+    # None: no deadline.
+    expires_at: datetime | None
+
+
+def need_of(item: Item, kind: Kind) -> Need:
+    """Return the need of *kind* that *item*, stopped, shows."""
+    waiting = item.status in {"WAITING_USER_INPUT", "WAITING_USER_ACTION"}
+    reason = item.status if waiting else item.execution_status or item.status
+    asked = item.parameter if item.status == "WAITING_USER_INPUT" else None
+    act = item.user_action if item.status == "WAITING_USER_ACTION" else None
+    expires_at = _deadline(asked or act)
+    return Need(
+        kind=kind,
+        reason=reason,
+        same_as=_same_as(kind, reason, asked, act),
+        parameter=asked,
+        user_action=act,
+        provider_message=item.provider_message,
+        expires_at=expires_at,
+    )
+
+
+def _deadline(asked: Raw | None) -> datetime | None:
+    try:
+        return wire.instant((asked or {}).get("expiresAt"))
+    except (ValueError, TypeError):
+        return None
+
+
+def _same_as(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> str:
+    """
+    Return the identity of a need.
+
+    A question is another one when it has another name or deadline. A QR code rotates, so its picture and
+    deadline are not part of it.
+    """
+    parts: list[Any] = [kind.value, reason]
+    if asked is not None:
+        parts += [asked.get("name"), asked.get("expiresAt")]
+    if act is not None:
+        parts.append(act.get("type"))
+    return ":".join(str(part) for part in parts)

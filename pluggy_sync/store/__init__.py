@@ -1,0 +1,1 @@
+"""Postgres: tables, and one module of queries per subject. Callers own the transaction."""

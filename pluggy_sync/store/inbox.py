@@ -1,0 +1,172 @@
+"""
+Events as they came in, each once. Storing one raises its Item's `wanted` in the same transaction.
+
+The Item's `item_work` row is locked first, so that an Item's events are numbered in the order of their commits.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync import events
+from pluggy_sync.store.tables import inbox, item_work
+
+# The sweep sends an event again when it was not handled this long after it came in.
+GRACE = timedelta(seconds=15)
+
+
+def record(conn: Connection, event: events.Event, *, received_at: datetime) -> bool:
+    """Store *event* and raise its Item's `wanted`; return False if it is stored already."""
+    item_seq = None if event.item_id is None else _raise_wanted(conn, event, received_at)
+    if event.item_id is not None and item_seq is None:
+        return False
+    row = {
+        "event_id": event.event_id,
+        "name": event.name,
+        "item_id": event.item_id,
+        "item_seq": item_seq,
+        "payload": event.payload,
+        "received_at": received_at,
+        "due_at": received_at + GRACE,
+    }
+    return _insert(conn, row)
+
+
+def _raise_wanted(conn: Connection, event: events.Event, now: datetime) -> int | None:
+    """Return the raised count, or None if the event is stored already."""
+    new = insert(item_work).values(item_id=event.item_id, wanted=1, due_at=now)
+    stored_already = sa.exists().where(inbox.c.event_id == event.event_id)
+    raised: int | None = conn.scalar(
+        new.on_conflict_do_update(
+            index_elements=[item_work.c.item_id],
+            set_={"wanted": item_work.c.wanted + 1},
+            where=~stored_already,
+        ).returning(item_work.c.wanted)
+    )
+    return raised
+
+
+def record_kept(
+    conn: Connection,
+    event_id: str,
+    name: str,
+    outcome: str,
+    *,
+    received_at: datetime,
+    payload: dict[str, Any] | None = None,
+    raw: bytes | None = None,
+) -> bool:
+    """Store a delivery that is only kept for an operator, as handled; return False if it is stored already."""
+    row = {
+        "event_id": event_id,
+        "name": name,
+        "payload": payload,
+        "raw": raw,
+        "received_at": received_at,
+        "due_at": received_at,
+        "handled_at": received_at,
+        "state": "handled",
+        "outcome": outcome,
+    }
+    return _insert(conn, row)
+
+
+def _insert(conn: Connection, row: dict[str, Any]) -> bool:
+    stmt = insert(inbox).values(**row).on_conflict_do_nothing(index_elements=[inbox.c.event_id])
+    return conn.scalar(stmt.returning(inbox.c.id)) is not None
+
+
+def request_look(conn: Connection, item_id: str, *, why: str, now: datetime) -> str:
+    """Store an event of our own that asks to look at the Item; return its event id."""
+    event_id = str(uuid.uuid4())
+    payload = {"event": events.LOOK_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
+    record(
+        conn,
+        events.Event(event_id=event_id, name=events.LOOK_REQUESTED, item_id=item_id, payload=payload),
+        received_at=now,
+    )
+    return event_id
+
+
+def get(conn: Connection, event_id: str) -> sa.Row[Any] | None:
+    """Return the stored event, or None."""
+    return conn.execute(sa.select(inbox).where(inbox.c.event_id == event_id)).one_or_none()
+
+
+def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> None:
+    """Mark the event as handled."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id)
+        .values(state="handled", outcome=outcome, handled_at=now, error=None)
+    )
+
+
+def put_off(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
+    """Leave the event stored, to be handled again when it is due."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
+        .values(attempts=inbox.c.attempts + 1, error=error, due_at=until)
+    )
+
+
+def give_up(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
+    """Mark the event as a dead letter: only an operator sends it again."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id)
+        .values(state="dead", error=error, handled_at=now, attempts=inbox.c.attempts + 1)
+    )
+
+
+def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
+    """Return ids of events that are due, and put each off by the grace so that it is not sent twice at once."""
+    due = (
+        sa.select(inbox.c.id)
+        .where(inbox.c.state == "stored", inbox.c.due_at <= now)
+        .order_by(inbox.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + GRACE).returning(inbox.c.event_id)
+    return list(conn.scalars(taken))
+
+
+def transaction_hints(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> dict[str, set[str]]:
+    """Return the transaction ids, by account, that `transactions/updated` events named between two counts."""
+    rows = conn.execute(
+        sa.select(inbox.c.payload).where(
+            inbox.c.item_id == item_id,
+            inbox.c.item_seq > after_seq,
+            inbox.c.item_seq <= through_seq,
+            inbox.c.name == events.TRANSACTIONS_UPDATED,
+        )
+    )
+    hints: dict[str, set[str]] = {}
+    for (payload,) in rows:
+        event = events.of_payload(payload)
+        if event.account_id is not None:
+            hints.setdefault(event.account_id, set()).update(event.transaction_ids)
+    return hints
+
+
+def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Row[Any, Any] | None:
+    """Return name and payload of the Item's newest event up to a count, or None."""
+    return conn.execute(
+        sa.select(inbox.c.name, inbox.c.payload)
+        .where(inbox.c.item_id == item_id, inbox.c.item_seq <= through_seq)
+        .order_by(inbox.c.item_seq.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def forget_persons(conn: Connection, item_id: str) -> None:
+    """Take the person's id out of the Item's stored events; the events stay, so that repeats are recognised."""
+    conn.execute(
+        sa.update(inbox).where(inbox.c.item_id == item_id).values(payload=inbox.c.payload.op("-")("clientUserId"))
+    )

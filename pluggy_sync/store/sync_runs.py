@@ -1,0 +1,71 @@
+"""What each sync did. Callers own the transaction."""
+
+import uuid
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from pluggy_sync.store.tables import sync_runs
+
+
+def begin(
+    conn: Connection,
+    run_id: uuid.UUID,
+    item_id: str,
+    *,
+    trigger: str,
+    triggered_by: str | None,
+    began_at_seq: int,
+    window_from: date | None,
+    window_to: datetime | None,
+    cursor: int,
+    now: datetime,
+) -> None:
+    """Record that a run begins. A run of this Item that still counts as running has lost its worker."""
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
+        .values(outcome="abandoned", finished_at=now)
+    )
+    conn.execute(
+        sa.insert(sync_runs).values(
+            id=run_id,
+            item_id=item_id,
+            trigger=trigger,
+            triggered_by=triggered_by,
+            began_at_seq=began_at_seq,
+            window_from=window_from,
+            window_to=window_to,
+            cursor=cursor,
+            started_at=now,
+        )
+    )
+
+
+def add_counts(conn: Connection, run_id: uuid.UUID, **counts: int) -> None:
+    """Add to the run's counters, by column name."""
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.id == run_id)
+        .values({name: sync_runs.c[name] + count for name, count in counts.items()})
+    )
+
+
+def finish(
+    conn: Connection,
+    run_id: uuid.UUID,
+    outcome: str,
+    *,
+    requests: int,
+    now: datetime,
+    error: str | None = None,
+) -> sa.Row[Any] | None:
+    """Record how the run ended and return it; None if it was abandoned meanwhile."""
+    return conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.id == run_id, sync_runs.c.outcome == "running")
+        .values(outcome=outcome, requests=requests, finished_at=now, error=error)
+        .returning(sync_runs)
+    ).one_or_none()

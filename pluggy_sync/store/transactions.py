@@ -1,0 +1,207 @@
+"""
+Transactions of the mirror, their tombstones and the change feed.
+
+Rows arrive by COPY in a temporary table and are merged by set: insert, update where different, leave the rest
+untouched. A row whose id is buried is dropped. Every effective change takes the next number of the Item's feed.
+Callers own the transaction and hold the Item's write lock.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any, Literal
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync.api import wire
+from pluggy_sync.api.payloads import Transaction
+from pluggy_sync.store.tables import changes, items, tombstones, transactions
+
+_COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
+_COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
+_SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name not in ("id", "account_id"))
+
+_CREATE_INCOMING = sa.text("CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE transactions) ON COMMIT DELETE ROWS")
+_COPY_CHANGES = "COPY changes (item_id, seq, kind, transaction_id, account_id, changed_at) FROM STDIN"
+_values = attrgetter(*_COLUMNS[:-1])  # all but `raw`
+
+_DROP_BURIED = sa.text("DELETE FROM incoming USING tombstones WHERE tombstones.id = incoming.id")
+# A page may repeat a row that moved while it was read: the later copy stands.
+_DROP_REPEATED = sa.text("DELETE FROM incoming a USING incoming b WHERE a.id = b.id AND a.ctid < b.ctid")
+
+# Item and account of a stored row never change, so a row that names another account is not merged.
+_MERGE = sa.text(
+    f"""
+    WITH modified AS (
+        UPDATE transactions SET {_SET_LIST}
+        FROM incoming
+        WHERE transactions.id = incoming.id
+          AND transactions.account_id = incoming.account_id
+          AND transactions.raw IS DISTINCT FROM incoming.raw
+          AND (transactions.updated_at IS NULL OR incoming.updated_at IS NULL
+               OR incoming.updated_at >= transactions.updated_at)
+        RETURNING transactions.id, transactions.account_id
+    ), added AS (
+        INSERT INTO transactions (item_id, {_COLUMN_LIST})
+        SELECT :item_id, {_COLUMN_LIST} FROM incoming
+        WHERE NOT EXISTS (SELECT FROM transactions WHERE transactions.id = incoming.id)
+        RETURNING id, account_id
+    )
+    SELECT 'added' AS kind, id, account_id FROM added
+    UNION ALL
+    SELECT 'modified', id, account_id FROM modified
+    """  # noqa: S608 - column names of our own table
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """How many rows a merge added and modified."""
+
+    added: int
+    modified: int
+
+
+Reason = Literal["event", "absent"]
+
+
+def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, now: datetime) -> Merged:
+    """Merge *rows* of one account into the mirror; an older version of a row never replaces a newer one."""
+    if not rows:
+        return Merged(added=0, modified=0)
+    _copy(conn, item_id, rows)
+    conn.execute(_DROP_BURIED)
+    conn.execute(_DROP_REPEATED)
+    changed = conn.execute(_MERGE, {"item_id": item_id}).all()
+    conn.execute(sa.text("DELETE FROM incoming"))
+    _append_changes(conn, item_id, [(row.kind, row.id, row.account_id) for row in changed], now=now)
+    added = sum(row.kind == "added" for row in changed)
+    return Merged(added=added, modified=len(changed) - added)
+
+
+def _copy(conn: Connection, item_id: str, rows: Sequence[Transaction]) -> None:
+    conn.execute(_CREATE_INCOMING)
+    with _copying(conn, f"COPY incoming (item_id, {_COLUMN_LIST}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row((item_id, *_values(row), wire.encode(row.raw).decode()))
+
+
+def _copying(conn: Connection, statement: str) -> AbstractContextManager[psycopg.Copy]:
+    driver: psycopg.Connection[Any] = conn.connection.driver_connection  # type: ignore[assignment]
+    return driver.cursor().copy(statement)
+
+
+def remove(
+    conn: Connection, item_id: str, account_id: str, ids: Collection[str], *, reason: Reason, now: datetime
+) -> int:
+    """Remove and bury the transactions *ids* of one account, unknown ones too; return how many were stored."""
+    if not ids:
+        return 0
+    id_list = list(ids)
+    buried = (
+        insert(tombstones)
+        .from_select(
+            ["id", "item_id", "account_id", "reason", "removed_at"],
+            sa.select(
+                sa.func.unnest(sa.cast(id_list, sa.ARRAY(sa.Text))),
+                sa.literal(item_id),
+                sa.literal(account_id),
+                sa.literal(reason),
+                sa.literal(now, sa.DateTime(timezone=True)),
+            ),
+        )
+        .on_conflict_do_nothing(index_elements=[tombstones.c.id])
+    )
+    conn.execute(buried)
+    gone = conn.scalars(
+        sa.delete(transactions)
+        .where(
+            transactions.c.id == sa.func.any(sa.cast(id_list, sa.ARRAY(sa.Text))),
+            transactions.c.item_id == item_id,
+            transactions.c.account_id == account_id,
+        )
+        .returning(transactions.c.id)
+    ).all()
+    _append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
+    return len(gone)
+
+
+def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
+    if not changed:
+        return
+    last: int = conn.execute(
+        sa.update(items)
+        .where(items.c.id == item_id)
+        .values(change_seq=items.c.change_seq + len(changed))
+        .returning(items.c.change_seq)
+    ).scalar_one()
+    first = last - len(changed) + 1
+    with _copying(conn, _COPY_CHANGES) as copy:
+        for seq, (kind, transaction_id, account_id) in enumerate(changed, start=first):
+            copy.write_row([item_id, seq, kind, transaction_id, account_id, now])
+
+
+def unlisted(
+    conn: Connection,
+    account_id: str,
+    listed: Collection[str],
+    *,
+    after: datetime | None,
+    through: datetime | None,
+    from_day: date | None,
+) -> list[str]:
+    """
+    Return the ids of stored transactions that are not among *listed*, though their date is in (after, through].
+
+    None leaves that end open. *from_day* bounds the window by the day that the instant has, in UTC or in São
+    Paulo, whichever is later: a row on the edge is then not missed by a difference of zones.
+    """
+    stmt = sa.select(transactions.c.id).where(
+        transactions.c.account_id == account_id,
+        transactions.c.id != sa.func.all(sa.cast(list(listed), sa.ARRAY(sa.Text))),
+    )
+    if after is not None:
+        stmt = stmt.where(transactions.c.date > after)
+    if through is not None:
+        stmt = stmt.where(transactions.c.date <= through)
+    if from_day is not None:
+        utc_day = sa.cast(sa.func.timezone("UTC", transactions.c.date), sa.Date)
+        stmt = stmt.where(transactions.c.day >= from_day, utc_day >= from_day)
+    return list(conn.scalars(stmt))
+
+
+def outside_window(conn: Connection, account_id: str, ids: Collection[str], from_day: date | None) -> list[str]:
+    """Return those of *ids* that a read from *from_day* on cannot have shown: stored as older, or not stored."""
+    if from_day is None or not ids:
+        return []
+    inside = set(
+        conn.scalars(
+            sa.select(transactions.c.id).where(
+                transactions.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))),
+                transactions.c.account_id == account_id,
+                transactions.c.day >= from_day,
+            )
+        )
+    )
+    buried = set(
+        conn.scalars(
+            sa.select(tombstones.c.id).where(tombstones.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))))
+        )
+    )
+    return [each for each in ids if each not in inside and each not in buried]
+
+
+def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the next *limit* entries of the change feed, each with the present `raw` (None if removed)."""
+    return conn.execute(
+        sa.select(changes, transactions.c.raw)
+        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+        .where(changes.c.item_id == item_id, changes.c.seq > cursor)
+        .order_by(changes.c.seq)
+        .limit(limit)
+    ).all()

@@ -1,0 +1,18 @@
+"""Making the Flask app."""
+
+from flask import Flask
+
+from pluggy_sync.resources import Resources, create_resources
+from pluggy_sync.settings import Settings
+from webhook_app import current, health, intake
+
+
+def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
+    """Return the app for *settings*; *resources* are made from them unless given."""
+    app = Flask("webhook_app")
+    # The largest body that any address takes; each may take less.
+    app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
+    current.keep(app, resources or create_resources(settings, pool_size=8))
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(intake.blueprint)
+    return app

@@ -1,0 +1,69 @@
+"""
+The Celery app and the one policy of all tasks. `celery -A workers.app worker` and `beat` start from here.
+
+Every task carries an id only, may run twice, and finds its state in Postgres. Nothing retries through Celery: what
+has to wait has its time in Postgres, and the sweep sends it when it is due.
+"""
+
+import os
+import sys
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from pluggy_sync import queue
+from pluggy_sync.logs import configure_logs
+from pluggy_sync.settings import Settings, SettingsError, read_settings
+
+log = structlog.get_logger(__name__)
+
+
+def create_celery(settings: Settings) -> Celery:
+    """Return the workers' app for *settings*."""
+    app = queue.celery_app(settings.redis_url)
+    app.conf.update(
+        include=["workers.tasks"],
+        # A message is acknowledged when its task has ended, and goes back when the process died under it:
+        # tasks may run twice, so this loses nothing.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        # Take one message at a time: a long sync must not hold others back in its process.
+        worker_prefetch_multiplier=1,
+        # A read of Pluggy times out well before; this ends what hangs. Hard limit below the visibility timeout.
+        task_soft_time_limit=1500,
+        task_time_limit=1800,
+        worker_max_tasks_per_child=1000,
+        broker_connection_retry_on_startup=True,
+        # On lost connections running tasks go on; they are safe to repeat.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # For Flower.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        beat_schedule={
+            "sweep": {
+                "task": queue.SWEEP,
+                "schedule": settings.sweep_interval_s,
+                # A sweep that waited is worthless: the next one finds the same.
+                "options": {"expires": settings.sweep_interval_s},
+            }
+        },
+    )
+    return app
+
+
+def _settings() -> Settings:
+    try:
+        return read_settings(os.environ)
+    except SettingsError as exc:
+        sys.exit(str(exc))
+
+
+settings = _settings()
+app = create_celery(settings)
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    configure_logs(settings.log_level)

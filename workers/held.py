@@ -1,0 +1,21 @@
+"""The resources of this worker process: made after the fork, when first needed, closed when it ends."""
+
+from functools import cache
+from typing import Any
+
+from celery import signals
+
+from pluggy_sync.resources import Resources, create_resources
+from workers.app import settings
+
+
+@cache
+def resources() -> Resources:
+    """Return this process's resources. A connection must not be shared across a fork, so none is made before."""
+    return create_resources(settings, pool_size=2)
+
+
+@signals.worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    if resources.cache_info().currsize:
+        resources().close()

@@ -1,0 +1,60 @@
+"""Accounts and bills (Pluggy facts 5.2, 5.7)."""
+
+from flask import Blueprint, Response, request
+
+from pluggy_sandbox.api.answers import answer, caller, page, server_only, world
+from pluggy_sandbox.api.found import found_account, found_item, items_of, required
+from pluggy_sandbox.errors import BadRequest, NotFound
+from pluggy_sandbox.mirror.accounts import REDUCED
+
+blueprint = Blueprint("accounts", __name__)
+
+
+@blueprint.get("/accounts")
+def show_all() -> Response:
+    """List the accounts of an Item; none for a deleted or revoked one (Pluggy facts 3.8, 8)."""
+    here, who = world(), caller()
+    item_id = required(request.args.get("itemId"), "itemId")
+    wanted = request.args.get("type")
+    if wanted not in (None, "BANK", "CREDIT"):
+        raise BadRequest("type must be one of the following values: BANK, CREDIT")
+    with here.lock:
+        if item_id in here.deleted.values() and here.settings.deleted_item_accounts == "empty":
+            return page([])
+        item = found_item(here, who, item_id)
+        views = [held.view for held in item.mirror.accounts.values() if not item.is_revoked]
+        views = [v for v in views if wanted in (None, v["type"])]
+        if who.is_widget:
+            views = [{key: v[key] for key in REDUCED} for v in views]
+        return page(views)
+
+
+@blueprint.get("/accounts/<account_id>")
+def show(account_id: str) -> Response:
+    """Show an account."""
+    here, who = world(), server_only()
+    with here.lock:
+        return answer(found_account(here, who, account_id)[1].view)
+
+
+@blueprint.get("/bills")
+def bills() -> Response:
+    """List the closed bills of a card, newest first."""
+    here, who = world(), server_only()
+    account_id = required(request.args.get("accountId"), "accountId")
+    with here.lock:
+        item, held = found_account(here, who, account_id)
+        return page([] if item.is_revoked else held.bills)
+
+
+@blueprint.get("/bills/<bill_id>")
+def bill(bill_id: str) -> Response:
+    """Show a bill."""
+    here, who = world(), server_only()
+    with here.lock:
+        for item in items_of(here, who):
+            for held in item.mirror.accounts.values():
+                for view in held.bills:
+                    if view["id"] == bill_id:
+                        return answer(view)
+    raise NotFound("Bill not found", "BILL_NOT_FOUND")

@@ -1,0 +1,26 @@
+"""Categories (Pluggy facts 5.8)."""
+
+from flask import Blueprint, Response, request
+
+from pluggy_sandbox.api.answers import answer, page, server_only
+from pluggy_sandbox.categories import CATEGORIES
+from pluggy_sandbox.errors import NotFound
+
+blueprint = Blueprint("categories", __name__)
+
+
+@blueprint.get("/categories")
+def show_all() -> Response:
+    """List the categories, or those below one."""
+    server_only()
+    parent = request.args.get("parentId")
+    return page([c.view() for c in CATEGORIES.values() if parent in (None, c.parent)])
+
+
+@blueprint.get("/categories/<category_id>")
+def show(category_id: str) -> Response:
+    """Show a category."""
+    server_only()
+    if category_id not in CATEGORIES:
+        raise NotFound("Category not found", "CATEGORY_NOT_FOUND")
+    return answer(CATEGORIES[category_id].view())

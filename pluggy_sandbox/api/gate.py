@@ -1,0 +1,119 @@
+"""What every request to the API passes first: the log, faults, limits, the key."""
+
+import re
+import time
+from functools import cache
+
+from flask import Flask, Response, g, request
+
+from pluggy_sandbox.api.answers import JSON, answer, world
+from pluggy_sandbox.errors import ApiError, NotFound, Unavailable
+from pluggy_sandbox.faults import RequestFault
+from pluggy_sandbox.limits import OverLimit
+
+_OPEN = ("POST /auth",)
+_OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect.js")
+
+
+def install(app: Flask) -> None:
+    """Put the gate before the views of *app*."""
+    app.before_request(_enter)
+    app.after_request(_leave)
+    app.register_error_handler(ApiError, _refuse)
+    app.register_error_handler(404, _unknown)
+    app.register_error_handler(405, _not_allowed)
+
+
+def endpoint() -> str:
+    """Return the endpoint of this request as the reference writes it, e.g. `GET /items/{id}`."""
+    rule = request.url_rule.rule if request.url_rule else request.path
+    return f"{request.method} {_template(rule)}"
+
+
+@cache
+def _template(rule: str) -> str:
+    return re.sub(r"<[^>]+>", "{id}", rule)
+
+
+def _is_api() -> bool:
+    return request.path != "/" and not request.path.startswith(_OUTSIDE)
+
+
+def _enter() -> Response | None:
+    if not _is_api() or request.method == "OPTIONS":
+        return None
+    here = world()
+    g.endpoint = endpoint()
+    if here.settings.limits:
+        here.counters.count(g.endpoint, request.remote_addr or "", here.settings.limit_window_seconds)
+    with here.lock:
+        fault = here.faults.striking(g.endpoint, here.fault_dice)
+    early = _suffer(fault) if fault else None
+    if early is None and g.endpoint not in _OPEN:
+        g.caller = here.keyring.caller(request.headers.get("X-API-KEY"))
+    return early
+
+
+def _suffer(fault: RequestFault) -> Response | None:
+    g.fault = fault.do
+    match fault.do:
+        case "status":
+            raise OverLimit(1, 60, 60) if fault.status == 429 else Unavailable(fault.status)
+        case "slow":
+            time.sleep(fault.seconds)
+        case "not_found":
+            raise NotFound("Not found")
+        case "drop":
+            return Response(_cut_short(), 200, {"Content-Length": "1000000"}, content_type=JSON)
+        case "empty":
+            return answer({"results": [], "next": None, "page": 1, "total": 0, "totalPages": 0})
+        case "expire_keys":
+            world().keyring.expire_all()
+    return None
+
+
+def _cut_short() -> "list[bytes]":
+    # Fewer bytes than promised: the server has to cut the connection.
+    return [b'{"results":[']
+
+
+def _leave(response: Response) -> Response:
+    if _is_api():
+        # The widget's page may stand on another origin; the real API allows that too.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Allow-Headers"] = "Content-Type, X-API-KEY"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
+        if request.method != "OPTIONS":
+            _log(response)
+    return response
+
+
+def _log(response: Response) -> None:
+    here = world()
+    with here.lock:
+        here.request_count += 1
+        here.requests.append(
+            {
+                "n": here.request_count,
+                "method": request.method,
+                "path": request.path,
+                "endpoint": g.get("endpoint"),
+                "query": request.query_string.decode(),
+                "status": response.status_code,
+            }
+        )
+
+
+def _refuse(error: ApiError) -> Response:
+    response = answer(error.body(), error.status)
+    if isinstance(error, OverLimit):
+        response.headers.update(error.headers)
+    return response
+
+
+def _unknown(_: Exception) -> Response:
+    return answer({"code": 404, "message": f"Cannot {request.method} {request.path}"}, 404)
+
+
+def _not_allowed(_: Exception) -> Response:
+    return answer({"code": 405, "message": "Method Not Allowed"}, 405)

@@ -1,0 +1,158 @@
+"""Transactions by cursor (Pluggy facts 5.3)."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Blueprint, Response, g, request
+
+from pluggy_sandbox.api.answers import MOST_PER_PAGE, body, raw, server_only, world
+from pluggy_sandbox.api.found import found_account, items_of, required
+from pluggy_sandbox.categories import CATEGORIES
+from pluggy_sandbox.errors import BadRequest, Gone, NotFound
+from pluggy_sandbox.instants import iso, parse_instant
+from pluggy_sandbox.mirror.ledger import Ledger, Position, Window
+
+blueprint = Blueprint("transactions", __name__)
+_ALLOWED = frozenset({"accountId", "ids", "dateFrom", "dateTo", "createdAtFrom", "after"})
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a request for a page asks for."""
+
+    account_id: str
+    window: Window
+    ids: list[str] | None
+    after: str | None
+
+
+@blueprint.get("/v2/transactions")
+def show_page() -> Response:
+    """Serve one page, newest first, and how to ask for the next one."""
+    here, who, query = world(), server_only(), _query()
+    with here.lock:
+        item, held = found_account(here, who, query.account_id)
+        if item.is_revoked:
+            return _envelope([], None)
+        if query.ids is not None:
+            return _envelope(_chosen(held.ledger, query), None)
+        before = _position(held.ledger, query.after) if query.after else None
+        rows = held.ledger.page(query.window, before, MOST_PER_PAGE + 1)
+    more = len(rows) > MOST_PER_PAGE
+    shown = rows[:MOST_PER_PAGE]
+    cursor = _cursor(*shown[-1][:2]) if more else None
+    return _envelope([row_body for _, _, row_body in shown], cursor)
+
+
+@blueprint.get("/transactions/<transaction_id>")
+def show(transaction_id: str) -> Response:
+    """Show one transaction."""
+    here, who = world(), server_only()
+    with here.lock:
+        for item in items_of(here, who):
+            for held in item.mirror.accounts.values():
+                found = held.ledger.find(transaction_id)
+                if found is not None and not item.is_revoked:
+                    return raw(found)
+    raise NotFound("Transaction not found", "TRANSACTION_NOT_FOUND")
+
+
+@blueprint.patch("/transactions/<transaction_id>")
+def recategorise(transaction_id: str) -> Response:
+    """Put a transaction into another category; later runs keep it there."""
+    here, who, category_id = world(), server_only(), body().get("categoryId")
+    if category_id not in CATEGORIES:
+        raise BadRequest("categoryId is not a known category", "CATEGORY_NOT_FOUND")
+    with here.lock:
+        for item in items_of(here, who):
+            found = item.mirror.recategorise(transaction_id, category_id, item.stamp(here.clock.now))
+            if found is not None:
+                return raw(found)
+    raise NotFound("Transaction not found", "TRANSACTION_NOT_FOUND")
+
+
+@blueprint.get("/transactions")
+def gone() -> Response:
+    """The old endpoint (Pluggy facts 5.4)."""
+    raise Gone("This endpoint is deprecated, use /v2/transactions", "ENDPOINT_DEPRECATED")
+
+
+def _query() -> Query:
+    args = request.args
+    unknown = [f"property {name} should not exist" for name in args if name not in _ALLOWED]
+    if unknown:
+        raise BadRequest(", ".join(unknown))
+    account_id = required(args.get("accountId"), "accountId")
+    _check_uuid(account_id)
+    if "dateFrom" in args and "createdAtFrom" in args:
+        raise BadRequest("dateFrom cannot be used together with createdAtFrom")
+    window = Window(
+        date_from=_day("dateFrom"), date_to=_day("dateTo"), created_from=_instant("createdAtFrom")
+    )
+    return Query(account_id, window, _ids(args.get("ids")), args.get("after"))
+
+
+def _check_uuid(text: str) -> None:
+    try:
+        UUID(text)
+    except ValueError:
+        raise BadRequest("accountId must be a UUID") from None
+
+
+def _ids(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    ids = [i for i in text.split(",") if i]
+    if len(ids) > MOST_PER_PAGE:
+        raise BadRequest(f"ids must have at most {MOST_PER_PAGE} elements", "IDS_PARAMETER_EXCEEDS_MAX_LENGTH")
+    return ids
+
+
+def _instant(name: str) -> datetime | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    try:
+        return parse_instant(text).astimezone(UTC)
+    except ValueError:
+        raise BadRequest(f"{name} must be a valid ISO 8601 date string") from None
+
+
+def _day(name: str) -> date | None:
+    at = _instant(name)
+    return at.date() if at else None
+
+
+def _chosen(ledger: Ledger, query: Query) -> list[bytes]:
+    found = (ledger.find(row_id) for row_id in dict.fromkeys(query.ids or []))
+    return [row for row in found if row is not None]
+
+
+def _cursor(position: Position, row_id: str) -> str:
+    at = datetime.fromtimestamp(position[0] / 1000, UTC)
+    return base64.b64encode(f"{iso(at)}|{row_id}".encode()).decode()
+
+
+def _position(ledger: Ledger, cursor: str) -> Position:
+    if g.get("fault") == "bad_cursor":
+        raise BadRequest("Invalid cursor")
+    try:
+        _, row_id = base64.b64decode(cursor, validate=True).decode().split("|")
+    except (binascii.Error, ValueError):
+        raise BadRequest("Invalid cursor") from None
+    position = ledger.place(row_id)
+    if position is None:
+        raise BadRequest("Invalid cursor")
+    return position
+
+
+def _envelope(rows: list[bytes], cursor: str | None) -> Response:
+    following = b"null"
+    if cursor is not None:
+        args = {k: v for k, v in request.args.items() if k != "after"} | {"after": cursor}
+        following = b'"?%s"' % urlencode(args).encode()
+    return raw(b'{"results":[%s],"next":%s}' % (b",".join(rows), following))

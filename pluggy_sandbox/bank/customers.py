@@ -1,0 +1,120 @@
+"""One login at the bank, and everything behind it."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from pluggy_sandbox.bank import card, checking, people
+from pluggy_sandbox.bank.accounts import Account, Dice, invented_limit
+from pluggy_sandbox.bank.people import Person
+from pluggy_sandbox.bank.rows import Row
+from pluggy_sandbox.encoding import cents
+from pluggy_sandbox.instants import day_in_brazil
+
+BASE_ROWS = 200  # what `user-ok-perf-<n>x` multiplies: 5000 times makes an account of a million rows
+HISTORY_DAYS = 365
+
+
+@dataclass
+class Customer:
+    """A customer, whom two Items of the same login share (Pluggy facts 5.5, providerId)."""
+
+    key: str
+    person: Person
+    dice: Dice
+    opened: date
+    regulated: bool
+    accounts: list[Account] = field(default_factory=list)
+
+    def live_until(self, now: datetime) -> None:
+        """Let days pass up to *now* in every account."""
+        today = day_in_brazil(now)
+        cards = [a for a in self.accounts if a.type == "CREDIT"]
+        others = [a for a in self.accounts if a.type != "CREDIT"]
+        for account in others:
+            _exhaust(account.live_until(today))
+        for account in cards:
+            for day in account.live_until(today):
+                self._bills(account, others[0], day)
+
+    def account(self, key: str) -> Account:
+        """Return the account called *key*."""
+        return next(a for a in self.accounts if a.key == key)
+
+    def _bills(self, account: Account, pays: Account, day: date) -> None:
+        if day.day == card.CLOSING_DAY:
+            account.close_bill(day)
+        for bill in account.bills:
+            if bill.due_on == day and bill.total > 0:
+                account.pay_bill(bill, pays)
+
+
+def open_customer(
+    key: str,
+    now: datetime,
+    dice: Dice,
+    *,
+    regulated: bool,
+    cpf: str | None = None,
+    checking_accounts: int = 1,
+    times: int = 1,
+) -> Customer:
+    """Return a customer with a year behind them; *times* multiplies the rows of each account."""
+    opened = day_in_brazil(now) - timedelta(days=HISTORY_DAYS)
+    own = dice("person", key)
+    customer = Customer(key, people.invent(own, cpf), dice, opened, regulated)
+    volume = (times - 1) * BASE_ROWS
+    for n in range(1, checking_accounts + 1):
+        customer.accounts.append(_checking(customer, own, n, volume))
+    customer.accounts.append(_card(customer, own, volume))
+    customer.live_until(now)
+    return customer
+
+
+def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Account:
+    def day_of(dice: random.Random, day: date) -> Iterator[Row]:
+        return checking.day_of(dice, customer.person, day)
+
+    return Account(
+        key=f"{customer.key}/checking-{n}",
+        type="BANK",
+        subtype="CHECKING_ACCOUNT",
+        number=f"0001/{own.randint(10000, 99999)}-{own.randint(0, 9)}",
+        name="Conta Corrente",
+        day_of=day_of,
+        dice=customer.dice,
+        opened=customer.opened,
+        opening_balance=cents(own.randrange(1_000_000, 9_000_000)),
+        volume=volume,
+    )
+
+
+def _card(customer: Customer, own: random.Random, volume: int) -> Account:
+    last_digits = f"{own.randint(0, 9999):04d}"
+
+    def day_of(dice: random.Random, day: date) -> Iterator[Row]:
+        return card.day_of(dice, last_digits, day, regulated=customer.regulated)
+
+    return Account(
+        key=f"{customer.key}/card-1",
+        type="CREDIT",
+        subtype="CREDIT_CARD",
+        number=last_digits,
+        name="Mastercard Black",
+        day_of=day_of,
+        dice=customer.dice,
+        opened=customer.opened,
+        opening_balance=Decimal(0),
+        credit_limit=invented_limit(own),
+        volume=volume,
+    )
+
+
+def _exhaust(days: Iterator[date]) -> None:
+    for _ in days:
+        pass
+
+
+Opener = Callable[..., Customer]

@@ -1,0 +1,74 @@
+"""`pluggy-sandbox`: the sandbox on the command line."""
+
+import logging
+import signal
+import threading
+from datetime import datetime
+from types import FrameType
+
+import click
+
+from pluggy_sandbox.app import create_app
+from pluggy_sandbox.instants import parse_instant
+from pluggy_sandbox.sandbox import Sandbox
+from pluggy_sandbox.serving import make_server
+from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
+from pluggy_sandbox.world import Origin
+
+
+@click.group()
+def main() -> None:
+    """A local stand-in for Pluggy's API."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError:
+        raise click.BadParameter("an ISO 8601 instant, such as 2026-01-31T12:00:00Z") from None
+
+
+@main.command()
+@click.option("--port", type=int, default=8900, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--start", callback=_instant, help="Where the virtual clock begins (the real now).")
+@click.option("--client-id", envvar="SANDBOX_CLIENT_ID", default=CLIENT_ID)
+@click.option("--client-secret", envvar="SANDBOX_CLIENT_SECRET", default=CLIENT_SECRET)
+@click.option("--run-seconds", type=float, default=0.25, show_default=True, help="How long one run takes.")
+@click.option("--mode", type=click.Choice(["development", "production"]), default="development", show_default=True)
+@click.option("--limits/--no-limits", default=True, show_default=True, help="Requests per minute, as Pluggy counts.")
+@click.option("--local-webhooks/--no-local-webhooks", default=True, show_default=True, help="Allow http and loopback.")
+def serve(
+    port: int,
+    host: str,
+    seed: int,
+    start: datetime | None,
+    client_id: str,
+    client_secret: str,
+    run_seconds: float,
+    mode: str,
+    limits: bool,
+    local_webhooks: bool,
+) -> None:
+    """Serve until stopped."""
+    settings = Settings(mode=mode, run_seconds=run_seconds, limits=limits, allow_local_webhooks=local_webhooks)
+    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings))
+    server = make_server(create_app(sandbox), host, port)
+    address = f"http://{host}:{server.bind_addr[1]}"
+    sandbox.locate(address)
+    click.echo(f"sandbox on {address}\nclient id {client_id}")
+    if client_secret == CLIENT_SECRET:
+        click.echo(f"client secret {client_secret}")
+
+    def stop(_: int, __: FrameType | None) -> None:
+        # stop() joins the server's threads, which a signal handler must not wait for.
+        threading.Thread(target=server.stop).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.serve()
+    sandbox.close()

@@ -1,0 +1,169 @@
+"""Items made, updated, answered and deleted: what the API and the control surface both do."""
+
+from pluggy_sandbox import connectors, encrypted, events, items, parameters, runs, updating, webhooks
+from pluggy_sandbox.connectors import Connector, Login
+from pluggy_sandbox.encoding import Json
+from pluggy_sandbox.instants import iso
+from pluggy_sandbox.errors import ApiError, BadRequest, Conflict
+from pluggy_sandbox.items import Item
+from pluggy_sandbox.keys import Caller
+from pluggy_sandbox.mirror.mirror import Mirror
+from pluggy_sandbox.world import World
+
+
+def item_view(world: World, item: Item) -> Json:
+    """Return an Item as the API serves it."""
+    health = world.health_of(item.connector)
+    return items.view(item, connectors.view(item.connector, health, world.address))
+
+
+def create(world: World, caller: Caller, connector: Connector, sent: Json) -> Item:
+    """
+    Make an Item and start its first run.
+
+    Raises:
+        ApiError: one of Pluggy facts 3.8, POST /items.
+    """
+    given = encrypted.parameters(sent.get("parameters"))
+    parameters.check(connector, given)
+    options = sent | caller.options
+    _check_creation(world, caller, connector, given, options)
+    now = world.clock.now
+    item_id = world.ids.next("item")
+    item = Item(
+        id=item_id,
+        client_id=caller.client_id,
+        connector=connector,
+        parameters=given,
+        mirror=Mirror(item_id, world.ids.of),
+        created_at=now,
+        updated_at=now,
+        products=list(options.get("products") or connector.products),
+        webhook_url=_webhook_url(world, options),
+        client_user_id=options.get("clientUserId"),
+        oauth_redirect_uri=options.get("oauthRedirectUri"),
+        token_id=caller.token_id,
+    )
+    world.items[item.id] = item
+    _remember_token(world, item, given)
+    runs.start(world, item, caller.triggers)
+    return item
+
+
+def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
+    """
+    Change an Item and start a run.
+
+    Raises:
+        ApiError: one of Pluggy facts 3.8, PATCH /items/{id}.
+    """
+    given = encrypted.parameters(sent.get("parameters"))
+    health = world.health_of(item.connector).status
+    refusal = updating.refusal(
+        item, given, world.clock.now, world.settings, health, by_widget=caller.is_widget
+    )
+    if refusal is not None:
+        raise refusal
+    if given:
+        parameters.check(item.connector, item.parameters | given)
+    _change(world, item, sent)
+    item.parameters |= given
+    _remember_token(world, item, given)
+    runs.stop(item)
+    runs.start(world, item, caller.triggers)
+
+
+def answer(world: World, item: Item, sent: Json) -> None:
+    """
+    Give a waiting run the value it asked for.
+
+    Raises:
+        BadRequest: one of Pluggy facts 3.8, POST /items/{id}/mfa.
+    """
+    ask = item.run.ask if item.run else None
+    if ask is None or ask.parameter is None:
+        raise _nothing_asked(item)
+    if ask.name not in sent:
+        raise BadRequest(f"Expected parameter '{ask.name}'", "ITEM_MFA_PARAMETER_EXPECTED_MISMATCH")
+    runs.answer(world, item, str(sent[ask.name]))
+
+
+def delete(world: World, item: Item) -> None:
+    """Delete an Item for good and tell."""
+    runs.stop(item)
+    del world.items[item.id]
+    for account_id in item.mirror.accounts:
+        world.deleted[account_id] = item.id
+    events.item_event(world, item, "item/deleted", "CLIENT")
+    world.changed.notify_all()
+
+
+def approve(world: World, item: Item) -> None:
+    """
+    Let the person approve at the bank: a waiting run goes on, an ended one begins again by itself.
+
+    Raises:
+        BadRequest: nothing waits for an approval.
+    """
+    item.approved_at = item.stamp(world.clock.now)
+    ask = item.run.ask if item.run else None
+    if ask is not None:
+        runs.answer(world, item, "approved")
+    elif item.execution_status in ("USER_AUTHORIZATION_PENDING", "USER_AUTHORIZATION_NOT_GRANTED"):
+        runs.start(world, item, "INTERNAL")
+    else:
+        raise BadRequest("nothing waits for an approval")
+
+
+def revoke(world: World, item: Item) -> None:
+    """Let the person withdraw the consent: data is hidden now, the next run fails (Pluggy facts 8)."""
+    item.is_revoked, item.approved_at = True, None
+    for consent in item.consents:
+        consent["revokedAt"] = consent["revokedAt"] or iso(world.clock.now)
+    item.stamp(world.clock.now)
+
+
+def _nothing_asked(item: Item) -> ApiError:
+    if item.execution_status == "USER_INPUT_TIMEOUT":
+        return BadRequest("The MFA request has expired", "ITEM_MFA_EXPIRED")
+    if item.execution_status == "LOGIN_MFA_IN_PROGRESS":
+        return BadRequest("The MFA was already provided", "ITEM_MFA_ALREADY_PROVIDED")
+    return BadRequest("The item is not waiting for an MFA", "ITEM_MFA_NOT_FOUND")
+
+
+def _check_creation(
+    world: World, caller: Caller, connector: Connector, given: dict[str, str], options: Json
+) -> None:
+    if world.health_of(connector).status == "OFFLINE":
+        raise BadRequest("Connector is offline", "CONNECTOR_OFFLINE")
+    own = [item for item in world.items.values() if item.client_id == caller.client_id]
+    if options.get("avoidDuplicates"):
+        same = [i.id for i in own if i.connector is connector and _login(i.parameters) == _login(given)]
+        if same:
+            raise BadRequest("Item user already exists", "ITEM_USER_ALREADY_EXISTS", items=same)
+    limit = world.settings.item_limit
+    if world.settings.mode == "development" and len(own) >= limit:
+        raise Conflict("Item creation limit exceeded", "ITEM_CREATION_LIMIT_EXCEEDED", data={"itemsLimit": limit})
+
+
+def _login(given: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name != "token"}
+
+
+def _webhook_url(world: World, options: Json) -> str | None:
+    url = options.get("webhookUrl")
+    return webhooks.check_url(url, allow_local=world.settings.allow_local_webhooks) if url else None
+
+
+def _change(world: World, item: Item, sent: Json) -> None:
+    if sent.get("webhookUrl"):
+        item.webhook_url = _webhook_url(world, sent)
+    if "clientUserId" in sent:
+        item.client_user_id = sent["clientUserId"]
+    if sent.get("products"):
+        item.products = list(sent["products"])
+
+
+def _remember_token(world: World, item: Item, given: dict[str, str]) -> None:
+    if item.connector.login is Login.ONE_STEP and "token" in given:
+        item.used_tokens[given["token"]] = world.clock.now

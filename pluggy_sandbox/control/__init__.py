@@ -1,0 +1,1 @@
+"""The control surface under `/_sandbox`: what only a stand-in can do."""

@@ -1,0 +1,286 @@
+"""The views of the control surface. No authentication; JSON; camelCase."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from flask import Blueprint, Response, current_app, request, stream_with_context
+
+from pluggy_sandbox import collecting, connecting, events, faults, instants, runs
+from pluggy_sandbox.api.answers import JSON, answer, body, world
+from pluggy_sandbox.api.connectors import found as found_connector
+from pluggy_sandbox.bank import changes
+from pluggy_sandbox.encoding import Json, encode
+from pluggy_sandbox.errors import BadRequest, NotFound
+from pluggy_sandbox.items import Item
+from pluggy_sandbox.mirror.mirror import AccountChanges
+from pluggy_sandbox.world import World
+
+blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
+
+
+def _item(item_id: str) -> Item:
+    item = world().items.get(item_id)
+    if item is None:
+        raise NotFound("Item not found", "ITEM_NOT_FOUND")
+    return item
+
+
+@blueprint.get("/clock")
+def clock() -> Response:
+    """Tell the time."""
+    here = world()
+    with here.lock:
+        return _time(here)
+
+
+@blueprint.post("/clock")
+def move_clock() -> Response:
+    """Move time forward, or let it run."""
+    here, sent = world(), body()
+    by = timedelta(seconds=float(sent.get("advanceSeconds", 0)), days=float(sent.get("advanceDays", 0)))
+    if by < timedelta(0):
+        raise BadRequest("time moves forward only")
+    with here.lock:
+        here.advance(by)
+        if "speed" in sent:
+            here.clock.run_at(float(sent["speed"]))
+        return _time(here)
+
+
+def _time(here: World) -> Response:
+    return answer({"now": instants.iso(here.clock.now), "speed": here.clock.speed})
+
+
+@blueprint.get("/items")
+def items() -> Response:
+    """List every Item, which the API itself never does."""
+    here = world()
+    with here.lock:
+        return answer({"results": [connecting.item_view(here, item) for item in here.items.values()]})
+
+
+@blueprint.post("/items/<item_id>/run")
+def run(item_id: str) -> Response:
+    """Start a run as auto-sync would."""
+    here, sent = world(), body()
+    with here.lock:
+        item = _item(item_id)
+        if item.is_running:
+            raise BadRequest("Item is already being updated", here.settings.already_updating_code)
+        runs.stop(item)
+        runs.start(here, item, str(sent.get("triggeredBy", "SYNC")))
+        return answer(connecting.item_view(here, item))
+
+
+@blueprint.post("/items/<item_id>/evolve")
+def evolve(item_id: str) -> Response:
+    """Make changes happen at the bank; the next run brings them to Pluggy."""
+    here, sent = world(), body()
+    with here.lock:
+        item = _item(item_id)
+        done = _make_changes(here, item, sent)
+        plan = collecting.next_run(here, item, collecting.customer_of(here, item))
+        return answer({**_ids(item, done), "nextRun": _totals(plan)})
+
+
+def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
+    customer = collecting.customer_of(here, item)
+    held = item.mirror.accounts.get(sent.get("accountId", ""))
+    if "accountId" in sent and held is None:
+        raise NotFound("Account not found", "ACCOUNT_NOT_FOUND")
+    since = instants.day_in_brazil((item.last_updated_at or here.clock.now) - timedelta(days=2))
+    here.evolutions += 1
+    dice = here.ids.chance("evolve", item.id, here.evolutions)
+    scene = changes.Scene(here.clock.now, dice, item.mirror.collected_keys(), since)
+    done = changes.Changed()
+    for change in sent.get("changes") or []:
+        preferred = [held.source] if held else _suited(customer.accounts, change)
+        try:
+            done.join(changes.make_in_first(preferred, change, scene))
+        except changes.ImpossibleChange as exc:
+            raise BadRequest(str(exc)) from None
+    return done
+
+
+def _suited(accounts: list[changes.Account], change: Json) -> list[changes.Account]:
+    """Return the accounts in the order in which a change looks for its row: pending ones live on cards."""
+    pending = change.get("kind") in ("pending", "post_new_id", "post_same_id")
+    return sorted(accounts, key=lambda a: (a.type == "CREDIT") != pending)
+
+
+def _ids(item: Item, done: changes.Changed) -> Json:
+    return {
+        "added": [item.mirror.transaction_id(key) for key in done.added],
+        "modified": [item.mirror.transaction_id(key) for key in done.modified],
+        "removed": [item.mirror.transaction_id(key) for key in done.removed],
+    }
+
+
+def _totals(plan: list[AccountChanges]) -> Json:
+    return {
+        "added": [i for account in plan for i in account.created],
+        "modified": [i for account in plan for i in account.updated],
+        "removed": [i for account in plan for i in account.deleted],
+    }
+
+
+@blueprint.get("/items/<item_id>/truth")
+def truth(item_id: str) -> Response:
+    """Give what a perfect mirror of the API would hold, in the API's own words."""
+    here = world()
+    with here.lock:
+        item = _item(item_id)
+        head = {
+            "item": connecting.item_view(here, item),
+            "hidden": item.is_revoked,
+            "accounts": [held.view for held in item.mirror.accounts.values()],
+            "bills": [b for held in item.mirror.accounts.values() for b in held.bills],
+            "investments": item.mirror.investments,
+            "investmentTransactions": item.mirror.investment_transactions,
+            "identity": item.mirror.identity,
+            "loans": item.mirror.loans,
+            "consents": item.consents,
+        }
+        start = encode(head)[:-1] + b',"transactions":['
+    return Response(stream_with_context(_with_rows(start, item)), content_type=JSON)
+
+
+def _with_rows(start: bytes, item: Item) -> Iterator[bytes]:
+    yield start
+    comma = b""
+    for row in item.mirror.transactions():
+        yield comma + row
+        comma = b","
+    yield b"]}"
+
+
+@blueprint.post("/items/<item_id>/approve")
+def approve(item_id: str) -> Response:
+    """The person approves at the bank: device, QR code or consent."""
+    here = world()
+    with here.lock:
+        item = _item(item_id)
+        connecting.approve(here, item)
+        return answer(connecting.item_view(here, item))
+
+
+@blueprint.post("/items/<item_id>/revoke")
+def revoke(item_id: str) -> Response:
+    """The person withdraws the consent at the bank."""
+    here = world()
+    with here.lock:
+        item = _item(item_id)
+        connecting.revoke(here, item)
+        return answer(connecting.item_view(here, item))
+
+
+@blueprint.delete("/items/<item_id>")
+def delete(item_id: str) -> Response:
+    """Clean an Item up, as Pluggy does with old ones."""
+    here = world()
+    with here.lock:
+        connecting.delete(here, _item(item_id))
+        return answer({"count": 1})
+
+
+@blueprint.post("/settle")
+def settle() -> Response:
+    """Wait until no run is in progress and no delivery is on its way."""
+    here = world()
+    with here.lock:
+        settled = here.wait_idle(float(body().get("timeoutSeconds", 30)))
+        return answer({"settled": settled, "pendingDeliveries": here.courier.pending})
+
+
+@blueprint.get("/requests")
+def requests() -> Response:
+    """List the API's requests received after number `since`."""
+    here, since = world(), int(request.args.get("since", 0))
+    with here.lock:
+        return answer([r for r in here.requests if r["n"] > since])
+
+
+@blueprint.get("/deliveries")
+def deliveries() -> Response:
+    """List every delivery with its attempts, oldest first."""
+    here = world()
+    with here.lock:
+        return answer({"results": [d.view() for d in here.courier.log]})
+
+
+@blueprint.post("/deliveries/<delivery_id>/replay")
+def replay(delivery_id: str) -> Response:
+    """Send a delivery again, with the same eventId."""
+    here = world()
+    with here.lock:
+        again = here.courier.replay(delivery_id)
+        if again is None:
+            raise NotFound("Delivery not found")
+        return answer(again.view())
+
+
+@blueprint.post("/deliver")
+def deliver() -> Response:
+    """Send a hand-made event to every webhook that wants it."""
+    here, sent = world(), body()
+    payload = sent.get("payload")
+    if not isinstance(payload, dict):
+        raise BadRequest("payload must be an object")
+    with here.lock:
+        item = here.items.get(str(payload.get("itemId")))
+        sent_out = events.send(here, payload, item, headers=sent.get("headers"))
+        return answer({"results": [d.view() for d in sent_out]})
+
+
+@blueprint.route("/faults", methods=["GET", "PUT", "DELETE"])
+def show_or_set_faults() -> Response:
+    """Tell, set or end what goes wrong."""
+    here = world()
+    with here.lock:
+        if request.method != "GET":
+            try:
+                here.suffer(faults.read(body() if request.method == "PUT" else {}))
+            except (ValueError, TypeError) as exc:
+                raise BadRequest(str(exc)) from None
+        return answer(here.faults.as_json())
+
+
+@blueprint.route("/settings", methods=["GET", "PUT"])
+def settings() -> Response:
+    """Tell or change how the sandbox behaves."""
+    here = world()
+    with here.lock:
+        if request.method == "PUT":
+            try:
+                here.apply(here.settings.changed(body()))
+            except ValueError as exc:
+                raise BadRequest(str(exc)) from None
+        return answer(here.settings.as_json())
+
+
+@blueprint.post("/reset")
+def reset() -> Response:
+    """Begin again with nothing."""
+    sent = body()
+    here = current_app.extensions["sandbox"].reset(sent.get("seed"))
+    return answer({"seed": here.ids.seed, "now": instants.iso(here.clock.now)})
+
+
+@blueprint.post("/keys/expire")
+def expire_keys() -> Response:
+    """Make every API key issued so far void."""
+    world().keyring.expire_all()
+    return answer({"expired": True})
+
+
+@blueprint.put("/connectors/<int:connector_id>/health")
+def connector_health(connector_id: int) -> Response:
+    """Say how an institution is doing, and tell the webhooks."""
+    here, status = world(), body().get("status")
+    if status not in ("ONLINE", "UNSTABLE", "OFFLINE"):
+        raise BadRequest("status must be one of ONLINE, UNSTABLE, OFFLINE")
+    with here.lock:
+        health = here.health_of(found_connector(connector_id))
+        health.status = status
+        events.connector_event(here, connector_id, status)
+        return answer(health.view())

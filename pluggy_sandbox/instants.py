@@ -1,0 +1,38 @@
+"""Instants as Pluggy writes them (UTC, milliseconds, `Z`), and days as Brazil counts them."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+
+# Brazil has had no daylight saving since 2019, so a fixed offset is exact for every statement served here.
+SAO_PAULO = timezone(timedelta(hours=-3))
+
+
+def iso(at: datetime) -> str:
+    """Return *at* as `2026-01-31T12:00:00.000Z`."""
+    utc = at.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def iso_or_none(at: datetime | None) -> str | None:
+    """Return *at* as text, or None for None."""
+    return None if at is None else iso(at)
+
+
+def parse_instant(text: str) -> datetime:
+    """
+    Return the instant in *text*; a bare day is its midnight in UTC.
+
+    Raises:
+        ValueError: it is neither an ISO 8601 instant nor a day.
+    """
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def day_in_brazil(at: datetime) -> date:
+    """Return the day that *at* falls on in São Paulo."""
+    return at.astimezone(SAO_PAULO).date()
+
+
+def midnight_in_brazil(day: date) -> datetime:
+    """Return the first instant of *day* in São Paulo: 03:00Z, the usual `date` of a row (Pluggy facts 9.7)."""
+    return datetime.combine(day, time(), SAO_PAULO).astimezone(UTC)

@@ -1,0 +1,1 @@
+"""What Pluggy holds of the bank: merged in each run, and served."""

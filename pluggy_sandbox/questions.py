@@ -1,0 +1,53 @@
+"""What a run may ask of the person (Pluggy facts 3.5, 7.3)."""
+
+from pluggy_sandbox.encoding import Json
+
+# A tiny picture with the digits 123456, as a bank would show them.
+_PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+QUESTIONS: dict[str, Json] = {
+    "token": {
+        "name": "token",
+        "label": "Token",
+        "type": "number",
+        "assistiveText": "Digite o código de 6 dígitos enviado pelo banco",
+        "validation": "^[0-9]{6}$",
+        "validationMessage": "O código tem 6 dígitos",
+    },
+    "image": {
+        "name": "token",
+        "label": "Código da imagem",
+        "type": "image",
+        "assistiveText": "Digite os números da imagem",
+        "data": _PICTURE,
+    },
+    "select": {
+        "name": "token",
+        "label": "Escolha",
+        "type": "select",
+        "assistiveText": "Escolha o código que o banco mostrou",
+        "options": [{"value": "123456", "label": "123456"}, {"value": "654321", "label": "654321"}],
+    },
+    "phone": {
+        "name": "phone",
+        "label": "Telefone",
+        "type": "select",
+        "assistiveText": "Para qual telefone enviamos o código?",
+        "options": [
+            {"value": "0", "label": "+55 11 9****-1234"},
+            {"value": "1", "label": "+55 11 9****-5678"},
+        ],
+    },
+    "company": {
+        "name": "company",
+        "label": "Empresa",
+        "type": "select",
+        "assistiveText": "Qual empresa deseja conectar?",
+        "options": [
+            {"value": "0", "label": "Padaria Estrela Ltda"},
+            {"value": "1", "label": "Estrela Participações SA"},
+        ],
+    },
+}

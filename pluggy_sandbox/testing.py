@@ -1,0 +1,77 @@
+"""
+A sandbox for tests, served from a thread.
+
+    with running_sandbox(seed=1) as sandbox:
+        client = Pluggy(sandbox.url, sandbox.client_id, sandbox.client_secret)
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from pluggy_sandbox.app import create_app
+from pluggy_sandbox.sandbox import Sandbox
+from pluggy_sandbox.serving import make_server
+from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.world import Origin
+
+CLIENT_ID = "00000000-0000-4000-8000-000000000001"
+CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"
+
+
+@dataclass
+class RunningSandbox:
+    """Where it is and how to sign in; `control` reaches its control surface."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    sandbox: Sandbox
+    control: httpx.Client
+
+    def settle(self, timeout_seconds: float = 30) -> None:
+        """
+        Wait until no run is in progress and no delivery is on its way.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        answer = self.control.post("/settle", json={"timeoutSeconds": timeout_seconds}, timeout=timeout_seconds + 5)
+        if not answer.json()["settled"]:
+            raise TimeoutError("the sandbox did not settle")
+
+
+@contextmanager
+def running_sandbox(
+    seed: int = 1,
+    *,
+    start: datetime | None = None,
+    client_id: str = CLIENT_ID,
+    client_secret: str = CLIENT_SECRET,
+    **switches: Any,
+) -> Iterator[RunningSandbox]:
+    """
+    Serve a sandbox on a free loopback port while the block runs.
+
+    *start* is where its clock begins, the real now if None. *switches* are fields of `Settings`; the limits of
+    requests per minute are off unless asked for.
+    """
+    settings = Settings(**{"limits": False, "run_seconds": 0.05, **switches})
+    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings))
+    server = make_server(create_app(sandbox), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.bind_addr[1]}"
+    sandbox.locate(url)
+    thread = threading.Thread(target=server.serve, name="sandbox-server", daemon=True)
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"{url}/_sandbox", timeout=60, trust_env=False) as control:
+            yield RunningSandbox(url, client_id, client_secret, sandbox, control)
+    finally:
+        server.stop()
+        thread.join()
+        sandbox.close()

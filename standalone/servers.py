@@ -80,7 +80,7 @@ def running_postgres(data_dir: Path | None = None) -> Iterator[Postgres]:
 
 @contextmanager
 def _running_postgres(data_dir: Path) -> Iterator[Postgres]:
-    # A server that still runs on this folder, because its owner was killed, is taken over. So it is stopped by us
+    # A server that still runs on this folder, as its owner was killed, is taken over. So it is stopped by us
     # and not by the library, which leaves that to the last of the owners it has on record.
     server = get_server(data_dir, cleanup_mode=None, start=False)
     server.start()

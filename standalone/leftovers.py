@@ -1,0 +1,64 @@
+"""
+Processes that a killed run left behind.
+
+Each process is written down when it starts, by its id and its time of birth, since ids are given away again.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE_S = 5.0
+
+
+def note(ledger: Path, pid: int) -> None:
+    """Write down that *pid* is ours."""
+    with suppress(psutil.NoSuchProcess), ledger.open("a") as lines:
+        lines.write(json.dumps({"pid": pid, "born": psutil.Process(pid).create_time()}) + "\n")
+
+
+def end(ledger: Path) -> int:
+    """End the processes in *ledger* that still run, with all their children; return how many there were."""
+    found = [process for process in _noted(ledger) if process.is_running()]
+    end_families(found)
+    ledger.unlink(missing_ok=True)
+    return len(found)
+
+
+def end_families(processes: Iterable[psutil.Process]) -> None:
+    """Kill *processes* and all their descendants."""
+    family = [member for process in processes for member in (process, *descendants(process))]
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, timeout=PATIENCE_S)
+
+
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Return the children of *process* and theirs; none when it is gone."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end_group(leader_pid: int) -> None:
+    """Kill what is left of a process group."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader_pid, signal.SIGKILL)
+
+
+def _noted(ledger: Path) -> list[psutil.Process]:
+    processes = []
+    for line in ledger.read_text().splitlines() if ledger.exists() else []:
+        entry = json.loads(line)
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(entry["pid"])
+            if process.create_time() == entry["born"]:
+                processes.append(process)
+    return processes

@@ -49,9 +49,7 @@ def collect(world: World, item: Item, fate: Fate) -> Iterator[AccountChanges]:
     working = [p for p in item.products if p != fate.failing_product]
     item.mirror.enriched = world.settings.enrichment
     types = {_ACCOUNT_TYPES[p] for p in working if p in _ACCOUNT_TYPES}
-    since = window_start(
-        item.last_updated_at, at, world.settings.first_run_days, world.settings.overlap_days
-    )
+    since = window_start(item.last_updated_at, at, world.settings.first_run_days, world.settings.overlap_days)
     item.mirror.collect_accounts(customer, types, at)
     changes = item.mirror.collect_transactions(customer, since, at) if "TRANSACTIONS" in working else []
     item.product_times.update(dict.fromkeys(working, at))

@@ -3,8 +3,8 @@
 from pluggy_sandbox import connectors, encrypted, events, items, parameters, runs, updating, webhooks
 from pluggy_sandbox.connectors import Connector, Login
 from pluggy_sandbox.encoding import Json
+from pluggy_sandbox.errors import ApiError, BadRequestError, ConflictError
 from pluggy_sandbox.instants import iso
-from pluggy_sandbox.errors import ApiError, BadRequest, Conflict
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.keys import Caller
 from pluggy_sandbox.mirror.mirror import Mirror
@@ -59,9 +59,7 @@ def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
     """
     given = encrypted.parameters(sent.get("parameters"))
     health = world.health_of(item.connector).status
-    refusal = updating.refusal(
-        item, given, world.clock.now, world.settings, health, by_widget=caller.is_widget
-    )
+    refusal = updating.refusal(item, given, world.clock.now, world.settings, health, by_widget=caller.is_widget)
     if refusal is not None:
         raise refusal
     if given:
@@ -78,14 +76,15 @@ def answer(world: World, item: Item, sent: Json) -> None:
     Give a waiting run the value it asked for.
 
     Raises:
-        BadRequest: one of Pluggy facts 3.8, POST /items/{id}/mfa.
+        BadRequestError: one of Pluggy facts 3.8, POST /items/{id}/mfa.
     """
-    ask = item.run.ask if item.run else None
-    if ask is None or ask.parameter is None:
+    run = item.run
+    ask = run.ask if run else None
+    if run is None or ask is None or ask.parameter is None:
         raise _nothing_asked(item)
     if ask.name not in sent:
-        raise BadRequest(f"Expected parameter '{ask.name}'", "ITEM_MFA_PARAMETER_EXPECTED_MISMATCH")
-    runs.answer(world, item, str(sent[ask.name]))
+        raise BadRequestError(f"Expected parameter '{ask.name}'", "ITEM_MFA_PARAMETER_EXPECTED_MISMATCH")
+    runs.answer(world, item, run, str(sent[ask.name]))
 
 
 def delete(world: World, item: Item) -> None:
@@ -103,16 +102,16 @@ def approve(world: World, item: Item) -> None:
     Let the person approve at the bank: a waiting run goes on, an ended one begins again by itself.
 
     Raises:
-        BadRequest: nothing waits for an approval.
+        BadRequestError: nothing waits for an approval.
     """
     item.approved_at = item.stamp(world.clock.now)
-    ask = item.run.ask if item.run else None
-    if ask is not None:
-        runs.answer(world, item, "approved")
+    run = item.run
+    if run is not None and run.ask is not None:
+        runs.answer(world, item, run, "approved")
     elif item.execution_status in ("USER_AUTHORIZATION_PENDING", "USER_AUTHORIZATION_NOT_GRANTED"):
         runs.start(world, item, "INTERNAL")
     else:
-        raise BadRequest("nothing waits for an approval")
+        raise BadRequestError("nothing waits for an approval")
 
 
 def revoke(world: World, item: Item) -> None:
@@ -125,25 +124,23 @@ def revoke(world: World, item: Item) -> None:
 
 def _nothing_asked(item: Item) -> ApiError:
     if item.execution_status == "USER_INPUT_TIMEOUT":
-        return BadRequest("The MFA request has expired", "ITEM_MFA_EXPIRED")
+        return BadRequestError("The MFA request has expired", "ITEM_MFA_EXPIRED")
     if item.execution_status == "LOGIN_MFA_IN_PROGRESS":
-        return BadRequest("The MFA was already provided", "ITEM_MFA_ALREADY_PROVIDED")
-    return BadRequest("The item is not waiting for an MFA", "ITEM_MFA_NOT_FOUND")
+        return BadRequestError("The MFA was already provided", "ITEM_MFA_ALREADY_PROVIDED")
+    return BadRequestError("The item is not waiting for an MFA", "ITEM_MFA_NOT_FOUND")
 
 
-def _check_creation(
-    world: World, caller: Caller, connector: Connector, given: dict[str, str], options: Json
-) -> None:
+def _check_creation(world: World, caller: Caller, connector: Connector, given: dict[str, str], options: Json) -> None:
     if world.health_of(connector).status == "OFFLINE":
-        raise BadRequest("Connector is offline", "CONNECTOR_OFFLINE")
+        raise BadRequestError("Connector is offline", "CONNECTOR_OFFLINE")
     own = [item for item in world.items.values() if item.client_id == caller.client_id]
     if options.get("avoidDuplicates"):
         same = [i.id for i in own if i.connector is connector and _login(i.parameters) == _login(given)]
         if same:
-            raise BadRequest("Item user already exists", "ITEM_USER_ALREADY_EXISTS", items=same)
+            raise BadRequestError("Item user already exists", "ITEM_USER_ALREADY_EXISTS", items=same)
     limit = world.settings.item_limit
     if world.settings.mode == "development" and len(own) >= limit:
-        raise Conflict("Item creation limit exceeded", "ITEM_CREATION_LIMIT_EXCEEDED", data={"itemsLimit": limit})
+        raise ConflictError("Item creation limit exceeded", "ITEM_CREATION_LIMIT_EXCEEDED", data={"itemsLimit": limit})
 
 
 def _login(given: dict[str, str]) -> dict[str, str]:

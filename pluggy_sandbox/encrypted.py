@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from pluggy_sandbox import encoding
-from pluggy_sandbox.errors import BadRequest
+from pluggy_sandbox.errors import BadRequestError
 from pluggy_sandbox.parameters import read
 
 # OAEP with SHA-1 on both sides, as the recipe and the Java SDK do.
-_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)
+_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
 
 
 def parameters(value: object) -> dict[str, str]:
@@ -19,16 +19,14 @@ def parameters(value: object) -> dict[str, str]:
     Return the credentials in *value*, decrypted if they come as a string.
 
     Raises:
-        BadRequest: they are neither an object nor decrypt to one.
+        BadRequestError: they are neither an object nor decrypt to one.
     """
     return read(_decrypted(value) if isinstance(value, str) else value)
 
 
 def public_key() -> str:
     """Return the application's public key as PEM."""
-    pem = _key().public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    pem = _key().public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return pem.decode()
 
 
@@ -36,7 +34,7 @@ def _decrypted(text: str) -> object:
     try:
         value: object = encoding.decode(_key().decrypt(base64.b64decode(text), _PADDING))
     except ValueError:
-        raise BadRequest("parameters could not be decrypted") from None
+        raise BadRequestError("parameters could not be decrypted") from None
     return value
 
 

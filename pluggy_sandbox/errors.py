@@ -2,7 +2,8 @@
 What the API refuses, in Pluggy's own words (Pluggy facts 1.2, 3.8, 6).
 
     ApiError
-        BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409, Gone 410
+        BadRequestError 400, UnauthorizedError 401, ForbiddenError 403, NotFoundError 404, ConflictError 409,
+        GoneError 410, TooManyRequestsError 429, UnavailableError (by fault)
 """
 
 from typing import Any
@@ -29,49 +30,49 @@ class ApiError(Exception):
         return body | self.more
 
 
-class BadRequest(ApiError):
+class BadRequestError(ApiError):
     """The request cannot be served as it is."""
 
     status = 400
 
 
-class Unauthorized(ApiError):
+class UnauthorizedError(ApiError):
     """The client id and secret are not a pair, or may not sign in."""
 
     status = 401
 
 
-class Forbidden(ApiError):
+class ForbiddenError(ApiError):
     """The key is missing, expired, or not good for this."""
 
     status = 403
 
 
-class NotFound(ApiError):
+class NotFoundError(ApiError):
     """No such thing, or not of this application."""
 
     status = 404
 
 
-class Conflict(ApiError):
+class ConflictError(ApiError):
     """Not now, or not again."""
 
     status = 409
 
 
-class Gone(ApiError):
+class GoneError(ApiError):
     """The endpoint itself is no more."""
 
     status = 410
 
 
-class TooManyRequests(ApiError):
+class TooManyRequestsError(ApiError):
     """Over the limit of this endpoint (Pluggy facts 6)."""
 
     status = 429
 
 
-class Unavailable(ApiError):
+class UnavailableError(ApiError):
     """Trouble on this side, asked for by a fault."""
 
     def __init__(self, status: int) -> None:

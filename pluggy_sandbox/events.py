@@ -32,9 +32,7 @@ def transaction_events(world: World, item: Item, changes: AccountChanges, trigge
         item_event(world, item, "transactions/created", triggered_by, **account, **_created(world, item, changes))
     for event, ids in (("transactions/updated", changes.updated), ("transactions/deleted", changes.deleted)):
         if ids:
-            item_event(
-                world, item, event, triggered_by, **account, transactionIds=ids, transactionsCount=len(ids)
-            )
+            item_event(world, item, event, triggered_by, **account, transactionIds=ids, transactionsCount=len(ids))
 
 
 def connector_event(world: World, connector_id: int, status: str) -> None:
@@ -50,9 +48,7 @@ def connector_event(world: World, connector_id: int, status: str) -> None:
     send(world, payload, None)
 
 
-def send(
-    world: World, payload: Json, item: Item | None, headers: dict[str, str] | None = None
-) -> list[Delivery]:
+def send(world: World, payload: Json, item: Item | None, headers: dict[str, str] | None = None) -> list[Delivery]:
     """
     Deliver *payload* to every registration that wants it, and to the item's own address.
 

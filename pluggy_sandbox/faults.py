@@ -6,7 +6,8 @@ What goes wrong on purpose (`PUT /_sandbox/faults`).
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.settings import camel
@@ -76,6 +77,9 @@ class Faults:
         }
 
 
+_Rule = TypeVar("_Rule", RequestFault, DeliveryFaults)
+
+
 def read(body: Json) -> Faults:
     """
     Return the faults that *body* asks for.
@@ -97,14 +101,14 @@ def read(body: Json) -> Faults:
 
 
 def _rule(body: Json) -> RequestFault:
-    rule: RequestFault = _made(RequestFault, {"endpoint": "*", **body})
+    rule = _made(RequestFault, {"endpoint": "*", **body})
     if rule.do not in KINDS:
         raise ValueError(f"do must be one of {', '.join(KINDS)}")
     return rule
 
 
-def _made(kind: type, body: Json) -> "RequestFault | DeliveryFaults | object":
-    names = {camel(name): name for name in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+def _made(kind: type[_Rule], body: Json) -> _Rule:
+    names = {camel(field.name): field.name for field in fields(kind)}
     unknown = set(body) - set(names)
     if unknown:
         raise ValueError(f"unknown key: {', '.join(sorted(unknown))}")
@@ -120,5 +124,5 @@ def _span(value: object) -> tuple[float, float]:
 
 
 def _plain(record: RequestFault | DeliveryFaults) -> Json:
-    values = {camel(name): getattr(record, name) for name in record.__dataclass_fields__}
+    values = {camel(field.name): getattr(record, field.name) for field in fields(record)}
     return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pluggy_sandbox.encoding import Json, decode, encode
-from pluggy_sandbox.errors import Forbidden, Unauthorized
+from pluggy_sandbox.errors import ForbiddenError, UnauthorizedError
 
 
 @dataclass
@@ -61,13 +61,13 @@ class Keyring:
         Return an API key.
 
         Raises:
-            Unauthorized: CLIENT_KEYS_UNAUTHORIZED or CLIENT_DISABLED.
+            UnauthorizedError: CLIENT_KEYS_UNAUTHORIZED or CLIENT_DISABLED.
         """
         application = self.applications.get(str(client_id))
         if application is None or application.client_secret != client_secret:
-            raise Unauthorized("Client keys are invalid", "CLIENT_KEYS_UNAUTHORIZED")
+            raise UnauthorizedError("Client keys are invalid", "CLIENT_KEYS_UNAUTHORIZED")
         if not application.enabled:
-            raise Unauthorized("Client is disabled", "CLIENT_DISABLED")
+            raise UnauthorizedError("Client is disabled", "CLIENT_DISABLED")
         now = int(time.time())
         claims = {"clientId": application.client_id, "generation": self.generation, "iat": now, "exp": now + seconds}
         return jwt.encode(claims, _hmac_secret(), algorithm="HS256")
@@ -84,14 +84,14 @@ class Keyring:
         Return who *token* belongs to.
 
         Raises:
-            Forbidden: it is missing, malformed, expired or void.
+            ForbiddenError: it is missing, malformed, expired or void.
         """
         if not token:
-            raise Forbidden("Missing or invalid authorization token")
+            raise ForbiddenError("Missing or invalid authorization token")
         expires, caller = self._known.get(token) or self._read(token)
         if expires <= time.time():
             self._known.pop(token, None)
-            raise Forbidden("Missing or invalid authorization token")
+            raise ForbiddenError("Missing or invalid authorization token")
         return caller
 
     def expire_all(self) -> None:
@@ -105,7 +105,7 @@ class Keyring:
             claims = self._claims(token, algorithm)
             found = float(claims["exp"]), self._owner(claims)
         except (jwt.PyJWTError, KeyError, ValueError):
-            raise Forbidden("Missing or invalid authorization token") from None
+            raise ForbiddenError("Missing or invalid authorization token") from None
         if len(self._known) > 1000:
             self._known.clear()
         self._known[token] = found

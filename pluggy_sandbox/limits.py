@@ -3,7 +3,7 @@
 import math
 import time
 
-from pluggy_sandbox.errors import TooManyRequests
+from pluggy_sandbox.errors import TooManyRequestsError
 
 PER_MINUTE = {
     "POST /auth": 360,
@@ -19,7 +19,7 @@ PER_MINUTE = {
 }
 
 
-class OverLimit(TooManyRequests):
+class OverLimitError(TooManyRequestsError):
     """429 with the headers of Pluggy facts 6."""
 
     def __init__(self, limit: int, reset_seconds: float, window_seconds: float) -> None:
@@ -42,7 +42,7 @@ class Counters:
         Count one request.
 
         Raises:
-            OverLimit: the window is full.
+            OverLimitError: the window is full.
         """
         limit = PER_MINUTE.get(endpoint)
         if limit is None:
@@ -52,5 +52,5 @@ class Counters:
         if now - started >= window_seconds:
             started, used = now, 0
         if used >= limit:
-            raise OverLimit(limit, started + window_seconds - now, window_seconds)
+            raise OverLimitError(limit, started + window_seconds - now, window_seconds)
         self._windows[endpoint, source] = (started, used + 1)

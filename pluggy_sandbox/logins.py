@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-GOOD_PASSWORD = "password-ok"
+GOOD_PASSWORD = "password-ok"  # noqa: S105 - public, of the sandbox
 GOOD_MFA = "123456"
 GOOD_JOINT_MFA = "000000"
 MOST_TIMES = 5000

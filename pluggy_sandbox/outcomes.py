@@ -34,7 +34,7 @@ MESSAGES = {
 ERRORS = tuple(MESSAGES)
 
 
-class RunFailed(Exception):
+class RunFailedError(Exception):
     """A run ends in error. `code` is its executionStatus."""
 
     def __init__(

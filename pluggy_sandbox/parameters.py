@@ -4,7 +4,7 @@ import re
 
 from pluggy_sandbox.connectors import Connector
 from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import BadRequest
+from pluggy_sandbox.errors import BadRequestError
 
 MISSING, INVALID = "001", "002"
 
@@ -27,11 +27,11 @@ def check(connector: Connector, parameters: dict[str, str]) -> None:
     Refuse *parameters* with a fault.
 
     Raises:
-        BadRequest: CONNECTOR_VALIDATION_ERROR.
+        BadRequestError: CONNECTOR_VALIDATION_ERROR.
     """
     found = problems(connector, parameters)
     if found:
-        raise BadRequest("Some of the parameters are invalid", "CONNECTOR_VALIDATION_ERROR", details=found)
+        raise BadRequestError("Some of the parameters are invalid", "CONNECTOR_VALIDATION_ERROR", details=found)
 
 
 def read(value: object) -> dict[str, str]:
@@ -39,12 +39,12 @@ def read(value: object) -> dict[str, str]:
     Return the credentials in a request.
 
     Raises:
-        BadRequest: they are not an object.
+        BadRequestError: they are not an object.
     """
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest("parameters must be an object or an encrypted string")
+        raise BadRequestError("parameters must be an object or an encrypted string")
     return {str(name): str(given) for name, given in value.items() if given is not None}
 
 

@@ -2,7 +2,7 @@
 Runs: how an Item goes through one execution, told as a story (Pluggy facts 3.2).
 
 A story is a generator. `PAUSE` lets a little real time pass; an `Ask` stops it until the person answers
-(or virtual time runs out); returning ends the run well, `RunFailed` ends it badly.
+(or virtual time runs out); returning ends the run well, `RunFailedError` ends it badly.
 """
 
 from collections.abc import Generator
@@ -16,7 +16,7 @@ from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.instants import iso
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.logins import Fate
-from pluggy_sandbox.outcomes import RunFailed
+from pluggy_sandbox.outcomes import RunFailedError
 from pluggy_sandbox.world import World
 
 PRODUCT_STEPS = {
@@ -83,10 +83,8 @@ def start(world: World, item: Item, triggered_by: str) -> None:
     _later(world, item, run)
 
 
-def answer(world: World, item: Item, value: str) -> None:
-    """Give a waiting run what it asked for."""
-    run = item.run
-    assert run is not None
+def answer(world: World, item: Item, run: Run, value: str) -> None:
+    """Give the waiting run of *item* what it asked for."""
     run.ask, item.parameter, item.user_action = None, None, None
     _enter(world, item, "UPDATING", "LOGIN_MFA_IN_PROGRESS")
     _later(world, item, run, value)
@@ -102,7 +100,7 @@ def _later(world: World, item: Item, run: Run, value: Answer = None) -> None:
     world.timers.after(pause, lambda: _step(world, item, run, value))
 
 
-def _step(world: World, item: Item, run: Run, value: Answer = None, failure: RunFailed | None = None) -> None:
+def _step(world: World, item: Item, run: Run, value: Answer = None, failure: RunFailedError | None = None) -> None:
     with world.lock:
         if item.run is not run:
             return  # deleted, or overtaken, meanwhile
@@ -110,7 +108,7 @@ def _step(world: World, item: Item, run: Run, value: Answer = None, failure: Run
             wanted = run.story.throw(failure) if failure else run.story.send(value)
         except StopIteration:
             _succeed(world, item, run)
-        except RunFailed as exc:
+        except RunFailedError as exc:
             _fail(world, item, run, exc)
         else:
             if isinstance(wanted, Ask):
@@ -131,7 +129,7 @@ def _wait(world: World, item: Item, run: Run, ask: Ask) -> None:
 def _expire(world: World, item: Item, run: Run, ask: Ask) -> None:
     if item.run is run and run.ask is ask:
         run.ask = None
-        timeout = RunFailed("USER_INPUT_TIMEOUT", parameter=ask.name or None)
+        timeout = RunFailedError("USER_INPUT_TIMEOUT", parameter=ask.name or None)
         _step(world, item, run, failure=timeout)
 
 
@@ -150,7 +148,7 @@ def _is_partial(item: Item) -> bool:
     return any(part and not part["isUpdated"] for part in (item.status_detail or {}).values())
 
 
-def _fail(world: World, item: Item, run: Run, failure: RunFailed) -> None:
+def _fail(world: World, item: Item, run: Run, failure: RunFailedError) -> None:
     _enter(world, item, failure.status, failure.code)
     item.run, item.last_run_ended_at = None, item.updated_at
     item.parameter = item.user_action = None
@@ -210,13 +208,13 @@ def _story(world: World, item: Item, triggered_by: str) -> Story:
 def _by_password(world: World, item: Item) -> Generator[Pause | Ask, Answer, Fate]:
     fate = logins.fate_of(item.parameters.get("user", ""), item.parameters.get("password", ""))
     if fate is None:
-        raise RunFailed("INVALID_CREDENTIALS")
+        raise RunFailedError("INVALID_CREDENTIALS")
     if fate.outcome not in ("SUCCESS", "PARTIAL_SUCCESS"):
-        raise RunFailed(fate.outcome, provider_message=fate.provider_message)
+        raise RunFailedError(fate.outcome, provider_message=fate.provider_message)
     if fate.device:
         _check_device(world, item)
     for kind in fate.asks:
-        given = yield Ask(_deadline(world), parameter=_question(world, item, kind))
+        given = yield Ask(_deadline(world), parameter=_question(world, kind))
         _check_answer(kind, given)
         yield PAUSE
     return fate
@@ -227,14 +225,14 @@ def _by_one_step(world: World, item: Item) -> Generator[Pause | Ask, Answer, Fat
     good = (logins.GOOD_MFA, logins.GOOD_JOINT_MFA) if item.connector.id == 9 else (logins.GOOD_MFA,)
     token = item.parameters.pop("token", None)  # good for one run only
     if not fate.asks and token not in good:
-        raise RunFailed("INVALID_CREDENTIALS_MFA")
+        raise RunFailedError("INVALID_CREDENTIALS_MFA")
     return fate
 
 
 def _by_two_steps(world: World, item: Item) -> Generator[Pause | Ask, Answer, Fate]:
     fate = yield from _by_password(world, item)
     if not fate.asks:
-        given = yield Ask(_deadline(world), parameter=_question(world, item, "token"))
+        given = yield Ask(_deadline(world), parameter=_question(world, "token"))
         _check_answer("token", given)
         yield PAUSE
     return fate
@@ -261,7 +259,7 @@ def _by_consent(world: World, item: Item) -> Generator[Pause | Ask, Answer, Fate
     return Fate()
 
 
-def _elsewhere(world: World, item: Item) -> Generator[Pause | Ask, Answer, Fate]:
+def _elsewhere(_world: World, _item: Item) -> Generator[Pause | Ask, Answer, Fate]:
     yield PAUSE
     return Fate()
 
@@ -287,15 +285,15 @@ def _check_device(world: World, item: Item) -> None:
     now = world.clock.now
     if item.pending_since is None:
         item.pending_since = now
-        raise RunFailed("USER_AUTHORIZATION_PENDING")
+        raise RunFailedError("USER_AUTHORIZATION_PENDING")
     ready = item.pending_since + timedelta(seconds=world.settings.authorization_pending_seconds)
     if now < ready:
         left = int((ready - now).total_seconds())
-        raise RunFailed("USER_AUTHORIZATION_NOT_GRANTED", f"Device not authorized yet, wait {left} seconds")
+        raise RunFailedError("USER_AUTHORIZATION_NOT_GRANTED", f"Device not authorized yet, wait {left} seconds")
     item.approved_at = now
 
 
-def _question(world: World, item: Item, kind: str) -> Json:
+def _question(world: World, kind: str) -> Json:
     expires = iso(_deadline(world))
     return questions.QUESTIONS[kind] | {"optional": False, "mfa": True, "expiresAt": expires}
 
@@ -303,7 +301,7 @@ def _question(world: World, item: Item, kind: str) -> Json:
 def _check_answer(kind: str, given: Answer) -> None:
     options = [option["value"] for option in questions.QUESTIONS[kind].get("options", [])]
     if given not in (options or [logins.GOOD_MFA]):
-        raise RunFailed("INVALID_CREDENTIALS_MFA")
+        raise RunFailedError("INVALID_CREDENTIALS_MFA")
 
 
 def _consent_page(world: World, item: Item, expires: datetime) -> Json:

@@ -1,7 +1,7 @@
 """How this sandbox behaves, all of it switchable while it runs (`PUT /_sandbox/settings`)."""
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pluggy_sandbox.encoding import Json
 
@@ -63,6 +63,9 @@ class Settings:
         return _changed(self, values)
 
 
+_Record = TypeVar("_Record", "Settings", PayloadVariants)
+
+
 def camel(name: str) -> str:
     """Return a Python name as it is written on the wire."""
     head, *rest = name.split("_")
@@ -79,12 +82,12 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _changed(record: Any, values: Json) -> Any:
+def _changed(record: _Record, values: Json) -> _Record:
     names = {camel(f.name): f.name for f in fields(record)}
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise ValueError(f"unknown setting: {', '.join(unknown)}")
-    return replace(record, **{names[key]: _like(getattr(record, names[key]), key, value) for key, value in values.items()})
+    return replace(record, **{names[k]: _like(getattr(record, names[k]), k, value) for k, value in values.items()})
 
 
 def _like(old: Any, name: str, value: Any) -> Any:

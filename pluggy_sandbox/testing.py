@@ -21,7 +21,7 @@ from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.world import Origin
 
 CLIENT_ID = "00000000-0000-4000-8000-000000000001"
-CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"
+CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"  # noqa: S105 - made up
 
 
 @dataclass

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import BadRequest
+from pluggy_sandbox.errors import BadRequestError
 from pluggy_sandbox.instants import iso, iso_or_none
 
 MOST_PER_EVENT = 5
@@ -68,10 +68,10 @@ def check_event(event: object) -> str:
     Return *event* if there is such a one.
 
     Raises:
-        BadRequest: there is not.
+        BadRequestError: there is not.
     """
     if not isinstance(event, str) or event not in KNOWN:
-        raise BadRequest(f"event must be one of the following values: {', '.join(sorted(KNOWN))}")
+        raise BadRequestError(f"event must be one of the following values: {', '.join(sorted(KNOWN))}")
     return event
 
 
@@ -82,11 +82,11 @@ def check_url(url: object, *, allow_local: bool) -> str:
     *allow_local* lets plain http and hosts of this machine and network pass.
 
     Raises:
-        BadRequest: one of the reasons of Pluggy facts 2.2.
+        BadRequestError: one of the reasons of Pluggy facts 2.2.
     """
     parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
     if not parts.hostname or parts.scheme not in ("http", "https"):
-        raise BadRequest("url must be a valid URL")
+        raise BadRequestError("url must be a valid URL")
     if not allow_local:
         _check_public(parts.scheme, parts.hostname)
     return str(url)
@@ -97,12 +97,12 @@ def check_headers(headers: object) -> dict[str, str]:
     Return *headers*, a flat map of strings; None clears.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequestError: it is something else.
     """
     if headers is None:
         return {}
     if not isinstance(headers, dict) or not all(isinstance(v, str) for v in headers.values()):
-        raise BadRequest("headers must be an object of strings")
+        raise BadRequestError("headers must be an object of strings")
     return dict(headers)
 
 
@@ -111,28 +111,28 @@ def check_room(existing: Iterable[Webhook], event: str, url: str) -> None:
     Refuse a second registration of one pair, and a sixth of one event.
 
     Raises:
-        BadRequest: there is one, or there are five.
+        BadRequestError: there is one, or there are five.
     """
     same_event = [w for w in existing if w.event == event]
     if any(w.url == url for w in same_event):
-        raise BadRequest("A webhook for this event and url already exists")
+        raise BadRequestError("A webhook for this event and url already exists")
     if len(same_event) >= MOST_PER_EVENT:
-        raise BadRequest(f"Maximum of {MOST_PER_EVENT} webhooks per event reached")
+        raise BadRequestError(f"Maximum of {MOST_PER_EVENT} webhooks per event reached")
 
 
 def _check_public(scheme: str, host: str) -> None:
     if scheme != "https":
-        raise BadRequest("url must use https")
+        raise BadRequestError("url must use https")
     if _is_ip(host):
-        raise BadRequest("url must not be an IP address")
+        raise BadRequestError("url must not be an IP address")
     if host == "localhost" or host.endswith(_RESERVED):
-        raise BadRequest("url must not be a reserved host")
+        raise BadRequestError("url must not be a reserved host")
     try:
         found = socket.getaddrinfo(host, None)
     except OSError:
-        raise BadRequest("url host could not be resolved") from None
+        raise BadRequestError("url host could not be resolved") from None
     if any(not ipaddress.ip_address(str(info[4][0])).is_global for info in found):
-        raise BadRequest("url must not resolve to a private address")
+        raise BadRequestError("url must not resolve to a private address")
 
 
 def _is_ip(host: str) -> bool:

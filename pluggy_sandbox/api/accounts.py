@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from pluggy_sandbox.api.answers import answer, caller, page, server_only, world
 from pluggy_sandbox.api.found import found_account, found_item, items_of, required
-from pluggy_sandbox.errors import BadRequest, NotFound
+from pluggy_sandbox.errors import BadRequestError, NotFoundError
 from pluggy_sandbox.mirror.accounts import REDUCED
 
 blueprint = Blueprint("accounts", __name__)
@@ -17,7 +17,7 @@ def show_all() -> Response:
     item_id = required(request.args.get("itemId"), "itemId")
     wanted = request.args.get("type")
     if wanted not in (None, "BANK", "CREDIT"):
-        raise BadRequest("type must be one of the following values: BANK, CREDIT")
+        raise BadRequestError("type must be one of the following values: BANK, CREDIT")
     with here.lock:
         if item_id in here.deleted.values() and here.settings.deleted_item_accounts == "empty":
             return page([])
@@ -57,4 +57,4 @@ def bill(bill_id: str) -> Response:
                 for view in held.bills:
                     if view["id"] == bill_id:
                         return answer(view)
-    raise NotFound("Bill not found", "BILL_NOT_FOUND")
+    raise NotFoundError("Bill not found", "BILL_NOT_FOUND")

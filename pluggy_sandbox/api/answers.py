@@ -7,7 +7,7 @@ from flask import Response, current_app, g, request
 
 from pluggy_sandbox import encoding
 from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import BadRequest, Forbidden
+from pluggy_sandbox.errors import BadRequestError, ForbiddenError
 from pluggy_sandbox.keys import Caller
 from pluggy_sandbox.world import World
 
@@ -30,10 +30,10 @@ def server_only() -> Caller:
     Return who asks, if with an API key.
 
     Raises:
-        Forbidden: a connect token is not good for this (Pluggy facts 1.3).
+        ForbiddenError: a connect token is not good for this (Pluggy facts 1.3).
     """
     if caller().is_widget:
-        raise Forbidden("Forbidden")
+        raise ForbiddenError("Forbidden")
     return caller()
 
 
@@ -57,12 +57,12 @@ def paged(results: list[Json], default_size: int = MOST_PER_PAGE) -> Response:
     Return the page of *results* that the request asks for.
 
     Raises:
-        BadRequest: `page` or `pageSize` is no such number.
+        BadRequestError: `page` or `pageSize` is no such number.
     """
     size = _positive("pageSize", default_size)
     number = _positive("page", 1)
     if size > MOST_PER_PAGE:
-        raise BadRequest(f"pageSize must not be greater than {MOST_PER_PAGE}")
+        raise BadRequestError(f"pageSize must not be greater than {MOST_PER_PAGE}")
     part = results[(number - 1) * size : number * size]
     pages = math.ceil(len(results) / size)
     return answer({"page": number, "total": len(results), "totalPages": pages, "results": part})
@@ -73,15 +73,15 @@ def body() -> Json:
     Return the request's JSON object; an empty body is an empty object.
 
     Raises:
-        BadRequest: it is not one.
+        BadRequestError: it is not one.
     """
     data = request.get_data()
     try:
         value = encoding.decode(data) if data else {}
     except ValueError:
-        raise BadRequest("Unexpected token in JSON") from None
+        raise BadRequestError("Unexpected token in JSON") from None
     if not isinstance(value, dict):
-        raise BadRequest("The body must be a JSON object")
+        raise BadRequestError("The body must be a JSON object")
     return value
 
 
@@ -90,11 +90,11 @@ def optional_text(values: Json, name: str) -> str | None:
     Return the text called *name*, None where there is none.
 
     Raises:
-        BadRequest: it is not a text.
+        BadRequestError: it is not a text.
     """
     value = values.get(name)
     if value is not None and not isinstance(value, str):
-        raise BadRequest(f"{name} must be a string")
+        raise BadRequestError(f"{name} must be a string")
     return value
 
 
@@ -107,5 +107,5 @@ def _positive(name: str, default: int) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise BadRequest(f"{name} must be a positive number")
+        raise BadRequestError(f"{name} must be a positive number")
     return value

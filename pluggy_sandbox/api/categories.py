@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from pluggy_sandbox.api.answers import answer, page, server_only
 from pluggy_sandbox.categories import CATEGORIES
-from pluggy_sandbox.errors import NotFound
+from pluggy_sandbox.errors import NotFoundError
 
 blueprint = Blueprint("categories", __name__)
 
@@ -22,5 +22,5 @@ def show(category_id: str) -> Response:
     """Show a category."""
     server_only()
     if category_id not in CATEGORIES:
-        raise NotFound("Category not found", "CATEGORY_NOT_FOUND")
+        raise NotFoundError("Category not found", "CATEGORY_NOT_FOUND")
     return answer(CATEGORIES[category_id].view())

@@ -8,7 +8,7 @@ from pluggy_sandbox import connectors, parameters
 from pluggy_sandbox.api.answers import answer, body, page, world
 from pluggy_sandbox.connectors import BY_ID, CATALOGUE, Connector
 from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import NotFound
+from pluggy_sandbox.errors import NotFoundError
 
 blueprint = Blueprint("connectors", __name__)
 
@@ -19,12 +19,12 @@ def _text(name: str) -> list[str]:
 
 _FILTERS: dict[str, Callable[[Connector, list[str]], bool]] = {
     "types": lambda c, values: c.type in values,
-    "countries": lambda c, values: "BR" in values,
+    "countries": lambda _, values: "BR" in values,
     "name": lambda c, values: values[0].lower() in c.name.lower(),
     "isOpenFinance": lambda c, values: c.is_open_finance == (values[0] == "true"),
     "supportsPaymentInitiation": lambda c, values: c.is_open_finance == (values[0] == "true"),
-    "supportsSmartTransfers": lambda c, values: values[0] != "true",
-    "supportsAutomaticPix": lambda c, values: values[0] != "true",
+    "supportsSmartTransfers": lambda _, values: values[0] != "true",
+    "supportsAutomaticPix": lambda _, values: values[0] != "true",
 }
 
 
@@ -60,10 +60,10 @@ def found(connector_id: int) -> Connector:
     Return a connector.
 
     Raises:
-        NotFound: CONNECTOR_NOT_FOUND.
+        NotFoundError: CONNECTOR_NOT_FOUND.
     """
     if connector_id not in BY_ID:
-        raise NotFound("Connector not found", "CONNECTOR_NOT_FOUND")
+        raise NotFoundError("Connector not found", "CONNECTOR_NOT_FOUND")
     return BY_ID[connector_id]
 
 

@@ -1,6 +1,6 @@
 """Things found by their id, if they are the caller's to see; a 404 otherwise (Pluggy facts 1.2)."""
 
-from pluggy_sandbox.errors import BadRequest, Forbidden, NotFound
+from pluggy_sandbox.errors import BadRequestError, ForbiddenError, NotFoundError
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.keys import Caller
 from pluggy_sandbox.mirror.accounts import HeldAccount
@@ -13,14 +13,14 @@ def found_item(world: World, caller: Caller, item_id: str) -> Item:
     Return an Item.
 
     Raises:
-        NotFound: ITEM_NOT_FOUND.
-        Forbidden: it is not the connect token's own.
+        NotFoundError: ITEM_NOT_FOUND.
+        ForbiddenError: it is not the connect token's own.
     """
     item = world.items.get(item_id)
     if item is None or item.client_id != caller.client_id:
-        raise NotFound("Item not found", "ITEM_NOT_FOUND")
+        raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
     if caller.is_widget and item_id != caller.item_id and item.token_id != caller.token_id:
-        raise Forbidden("Forbidden")
+        raise ForbiddenError("Forbidden")
     return item
 
 
@@ -34,13 +34,13 @@ def found_account(world: World, caller: Caller, account_id: str) -> tuple[Item, 
     Return an account and whose it is.
 
     Raises:
-        NotFound: ACCOUNT_NOT_FOUND.
+        NotFoundError: ACCOUNT_NOT_FOUND.
     """
     for item in items_of(world, caller):
         held = item.mirror.accounts.get(account_id)
         if held is not None:
             return item, held
-    raise NotFound("Account not found", "ACCOUNT_NOT_FOUND")
+    raise NotFoundError("Account not found", "ACCOUNT_NOT_FOUND")
 
 
 def found_webhook(world: World, caller: Caller, webhook_id: str) -> Webhook:
@@ -48,11 +48,11 @@ def found_webhook(world: World, caller: Caller, webhook_id: str) -> Webhook:
     Return a webhook.
 
     Raises:
-        NotFound: WEBHOOK_NOT_FOUND.
+        NotFoundError: WEBHOOK_NOT_FOUND.
     """
     hook = world.webhooks.get(webhook_id)
     if hook is None or hook.client_id != caller.client_id:
-        raise NotFound("Webhook not found", "WEBHOOK_NOT_FOUND")
+        raise NotFoundError("Webhook not found", "WEBHOOK_NOT_FOUND")
     return hook
 
 
@@ -61,8 +61,8 @@ def required(value: str | None, name: str) -> str:
     Return a query parameter.
 
     Raises:
-        BadRequest: it is missing.
+        BadRequestError: it is missing.
     """
     if not value:
-        raise BadRequest(f"{name} is required")
+        raise BadRequestError(f"{name} is required")
     return value

@@ -1,15 +1,17 @@
 """What every request to the API passes first: the log, faults, limits, the key."""
 
+import errno
 import re
 import time
+from collections.abc import Iterator
 from functools import cache
 
 from flask import Flask, Response, g, request
 
 from pluggy_sandbox.api.answers import JSON, answer, world
-from pluggy_sandbox.errors import ApiError, NotFound, Unavailable
+from pluggy_sandbox.errors import ApiError, NotFoundError, UnavailableError
 from pluggy_sandbox.faults import RequestFault
-from pluggy_sandbox.limits import OverLimit
+from pluggy_sandbox.limits import OverLimitError
 
 _OPEN = ("POST /auth",)
 _OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect.js")
@@ -58,13 +60,13 @@ def _suffer(fault: RequestFault) -> Response | None:
     g.fault = fault.do
     match fault.do:
         case "status":
-            raise OverLimit(1, 60, 60) if fault.status == 429 else Unavailable(fault.status)
+            raise OverLimitError(1, 60, 60) if fault.status == 429 else UnavailableError(fault.status)
         case "slow":
             time.sleep(fault.seconds)
         case "not_found":
-            raise NotFound("Not found")
+            raise NotFoundError("Not found")
         case "drop":
-            return Response(_cut_short(), 200, {"Content-Length": "1000000"}, content_type=JSON)
+            return Response(_cut_short(), 200, content_type=JSON)
         case "empty":
             return answer({"results": [], "next": None, "page": 1, "total": 0, "totalPages": 0})
         case "expire_keys":
@@ -72,9 +74,10 @@ def _suffer(fault: RequestFault) -> Response | None:
     return None
 
 
-def _cut_short() -> "list[bytes]":
-    # Fewer bytes than promised: the server has to cut the connection.
-    return [b'{"results":[']
+def _cut_short() -> Iterator[bytes]:
+    """Yield the beginning of a body, then break the connection as a reset by the peer does."""
+    yield b'{"results":['
+    raise ConnectionResetError(errno.ECONNRESET, "dropped on purpose")
 
 
 def _leave(response: Response) -> Response:
@@ -106,7 +109,7 @@ def _log(response: Response) -> None:
 
 def _refuse(error: ApiError) -> Response:
     response = answer(error.body(), error.status)
-    if isinstance(error, OverLimit):
+    if isinstance(error, OverLimitError):
         response.headers.update(error.headers)
     return response
 

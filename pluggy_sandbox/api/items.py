@@ -6,7 +6,7 @@ from pluggy_sandbox import connecting
 from pluggy_sandbox.api.answers import answer, body, caller, server_only, world
 from pluggy_sandbox.api.found import found_item
 from pluggy_sandbox.connectors import BY_ID
-from pluggy_sandbox.errors import BadRequest, NotFound, Unauthorized
+from pluggy_sandbox.errors import BadRequestError, NotFoundError, UnauthorizedError
 
 blueprint = Blueprint("items", __name__)
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("items", __name__)
 @blueprint.get("/items")
 def no_list() -> Response:
     """There is deliberately no list of Items (Pluggy facts 1.3)."""
-    raise Unauthorized("Unauthorized")
+    raise UnauthorizedError("Unauthorized")
 
 
 @blueprint.post("/items")
@@ -23,7 +23,7 @@ def create() -> Response:
     here, sent = world(), body()
     connector = BY_ID.get(sent.get("connectorId", -1)) if isinstance(sent.get("connectorId"), int) else None
     if connector is None:
-        raise BadRequest("connectorId is not a known connector", "CONNECTOR_NOT_FOUND")
+        raise BadRequestError("connectorId is not a known connector", "CONNECTOR_NOT_FOUND")
     with here.lock:
         return answer(connecting.item_view(here, connecting.create(here, caller(), connector, sent)))
 
@@ -36,7 +36,7 @@ def show(item_id: str) -> Response:
         item = found_item(here, caller(), item_id)
         if item.not_found_left:
             item.not_found_left -= 1
-            raise NotFound("Item not found", "ITEM_NOT_FOUND")
+            raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
         return answer(connecting.item_view(here, item))
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from pluggy_sandbox.api.answers import answer, page, paged, server_only, world
 from pluggy_sandbox.api.found import found_item, items_of, required
 from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import NotFound
+from pluggy_sandbox.errors import NotFoundError
 from pluggy_sandbox.items import Item
 
 blueprint = Blueprint("products", __name__)
@@ -24,7 +24,7 @@ def _readable() -> Iterable[Item]:
 def _one(views: Iterable[Json], wanted: str, what: str) -> Json:
     view = next((v for v in views if v["id"] == wanted), None)
     if view is None:
-        raise NotFound(f"{what.capitalize()} not found", f"{what.upper()}_NOT_FOUND")
+        raise NotFoundError(f"{what.capitalize()} not found", f"{what.upper()}_NOT_FOUND")
     return view
 
 
@@ -52,7 +52,7 @@ def investment_transactions(investment_id: str) -> Response:
         for item in _readable():
             if investment_id in item.mirror.investment_transactions:
                 return paged(item.mirror.investment_transactions[investment_id])
-    raise NotFound("Investment not found", "INVESTMENT_NOT_FOUND")
+    raise NotFoundError("Investment not found", "INVESTMENT_NOT_FOUND")
 
 
 @blueprint.get("/identity")
@@ -61,7 +61,7 @@ def identity_of_item() -> Response:
     with world().lock:
         item = _item()
         if item.mirror.identity is None or item.is_revoked:
-            raise NotFound("Identity not found", "IDENTITY_NOT_FOUND")
+            raise NotFoundError("Identity not found", "IDENTITY_NOT_FOUND")
         return answer(item.mirror.identity)
 
 

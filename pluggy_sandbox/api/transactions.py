@@ -12,7 +12,7 @@ from flask import Blueprint, Response, g, request
 from pluggy_sandbox.api.answers import MOST_PER_PAGE, body, raw, server_only, world
 from pluggy_sandbox.api.found import found_account, items_of, required
 from pluggy_sandbox.categories import CATEGORIES
-from pluggy_sandbox.errors import BadRequest, Gone, NotFound
+from pluggy_sandbox.errors import BadRequestError, GoneError, NotFoundError
 from pluggy_sandbox.instants import iso, parse_instant
 from pluggy_sandbox.mirror.ledger import Ledger, Position, Window
 
@@ -58,7 +58,7 @@ def show(transaction_id: str) -> Response:
                 found = held.ledger.find(transaction_id)
                 if found is not None and not item.is_revoked:
                     return raw(found)
-    raise NotFound("Transaction not found", "TRANSACTION_NOT_FOUND")
+    raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")
 
 
 @blueprint.patch("/transactions/<transaction_id>")
@@ -66,33 +66,31 @@ def recategorise(transaction_id: str) -> Response:
     """Put a transaction into another category; later runs keep it there."""
     here, who, category_id = world(), server_only(), body().get("categoryId")
     if category_id not in CATEGORIES:
-        raise BadRequest("categoryId is not a known category", "CATEGORY_NOT_FOUND")
+        raise BadRequestError("categoryId is not a known category", "CATEGORY_NOT_FOUND")
     with here.lock:
         for item in items_of(here, who):
             found = item.mirror.recategorise(transaction_id, category_id, item.stamp(here.clock.now))
             if found is not None:
                 return raw(found)
-    raise NotFound("Transaction not found", "TRANSACTION_NOT_FOUND")
+    raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")
 
 
 @blueprint.get("/transactions")
 def gone() -> Response:
     """The old endpoint (Pluggy facts 5.4)."""
-    raise Gone("This endpoint is deprecated, use /v2/transactions", "ENDPOINT_DEPRECATED")
+    raise GoneError("This endpoint is deprecated, use /v2/transactions", "ENDPOINT_DEPRECATED")
 
 
 def _query() -> Query:
     args = request.args
     unknown = [f"property {name} should not exist" for name in args if name not in _ALLOWED]
     if unknown:
-        raise BadRequest(", ".join(unknown))
+        raise BadRequestError(", ".join(unknown))
     account_id = required(args.get("accountId"), "accountId")
     _check_uuid(account_id)
     if "dateFrom" in args and "createdAtFrom" in args:
-        raise BadRequest("dateFrom cannot be used together with createdAtFrom")
-    window = Window(
-        date_from=_day("dateFrom"), date_to=_day("dateTo"), created_from=_instant("createdAtFrom")
-    )
+        raise BadRequestError("dateFrom cannot be used together with createdAtFrom")
+    window = Window(date_from=_day("dateFrom"), date_to=_day("dateTo"), created_from=_instant("createdAtFrom"))
     return Query(account_id, window, _ids(args.get("ids")), args.get("after"))
 
 
@@ -100,7 +98,7 @@ def _check_uuid(text: str) -> None:
     try:
         UUID(text)
     except ValueError:
-        raise BadRequest("accountId must be a UUID") from None
+        raise BadRequestError("accountId must be a UUID") from None
 
 
 def _ids(text: str | None) -> list[str] | None:
@@ -108,7 +106,7 @@ def _ids(text: str | None) -> list[str] | None:
         return None
     ids = [i for i in text.split(",") if i]
     if len(ids) > MOST_PER_PAGE:
-        raise BadRequest(f"ids must have at most {MOST_PER_PAGE} elements", "IDS_PARAMETER_EXCEEDS_MAX_LENGTH")
+        raise BadRequestError(f"ids must have at most {MOST_PER_PAGE} elements", "IDS_PARAMETER_EXCEEDS_MAX_LENGTH")
     return ids
 
 
@@ -119,7 +117,7 @@ def _instant(name: str) -> datetime | None:
     try:
         return parse_instant(text).astimezone(UTC)
     except ValueError:
-        raise BadRequest(f"{name} must be a valid ISO 8601 date string") from None
+        raise BadRequestError(f"{name} must be a valid ISO 8601 date string") from None
 
 
 def _day(name: str) -> date | None:
@@ -139,14 +137,14 @@ def _cursor(position: Position, row_id: str) -> str:
 
 def _position(ledger: Ledger, cursor: str) -> Position:
     if g.get("fault") == "bad_cursor":
-        raise BadRequest("Invalid cursor")
+        raise BadRequestError("Invalid cursor")
     try:
         _, row_id = base64.b64decode(cursor, validate=True).decode().split("|")
     except (binascii.Error, ValueError):
-        raise BadRequest("Invalid cursor") from None
+        raise BadRequestError("Invalid cursor") from None
     position = ledger.place(row_id)
     if position is None:
-        raise BadRequest("Invalid cursor")
+        raise BadRequestError("Invalid cursor")
     return position
 
 

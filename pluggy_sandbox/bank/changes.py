@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta, datetime
+from datetime import date, datetime, timedelta
 
 from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.rows import Row
@@ -36,7 +36,7 @@ class Scene:
     since: date
 
 
-class ImpossibleChange(Exception):
+class ImpossibleChangeError(Exception):
     """There is no row that this could happen to."""
 
 
@@ -45,11 +45,11 @@ def make(account: Account, change: Json, scene: Scene) -> Changed:
     Make *change* happen in *account*.
 
     Raises:
-        ImpossibleChange: no row fits, or the kind is unknown.
+        ImpossibleChangeError: no row fits, or the kind is unknown.
     """
     kind = _KINDS.get(str(change.get("kind")))
     if kind is None:
-        raise ImpossibleChange(f"kind must be one of {', '.join(_KINDS)}")
+        raise ImpossibleChangeError(f"kind must be one of {', '.join(_KINDS)}")
     done = Changed()
     for _ in range(int(change.get("count", 1))):
         kind(account, change, scene, done)
@@ -62,12 +62,12 @@ def make_in_first(accounts: list[Account], change: Json, scene: Scene) -> Change
     Make *change* happen in the first of *accounts* that has a row for it.
 
     Raises:
-        ImpossibleChange: none has.
+        ImpossibleChangeError: none has.
     """
     for account in accounts[:-1]:
         try:
             return make(account, change, scene)
-        except ImpossibleChange:
+        except ImpossibleChangeError:
             continue
     return make(accounts[-1], change, scene)
 
@@ -158,7 +158,7 @@ def _pick(account: Account, change: Json, scene: Scene, *, pending: bool) -> Row
     ]
     near = [row for row in fit if _wanted(row, change, scene)]
     if not near and not (pending and fit and "days" not in change):
-        raise ImpossibleChange(f"no row in {account.key} fits {change}")
+        raise ImpossibleChangeError(f"no row in {account.key} fits {change}")
     # The open bill is read again as a whole, so a pending row may be older than the window.
     return scene.dice.choice(near or fit)
 

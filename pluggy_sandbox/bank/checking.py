@@ -58,9 +58,7 @@ def _boletos(dice: random.Random, person: Person, day: date) -> Iterator[Row]:
                 "paymentMethod": "BOLETO",
                 "boletoMetadata": _boleto(dice, amount),
             }
-            yield _row(
-                dice, day, description, cents(-amount), category=category, operation="BOLETO", payment=payment
-            )
+            yield _row(dice, day, description, cents(-amount), category=category, operation="BOLETO", payment=payment)
 
 
 def _boleto(dice: random.Random, amount: int) -> Json:

@@ -1,12 +1,46 @@
 """Brazilian people, shops and companies that the sandbox bank's statements speak of. All invented or generic."""
 
 FIRST = (
-    "Ana", "Bruno", "Camila", "Diego", "Eduarda", "Felipe", "Gabriela", "Henrique", "Isabela", "João",
-    "Larissa", "Marcelo", "Natália", "Otávio", "Patrícia", "Rafael", "Sabrina", "Thiago", "Vanessa", "Wesley",
+    "Ana",
+    "Bruno",
+    "Camila",
+    "Diego",
+    "Eduarda",
+    "Felipe",
+    "Gabriela",
+    "Henrique",
+    "Isabela",
+    "João",
+    "Larissa",
+    "Marcelo",
+    "Natália",
+    "Otávio",
+    "Patrícia",
+    "Rafael",
+    "Sabrina",
+    "Thiago",
+    "Vanessa",
+    "Wesley",
 )
 LAST = (
-    "Silva", "Souza", "Oliveira", "Santos", "Pereira", "Lima", "Carvalho", "Ribeiro", "Almeida", "Costa",
-    "Gomes", "Martins", "Araújo", "Barbosa", "Cardoso", "Teixeira", "Moura", "Nascimento",
+    "Silva",
+    "Souza",
+    "Oliveira",
+    "Santos",
+    "Pereira",
+    "Lima",
+    "Carvalho",
+    "Ribeiro",
+    "Almeida",
+    "Costa",
+    "Gomes",
+    "Martins",
+    "Araújo",
+    "Barbosa",
+    "Cardoso",
+    "Teixeira",
+    "Moura",
+    "Nascimento",
 )
 EMPLOYERS = (
     ("Horizonte Tecnologia Ltda", "41.236.880/0001-07"),
@@ -45,12 +79,25 @@ FOREIGN_SHOPS = (
 )
 # day of the month, description, creditor, CNPJ, category, least and most in cents
 BOLETOS = (
-    (8, "PAGAMENTO DE BOLETO IMOBILIARIA PRIMAVERA", "Imobiliária Primavera", "30.115.462/0001-80", "14010000",
-     185000, 185000),
-    (12, "PAGAMENTO DE BOLETO LUZ PAULISTA", "Luz Paulista Energia SA", "61.695.227/0001-93", "14020002",
-     9800, 26900),
+    (
+        8,
+        "PAGAMENTO DE BOLETO IMOBILIARIA PRIMAVERA",
+        "Imobiliária Primavera",
+        "30.115.462/0001-80",
+        "14010000",
+        185000,
+        185000,
+    ),
+    (12, "PAGAMENTO DE BOLETO LUZ PAULISTA", "Luz Paulista Energia SA", "61.695.227/0001-93", "14020002", 9800, 26900),
     (15, "PAGAMENTO DE BOLETO FIBRA NET", "Fibra Net Telecom", "02.558.157/0001-62", "07010000", 11990, 11990),
-    (20, "PAGAMENTO DE BOLETO CONDOMINIO ED JARDINS", "Condomínio Ed. Jardins", "04.772.600/0001-45", "14010000",
-     64000, 69000),
+    (
+        20,
+        "PAGAMENTO DE BOLETO CONDOMINIO ED JARDINS",
+        "Condomínio Ed. Jardins",
+        "04.772.600/0001-45",
+        "14010000",
+        64000,
+        69000,
+    ),
 )
 INSTITUTION = {"name": "Pluggy Bank", "compe": "999", "ispb": "99999004"}

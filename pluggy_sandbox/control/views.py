@@ -9,8 +9,9 @@ from pluggy_sandbox import collecting, connecting, events, faults, instants, run
 from pluggy_sandbox.api.answers import JSON, answer, body, world
 from pluggy_sandbox.api.connectors import found as found_connector
 from pluggy_sandbox.bank import changes
+from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.encoding import Json, encode
-from pluggy_sandbox.errors import BadRequest, NotFound
+from pluggy_sandbox.errors import BadRequestError, NotFoundError
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.mirror.mirror import AccountChanges
 from pluggy_sandbox.world import World
@@ -21,7 +22,7 @@ blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
 def _item(item_id: str) -> Item:
     item = world().items.get(item_id)
     if item is None:
-        raise NotFound("Item not found", "ITEM_NOT_FOUND")
+        raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
     return item
 
 
@@ -39,7 +40,7 @@ def move_clock() -> Response:
     here, sent = world(), body()
     by = timedelta(seconds=float(sent.get("advanceSeconds", 0)), days=float(sent.get("advanceDays", 0)))
     if by < timedelta(0):
-        raise BadRequest("time moves forward only")
+        raise BadRequestError("time moves forward only")
     with here.lock:
         here.advance(by)
         if "speed" in sent:
@@ -66,7 +67,7 @@ def run(item_id: str) -> Response:
     with here.lock:
         item = _item(item_id)
         if item.is_running:
-            raise BadRequest("Item is already being updated", here.settings.already_updating_code)
+            raise BadRequestError("Item is already being updated", here.settings.already_updating_code)
         runs.stop(item)
         runs.start(here, item, str(sent.get("triggeredBy", "SYNC")))
         return answer(connecting.item_view(here, item))
@@ -87,7 +88,7 @@ def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
     customer = collecting.customer_of(here, item)
     held = item.mirror.accounts.get(sent.get("accountId", ""))
     if "accountId" in sent and held is None:
-        raise NotFound("Account not found", "ACCOUNT_NOT_FOUND")
+        raise NotFoundError("Account not found", "ACCOUNT_NOT_FOUND")
     since = instants.day_in_brazil((item.last_updated_at or here.clock.now) - timedelta(days=2))
     here.evolutions += 1
     dice = here.ids.chance("evolve", item.id, here.evolutions)
@@ -97,12 +98,12 @@ def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
         preferred = [held.source] if held else _suited(customer.accounts, change)
         try:
             done.join(changes.make_in_first(preferred, change, scene))
-        except changes.ImpossibleChange as exc:
-            raise BadRequest(str(exc)) from None
+        except changes.ImpossibleChangeError as exc:
+            raise BadRequestError(str(exc)) from None
     return done
 
 
-def _suited(accounts: list[changes.Account], change: Json) -> list[changes.Account]:
+def _suited(accounts: list[Account], change: Json) -> list[Account]:
     """Return the accounts in the order in which a change looks for its row: pending ones live on cards."""
     pending = change.get("kind") in ("pending", "post_new_id", "post_same_id")
     return sorted(accounts, key=lambda a: (a.type == "CREDIT") != pending)
@@ -215,7 +216,7 @@ def replay(delivery_id: str) -> Response:
     with here.lock:
         again = here.courier.replay(delivery_id)
         if again is None:
-            raise NotFound("Delivery not found")
+            raise NotFoundError("Delivery not found")
         return answer(again.view())
 
 
@@ -225,7 +226,7 @@ def deliver() -> Response:
     here, sent = world(), body()
     payload = sent.get("payload")
     if not isinstance(payload, dict):
-        raise BadRequest("payload must be an object")
+        raise BadRequestError("payload must be an object")
     with here.lock:
         item = here.items.get(str(payload.get("itemId")))
         sent_out = events.send(here, payload, item, headers=sent.get("headers"))
@@ -241,7 +242,7 @@ def show_or_set_faults() -> Response:
             try:
                 here.suffer(faults.read(body() if request.method == "PUT" else {}))
             except (ValueError, TypeError) as exc:
-                raise BadRequest(str(exc)) from None
+                raise BadRequestError(str(exc)) from None
         return answer(here.faults.as_json())
 
 
@@ -254,7 +255,7 @@ def settings() -> Response:
             try:
                 here.apply(here.settings.changed(body()))
             except ValueError as exc:
-                raise BadRequest(str(exc)) from None
+                raise BadRequestError(str(exc)) from None
         return answer(here.settings.as_json())
 
 
@@ -278,7 +279,7 @@ def connector_health(connector_id: int) -> Response:
     """Say how an institution is doing, and tell the webhooks."""
     here, status = world(), body().get("status")
     if status not in ("ONLINE", "UNSTABLE", "OFFLINE"):
-        raise BadRequest("status must be one of ONLINE, UNSTABLE, OFFLINE")
+        raise BadRequestError("status must be one of ONLINE, UNSTABLE, OFFLINE")
     with here.lock:
         health = here.health_of(found_connector(connector_id))
         health.status = status

@@ -12,11 +12,11 @@ _DAY_MS = 86_400_000
 _BELOW = -(1 << 31)  # bulk rows come before the others of their instant
 
 _WORDS = (
-    ("PIX ENVIADO", "PIX", "05070000", "Transfer - PIX"),
-    ("COMPRA DEBITO MERCADO", "CARTAO", "10000000", "Groceries"),
-    ("COMPRA DEBITO FARMACIA", "CARTAO", "18020000", "Pharmacy"),
-    ("PAGAMENTO DE BOLETO", "BOLETO", "14000000", "Housing"),
-    ("PIX RECEBIDO", "PIX", "05070000", "Transfer - PIX"),
+    ("PIX ENVIADO", "05070000", "Transfer - PIX"),
+    ("COMPRA DEBITO MERCADO", "10000000", "Groceries"),
+    ("COMPRA DEBITO FARMACIA", "18020000", "Pharmacy"),
+    ("PAGAMENTO DE BOLETO", "14000000", "Housing"),
+    ("PIX RECEBIDO", "05070000", "Transfer - PIX"),
 )
 _RECEIVED = 4
 
@@ -117,7 +117,7 @@ class BulkRows:
         ms = self._position(place, count)[0]
         mixed = int(row_id[:8], 16)
         kind = mixed % len(_WORDS)
-        words, operation, category_id, category = _WORDS[kind]
+        words, category_id, category = _WORDS[kind]
         received = kind == _RECEIVED
         cents = 100 + mixed // 7 % 90_000
         sign = "-" if received == self.is_card else ""

@@ -55,9 +55,7 @@ class Mirror:
         for source in customer.accounts:
             if source.type in types:
                 held = self._hold(source, at)
-                held.view = account_views.view(
-                    held, self.item_id, customer.person, regulated=customer.regulated, at=at
-                )
+                held.view = account_views.view(held, self.item_id, customer.person, regulated=customer.regulated, at=at)
 
     def collect_transactions(self, customer: Customer, since: date, at: datetime) -> list[AccountChanges]:
         """Merge the rows from *since* on into every held account; return what changed, account by account."""
@@ -168,4 +166,3 @@ def window_start(last_success: datetime | None, now: datetime, first_run_days: i
     if last_success is None:
         return day_in_brazil(now) - timedelta(days=first_run_days)
     return day_in_brazil(last_success) - timedelta(days=overlap_days)
-

@@ -1,0 +1,96 @@
+"""Real servers for all tests: Postgres and Valkey once per process, a database and a sandbox per test."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+
+from pluggy_sync.resources import Resources, create_resources
+from pluggy_sync.settings import Settings
+from pluggy_sync.store.database import create_engine
+from pluggy_sync.store.migrate import migrate
+from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
+from tests.clock import Clock
+from tests.factories import a_settings
+from webhook_app.app import create_app
+
+_TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A Postgres server with a migrated database to copy from."""
+    with running_postgres() as server:
+        engine = create_engine(server.create_database(_TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a migrated, empty database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    yield postgres.create_database(name, template=_TEMPLATE)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[Valkey]:
+    """A Valkey server; tests that stop one start their own."""
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox():
+    """A Pluggy of the test's own, whose clock stands still at the real now."""
+    from pluggy_sandbox.testing import running_sandbox  # noqa: PLC0415 - most tests need none
+
+    with running_sandbox(seed=1) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(database_url: str, shared_valkey: Valkey, sandbox) -> Settings:
+    """Settings for this test's database and sandbox. No product is told."""
+    return a_settings(
+        DATABASE_URL=database_url,
+        REDIS_URL=shared_valkey.url,
+        PLUGGY_API_URL=sandbox.url,
+        PLUGGY_CLIENT_ID=sandbox.client_id,
+        PLUGGY_CLIENT_SECRET=sandbox.client_secret,
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time as the service reads it in this test."""
+    return Clock()
+
+
+@pytest.fixture
+def resources(settings: Settings, clock: Clock) -> Iterator[Resources]:
+    """The connections of one process, on an empty Valkey and with the test's clock."""
+    created = dataclasses.replace(create_resources(settings), now=clock)
+    created.redis.flushall()
+    yield created
+    created.close()
+
+
+@pytest.fixture
+def web(settings: Settings, resources: Resources) -> FlaskClient:
+    """A client of the web app, which works with `resources`."""
+    return create_app(settings, resources).test_client()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[sa.Engine]:
+    """The engine of an empty database, for tests of queries alone."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()

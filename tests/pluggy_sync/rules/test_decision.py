@@ -1,0 +1,193 @@
+"""The decision table: a test per row, and for every executionStatus that Pluggy has."""
+
+import pytest
+
+from pluggy_sync.rules.decision import Act, decide
+from pluggy_sync.rules.needs import Kind
+from tests.factories import a_raw_connector, an_item
+
+
+def decided(item, event_name="item/updated", *, deleted=False, asked=0, patience=8):
+    return decide(event_name, item, deleted=deleted, asked=asked, patience=patience)
+
+
+@pytest.mark.parametrize("code", ["SUCCESS", "PARTIAL_SUCCESS"])
+def test_a_good_run_is_synced(code):
+    decision = decided(an_item(status="UPDATED", executionStatus=code))
+
+    assert decision.act is Act.SYNC
+    assert decision.reason == code
+    assert decision.need is None
+
+
+# Pluggy facts 3.2, in progress; the two spellings of the investments' are both in use.
+@pytest.mark.parametrize("status", ["UPDATING", "MERGING"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "CREATING",
+        "CREATED",
+        "LOGIN_IN_PROGRESS",
+        "LOGIN_MFA_IN_PROGRESS",
+        "ACCOUNTS_IN_PROGRESS",
+        "CREDITCARDS_IN_PROGRESS",
+        "TRANSACTIONS_IN_PROGRESS",
+        "INVESTMENTS_IN_PROGRESS",
+        "INVESTMENTS_TRANSACTIONS_IN_PROGRESS",
+        "INVESTMENT_TRANSACTIONS_IN_PROGRESS",
+        "PAYMENT_DATA_IN_PROGRESS",
+        "IDENTITY_IN_PROGRESS",
+        "LOANS_IN_PROGRESS",
+        "ACCOUNT_STATEMENTS_IN_PROGRESS",
+        "MOVE_SECURITY_IN_PROGRESS",
+        "OPPORTUNITIES_IN_PROGRESS",
+        "MERGING",
+        "FINISHED",
+        "A_STEP_NOBODY_HEARD_OF_IN_PROGRESS",
+        None,
+    ],
+)
+def test_a_run_that_goes_on_is_only_noted(status, code):
+    assert decided(an_item(status=status, executionStatus=code)).act is Act.NOTE
+
+
+def test_a_run_that_goes_on_is_noted_even_when_its_last_code_was_an_error():
+    assert decided(an_item(status="UPDATING", executionStatus="INVALID_CREDENTIALS")).act is Act.NOTE
+
+
+# Pluggy facts 3.2 and 3.3. ACCOUNT_LOCKED, ACCOUNT_CREDENTIALS_RESET and USER_AUTHORIZATION_REVOKED were seen with
+# both statuses.
+@pytest.mark.parametrize(
+    "status, code, kind",
+    [
+        ("LOGIN_ERROR", "INVALID_CREDENTIALS", Kind.CREDENTIALS),
+        ("OUTDATED", "INVALID_CREDENTIALS", Kind.CREDENTIALS),
+        ("LOGIN_ERROR", "A_LOGIN_TROUBLE_NOBODY_HEARD_OF", Kind.CREDENTIALS),
+        ("OUTDATED", "INVALID_CREDENTIALS_MFA", Kind.MFA),
+        ("OUTDATED", "USER_INPUT_TIMEOUT", Kind.MFA),
+        ("LOGIN_ERROR", "USER_AUTHORIZATION_NOT_GRANTED", Kind.CONSENT),
+        ("LOGIN_ERROR", "USER_AUTHORIZATION_REVOKED", Kind.CONSENT),
+        ("OUTDATED", "USER_AUTHORIZATION_REVOKED", Kind.CONSENT),
+        ("LOGIN_ERROR", "ACCOUNT_LOCKED", Kind.BANK),
+        ("OUTDATED", "ACCOUNT_LOCKED", Kind.BANK),
+        ("LOGIN_ERROR", "ACCOUNT_CREDENTIALS_RESET", Kind.BANK),
+        ("OUTDATED", "ACCOUNT_CREDENTIALS_RESET", Kind.BANK),
+        ("OUTDATED", "ACCOUNT_NEEDS_ACTION", Kind.BANK),
+        ("OUTDATED", "USER_NOT_SUPPORTED", Kind.BANK),
+        # Not final: nobody is asked for a password.
+        ("OUTDATED", "USER_AUTHORIZATION_PENDING", Kind.BANK),
+    ],
+)
+def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
+    decision = decided(an_item(status=status, executionStatus=code), "item/error")
+
+    assert decision.act is Act.ASK
+    assert decision.need is not None
+    assert decision.need.kind is kind
+    assert decision.reason == code
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ALREADY_LOGGED_IN",
+        "SITE_NOT_AVAILABLE",
+        "CONNECTION_ERROR",
+        "ERROR",
+        "UNEXPECTED_ERROR",
+        "MERGE_ERROR",
+        "CREATE_ERROR",
+        "A_CODE_NOBODY_HEARD_OF",
+        None,
+    ],
+)
+def test_nobody_is_asked_about_trouble_of_pluggy_or_the_bank(code):
+    decision = decided(an_item(status="OUTDATED", executionStatus=code), "item/error")
+
+    assert decision.act is Act.WAIT
+    assert decision.need is None
+
+
+def test_a_code_is_asked_for_when_the_item_waits_for_one():
+    item = an_item(
+        status="WAITING_USER_INPUT",
+        executionStatus="WAITING_USER_INPUT",
+        parameter={"name": "token", "type": "number", "expiresAt": "2026-03-10T15:05:00.000Z"},
+    )
+
+    decision = decided(item, "item/waiting_user_input")
+
+    assert decision.act is Act.ASK
+    assert decision.need is not None
+    assert decision.need.kind is Kind.MFA
+    assert decision.need.parameter == item.parameter
+
+
+def test_an_address_to_consent_at_is_no_code_to_type():
+    parameter = {"name": "oauth_code", "type": "oauth", "data": "https://bank.example/consent"}
+    decision = decided(an_item(status="WAITING_USER_INPUT", parameter=parameter))
+
+    assert decision.need is not None
+    assert decision.need.kind is Kind.AUTHORIZE
+
+
+def test_an_approval_is_asked_for_when_the_item_waits_for_one():
+    action = {"type": "qr", "instructions": "Aponte a câmera", "attributes": {"qr": "x"}}
+    decision = decided(an_item(status="WAITING_USER_ACTION", userAction=action))
+
+    assert decision.act is Act.ASK
+    assert decision.need is not None
+    assert decision.need.kind is Kind.AUTHORIZE
+    assert decision.need.user_action == action
+
+
+@pytest.mark.parametrize(
+    "status, code",
+    [
+        ("LOGIN_ERROR", "INVALID_CREDENTIALS"),
+        ("OUTDATED", "INVALID_CREDENTIALS_MFA"),
+        ("OUTDATED", "ACCOUNT_LOCKED"),
+        ("OUTDATED", "SITE_NOT_AVAILABLE"),
+        ("WAITING_USER_INPUT", "WAITING_USER_INPUT"),
+        ("WAITING_USER_ACTION", "WAITING_USER_ACTION"),
+    ],
+)
+def test_nobody_is_asked_anything_while_the_bank_is_down(status, code):
+    offline = a_raw_connector(health={"status": "OFFLINE"})
+    decision = decided(an_item(status=status, executionStatus=code, connector=offline))
+
+    assert decision.act is Act.WAIT
+    assert decision.need is None
+
+
+def test_a_good_run_is_synced_even_when_the_bank_went_down_since():
+    offline = a_raw_connector(health={"status": "OFFLINE"})
+
+    assert decided(an_item(connector=offline)).act is Act.SYNC
+
+
+@pytest.mark.parametrize("event_name", ["item/updated", "item/created", "transactions/created", "something/new"])
+def test_an_item_that_pluggy_does_not_know_is_asked_for_again_before_it_is_given_up(event_name):
+    assert decided(None, event_name, asked=0).act is Act.ASK_AGAIN
+    assert decided(None, event_name, asked=7).act is Act.ASK_AGAIN
+    assert decided(None, event_name, asked=8).act is Act.FORGET
+
+
+def test_an_item_that_was_announced_as_deleted_and_is_not_found_is_forgotten_at_once():
+    assert decided(None, "item/deleted").act is Act.FORGET
+
+
+def test_an_item_that_is_still_there_is_never_forgotten_on_the_word_of_an_event():
+    assert decided(an_item(), "item/deleted", asked=0).act is Act.ASK_AGAIN
+    assert decided(an_item(), "item/deleted", asked=8).act is Act.SYNC
+
+
+@pytest.mark.parametrize("item", [None, an_item()])
+@pytest.mark.parametrize("event_name", ["item/updated", "item/deleted", "transactions/created"])
+def test_events_for_an_item_that_we_hold_a_tombstone_for_change_nothing(item, event_name):
+    assert decided(item, event_name, deleted=True).act is Act.IGNORE
+
+
+@pytest.mark.parametrize("event_name", ["item/error", "item/created", "item/waiting_user_input", "something/new"])
+def test_the_item_decides_and_not_the_name_of_the_event(event_name):
+    assert decided(an_item(), event_name).act is Act.SYNC

@@ -1,0 +1,67 @@
+"""Needs: when two reports are the same need, and what a need carries."""
+
+from datetime import UTC, datetime
+
+from pluggy_sync.rules.needs import Kind, need_of
+from tests.factories import an_item
+
+
+def waiting_for_a_code(**changes):
+    parameter = {"name": "token", "label": "Token", "expiresAt": "2026-03-10T15:05:00.000Z", **changes}
+    return an_item(status="WAITING_USER_INPUT", executionStatus="WAITING_USER_INPUT", parameter=parameter)
+
+
+def test_a_question_with_another_deadline_is_another_need():
+    first = need_of(waiting_for_a_code(), Kind.MFA)
+    second = need_of(waiting_for_a_code(expiresAt="2026-03-10T16:05:00.000Z"), Kind.MFA)
+
+    assert first.same_as != second.same_as
+
+
+def test_a_question_for_another_thing_is_another_need():
+    first = need_of(waiting_for_a_code(name="phone"), Kind.MFA)
+    second = need_of(waiting_for_a_code(name="sms"), Kind.MFA)
+
+    assert first.same_as != second.same_as
+
+
+def test_a_question_that_is_only_worded_differently_is_the_same_need():
+    first = need_of(waiting_for_a_code(label="Token"), Kind.MFA)
+    second = need_of(waiting_for_a_code(label="Código"), Kind.MFA)
+
+    assert first.same_as == second.same_as
+
+
+def test_a_qr_code_that_rotates_is_the_same_need():
+    def shown(qr, expires_at):
+        action = {"type": "qr", "attributes": {"qr": qr}, "expiresAt": expires_at}
+        return need_of(an_item(status="WAITING_USER_ACTION", userAction=action), Kind.AUTHORIZE)
+
+    first, second = shown("one", "2026-03-10T15:05:00.000Z"), shown("two", "2026-03-10T15:06:00.000Z")
+
+    assert first.same_as == second.same_as
+    assert first.user_action != second.user_action
+
+
+def test_the_deadline_is_that_of_the_question():
+    need = need_of(waiting_for_a_code(), Kind.MFA)
+
+    assert need.expires_at == datetime(2026, 3, 10, 15, 5, tzinfo=UTC)
+
+
+def test_a_deadline_that_cannot_be_read_is_none():
+    assert need_of(waiting_for_a_code(expiresAt="soon"), Kind.MFA).expires_at is None
+    assert need_of(waiting_for_a_code(expiresAt=None), Kind.MFA).expires_at is None
+
+
+def test_a_question_left_over_from_a_run_that_failed_is_not_asked_again():
+    item = an_item(status="OUTDATED", executionStatus="USER_INPUT_TIMEOUT", parameter={"name": "token"})
+
+    assert need_of(item, Kind.MFA).parameter is None
+
+
+def test_the_banks_own_words_are_passed_on():
+    error = {"code": "ACCOUNT_NEEDS_ACTION", "message": "x", "providerMessage": "Aceite os termos"}
+    item = an_item(status="OUTDATED", executionStatus="ACCOUNT_NEEDS_ACTION", error=error)
+
+    assert need_of(item, Kind.BANK).provider_message == "Aceite os termos"

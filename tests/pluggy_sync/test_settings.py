@@ -1,0 +1,111 @@
+"""Settings: every fault is reported at once, secrets do not show, and each setting is documented."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pluggy_sync.settings import SettingsError, read_settings, setting_names
+from tests.factories import a_settings, an_environ
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+
+REQUIRED = [
+    "API_TOKENS",
+    "DATABASE_URL",
+    "PLUGGY_CLIENT_ID",
+    "PLUGGY_CLIENT_SECRET",
+    "PUBLIC_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "WEBHOOK_SECRETS",
+]
+
+
+def test_all_faults_are_reported_together():
+    bad = an_environ(DATABASE_URL="mysql://x", SECRET_KEY="short", WEBHOOK_SECRETS=None, SYNC_OVERLAP_DAYS="three")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings(bad)
+
+    for name in ("DATABASE_URL", "SECRET_KEY", "WEBHOOK_SECRETS", "SYNC_OVERLAP_DAYS"):
+        assert name in str(caught.value)
+    assert "REDIS_URL" not in str(caught.value)
+
+
+def test_an_empty_environment_names_everything_that_is_required_and_nothing_else():
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+
+    assert re.findall(r"^  (\w+):", str(caught.value), re.MULTILINE) == REQUIRED
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, "", "   "])
+def test_what_is_required_cannot_be_left_out_or_empty(name, value):
+    with pytest.raises(SettingsError, match=name):
+        a_settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("REDIS_URL", "127.0.0.1:6379"),
+        ("PLUGGY_API_URL", "ftp://api.pluggy.ai"),
+        ("PLUGGY_TIMEOUT_S", "0"),
+        ("WEBHOOK_SECRETS", "short"),
+        ("WEBHOOK_SECRETS", "long-enough-for-a-secret,short"),
+        ("WEBHOOK_SECRETS", ", ,"),
+        ("WEBHOOK_SECRET_HEADER", "X Secret: y"),
+        ("API_TOKENS", "short"),
+        ("PUBLIC_URL", "example"),
+        ("PRODUCT_WEBHOOK_SECRET", "whsec_not base64!"),
+        ("SYNC_OVERLAP_DAYS", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name, value):
+    with pytest.raises(SettingsError, match=name):
+        a_settings(**{name: value})
+
+
+def test_a_fault_does_not_show_the_value():
+    with pytest.raises(SettingsError) as caught:
+        a_settings(SECRET_KEY="hunter2", DATABASE_URL="mysql://user:hunter2@host/db", API_TOKENS="hunter2")
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_secrets_of_a_list_are_valid_at_once():
+    settings = a_settings(WEBHOOK_SECRETS="the-old-secret-value, the-new-secret-value ,")
+
+    assert settings.webhook_secrets == ("the-old-secret-value", "the-new-secret-value")
+
+
+def test_the_defaults_are_those_of_real_pluggy():
+    settings = a_settings(PLUGGY_API_URL=None)
+
+    assert settings.pluggy_api_url == "https://api.pluggy.ai"
+    assert settings.webhook_secret_header == "X-Webhook-Secret"
+    assert settings.sync_overlap_days == 3
+    assert settings.product_webhook_url is None
+
+
+def test_a_product_that_is_told_needs_a_secret_to_verify_with():
+    with pytest.raises(SettingsError, match="PRODUCT_WEBHOOK_SECRET"):
+        a_settings(PRODUCT_WEBHOOK_URL="https://product.example/hook")
+
+
+def test_no_secret_shows_in_the_repr():
+    environ = an_environ(PRODUCT_WEBHOOK_SECRET="whsec_c2VjcmV0IG9mIHRoZSBwcm9kdWN0")
+    shown = repr(read_settings(environ))
+
+    secrets = ("PLUGGY_CLIENT_SECRET", "WEBHOOK_SECRETS", "API_TOKENS", "SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+    for name in (*secrets, "PRODUCT_WEBHOOK_SECRET"):
+        assert environ[name] not in shown
+
+
+def test_every_setting_is_documented_and_nothing_else_is():
+    documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+
+    assert documented == setting_names()

@@ -179,6 +179,19 @@ class _ItemSchema(_Parsed):
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId", allow_none=True)
 
 
+class _HealthSchema(_Parsed):
+    status = ma.fields.Str(load_default=None, allow_none=True)
+
+
+class _ConnectorSchema(_Parsed):
+    id = ma.fields.Int(load_default=-1)
+    name = ma.fields.Str(load_default=None, allow_none=True)
+    image_url = ma.fields.Str(load_default=None, data_key="imageUrl", allow_none=True)
+    health = ma.fields.Nested(_HealthSchema, load_default=None, allow_none=True)
+    credentials = ma.fields.List(ma.fields.Dict(), load_default=None, allow_none=True)
+    has_mfa = ma.fields.Bool(load_default=False, data_key="hasMFA", allow_none=True)
+
+
 class _AccountSchema(_Parsed):
     id = ma.fields.Str(required=True)
     item_id = ma.fields.Str(required=True, data_key="itemId")
@@ -192,6 +205,7 @@ class _AccountSchema(_Parsed):
 
 _item_schema = _ItemSchema()
 _account_schema = _AccountSchema()
+_connector_schema = _ConnectorSchema()
 _product_schema = _ProductSchema()
 
 # Two spellings of one product are in use (Pluggy facts 3.4, 9.27).
@@ -207,14 +221,13 @@ def _load(schema: ma.Schema, raw: Any) -> Any:
 
 
 def _connector(raw: Raw) -> Connector:
-    health = raw.get("health") or {}
+    data = _load(_connector_schema, raw)
+    health = data.pop("health") or {}
     return Connector(
-        id=int(raw.get("id", -1)),
-        name=raw.get("name"),
-        image_url=raw.get("imageUrl"),
         status=health.get("status"),
-        credentials=raw.get("credentials") or [],
-        has_mfa=bool(raw.get("hasMFA")),
+        credentials=data.pop("credentials") or [],
+        has_mfa=bool(data.pop("has_mfa")),
+        **data,
     )
 
 

@@ -30,6 +30,7 @@ class Settings:
     pluggy_client_id: str
     pluggy_client_secret: str = field(repr=False)
     pluggy_timeout_s: float
+    pluggy_requests_per_minute: int
     webhook_secrets: tuple[str, ...] = field(repr=False)
     webhook_secret_header: str
     webhook_max_bytes: int
@@ -89,6 +90,10 @@ class _SettingsSchema(ma.Schema):
     pluggy_timeout_s = ma.fields.Float(
         load_default=30.0, data_key="PLUGGY_TIMEOUT_S", validate=validate.Range(min=0.1, max=120)
     )
+    # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
+    pluggy_requests_per_minute = ma.fields.Int(
+        load_default=350, data_key="PLUGGY_REQUESTS_PER_MINUTE", validate=validate.Range(min=1)
+    )
     webhook_secrets = _Secrets(required=True, data_key="WEBHOOK_SECRETS", validate=_long_enough)
     webhook_secret_header = ma.fields.Str(
         load_default="X-Webhook-Secret",
@@ -108,7 +113,7 @@ class _SettingsSchema(ma.Schema):
     sync_overlap_days = ma.fields.Int(
         load_default=3, data_key="SYNC_OVERLAP_DAYS", validate=validate.Range(min=0, max=365)
     )
-    sync_lease_s = ma.fields.Int(load_default=120, data_key="SYNC_LEASE_S", validate=validate.Range(min=1, max=3600))
+    sync_lease_s = ma.fields.Int(load_default=240, data_key="SYNC_LEASE_S", validate=validate.Range(min=1, max=3600))
     sweep_interval_s = ma.fields.Int(
         load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
     )

@@ -5,6 +5,7 @@ Links in payloads are never followed. `next` is taken apart and only its cursor 
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -17,6 +18,7 @@ import redis
 import structlog
 
 from pluggy_sync.api import payloads, wire
+from pluggy_sync.api.budget import Budget
 from pluggy_sync.api.errors import (
     PluggyError,
     PluggyLimitedError,
@@ -30,6 +32,8 @@ from pluggy_sync.settings import Settings
 READ_ATTEMPTS = 3
 READ_BACKOFF_S = 0.3
 IDS_PER_REQUEST = 500
+ROWS_PER_PAGE = 500
+LONGEST_PAUSE_S = 75.0
 # As documented, Retry-After is always 60 (Pluggy facts 6).
 ASSUMED_RETRY_AFTER_S = 60.0
 
@@ -49,15 +53,18 @@ def create_client(settings: Settings, redis_client: redis.Redis) -> "PluggyClien
     )
     cache = ApiKeyCache(redis_client, settings.pluggy_client_id)
     http.auth = ApiKeyAuth(cache, lambda: sign_in(http, settings.pluggy_client_id, settings.pluggy_client_secret))
-    return PluggyClient(http)
+    budget = Budget(redis_client, settings.redis_url, settings.pluggy_requests_per_minute)
+    return PluggyClient(http, budget)
 
 
 class PluggyClient:
     """Reads Items and their data, and updates Items. `requests` counts the answers received, repeats included."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx.Client, budget: Budget) -> None:
         self._http = http
+        self.budget = budget
         self.requests = 0
+        self._counting = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -70,17 +77,38 @@ class PluggyClient:
 
     def accounts(self, item_id: str) -> list[payloads.Account]:
         """Return the Item's accounts; an Item that is gone has none."""
-        accounts: list[payloads.Account] = []
-        page = 1
-        while True:
-            # `page` is not documented for this endpoint, so it is only sent when there is a second one.
-            raw = self._get("/accounts", {"itemId": item_id, **({"page": page} if page > 1 else {})})
-            if raw is None:
-                return accounts
-            accounts += [_readable(payloads.account, each) for each in _results(raw)]
-            if page >= int(raw.get("totalPages") or 1):
-                return accounts
-            page += 1
+        return [
+            _readable(payloads.account, raw) for page in self._pages("/accounts", {"itemId": item_id}) for raw in page
+        ]
+
+    def bills(self, account_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of the card's closed bills (Pluggy facts 5.7)."""
+        return self._pages("/bills", {"accountId": account_id})
+
+    def investments(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of the Item's investments (Pluggy facts 5.7)."""
+        return self._pages("/investments", {"itemId": item_id, "pageSize": ROWS_PER_PAGE})
+
+    def investment_transactions(self, investment_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of the movements of one investment (Pluggy facts 5.7)."""
+        return self._pages(f"/investments/{_segment(investment_id)}/transactions", {"pageSize": ROWS_PER_PAGE})
+
+    def identity(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield one page with the person's identity, or an empty one (Pluggy facts 5.7)."""
+        raw = self._get("/identity", {"itemId": item_id})
+        yield [] if raw is None else [raw]
+
+    def loans(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of the Item's loans (Pluggy facts 5.7)."""
+        return self._pages("/loans", {"itemId": item_id})
+
+    def consents(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of the Item's Open Finance consents (Pluggy facts 5.8)."""
+        return self._pages("/consents", {"itemId": item_id})
+
+    def categories(self) -> Iterator[list[payloads.Raw]]:
+        """Yield pages of all categories of transactions (Pluggy facts 5.8)."""
+        return self._pages("/categories", {})
 
     def transactions_since_day(self, account_id: str, day: date | None) -> Iterator[list[payloads.Transaction]]:
         """Yield pages of the transactions dated from *day* on, newest first; None reads all."""
@@ -136,14 +164,30 @@ class PluggyClient:
                 raise PluggyUnavailableError("the cursor of GET /v2/transactions does not advance")
             seen.add(cursor)
 
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[list[payloads.Raw]]:
+        """Yield the results of each page; none for a 404."""
+        page = 1
+        while True:
+            # `page` is not documented for every endpoint, so it is only sent when there is a second one.
+            raw = self._get(path, {**query, **({"page": page} if page > 1 else {})})
+            if raw is None:
+                return
+            yield _results(raw)
+            if page >= int(raw.get("totalPages") or 1):
+                return
+            page += 1
+
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Return the decoded body of a GET, or None for a 404."""
         attempt = 1
         while True:
             try:
                 return self._request("GET", path, query=query)
-            except PluggyLimitedError:
-                raise
+            except PluggyLimitedError as exc:
+                # The endpoint is paused for everybody; a short pause is waited out like a full budget.
+                if attempt >= READ_ATTEMPTS or exc.retry_after_s > LONGEST_PAUSE_S:
+                    raise
+                attempt += 1
             except PluggyUnavailableError as exc:
                 if attempt >= READ_ATTEMPTS:
                     raise
@@ -167,14 +211,19 @@ class PluggyClient:
         body: Mapping[str, Any] | None = None,
     ) -> Any:
         what = f"{method} {_shape(path)}"
+        self.budget.take(what)
         try:
             response = self._http.request(method, path, params=query, json=body)
         except httpx.RequestError as exc:
             raise PluggyUnavailableError(f"{type(exc).__name__} for {what}") from exc
-        self.requests += 1
+        with self._counting:
+            self.requests += 1
         if response.is_success:
             return _decoded(response, what)
-        raise _error(response, what)
+        error = _error(response, what)
+        if isinstance(error, PluggyLimitedError):
+            self.budget.pause(what, error.retry_after_s)
+        raise error
 
 
 def _segment(item_id: str) -> str:

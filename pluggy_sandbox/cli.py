@@ -43,6 +43,7 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
 @click.option("--limits/--no-limits", default=True, show_default=True, help="Requests per minute, as Pluggy counts.")
 @click.option("--local-webhooks/--no-local-webhooks", default=True, show_default=True, help="Allow http and loopback.")
 def serve(
+    *,
     port: int,
     host: str,
     seed: int,

@@ -60,9 +60,7 @@ def _worn_out(item: Item, now: datetime) -> ApiError | None:
 
 def _credentials(item: Item, sent: dict[str, str]) -> ApiError | None:
     if item.status == "LOGIN_ERROR" and item.execution_status in NEEDS_CREDENTIALS and not sent:
-        return BadRequestError(
-            "Last execution had a login error", "LAST_EXECUTION_HAD_LOGIN_ERROR"
-        )
+        return BadRequestError("Last execution had a login error", "LAST_EXECUTION_HAD_LOGIN_ERROR")
     return None
 
 

@@ -1,17 +1,22 @@
 """The commands `up` and `demo`."""
 
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from standalone import keys
+from standalone import keys, leftovers
+from standalone.demo.checks import Checks
+from standalone.demo.play import play
 from standalone.interruptions import interrupt_on_signals
-from standalone.prefixed import PrefixedLog
-from standalone.service import AlreadyRunningError, Service, running_service
+from standalone.logs import LogFiles, PrefixedLog
+from standalone.plan import INSTEAD_OF
+from standalone.service import LEDGER, AlreadyRunningError, Service, locked, running_service
 from standalone.supervisor import ProcessEndedError
 from standalone.waiting import WaitedInVainError
 
@@ -43,6 +48,49 @@ def up(data: Path) -> None:
     except (AlreadyRunningError, ProcessEndedError, WaitedInVainError) as exc:
         log.say(f"{exc}; everything is stopped")
         sys.exit(1)
+
+
+@main.command()
+@_data_dir
+def demo(data: Path) -> None:
+    """Run everything once on data of its own, check each promise, and stop. Exits 0 only if all were kept."""
+    console = Console(highlight=False)
+    interrupt_on_signals()
+    data = data.resolve() / "demo"
+    began = time.monotonic()
+    try:
+        _clear(data)
+        with LogFiles(data / "logs") as logs:
+            # Nothing outside is touched, whatever the environment names.
+            given = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
+            with running_service(data, given, say=console.print, show=logs.show) as service:
+                console.print(f"up after {time.monotonic() - began:.1f} s; logs are in {data / 'logs'}")
+                checks = play(service, console)
+        console.print()
+        console.print(checks.table())
+    except KeyboardInterrupt:
+        console.print("stopped")
+        sys.exit(130)
+    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError) as exc:
+        console.print(f"{exc}; everything is stopped, logs are in {data / 'logs'}", soft_wrap=True)
+        sys.exit(1)
+    console.print(_verdict(checks, time.monotonic() - began))
+    sys.exit(not checks.all_kept)
+
+
+def _clear(data: Path) -> None:
+    """Remove what the last demo left, processes included."""
+    with locked(data):
+        leftovers.end(data / LEDGER)
+        for folder in filter(Path.is_dir, data.iterdir()):
+            shutil.rmtree(folder)
+        (data / "notifications.jsonl").unlink(missing_ok=True)
+
+
+def _verdict(checks: Checks, took_s: float) -> str:
+    kept = sum(check.kept for check in checks.made)
+    colour = "green" if checks.all_kept else "bold red"
+    return f"[{colour}]{kept} of {len(checks.made)} promises kept[/], in {took_s:.0f} s"
 
 
 def given_settings() -> dict[str, str]:

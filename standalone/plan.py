@@ -18,7 +18,8 @@ Say = Callable[[str], None]
 DEFAULT_PORTS = {"web": 8000, "sandbox": 8001, "receiver": 8002, "flower": 5555, "valkey": 6390}
 DEFAULT_SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105  # the header's name
 
-_INSTEAD_OF = {
+# What is started here, unless this names another one.
+INSTEAD_OF = {
     "postgres": "DATABASE_URL",
     "valkey": "REDIS_URL",
     "sandbox": "PLUGGY_API_URL",
@@ -53,7 +54,7 @@ class Plan:
 
     def starts(self, name: str) -> bool:
         """Return whether *name* is started here, and not somewhere else already."""
-        return _INSTEAD_OF.get(name) not in self.given
+        return INSTEAD_OF.get(name) not in self.given
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -115,7 +116,7 @@ def _choose_ports(given: Mapping[str, str], say: Say) -> dict[str, int]:
     wanted = DEFAULT_PORTS | ({"web": int(given["PORT"])} if "PORT" in given else {})
     chosen: dict[str, int] = {}
     for name, first in wanted.items():
-        if _INSTEAD_OF.get(name) not in given:
+        if INSTEAD_OF.get(name) not in given:
             chosen[name] = ports.next_free(first, taken=set(chosen.values()))
             if chosen[name] != first:
                 say(f"port {first} is taken: {name} uses {chosen[name]}")

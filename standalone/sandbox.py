@@ -4,13 +4,15 @@ from typing import Any
 
 import httpx
 
+from pluggy_sync.api import wire
+
 
 class SandboxRefusedError(Exception):
     """The sandbox answered with an error; the text has the call, the status and the body."""
 
 
 class Sandbox:
-    """Calls a running sandbox. Answers are decoded JSON."""
+    """Calls a running sandbox. Answers are decoded JSON, amounts exact."""
 
     def __init__(self, url: str, *, client_id: str, client_secret: str) -> None:
         self.url = url
@@ -50,4 +52,4 @@ class Sandbox:
         response = self._http.request(method, path, json=body, headers=headers)
         if response.is_error:
             raise SandboxRefusedError(f"{method} {path}: {response.status_code} {response.text[:500]}")
-        return response.json() if response.content else None
+        return wire.decode(response.content) if response.content else None

@@ -17,6 +17,8 @@ from standalone.supervisor import Show, Supervisor
 
 # Long enough for a cold disk and a busy machine.
 READY_WITHIN_S = 60.0
+# What was started, for the case that we are killed.
+LEDGER = "processes.jsonl"
 
 
 class AlreadyRunningError(Exception):
@@ -42,9 +44,8 @@ def running_service(data_dir: Path, given: Mapping[str, str], *, say: Say, show:
         ProcessEndedError: a process ended instead of becoming ready.
         WaitedInVainError: a process did not become ready.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    ledger = data_dir / "processes.jsonl"
-    with _lock(data_dir / "lock"), ExitStack() as stack:
+    ledger = data_dir / LEDGER
+    with locked(data_dir), ExitStack() as stack:
         if ended := leftovers.end(ledger):
             say(f"ended {ended} processes that a killed run had left behind")
         plan = make_plan(data_dir, given, say=say)
@@ -118,10 +119,17 @@ def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
 
 
 @contextmanager
-def _lock(file: Path) -> Iterator[None]:
-    with file.open("w") as held:
+def locked(data_dir: Path) -> Iterator[None]:
+    """
+    Keep *data_dir*, which is made if it is not there, to ourselves.
+
+    Raises:
+        AlreadyRunningError: another run has it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "lock").open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunningError(f"another run is using {file.parent}: stop that one first") from None
+            raise AlreadyRunningError(f"another run is using {data_dir}: stop that one first") from None
         yield

@@ -1,0 +1,78 @@
+"""2. Days pass and the bank changes things: only the window is fetched, and every change is found."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pluggy_sync.api.payloads import SAO_PAULO
+from standalone.demo.stage import Stage
+
+DAYS_PASSED = 5
+BACKDATED_BY_DAYS = 20
+CHANGES = [
+    {"kind": "add", "count": 3},
+    {"kind": "pending"},
+    {"kind": "post_new_id"},
+    {"kind": "edit"},
+    {"kind": "remove"},
+    {"kind": "backdate", "days": BACKDATED_BY_DAYS},
+]
+# A request that has none of these reads an account's whole history.
+NARROWING = {"dateFrom", "createdAtFrom", "ids"}
+
+
+def play(stage: Stage, item_id: str) -> None:
+    """Let days pass at the bank of an item that is fully synced."""
+    checks = stage.checks
+    _leave_a_pending_row(stage, item_id)
+    before = stage.api.item(item_id)["syncedThrough"]
+    _, cursor = stage.api.changes(item_id, None)
+    seen_requests = stage.sandbox.control("GET", "/requests")[-1]["n"]
+
+    stage.sandbox.control("POST", "/clock", {"advanceDays": DAYS_PASSED})
+    done = stage.sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": CHANGES})
+    expected = {kind: len(ids) for kind, ids in done["nextRun"].items()}
+    checks.tell(
+        f"{DAYS_PASSED} days pass; at the bank: new rows, a pending row posts under a new id, one is edited, one "
+        f"removed, one back-dated {BACKDATED_BY_DAYS} days"
+    )
+    stage.sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
+    stage.settle()
+
+    changes, _ = stage.api.changes(item_id, cursor)
+    for kind in ("added", "modified", "removed"):
+        same = {row["id"] for row in changes[kind]} == set(done["nextRun"][kind])
+        checks.equal(
+            f"the change feed names each {kind} row",
+            expected=f"{expected[kind]} {kind}",
+            seen=f"{len(changes[kind])} {kind}" + ("" if same else ", but other rows"),
+        )
+    _check_window(stage, seen_requests, before)
+    stage.check_mirror(item_id, "all")
+
+
+def _leave_a_pending_row(stage: Stage, item_id: str) -> None:
+    stage.sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": [{"kind": "pending"}]})
+    stage.sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
+    stage.settle()
+
+
+def _check_window(stage: Stage, seen_requests: int, synced_through: str) -> None:
+    overlap = timedelta(days=int(stage.plan.env.get("SYNC_OVERLAP_DAYS", "3")))
+    last_collected = datetime.fromisoformat(synced_through).astimezone(SAO_PAULO).date()
+    window_from = (last_collected - overlap).isoformat()
+    reads = [
+        request
+        for request in stage.sandbox.control("GET", f"/requests?since={seen_requests}")
+        if request["method"] == "GET" and request["path"].endswith("/transactions")
+    ]
+    whole = [request for request in reads if not NARROWING & _query(request).keys()]
+    stage.checks.equal("no request reads a whole history again", expected=0, seen=len(whole))
+    froms = {_query(request)["dateFrom"] for request in reads if "dateFrom" in _query(request)}
+    stage.checks.equal(
+        f"the window begins {overlap.days} days before the last collection", expected=[window_from], seen=sorted(froms)
+    )
+
+
+def _query(request: dict[str, Any]) -> dict[str, Any]:
+    query: dict[str, Any] = request["query"] or {}
+    return query

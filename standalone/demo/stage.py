@@ -1,0 +1,102 @@
+"""What the chapters have at hand: the sandbox, the product, the database, and the list of checks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+
+from pluggy_sync.store.tables import inbox, item_work, items, outbox
+from standalone.demo import mirror
+from standalone.demo.checks import Checks
+from standalone.plan import Plan
+from standalone.product import Api, Inbox
+from standalone.sandbox import Sandbox
+from standalone.supervisor import Supervisor
+
+Json = dict[str, Any]
+
+PLUGGY_BANK = 2
+BANK_WITH_A_CODE_AFTER_LOGIN = 5
+PASSWORD = "password-ok"  # noqa: S105  # of the test bank (Pluggy facts 7.2)
+
+# A sync of a year takes about a second; the bound leaves room for a busy machine.
+SOON_S = 45.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything a chapter works with."""
+
+    plan: Plan
+    supervisor: Supervisor
+    sandbox: Sandbox
+    api: Api
+    notifications: Inbox
+    database: sa.Engine
+    web: httpx.Client
+    checks: Checks
+
+    def connect(self, user: str, *, connector: int = PLUGGY_BANK, password: str = PASSWORD) -> str:
+        """Connect a bank as the widget would after a person's login; return the new item's id."""
+        body = {
+            "connectorId": connector,
+            "parameters": {"user": user, "password": password},
+            "clientUserId": f"customer-{user}-{connector}",
+        }
+        item_id: str = self.sandbox.api("POST", "/items", body)["id"]
+        self.checks.tell(f"{user} connects connector {connector}: item {item_id}")
+        return item_id
+
+    def settle(self) -> None:
+        """Wait until the sandbox has nothing under way and the service has done everything that it knows of."""
+        self.supervisor.wait_until("the sandbox to settle", self._sandbox_is_settled, timeout_s=SOON_S)
+        self.supervisor.wait_until("the service to finish its work", self._service_is_quiet, timeout_s=SOON_S)
+
+    def truth(self, item_id: str) -> Json:
+        """Return what a perfect mirror of the item would hold."""
+        truth: Json = self.sandbox.control("GET", f"/items/{item_id}/truth")
+        return truth
+
+    def check_mirror(self, item_id: str, whose: str) -> Json:
+        """Check every stored row of the item, field by field, in Postgres and as /v1 gives it; return the truth."""
+        truth = self.truth(item_id)
+        rows, true_accounts = mirror.by_id(truth["transactions"]), mirror.by_id(truth["accounts"])
+        with self.database.connect() as conn:
+            found = [
+                *mirror.differences(rows, mirror.stored_transactions(conn, item_id)),
+                *mirror.differences(true_accounts, mirror.stored_accounts(conn, item_id)),
+                *mirror.column_differences(conn, item_id, truth),
+            ]
+        self._no_differences(f"Postgres holds {whose} {len(rows)} transactions and accounts, field by field", found)
+        given = {
+            id_: row for account in true_accounts for id_, row in mirror.by_id(self.api.transactions(account)).items()
+        }
+        found = [
+            *mirror.differences(rows, given),
+            *mirror.differences(true_accounts, mirror.by_id(self.api.accounts(item_id))),
+        ]
+        self._no_differences(f"/v1 gives the same {len(rows)}", found)
+        return truth
+
+    def _no_differences(self, promise: str, found: list[str]) -> None:
+        for line in found[:5]:
+            self.checks.tell(f"different: {line}")
+        self.checks.equal(promise, expected="0 differences", seen=f"{len(found)} differences")
+
+    def _sandbox_is_settled(self) -> bool:
+        return bool(self.sandbox.control("POST", "/settle", {"timeoutSeconds": 1})["settled"])
+
+    def _service_is_quiet(self) -> bool:
+        """Whether no event is unhandled, no sync is due, and no notification is undelivered."""
+        work = [
+            sa.exists().where(inbox.c.state == "stored"),
+            sa.exists().where(
+                item_work.c.sync_wanted > item_work.c.synced,
+                item_work.c.item_id == items.c.id,
+                items.c.deleted_at.is_(None),
+            ),
+            sa.exists().where(outbox.c.state == "pending"),
+        ]
+        with self.database.connect() as conn:
+            return not conn.scalar(sa.select(sa.or_(*work)))

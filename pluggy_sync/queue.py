@@ -12,12 +12,22 @@ HANDLE_EVENT = "handle_event"
 SYNC_ITEM = "sync_item"
 DELIVER = "deliver"
 SWEEP = "sweep"
+RECONCILE = "reconcile"
+LOOK_FOR_MISSED = "look_for_missed"
 
 EVENTS = "events"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
+RECONCILIATIONS = "reconciliations"
 
-QUEUE_OF_TASK = {HANDLE_EVENT: EVENTS, SWEEP: EVENTS, SYNC_ITEM: SYNCS, DELIVER: NOTIFICATIONS}
+QUEUE_OF_TASK = {
+    HANDLE_EVENT: EVENTS,
+    SWEEP: EVENTS,
+    SYNC_ITEM: SYNCS,
+    DELIVER: NOTIFICATIONS,
+    RECONCILE: RECONCILIATIONS,
+    LOOK_FOR_MISSED: RECONCILIATIONS,
+}
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
 # The sweep usually comes first; this is the second net. It must exceed the hard time limit of a task.

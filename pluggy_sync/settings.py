@@ -42,6 +42,8 @@ class Settings:
     sync_overlap_days: int
     sync_lease_s: int
     sweep_interval_s: int
+    reconcile_every_days: int
+    reconcile_per_round: int
     log_level: str
 
 
@@ -116,6 +118,12 @@ class _SettingsSchema(ma.Schema):
     sync_lease_s = ma.fields.Int(load_default=240, data_key="SYNC_LEASE_S", validate=validate.Range(min=1, max=3600))
     sweep_interval_s = ma.fields.Int(
         load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
+    )
+    reconcile_every_days = ma.fields.Int(
+        load_default=7, data_key="RECONCILE_EVERY_DAYS", validate=validate.Range(min=1, max=365)
+    )
+    reconcile_per_round = ma.fields.Int(
+        load_default=50, data_key="RECONCILE_PER_ROUND", validate=validate.Range(min=0, max=5000)
     )
     log_level = ma.fields.Str(
         load_default="INFO",

@@ -18,6 +18,8 @@ from pluggy_sync.settings import Settings, SettingsError, read_settings
 
 log = structlog.get_logger(__name__)
 
+LOOK_FOR_MISSED_EVERY_S = 600
+
 
 def create_celery(settings: Settings) -> Celery:
     """Return the workers' app for *settings*."""
@@ -47,7 +49,12 @@ def create_celery(settings: Settings) -> Celery:
                 "schedule": settings.sweep_interval_s,
                 # A sweep that waited is worthless: the next one finds the same.
                 "options": {"expires": settings.sweep_interval_s},
-            }
+            },
+            "look for missed": {
+                "task": queue.LOOK_FOR_MISSED,
+                "schedule": LOOK_FOR_MISSED_EVERY_S,
+                "options": {"expires": LOOK_FOR_MISSED_EVERY_S},
+            },
         },
     )
     return app

@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import handling, sweeping, syncing
+from pluggy_sync.engine import handling, reconciling, sweeping, syncing
 from pluggy_sync.notifications import delivery
 from workers.app import app
 from workers.held import resources
@@ -29,3 +29,15 @@ def deliver(notification_id: str) -> None:
 def sweep() -> None:
     """Queue again whatever is due."""
     sweeping.sweep(resources())
+
+
+@app.task(name=queue.LOOK_FOR_MISSED)
+def look_for_missed() -> None:
+    """Find Items that stayed silent or are due for reconciliation."""
+    reconciling.look_for_missed(resources())
+
+
+@app.task(name=queue.RECONCILE)
+def reconcile(item_id: str) -> None:
+    """Compare everything stored of one Item with Pluggy."""
+    reconciling.reconcile(resources(), item_id)

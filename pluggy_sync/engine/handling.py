@@ -17,7 +17,8 @@ from pluggy_sync.engine import looking
 from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Act
-from pluggy_sync.store import connectors, inbox, items, transactions
+from pluggy_sync.rules.window import after
+from pluggy_sync.store import accounts, connectors, inbox, items, transactions
 
 log = structlog.get_logger(__name__)
 
@@ -112,23 +113,22 @@ def _want_hinted_rows(res: Resources, row: sa.Row[Any], event: events.Event, ite
         if item is None or item.deleted_at is not None or item.status != "UPDATED":
             # A run is going on, or failed: the next good one brings these rows along.
             return
-        if items.work(conn, item_id).synced >= row.item_seq or not _names_news(conn, item, event):
+        if items.work(conn, item_id).synced >= row.item_seq or not _names_news(conn, event):
             return
         items.want_sync(conn, item_id, through=row.item_seq, now=now)
     res.send(queue.SYNC_ITEM, item_id)
 
 
-def _names_news(conn: sa.Connection, item: sa.Row[Any], event: events.Event) -> bool:
+def _names_news(conn: sa.Connection, event: events.Event) -> bool:
+    if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED) or event.account_id is None:
+        return False
+    account = accounts.get(conn, event.account_id)
+    if account is None or account.synced_through is None:
+        return True
     if event.name == events.TRANSACTIONS_CREATED:
         # Rows that were ingested before a collection that we have stored came with it.
-        since = event.created_at_from
-        return since is None or item.synced_through is None or since > item.synced_through
-    if event.name == events.TRANSACTIONS_UPDATED and event.account_id is not None:
-        if item.synced_through is None:
-            return True
-        outside = transactions.outside_window(conn, event.account_id, event.transaction_ids, item.synced_from_day)
-        return bool(outside)
-    return False
+        return after(event.created_at_from, account.synced_through) or event.created_at_from is None
+    return bool(transactions.outside_window(conn, event.account_id, event.transaction_ids, account.synced_from_day))
 
 
 def _bury(res: Resources, event: events.Event, item_id: str) -> None:

@@ -20,7 +20,7 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import window
 from pluggy_sync.rules.decision import Act, Decision, decide
-from pluggy_sync.store import connectors, items, outbox
+from pluggy_sync.store import connectors, inbox, items, outbox
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ def _write(conn: Connection, res: Resources, item: Item, decision: Decision, *, 
         notifications.append(
             messages.connector_status_changed(conn, connector.id, connector.name, connector.status, now=now)
         )
-    items.save(conn, item)
+    items.save(conn, item, now=now)
     notifications += settling.apply(conn, res.links, item, decision, now=now)
     return notifications
 
@@ -100,6 +100,7 @@ def forget(res: Resources, item_id: str) -> None:
         client_user_id = row.client_user_id
         items.purge(conn, item_id, now=now)
         outbox.drop_of_item(conn, item_id)
+        inbox.forget_persons(conn, item_id)
         notification_id = messages.deleted(conn, item_id, client_user_id, now=now)
     log.info("item.purged", item_id=item_id)
     res.send(queue.DELIVER, notification_id)

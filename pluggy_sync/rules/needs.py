@@ -19,6 +19,17 @@ class Kind(StrEnum):
     BANK = "bank"  # do something at the bank; nothing to send
 
 
+# Asked for while the Item is well: its data stays current until later.
+CONSENT_EXPIRING = "CONSENT_EXPIRING"
+UPDATE_NEEDS_PERSON = "UPDATE_NEEDS_PERSON"
+_NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON})
+
+
+def blocks_updates(reason: str) -> bool:
+    """Return whether an Item cannot be updated until a person has done what an action with *reason* asks."""
+    return reason not in _NOT_BLOCKING
+
+
 @dataclass(frozen=True, kw_only=True)
 class Need:
     """One thing that a person must do. `same_as` is equal for two reports of one need."""

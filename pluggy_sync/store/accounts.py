@@ -1,7 +1,7 @@
 """Accounts of the mirror. Callers own the transaction and hold the Item's write lock."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,15 +12,19 @@ from pluggy_sync.api import payloads
 from pluggy_sync.store.tables import accounts
 
 
-def save(conn: Connection, found: Sequence[payloads.Account], *, now: datetime) -> None:
-    """Keep *found*. An account that is no longer listed is kept: an answer may lack it by mistake."""
+def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
+    """
+    Keep *found*, the whole list of the Item's accounts. One that it lacks is marked, not removed.
+
+    An empty list changes nothing: empty is not deletion.
+    """
     if not found:
         return
     new = insert(accounts).values(
         [
             {
                 "id": each.id,
-                "item_id": each.item_id,
+                "item_id": item_id,
                 "type": each.type,
                 "subtype": each.subtype,
                 "number": each.number,
@@ -29,11 +33,13 @@ def save(conn: Connection, found: Sequence[payloads.Account], *, now: datetime) 
                 "currency_code": each.currency_code,
                 "raw": each.raw,
                 "synced_at": now,
+                "missing_since": None,
             }
             for each in found
         ]
     )
-    columns = [column.name for column in accounts.columns if column.name not in ("id", "item_id")]
+    kept = ("id", "item_id", "synced_through", "synced_from_day")
+    columns = [column.name for column in accounts.columns if column.name not in kept]
     conn.execute(
         new.on_conflict_do_update(
             index_elements=[accounts.c.id],
@@ -42,6 +48,38 @@ def save(conn: Connection, found: Sequence[payloads.Account], *, now: datetime) 
             where=accounts.c.item_id == new.excluded.item_id,
         )
     )
+    conn.execute(
+        sa.update(accounts)
+        .where(
+            accounts.c.item_id == item_id,
+            accounts.c.missing_since.is_(None),
+            accounts.c.id.not_in([each.id for each in found]),
+        )
+        .values(missing_since=now)
+    )
+
+
+def move_watermark(
+    conn: Connection, account_id: str, *, synced_through: datetime | None, from_day: date | None
+) -> None:
+    """Record up to which collection the account's transactions are stored. It only moves forward."""
+    conn.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == account_id)
+        .values(
+            synced_through=sa.func.greatest(accounts.c.synced_through, synced_through),
+            synced_from_day=from_day,
+        )
+    )
+
+
+def listed(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
+    """Return the accounts that were in the Item's last list, in the order of their ids."""
+    return conn.execute(
+        sa.select(accounts)
+        .where(accounts.c.item_id == item_id, accounts.c.missing_since.is_(None))
+        .order_by(accounts.c.id)
+    ).all()
 
 
 def of_item(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
@@ -52,3 +90,11 @@ def of_item(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
 def get(conn: Connection, account_id: str) -> sa.Row[Any] | None:
     """Return the account, or None."""
     return conn.execute(sa.select(accounts).where(accounts.c.id == account_id)).one_or_none()
+
+
+def after(conn: Connection, item_id: str, account_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the Item's next *limit* accounts by id."""
+    stmt = sa.select(accounts).where(accounts.c.item_id == item_id)
+    if account_id is not None:
+        stmt = stmt.where(accounts.c.id > account_id)
+    return conn.execute(stmt.order_by(accounts.c.id).limit(limit)).all()

@@ -18,6 +18,9 @@ from pluggy_sync.store.tables import inbox, item_work
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
 
+# Why a look was asked for that no delivery asked for.
+SILENT = "silent past its auto-sync"
+
 
 def record(conn: Connection, event: events.Event, *, received_at: datetime) -> bool:
     """Store *event* and raise its Item's `wanted`; return False if it is stored already."""
@@ -90,6 +93,18 @@ def request_look(conn: Connection, item_id: str, *, why: str, now: datetime) -> 
         received_at=now,
     )
     return event_id
+
+
+def found_by_looking(conn: Connection) -> int:
+    """Return how many looks at silent Items found news: their webhooks were missed."""
+    count: int = conn.execute(
+        sa.select(sa.func.count()).where(
+            inbox.c.name == events.LOOK_REQUESTED,
+            inbox.c.payload["why"].astext == SILENT,
+            inbox.c.outcome.in_(["sync", "ask", "forget"]),
+        )
+    ).scalar_one()
+    return count
 
 
 def get(conn: Connection, event_id: str) -> sa.Row[Any] | None:

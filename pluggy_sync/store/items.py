@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,12 +12,37 @@ from sqlalchemy.dialects.postgresql import insert
 from pluggy_sync.api import payloads
 from pluggy_sync.store.tables import (
     accounts,
+    balances,
+    bills,
     changes,
+    consents,
+    identities,
+    investment_transactions,
+    investments,
     item_work,
     items,
+    loans,
+    product_marks,
     tombstones,
     transactions,
     user_actions,
+)
+
+# Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
+_OF_THE_PERSON = (
+    transactions,
+    tombstones,
+    changes,
+    balances,
+    bills,
+    investments,
+    investment_transactions,
+    identities,
+    loans,
+    consents,
+    product_marks,
+    user_actions,
+    accounts,
 )
 
 
@@ -65,7 +90,7 @@ def work(conn: Connection, item_id: str) -> Work:
     )
 
 
-def save(conn: Connection, item: payloads.Item) -> None:
+def save(conn: Connection, item: payloads.Item, *, now: datetime) -> None:
     """Keep *item* as the present view of its row. The caller holds its lock and has found the view not older."""
     conn.execute(
         sa.update(items)
@@ -80,6 +105,7 @@ def save(conn: Connection, item: payloads.Item) -> None:
             last_updated_at=item.last_updated_at,
             next_auto_sync_at=item.next_auto_sync_at,
             consent_expires_at=item.consent_expires_at,
+            looked_at=now,
         )
     )
 
@@ -144,15 +170,12 @@ def release(conn: Connection, item_id: str, run_id: uuid.UUID) -> None:
     )
 
 
-def move_watermark(conn: Connection, item_id: str, *, synced_through: datetime | None, from_day: date | None) -> None:
+def move_watermark(conn: Connection, item_id: str, synced_through: datetime | None) -> None:
     """Record up to which collection of transactions everything is stored. The watermark only moves forward."""
     conn.execute(
         sa.update(items)
         .where(items.c.id == item_id)
-        .values(
-            synced_through=sa.func.greatest(items.c.synced_through, synced_through),
-            synced_from_day=from_day,
-        )
+        .values(synced_through=sa.func.greatest(items.c.synced_through, synced_through))
     )
 
 
@@ -218,9 +241,43 @@ def of_connector_waiting(conn: Connection, connector_id: int) -> list[str]:
     )
 
 
+def mark_reconciled(conn: Connection, item_id: str, *, now: datetime) -> None:
+    """Record that the Item's whole stored year was compared with Pluggy's."""
+    conn.execute(sa.update(items).where(items.c.id == item_id).values(reconciled_at=now))
+
+
+def due_for_reconciliation(conn: Connection, *, before: datetime, limit: int) -> list[str]:
+    """Return ids of good Items that were not reconciled since *before*, the longest waiting first."""
+    reconciled = sa.func.coalesce(items.c.reconciled_at, items.c.first_seen_at)
+    return list(
+        conn.scalars(
+            sa.select(items.c.id)
+            .where(items.c.deleted_at.is_(None), items.c.status == "UPDATED", reconciled < before)
+            .order_by(reconciled)
+            .limit(limit)
+        )
+    )
+
+
+def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
+    """Return ids of Items whose next auto-sync is long past and which were not looked at since then."""
+    return list(
+        conn.scalars(
+            sa.select(items.c.id)
+            .where(
+                items.c.deleted_at.is_(None),
+                items.c.next_auto_sync_at < due_before,
+                items.c.looked_at < items.c.next_auto_sync_at,
+            )
+            .order_by(items.c.next_auto_sync_at)
+            .limit(limit)
+        )
+    )
+
+
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
-    for table in (transactions, tombstones, changes, user_actions, accounts):
+    for table in _OF_THE_PERSON:
         conn.execute(sa.delete(table).where(table.c.item_id == item_id))
     kept = {"id", "first_seen_at", "notification_seq", "connector_id", "change_seq"}
     cleared = {column.name: None for column in items.columns if column.name not in kept}

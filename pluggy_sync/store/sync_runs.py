@@ -1,6 +1,7 @@
 """What each sync did. Callers own the transaction."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -53,6 +54,15 @@ def add_counts(conn: Connection, run_id: uuid.UUID, **counts: int) -> None:
     )
 
 
+def repaired(conn: Connection) -> int:
+    """Return how many rows reconciliation repaired: changes whose webhooks were missed."""
+    rows = sync_runs.c.added + sync_runs.c.modified + sync_runs.c.removed
+    total: int = conn.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(rows), 0)).where(sync_runs.c.trigger == "reconciliation")
+    ).scalar_one()
+    return total
+
+
 def finish(
     conn: Connection,
     run_id: uuid.UUID,
@@ -69,3 +79,13 @@ def finish(
         .values(outcome=outcome, requests=requests, finished_at=now, error=error)
         .returning(sync_runs)
     ).one_or_none()
+
+
+def before(
+    conn: Connection, item_id: str, position: tuple[datetime, uuid.UUID] | None, *, limit: int
+) -> Sequence[sa.Row[Any]]:
+    """Return the Item's next *limit* runs, newest first, from those before *position* (started at, id)."""
+    stmt = sa.select(sync_runs).where(sync_runs.c.item_id == item_id)
+    if position is not None:
+        stmt = stmt.where(sa.tuple_(sync_runs.c.started_at, sync_runs.c.id) < position)
+    return conn.execute(stmt.order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc()).limit(limit)).all()

@@ -6,6 +6,8 @@ followed (`looked`, `synced`); webhook intake locks it, briefly. Its `items` row
 else that belongs to the Item: whoever writes rows, changes, actions or notifications of an Item holds it.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -83,21 +85,29 @@ items = sa.Table(
     sa.Column("last_updated_at", INSTANT),
     sa.Column("next_auto_sync_at", INSTANT),
     sa.Column("consent_expires_at", INSTANT),
-    # The watermark: the collection of transactions up to which everything is stored. Null before the first sync.
+    # The watermark: the collection of transactions up to which every account is stored. Null before the first sync.
     sa.Column("synced_through", INSTANT),
     # `lastUpdatedAt` of the Item that the last good run worked from.
     sa.Column("synced_update_at", INSTANT),
-    # First day that the last good run read; null when it read everything or there was none.
-    sa.Column("synced_from_day", sa.Date),
     sa.Column("first_seen_at", INSTANT, nullable=False),
+    # When it was last fetched and saved, and when its whole stored year was last compared with Pluggy's.
+    sa.Column("looked_at", INSTANT),
+    sa.Column("reconciled_at", INSTANT),
     sa.Column("deleted_at", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
     sa.Column("run_held_until", INSTANT),
+    # Of which end of the consent, and how many days before it, the product was warned last.
+    sa.Column("consent_warned_of", INSTANT),
+    sa.Column("consent_warned_days", sa.Integer),
+    # `last_updated_at` of the Item when the product was told last that it is stale.
+    sa.Column("stale_told_of", INSTANT),
     _count("change_seq"),
     _count("notification_seq"),
     sa.Index("items_client_user_id_idx", "client_user_id"),
     sa.Index("items_connector_id_idx", "connector_id"),
+    sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
+    sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
 )
 
 connectors = sa.Table(
@@ -123,7 +133,128 @@ accounts = sa.Table(
     sa.Column("currency_code", sa.Text),
     sa.Column("raw", JSONB, nullable=False),
     sa.Column("synced_at", INSTANT, nullable=False),
+    # This account's own watermark, and the first day that was last read up to it (null: everything was).
+    sa.Column("synced_through", INSTANT),
+    sa.Column("synced_from_day", sa.Date),
+    # As in the tables of listed products, below.
+    sa.Column("missing_since", INSTANT),
     sa.Index("accounts_item_id_idx", "item_id"),
+)
+
+# What a bank account's balance was at each collection, and whether the rows in between explain it.
+balances = sa.Table(
+    "balances",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("collected_at", INSTANT, primary_key=True),
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("balance", sa.Numeric, nullable=False),
+    # Sum of all posted rows up to that moment, in the account's currency.
+    sa.Column("rows_total", sa.Numeric, nullable=False),
+    # What the balance moved by more than the rows since the balance before; null for the first one.
+    sa.Column("drift", sa.Numeric),
+    sa.Index("balances_item_id_idx", "item_id"),
+)
+
+
+def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
+    """
+    Return the table of a product that is re-read as a whole list.
+
+    `parent_id` is what the list was asked of. `missing_since` is set when a list that is not empty lacks the row:
+    the row is kept, since an answer may lack it by mistake.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("item_id", sa.Text, nullable=False),
+        sa.Column("parent_id", sa.Text, nullable=False, comment=f"id of the {parent}"),
+        *columns,
+        sa.Column("raw", JSONB, nullable=False),
+        sa.Column("synced_at", INSTANT, nullable=False),
+        sa.Column("missing_since", INSTANT),
+        sa.Index(f"{name}_item_id_idx", "item_id"),
+        sa.Index(f"{name}_parent_id_idx", "parent_id"),
+    )
+
+
+bills = _listed(
+    "bills",
+    "account",
+    sa.Column("due_date", INSTANT),
+    sa.Column("closing_date", INSTANT),
+    sa.Column("total_amount", sa.Numeric),
+    sa.Column("minimum_payment_amount", sa.Numeric),
+    sa.Column("currency_code", sa.Text),
+)
+investments = _listed(
+    "investments",
+    "item",
+    sa.Column("type", sa.Text),
+    sa.Column("subtype", sa.Text),
+    sa.Column("name", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("balance", sa.Numeric),
+    sa.Column("amount", sa.Numeric),
+    sa.Column("currency_code", sa.Text),
+    sa.Column("due_date", INSTANT),
+)
+investment_transactions = _listed(
+    "investment_transactions",
+    "investment",
+    sa.Column("type", sa.Text),
+    sa.Column("movement_type", sa.Text),
+    sa.Column("date", INSTANT),
+    sa.Column("amount", sa.Numeric),
+    sa.Column("quantity", sa.Numeric),
+    sa.Column("value", sa.Numeric),
+)
+identities = _listed(
+    "identities",
+    "item",
+    sa.Column("full_name", sa.Text),
+    sa.Column("tax_number", sa.Text),
+)
+loans = _listed(
+    "loans",
+    "item",
+    sa.Column("contract_number", sa.Text),
+    sa.Column("product_name", sa.Text),
+    sa.Column("type", sa.Text),
+    sa.Column("kind", sa.Text),
+    sa.Column("contract_amount", sa.Numeric),
+    sa.Column("currency_code", sa.Text),
+    sa.Column("due_date", INSTANT),
+)
+consents = _listed(
+    "consents",
+    "item",
+    sa.Column("created_at", INSTANT),
+    sa.Column("expires_at", INSTANT),
+    sa.Column("revoked_at", INSTANT),
+)
+
+# The categories of transactions: of no person and no Item.
+categories = sa.Table(
+    "categories",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("description", sa.Text),
+    sa.Column("description_translated", sa.Text),
+    sa.Column("parent_id", sa.Text),
+    sa.Column("raw", JSONB, nullable=False),
+    sa.Column("synced_at", INSTANT, nullable=False),
+)
+
+# Up to which collection each product of an Item is stored; transactions have `items.synced_through`.
+product_marks = sa.Table(
+    "product_marks",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("collected_at", INSTANT, nullable=False),
+    sa.Column("synced_at", INSTANT, nullable=False),
 )
 
 # No foreign key to accounts: a row is checked against its account when it is read, and bulk writes stay cheap.
@@ -225,6 +356,15 @@ user_actions = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("submitted_at", INSTANT),
+    # `updatedAt` of the Item as Pluggy took the submission: what shows the Item later than this is its outcome.
+    sa.Column("taken_at", INSTANT),
+    # Not to be tried before: Pluggy makes a person wait after two failed logins (Pluggy facts 3.7).
+    sa.Column("retry_at", INSTANT),
+    # `lastUpdatedAt` of the Item, for an action that asks for a newer update.
+    sa.Column("asked_at_update", INSTANT),
+    sa.Column("reminders", sa.Integer, nullable=False, server_default="0"),
+    # When the next reminder is due; null when there is none to come.
+    sa.Column("remind_at", INSTANT),
     sa.Column("settled_at", INSTANT),
     sa.Column("outcome", sa.Text),
     sa.CheckConstraint("kind IN ('mfa', 'authorize', 'credentials', 'consent', 'bank')", name="kind"),
@@ -238,6 +378,21 @@ user_actions = sa.Table(
     ),
     sa.Index("user_actions_state_idx", "state", "expires_at"),
     sa.Index("user_actions_item_id_idx", "item_id"),
+    sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text("state = 'open'")),
+)
+
+# Every try of a person or the product to settle an action. What was given is not kept.
+action_attempts = sa.Table(
+    "action_attempts",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("action_id", sa.Text, sa.ForeignKey("user_actions.id", ondelete="CASCADE"), nullable=False),
+    # mfa, credentials, update (the run was started again)
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("started_at", INSTANT, nullable=False),
+    # taken, a code of `rules/refusals.py`, or `unavailable`; null while Pluggy is asked.
+    sa.Column("outcome", sa.Text),
+    sa.Index("action_attempts_action_id_idx", "action_id"),
 )
 
 # Notifications to the product, written in the transaction that caused them. `body` is sent byte for byte.

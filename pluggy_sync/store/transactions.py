@@ -205,3 +205,34 @@ def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Se
         .order_by(changes.c.seq)
         .limit(limit)
     ).all()
+
+
+def before(
+    conn: Connection,
+    account_id: str,
+    position: tuple[datetime, str] | None,
+    *,
+    date_from: date | None,
+    date_to: date | None,
+    status: str | None,
+    limit: int,
+) -> Sequence[sa.Row[Any, Any, Any]]:
+    """
+    Return the account's next *limit* transactions, newest first, from those before *position* (date, id).
+
+    *date_from* and *date_to* are days in São Paulo, both included.
+    """
+    stmt = sa.select(transactions.c.id, transactions.c.date, transactions.c.raw).where(
+        transactions.c.account_id == account_id
+    )
+    if position is not None:
+        moment, last_id = position
+        later_id = sa.and_(transactions.c.date == moment, transactions.c.id > last_id)
+        stmt = stmt.where(transactions.c.date <= moment, sa.or_(transactions.c.date < moment, later_id))
+    if date_from is not None:
+        stmt = stmt.where(transactions.c.day >= date_from)
+    if date_to is not None:
+        stmt = stmt.where(transactions.c.day <= date_to)
+    if status is not None:
+        stmt = stmt.where(transactions.c.status == status)
+    return conn.execute(stmt.order_by(transactions.c.date.desc(), transactions.c.id).limit(limit)).all()

@@ -28,6 +28,29 @@ def get(conn: Connection, action_id: str) -> sa.Row[Any] | None:
     return conn.execute(sa.select(user_actions).where(user_actions.c.id == action_id)).one_or_none()
 
 
+def before(
+    conn: Connection,
+    position: tuple[datetime, str] | None,
+    *,
+    state: str | None,
+    client_user_id: str | None,
+    item_id: str | None,
+    limit: int,
+) -> Sequence[sa.Row[Any]]:
+    """Return the next *limit* actions, newest first, from those before *position* (created at, id)."""
+    stmt = sa.select(user_actions)
+    if position is not None:
+        stmt = stmt.where(sa.tuple_(user_actions.c.created_at, user_actions.c.id) < position)
+    for column, wanted in (
+        (user_actions.c.state, state),
+        (user_actions.c.client_user_id, client_user_id),
+        (user_actions.c.item_id, item_id),
+    ):
+        if wanted is not None:
+            stmt = stmt.where(column == wanted)
+    return conn.execute(stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc()).limit(limit)).all()
+
+
 def open_new(conn: Connection, item_id: str, need: Need, *, now: datetime) -> sa.Row[Any]:
     """Open an action for *need* and return it."""
     whose = sa.select(items.c.client_user_id).where(items.c.id == item_id).scalar_subquery()

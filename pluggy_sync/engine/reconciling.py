@@ -1,0 +1,58 @@
+"""
+Reconciliation: finding what lost webhooks left behind. It reads known Items, rarely and paced; it never updates one.
+
+Two ways: an Item that stayed silent past its next auto-sync is looked at once; and each Item's whole stored year is
+compared with Pluggy's, a few Items at a time. Both show as runs and events of their own, so what they found counts
+as missed (`store.sync_runs.repaired`, `store.inbox.found_by_looking`).
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from pluggy_sync import events, queue
+from pluggy_sync.api import budget
+from pluggy_sync.api.errors import PluggyError
+from pluggy_sync.engine import looking, syncing
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import inbox, items
+
+log = structlog.get_logger(__name__)
+
+# Auto-sync is announced to the minute but runs take a while, and their webhooks are tried again for hours.
+SILENCE_GRACE = timedelta(hours=3)
+SILENT_PER_ROUND = 100
+
+
+def look_for_missed(res: Resources) -> None:
+    """Ask to look at Items that stayed silent, and queue the reconciliations that are due. Called by beat."""
+    now = res.now()
+    every = timedelta(days=res.settings.reconcile_every_days)
+    with res.database.begin() as conn:
+        silent = items.silent(conn, due_before=now - SILENCE_GRACE, limit=SILENT_PER_ROUND)
+        looks = [inbox.request_look(conn, item_id, why=inbox.SILENT, now=now) for item_id in silent]
+        due = items.due_for_reconciliation(conn, before=now - every, limit=res.settings.reconcile_per_round)
+    for event_id in looks:
+        res.send(queue.HANDLE_EVENT, event_id)
+    for item_id in due:
+        res.send(queue.RECONCILE, item_id)
+    if silent or due:
+        log.info("reconciliation.due", silent=len(silent), deep=len(due))
+
+
+def reconcile(res: Resources, item_id: str) -> None:
+    """
+    Bring one Item up to date and then compare everything that is stored with Pluggy. Safe to repeat.
+
+    Trouble with Pluggy ends it; the Item stays due and comes again with a later round.
+    """
+    with structlog.contextvars.bound_contextvars(item_id=item_id), budget.lane(budget.Lane.RECONCILIATION):
+        try:
+            looking.look(res, item_id, events.LOOK_REQUESTED, asked=0)
+        except PluggyError as exc:
+            log.warning("reconciliation.put_off", error=str(exc))
+            return
+        # What is new anyway comes first, so that the deep run's changes are all repairs.
+        syncing.sync_item(res, item_id)
+        if not syncing.sync_deeply(res, item_id):
+            log.info("reconciliation.passed_over", reason="held by another run, not good, or gone")

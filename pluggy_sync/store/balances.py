@@ -1,0 +1,62 @@
+"""Balances over time, and whether the rows explain them. Callers own the transaction and hold the Item's write lock."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync.store.tables import balances, transactions
+
+
+def record(
+    conn: Connection, item_id: str, account_id: str, balance: Decimal, *, collected_at: datetime
+) -> Decimal | None:
+    """
+    Keep the balance of a bank account as collected; return its drift, None when there is no balance before it.
+
+    The drift is what the balance moved by beyond the posted rows since the balance before. It is recorded and
+    shown, never "fixed": late rows, fees without a row and the bank's own mistakes all show here.
+    """
+    rows_total = _rows_total(conn, account_id, collected_at)
+    before = _before(conn, account_id, collected_at)
+    drift = None if before is None else (balance - before.balance) - (rows_total - before.rows_total)
+    new = insert(balances).values(
+        account_id=account_id,
+        collected_at=collected_at,
+        item_id=item_id,
+        balance=balance,
+        rows_total=rows_total,
+        drift=drift,
+    )
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[balances.c.account_id, balances.c.collected_at],
+            set_={"balance": balance, "rows_total": rows_total, "drift": drift},
+        )
+    )
+    return drift
+
+
+def _rows_total(conn: Connection, account_id: str, until: datetime) -> Decimal:
+    amount = sa.func.coalesce(transactions.c.amount_in_account_currency, transactions.c.amount)
+    total = conn.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(amount), 0)).where(
+            transactions.c.account_id == account_id,
+            transactions.c.status == "POSTED",
+            # Instalments may be dated ahead (Pluggy facts 9.8).
+            transactions.c.date <= until,
+        )
+    )
+    return Decimal(total or 0)
+
+
+def _before(conn: Connection, account_id: str, moment: datetime) -> sa.Row[Any] | None:
+    return conn.execute(
+        sa.select(balances)
+        .where(balances.c.account_id == account_id, balances.c.collected_at < moment)
+        .order_by(balances.c.collected_at.desc())
+        .limit(1)
+    ).one_or_none()

@@ -4,10 +4,13 @@ import dataclasses
 import itertools
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from pluggy_sandbox.testing import RunningSandbox, running_sandbox
+from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
@@ -15,10 +18,18 @@ from pluggy_sync.store.migrate import migrate
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 from tests.clock import Clock
 from tests.factories import a_settings
+from tests.service import Service
+from tests.upstream import Upstream
 from webhook_app.app import create_app
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """Log as in production: without this, structlog prints the locals of every exception, slowly."""
+    configure_logs("INFO")
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +57,37 @@ def shared_valkey() -> Iterator[Valkey]:
         yield server
 
 
-@pytest.fixture
-def sandbox():
-    """A Pluggy of the test's own, whose clock stands still at the real now."""
-    from pluggy_sandbox.testing import running_sandbox  # noqa: PLC0415 - most tests need none
-
+@pytest.fixture(scope="session")
+def shared_sandbox() -> Iterator[RunningSandbox]:
+    """A Pluggy that is begun again for every test: that is quicker than another server."""
     with running_sandbox(seed=1) as running:
         yield running
 
 
 @pytest.fixture
-def settings(database_url: str, shared_valkey: Valkey, sandbox) -> Settings:
+def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
+    """A Pluggy with nothing in it, whose clock stands still at the real now."""
+    shared_sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
+    return shared_sandbox
+
+
+@pytest.fixture
+def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
+    """The bank and Pluggy of the test: it connects people, changes data, and hands over the events."""
+    with httpx.Client(base_url=sandbox.url, trust_env=False) as api:
+        pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
+        api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
+        yield Upstream(sandbox, api)
+
+
+@pytest.fixture
+def service(web: FlaskClient, resources: Resources, upstream: Upstream) -> Service:
+    """The service as Pluggy meets it, with its work done in this process when the test says so."""
+    return Service(web, resources, upstream)
+
+
+@pytest.fixture
+def settings(database_url: str, shared_valkey: Valkey, sandbox: RunningSandbox) -> Settings:
     """Settings for this test's database and sandbox. No product is told."""
     return a_settings(
         DATABASE_URL=database_url,

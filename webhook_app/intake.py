@@ -9,7 +9,7 @@ import hmac
 
 import structlog
 from flask import Blueprint, Response, jsonify, request
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -59,9 +59,15 @@ def _authentic() -> bool:
 
 def _store(body: bytes) -> Answer:
     try:
-        event = events.parse(body)
+        return _store_event(events.parse(body))
     except events.UnparsableError as exc:
         return _keep_unparsable(body, str(exc))
+    except DataError:
+        # JSON, but with a null character or a number beyond what Postgres can hold. No retry heals that.
+        return _keep_unparsable(body, "holds what Postgres cannot")
+
+
+def _store_event(event: events.Event) -> Answer:
     if event.client_id is not None and event.client_id != resources().settings.pluggy_client_id:
         return _keep_foreign(event)
     with resources().database.begin() as conn:

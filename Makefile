@@ -56,8 +56,8 @@ LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.1
 
 lock: ## choose the newest versions and write the two lock files (one for .venv, one for the image)
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
-	$(LOCK) --upgrade --extra standalone --extra dev --output-file requirements.lock
-	$(LOCK) --constraint requirements.lock --output-file requirements-production.lock
+	$(LOCK) --upgrade --extra build --extra standalone --extra dev --output-file requirements.lock
+	$(LOCK) --extra build --constraint requirements.lock --output-file requirements-production.lock
 
 clean: ## remove .venv and everything that was made, .data/ too
 	rm -rf $(VENV) .data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -103,15 +103,14 @@ def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
     for name in ("web", "worker", "beat", "flower"):
         supervisor.start(name, procfile.argv(name), plan.env)
     with httpx.Client(timeout=5) as http:
-        for what, path in (("web", "/ready"), ("flower", "/")):
+        for what, path in (("web", "/ready"), ("flower", "/healthcheck")):
             supervisor.wait_until(what, _answers(http, plan.addresses[what] + path), timeout_s=READY_WITHIN_S)
 
 
 def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
     def look() -> bool:
         try:
-            # Flower asks for its password, which is an answer.
-            return http.get(url).status_code in {httpx.codes.OK, httpx.codes.UNAUTHORIZED}
+            return http.get(url).is_success
         except httpx.TransportError:
             return False
 

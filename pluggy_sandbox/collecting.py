@@ -1,7 +1,8 @@
 """What a run brings home: the products of its Item, read from the bank into the mirror."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.connectors import Login
@@ -9,7 +10,8 @@ from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.instants import iso_or_none
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.logins import Fate
-from pluggy_sandbox.mirror.mirror import AccountChanges, window_start
+from pluggy_sandbox.mirror.mirror import AccountChanges, Mirror, window_start
+from pluggy_sandbox.quotas import Quotas
 from pluggy_sandbox.world import World
 
 DETAIL_KEYS = {
@@ -23,17 +25,40 @@ DETAIL_KEYS = {
     "LOANS": "loans",
     "ACCOUNT_STATEMENTS": "accountStatements",
 }
-_ACCOUNT_TYPES = {"ACCOUNTS": "BANK", "CREDIT_CARDS": "CREDIT"}
+Reader = Callable[[Mirror, Customer, datetime], None]
+_READERS: dict[str, Reader] = {
+    "ACCOUNTS": Mirror.collect_bank_accounts,
+    "CREDIT_CARDS": Mirror.collect_cards,
+    "INVESTMENTS": Mirror.collect_investments,
+    "INVESTMENTS_TRANSACTIONS": Mirror.collect_investment_transactions,
+    "IDENTITY": Mirror.collect_identity,
+    "LOANS": Mirror.collect_loans,
+}
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something to say about a product; `failed` when it was not collected."""
+
+    code: str
+    message: str
+    provider_message: str
+    failed: bool
+
+
+_NO_PERMISSION = Warned("001", "No permission for this product", "Produto sem permissão de acesso", failed=True)
+_INCOMPLETE = Warned("001", "Some information may be incomplete", "Algumas informações podem faltar", failed=False)
+_QUOTA = Warned("423", "Open Finance monthly quota exhausted", "Limite mensal de consultas atingido", failed=True)
+_APPROVERS = Warned("002", "Waiting for further approvers", "Aguardando aprovação dos demais titulares", failed=True)
 
 
 def customer_of(world: World, item: Item, fate: Fate | None = None) -> Customer:
     """Return whose data *item* reads; the login is opened at the bank on first sight."""
-    if item.customer_key is None:
-        item.customer_key = _customer_key(item)
     fate = fate or Fate()
     customer = world.customer(
-        item.customer_key,
+        customer_key(item),
         regulated=item.connector.is_open_finance,
+        business=item.connector.type == "BUSINESS_BANK",
         cpf=item.parameters.get("cpf"),
         checking_accounts=fate.checking_accounts,
         times=fate.times,
@@ -42,50 +67,82 @@ def customer_of(world: World, item: Item, fate: Fate | None = None) -> Customer:
     return customer
 
 
-def collect(world: World, item: Item, fate: Fate) -> Iterator[AccountChanges]:
-    """Read every product that works, and return what that did to the transactions of each account."""
-    customer = customer_of(world, item, fate)
-    at = item.stamp(world.clock.now)
-    working = [p for p in item.products if p != fate.failing_product]
-    item.mirror.enriched = world.settings.enrichment
-    types = {_ACCOUNT_TYPES[p] for p in working if p in _ACCOUNT_TYPES}
-    since = window_start(item.last_updated_at, at, world.settings.first_run_days, world.settings.overlap_days)
-    item.mirror.collect_accounts(customer, types, at)
-    changes = item.mirror.collect_transactions(customer, since, at) if "TRANSACTIONS" in working else []
-    item.product_times.update(dict.fromkeys(working, at))
-    item.status_detail = _status_detail(item, fate, working)
-    return iter(changes)
-
-
-def next_run(world: World, item: Item, customer: Customer) -> list[AccountChanges]:
-    """Return what a run would do to each account now."""
-    settings = world.settings
-    since = window_start(item.last_updated_at, world.clock.now, settings.first_run_days, settings.overlap_days)
-    return item.mirror.planned(customer, since, world.clock.now)
-
-
-def _customer_key(item: Item) -> str:
+def customer_key(item: Item) -> str:
+    """Return the bank's name for whoever logs in: two Items of one person share it (Pluggy facts 5.5)."""
     if item.connector.login is Login.OPEN_FINANCE:
         who = "".join(c for c in item.parameters.get("cpf", "") if c.isdigit())
     else:
         who = item.parameters.get("user", "anyone")
-    return f"{item.connector.id}/{who}"
+    return "/".join(filter(None, (str(item.connector.id), who, item.choice)))
 
 
-def _status_detail(item: Item, fate: Fate, working: list[str]) -> Json | None:
+def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
+    """Read every product that works, and return what that did to the transactions of each account."""
+    customer = customer_of(world, item, fate)
+    warned = _warned(world, item, fate)
+    working = [p for p in item.products if p not in warned or not warned[p].failed]
+    at = item.stamp(world.clock.now)
+    item.mirror.enriched = world.settings.enrichment
+    for product in working:
+        if product in _READERS:
+            _READERS[product](item.mirror, customer, at)
+    changes = _transactions(world, item, customer, at) if "TRANSACTIONS" in working else []
+    item.product_times.update(dict.fromkeys(working, at))
+    item.status_detail = _status_detail(item, warned)
+    item.connected_as = item.connected_as or item.parameters.get("user")
+    return changes
+
+
+def next_run(world: World, item: Item, customer: Customer) -> list[AccountChanges]:
+    """Return what a run would do to each account now."""
+    now = world.clock.now
+    return item.mirror.planned(customer, _since(world, item, now), now)
+
+
+def waits_for_approvers(item: Item) -> None:
+    """Say of every product that further holders have to approve (Pluggy facts 3.4, 8)."""
+    item.status_detail = _status_detail(item, dict.fromkeys(item.products, _APPROVERS))
+
+
+def _transactions(world: World, item: Item, customer: Customer, at: datetime) -> list[AccountChanges]:
+    return item.mirror.collect_transactions(customer, _since(world, item, at), at)
+
+
+def _since(world: World, item: Item, now: datetime) -> date:
+    # Counted from the last time that transactions came, which a partial run may not have brought.
+    last = item.product_times.get("TRANSACTIONS")
+    return window_start(last, now, world.settings.first_run_days, world.settings.overlap_days)
+
+
+def _warned(world: World, item: Item, fate: Fate) -> dict[str, Warned]:
+    warned: dict[str, Warned] = {}
+    if fate.warns:
+        warned["ACCOUNTS"] = _INCOMPLETE
+    if fate.failing_product:
+        warned[fate.failing_product] = _NO_PERMISSION
+    if item.connector.is_open_finance and world.settings.open_finance_quotas:
+        quota = world.quotas.setdefault(customer_key(item), Quotas())
+        warned |= dict.fromkeys(quota.spend(item.products, item.quota_asked, world.clock.now), _QUOTA)
+    return {product: warning for product, warning in warned.items() if product in item.products}
+
+
+def _status_detail(item: Item, warned: dict[str, Warned]) -> Json | None:
     """Return the result of each product, or None where all went well and nothing is to be said (Pluggy facts 3.4)."""
-    if len(working) == len(item.products) and not fate.warns:
+    if not warned:
         return None
-    return {key: _product(item, fate, name) for name, key in DETAIL_KEYS.items()}
+    return {key: _product(item, name, warned.get(name)) for name, key in DETAIL_KEYS.items()}
 
 
-def _product(item: Item, fate: Fate, name: str) -> Json | None:
+def _product(item: Item, name: str, warned: Warned | None) -> Json | None:
     if name not in item.products:
         return None
-    failed = name == fate.failing_product
-    last: datetime | None = item.product_times.get(name)
-    warnings: list[Json] = []
-    if failed or (fate.warns and name == "ACCOUNTS"):
-        message = "No permission for this product" if failed else "Some information may be incomplete"
-        warnings = [{"code": "001", "message": message, "providerMessage": "Produto sem permissão de acesso"}]
-    return {"isUpdated": not failed, "lastUpdatedAt": iso_or_none(last), "warnings": warnings}
+    warnings = [
+        {"code": w.code, "message": w.message, "providerMessage": w.provider_message}
+        for w in (warned,)
+        if w is not None
+    ]
+    return {
+        "isUpdated": warned is None or not warned.failed,
+        "lastUpdatedAt": iso_or_none(item.product_times.get(name)),
+        "warnings": warnings,
+    }

@@ -1,10 +1,10 @@
 """Items made, updated, answered and deleted: what the API and the control surface both do."""
 
-from pluggy_sandbox import connectors, encrypted, events, items, parameters, runs, updating, webhooks
+from pluggy_sandbox import connectors, consents, encrypted, events, items, parameters, runs, updating, webhooks
+from pluggy_sandbox.asking import APPROVED, REJECTED
 from pluggy_sandbox.connectors import Connector, Login
 from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.errors import ApiError, BadRequestError, ConflictError
-from pluggy_sandbox.instants import iso
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.keys import Caller
 from pluggy_sandbox.mirror.mirror import Mirror
@@ -59,7 +59,9 @@ def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
     """
     given = encrypted.parameters(sent.get("parameters"))
     health = world.health_of(item.connector).status
-    refusal = updating.refusal(item, given, world.clock.now, world.settings, health, by_widget=caller.is_widget)
+    spoken = given if "parameters" in sent else None
+    attempt = updating.Attempt(item, spoken, world.clock.now, world.settings, health, caller.is_widget)
+    refusal = updating.refusal(attempt)
     if refusal is not None:
         raise refusal
     if given:
@@ -67,6 +69,7 @@ def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
     _change(world, item, sent)
     item.parameters |= given
     _remember_token(world, item, given)
+    item.auto_sync_disabled_at = None
     runs.stop(item)
     runs.start(world, item, caller.triggers)
 
@@ -89,10 +92,7 @@ def answer(world: World, item: Item, sent: Json) -> None:
 
 def delete(world: World, item: Item) -> None:
     """Delete an Item for good and tell."""
-    runs.stop(item)
-    del world.items[item.id]
-    for account_id in item.mirror.accounts:
-        world.deleted[account_id] = item.id
+    runs.forget(world, item)
     events.item_event(world, item, "item/deleted", "CLIENT")
     world.changed.notify_all()
 
@@ -107,19 +107,29 @@ def approve(world: World, item: Item) -> None:
     item.approved_at = item.stamp(world.clock.now)
     run = item.run
     if run is not None and run.ask is not None:
-        runs.answer(world, item, run, "approved")
+        runs.answer(world, item, run, APPROVED)
     elif item.execution_status in ("USER_AUTHORIZATION_PENDING", "USER_AUTHORIZATION_NOT_GRANTED"):
         runs.start(world, item, "INTERNAL")
     else:
         raise BadRequestError("nothing waits for an approval")
 
 
+def reject(world: World, item: Item) -> None:
+    """
+    Let the person refuse at the bank.
+
+    Raises:
+        BadRequestError: nothing waits for an approval.
+    """
+    run = item.run
+    if run is None or run.ask is None:
+        raise BadRequestError("nothing waits for an approval")
+    runs.answer(world, item, run, REJECTED)
+
+
 def revoke(world: World, item: Item) -> None:
-    """Let the person withdraw the consent: data is hidden now, the next run fails (Pluggy facts 8)."""
-    item.is_revoked, item.approved_at = True, None
-    for consent in item.consents:
-        consent["revokedAt"] = consent["revokedAt"] or iso(world.clock.now)
-    item.stamp(world.clock.now)
+    """Let the person withdraw the consent at the bank (Pluggy facts 8)."""
+    consents.revoke(world, item)
 
 
 def _nothing_asked(item: Item) -> ApiError:
@@ -131,6 +141,9 @@ def _nothing_asked(item: Item) -> ApiError:
 
 
 def _check_creation(world: World, caller: Caller, connector: Connector, given: dict[str, str], options: Json) -> None:
+    refused = world.settings.refuse_creation_with
+    if refused and not caller.is_widget:
+        raise BadRequestError("Items can only be created through the widget", refused)
     if world.health_of(connector).status == "OFFLINE":
         raise BadRequestError("Connector is offline", "CONNECTOR_OFFLINE")
     own = [item for item in world.items.values() if item.client_id == caller.client_id]

@@ -51,7 +51,11 @@ class Item:
     approved_at: datetime | None = None  # when the person approved at the bank
     pending_since: datetime | None = None
     consents: list[Json] = field(default_factory=list)
-    customer_key: str | None = None
+    connected_as: str | None = None  # the user of the first good run
+    choice: str = ""  # which company or account the person chose
+    before_run: str = ""  # the executionStatus that the last run ended with
+    quota_asked: dict[str, datetime] = field(default_factory=dict)
+    looks: int = 0  # how often it was shown while a code rotates
     events: int = 0
     runs: int = 0
     not_found_left: int = 0
@@ -67,6 +71,12 @@ class Item:
     def is_running(self) -> bool:
         """Whether a run is in progress, waiting for nobody."""
         return self.status in RUNNING
+
+
+def enter(item: Item, status: str, execution_status: str, now: datetime) -> None:
+    """Put *item* into a state."""
+    item.status, item.execution_status = status, execution_status
+    item.stamp(now)
 
 
 def view(item: Item, connector: Json) -> Json:

@@ -48,8 +48,10 @@ FATES: dict[str, Fate] = {
 }
 _PERF = re.compile(r"^user-ok-perf-(\d+)x$")
 
-# CPF -> what its approvers do, at the Open Finance mock
-APPROVERS: dict[str, str] = {"76109277673": "none", "23824264030": "approve", "05117767055": "reject"}
+JOINT_CONNECTOR = 9
+ALONE, APPROVED, REJECTED = "alone", "approved", "rejected"
+# CPF -> what its further approvers do, at the Open Finance mock
+APPROVERS: dict[str, str] = {"76109277673": ALONE, "23824264030": APPROVED, "05117767055": REJECTED}
 
 
 def fate_of(user: str, password: str) -> Fate | None:
@@ -62,6 +64,11 @@ def fate_of(user: str, password: str) -> Fate | None:
     return FATES.get(user)
 
 
-def test_users() -> list[str]:
+def approvers_of(cpf: str) -> str | None:
+    """Return what this person's further approvers do, or None where the mock bank does not know the CPF."""
+    return APPROVERS.get("".join(c for c in cpf if c.isdigit()))
+
+
+def offered() -> list[str]:
     """Return the names to offer, the one that never works included."""
     return [*FATES, "user-ok-perf-100x", "user-bad"]

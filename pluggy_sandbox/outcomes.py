@@ -44,12 +44,14 @@ class RunFailedError(Exception):
         *,
         provider_message: str | None = None,
         parameter: str | None = None,
+        waits_seconds: float | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.message = message or MESSAGES.get(code, code)
         self.provider_message = provider_message
         self.parameter = parameter
+        self.waits_seconds = waits_seconds  # virtual, after which Pluggy tries again by itself
 
     @property
     def status(self) -> str:

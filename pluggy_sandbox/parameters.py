@@ -2,6 +2,7 @@
 
 import re
 
+from pluggy_sandbox.bank.people import is_cpf
 from pluggy_sandbox.connectors import Connector
 from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.errors import BadRequestError
@@ -17,6 +18,8 @@ def problems(connector: Connector, parameters: dict[str, str]) -> list[Json]:
         if value is None or value == "":
             if not field.optional:
                 found.append(_problem(MISSING, field.name, f"Missing required parameter '{field.name}'"))
+        elif field.name == "cpf" and not is_cpf(value):
+            found.append(_problem(INVALID, field.name, "CPF is not valid"))
         elif not _fits(field.validation, value, [v for v, _ in field.options]):
             found.append(_problem(INVALID, field.name, field.message or f"Invalid value for '{field.name}'"))
     return found

@@ -5,6 +5,8 @@ from pluggy_sandbox.encoding import Json
 # A tiny picture with the digits 123456, as a bank would show them.
 _PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
+WRONG_CHOICE = "654321"
+
 QUESTIONS: dict[str, Json] = {
     "token": {
         "name": "token",
@@ -26,7 +28,7 @@ QUESTIONS: dict[str, Json] = {
         "label": "Escolha",
         "type": "select",
         "assistiveText": "Escolha o código que o banco mostrou",
-        "options": [{"value": "123456", "label": "123456"}, {"value": "654321", "label": "654321"}],
+        "options": [{"value": "123456", "label": "123456"}, {"value": WRONG_CHOICE, "label": "654321"}],
     },
     "phone": {
         "name": "phone",
@@ -49,3 +51,8 @@ QUESTIONS: dict[str, Json] = {
         ],
     },
 }
+
+
+def choices(kind: str) -> list[str]:
+    """Return the values that a question offers, none where it is free."""
+    return [option["value"] for option in QUESTIONS[kind].get("options", [])]

@@ -31,6 +31,11 @@ class Settings:
     item_limit: int = 100  # of a development application (Pluggy facts 7.5)
     api_key_seconds: int = 7200
     connect_token_seconds: int = 1800
+    consent_days: int = 0  # virtual; 0: a consent without end (Pluggy facts 8)
+    open_finance_quotas: bool = True  # the monthly counters of Pluggy facts 5.9
+    cleanup_days: int = 30  # virtual; untouched sandbox Items are deleted after so long (Pluggy facts 7.5); 0 never
+    refuse_creation_with: str = ""  # a codeDescription, e.g. CREATE_ITEMS_API_FREE_DISABLED
+    refuse_updates_with: str = ""  # e.g. CLIENT_HAS_ITEM_UPDATES_DISABLED
     mfa_seconds: int = 120  # virtual; until USER_INPUT_TIMEOUT
     authorization_pending_seconds: int = 120  # virtual (Pluggy facts 7.3)
     webhook_created_status: int = 200  # or 201 (Pluggy facts 2.2)
@@ -41,7 +46,6 @@ class Settings:
     limits: bool = True  # the counters of Pluggy facts 6
     limit_window_seconds: float = 60
     enrichment: bool = True  # False: every category is null (Pluggy facts 9.11)
-    old_transactions_endpoint: bool = False  # True: GET /transactions answers instead of 410
     delivery_timeout_seconds: float = 5
     delivery_delays_seconds: tuple[float, float] = (0.9, 7.2)  # 15 min and 2 h, a thousand times quicker
     delivery_attempts_per_batch: int = 3

@@ -61,7 +61,7 @@ def running_sandbox(
     *start* is where its clock begins, the real now if None. *switches* are fields of `Settings`; the limits of
     requests per minute are off unless asked for.
     """
-    settings = Settings(**{"limits": False, "run_seconds": 0.05, **switches})
+    settings = Settings(**{"limits": False, "open_finance_quotas": False, "run_seconds": 0.05, **switches})
     sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings))
     server = make_server(create_app(sandbox), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.bind_addr[1]}"

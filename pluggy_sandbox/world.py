@@ -17,6 +17,7 @@ from pluggy_sandbox.identifiers import Identifiers
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.keys import Application, Keyring
 from pluggy_sandbox.limits import Counters
+from pluggy_sandbox.quotas import Quotas
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.timers import Timers
 from pluggy_sandbox.webhooks import Webhook
@@ -53,7 +54,8 @@ class World:
         self.webhooks: dict[str, Webhook] = {}
         self.customers: dict[str, Customer] = {}
         self.health: dict[int, Health] = {}
-        self.deleted: dict[str, str] = {}  # account id -> id of its deleted item
+        self.quotas: dict[str, Quotas] = {}  # by connector and CPF
+        self.deleted: set[str] = set()  # ids of Items that are gone
         self.connector_events = 0
         self.evolutions = 0
         self.faults = Faults()

@@ -19,7 +19,7 @@ def show_all() -> Response:
     if wanted not in (None, "BANK", "CREDIT"):
         raise BadRequestError("type must be one of the following values: BANK, CREDIT")
     with here.lock:
-        if item_id in here.deleted.values() and here.settings.deleted_item_accounts == "empty":
+        if item_id in here.deleted and here.settings.deleted_item_accounts == "empty":
             return page([])
         item = found_item(here, who, item_id)
         views = [held.view for held in item.mirror.accounts.values() if not item.is_revoked]

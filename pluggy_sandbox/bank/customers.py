@@ -1,13 +1,15 @@
 """One login at the bank, and everything behind it."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from pluggy_sandbox.bank import card, checking, people
+from pluggy_sandbox.bank import card, checking, investments, loans, people
 from pluggy_sandbox.bank.accounts import Account, Dice, invented_limit
+from pluggy_sandbox.bank.investments import Holding
+from pluggy_sandbox.bank.loans import Contract
 from pluggy_sandbox.bank.people import Person
 from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.encoding import cents
@@ -27,6 +29,8 @@ class Customer:
     opened: date
     regulated: bool
     accounts: list[Account] = field(default_factory=list)
+    holdings: list[Holding] = field(default_factory=list)
+    contracts: list[Contract] = field(default_factory=list)
 
     def live_until(self, now: datetime) -> None:
         """Let days pass up to *now* in every account."""
@@ -57,6 +61,7 @@ def open_customer(
     dice: Dice,
     *,
     regulated: bool,
+    business: bool = False,
     cpf: str | None = None,
     checking_accounts: int = 1,
     times: int = 1,
@@ -64,11 +69,14 @@ def open_customer(
     """Return a customer with a year behind them; *times* multiplies the rows of each account."""
     opened = day_in_brazil(now) - timedelta(days=HISTORY_DAYS)
     own = dice("person", key)
-    customer = Customer(key, people.invent(own, cpf), dice, opened, regulated)
+    person = people.invent_company(own) if business else people.invent(own, cpf)
+    customer = Customer(key, person, dice, opened, regulated)
     volume = (times - 1) * BASE_ROWS
     for n in range(1, checking_accounts + 1):
         customer.accounts.append(_checking(customer, own, n, volume))
     customer.accounts.append(_card(customer, own, volume))
+    customer.holdings = investments.portfolio(key, own, opened)
+    customer.contracts = loans.contracts(key, own, opened)
     customer.live_until(now)
     return customer
 
@@ -115,6 +123,3 @@ def _card(customer: Customer, own: random.Random, volume: int) -> Account:
 def _exhaust(days: Iterator[date]) -> None:
     for _ in days:
         pass
-
-
-Opener = Callable[..., Customer]

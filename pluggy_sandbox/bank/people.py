@@ -1,7 +1,7 @@
 """Customers of the bank: who they are, invented from the dice of their login."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pluggy_sandbox.bank import names
@@ -19,6 +19,7 @@ class Person:
     salary_cents: int
     email: str
     phone: str
+    cnpj: str | None = None  # of a company; its name is then `name`
 
 
 def invent(dice: random.Random, cpf: str | None = None) -> Person:
@@ -35,6 +36,13 @@ def invent(dice: random.Random, cpf: str | None = None) -> Person:
         email=f"{first}.{last}@example.com".lower(),
         phone=f"+55 11 9{dice.randint(1000, 9999)}-{dice.randint(1000, 9999)}",
     )
+
+
+def invent_company(dice: random.Random) -> Person:
+    """Return a company, with the person who acts for it."""
+    person = invent(dice)
+    name, cnpj = dice.choice(names.EMPLOYERS)
+    return replace(person, name=name, cnpj=cnpj, salary_cents=dice.randrange(2_000_000, 9_000_000, 10_000))
 
 
 def any_cpf(dice: random.Random) -> str:

@@ -14,6 +14,7 @@ from pluggy_sandbox.encoding import Json, encode
 from pluggy_sandbox.errors import BadRequestError, NotFoundError
 from pluggy_sandbox.items import Item
 from pluggy_sandbox.mirror.mirror import AccountChanges
+from pluggy_sandbox.quotas import Quotas
 from pluggy_sandbox.world import World
 
 blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
@@ -163,6 +164,27 @@ def approve(item_id: str) -> Response:
         item = _item(item_id)
         connecting.approve(here, item)
         return answer(connecting.item_view(here, item))
+
+
+@blueprint.post("/items/<item_id>/reject")
+def reject(item_id: str) -> Response:
+    """The person refuses at the bank."""
+    here = world()
+    with here.lock:
+        item = _item(item_id)
+        connecting.reject(here, item)
+        return answer(connecting.item_view(here, item))
+
+
+@blueprint.post("/items/<item_id>/exhaust")
+def exhaust(item_id: str) -> Response:
+    """Use up the Open Finance quotas of this month for some products, all if none is named."""
+    here, sent = world(), body()
+    with here.lock:
+        item = _item(item_id)
+        quota = here.quotas.setdefault(collecting.customer_key(item), Quotas())
+        quota.exhaust(sent.get("products") or item.products, here.clock.now)
+        return answer({"used": quota.used})
 
 
 @blueprint.post("/items/<item_id>/revoke")

@@ -42,7 +42,7 @@ def view(held: HeldAccount, item_id: str, person: Person, *, regulated: bool, at
         "marketingName": f"{source.name} Pluggy",
         "balance": balance,
         "currencyCode": "BRL",
-        "taxNumber": person.cpf,
+        "taxNumber": person.cnpj or person.cpf,
         "owner": person.name,
         "bankData": None if is_card else _bank_data(source, at),
         "creditData": _credit_data(source, at) if is_card else None,

@@ -10,6 +10,7 @@ from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.encoding import Json
 from pluggy_sandbox.instants import day_in_brazil
 from pluggy_sandbox.mirror import accounts as account_views
+from pluggy_sandbox.mirror import products
 from pluggy_sandbox.mirror.accounts import HeldAccount
 from pluggy_sandbox.mirror.bulk_rows import BulkRows
 from pluggy_sandbox.mirror.ledger import Ledger, Stored
@@ -50,12 +51,42 @@ class Mirror:
     loans: list[Json] = field(default_factory=list)
     seen: datetime | None = None  # when transactions were last collected
 
-    def collect_accounts(self, customer: Customer, types: set[str], at: datetime) -> None:
-        """Take in the accounts of these *types*."""
+    def collect_bank_accounts(self, customer: Customer, at: datetime) -> None:
+        """Take in the accounts of type BANK."""
+        self._collect_accounts(customer, "BANK", at)
+
+    def collect_cards(self, customer: Customer, at: datetime) -> None:
+        """Take in the cards, with their closed bills."""
+        self._collect_accounts(customer, "CREDIT", at)
+        for held in self.accounts.values():
+            held.bills = products.bills(held.id, held.source, self.make_id, at)
+
+    def _collect_accounts(self, customer: Customer, kind: str, at: datetime) -> None:
         for source in customer.accounts:
-            if source.type in types:
+            if source.type == kind:
                 held = self._hold(source, at)
                 held.view = account_views.view(held, self.item_id, customer.person, regulated=customer.regulated, at=at)
+
+    def collect_investments(self, customer: Customer, at: datetime) -> None:
+        """Take in the investments."""
+        self.investments = [
+            products.investment(self.item_id, holding, customer.person, self.make_id, at)
+            for holding in customer.holdings
+        ]
+
+    def collect_investment_transactions(self, customer: Customer, at: datetime) -> None:
+        """Take in the movements of the investments."""
+        for holding in customer.holdings:
+            investment_id = self.make_id("investment", self.item_id, holding.key)
+            self.investment_transactions[investment_id] = products.movements(investment_id, holding, self.make_id, at)
+
+    def collect_identity(self, customer: Customer, at: datetime) -> None:
+        """Take in who the customer is."""
+        self.identity = products.identity(self.item_id, customer.person, self.make_id, at)
+
+    def collect_loans(self, customer: Customer, at: datetime) -> None:
+        """Take in the loans."""
+        self.loans = [products.loan(self.item_id, contract, self.make_id, at) for contract in customer.contracts]
 
     def collect_transactions(self, customer: Customer, since: date, at: datetime) -> list[AccountChanges]:
         """Merge the rows from *since* on into every held account; return what changed, account by account."""

@@ -12,13 +12,13 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import events, queue
-from pluggy_sync.api.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.api.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.engine import looking
+from pluggy_sync.engine.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Act
-from pluggy_sync.rules.window import after
-from pluggy_sync.store import accounts, connectors, inbox, items, transactions
+from pluggy_sync.store import connectors, inbox, items, transactions
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +47,14 @@ def handle_event(res: Resources, event_id: str) -> None:
         try:
             outcome = _handle(res, row)
         except PluggyLimitedError as exc:
-            _put_off(res, row, exc, timedelta(seconds=exc.retry_after_s))
-        except PluggyUnavailableError as exc:
-            _put_off(res, row, exc, backoff(row.attempts))
-        except PluggyRefusedError as exc:
-            # Waiting cures a wrong secret or a disabled application as soon as the operator has mended it.
-            _put_off(res, row, exc, backoff(row.attempts))
+            _put_off(res, row, str(exc), timedelta(seconds=exc.retry_after_s))
+        except PluggyError as exc:
+            # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
+            _put_off(res, row, str(exc), backoff(row.attempts))
+        except Exception as exc:
+            # A fault of ours. Its text may quote data, so only its name is kept; the log says where it was raised.
+            _put_off(res, row, type(exc).__name__, backoff(row.attempts))
+            raise
         else:
             if outcome is not None:
                 _finish(res, event_id, outcome)
@@ -64,15 +66,15 @@ def _finish(res: Resources, event_id: str, outcome: str) -> None:
     log.info("event.handled", outcome=outcome)
 
 
-def _put_off(res: Resources, row: sa.Row[Any], error: Exception, wait: timedelta) -> None:
+def _put_off(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -> None:
     now = res.now()
     with res.database.begin() as conn:
         if row.attempts + 1 >= MAX_ATTEMPTS:
-            inbox.give_up(conn, row.event_id, str(error), now=now)
-            log.error("event.dead", error=str(error), next="an operator can send it again")
+            inbox.give_up(conn, row.event_id, error, now=now)
+            log.error("event.dead", error=error, next="an operator can send it again")
             return
-        inbox.put_off(conn, row.event_id, str(error), until=now + wait)
-    log.warning("event.put_off", error=str(error), attempts=row.attempts + 1, next_try_at=str(now + wait))
+        inbox.put_off(conn, row.event_id, error, until=now + wait)
+    log.warning("event.put_off", error=error, attempts=row.attempts + 1, next_try_at=str(now + wait))
 
 
 def _handle(res: Resources, row: sa.Row[Any]) -> str | None:
@@ -97,7 +99,7 @@ def _handle_item(res: Resources, row: sa.Row[Any], event: events.Event, item_id:
         decision = looking.look(res, item_id, event.name, asked=row.attempts)
         if decision.act is Act.ASK_AGAIN:
             wait = backoff(row.attempts)
-            _put_off(res, row, LookupError(f"Pluggy: {decision.reason}"), wait)
+            _put_off(res, row, f"Pluggy: {decision.reason}", wait)
             return None
         if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED):
             return decision.act.value
@@ -113,22 +115,10 @@ def _want_hinted_rows(res: Resources, row: sa.Row[Any], event: events.Event, ite
         if item is None or item.deleted_at is not None or item.status != "UPDATED":
             # A run is going on, or failed: the next good one brings these rows along.
             return
-        if items.work(conn, item_id).synced >= row.item_seq or not _names_news(conn, event):
+        if items.work(conn, item_id).synced >= row.item_seq or not names_news(conn, event):
             return
         items.want_sync(conn, item_id, through=row.item_seq, now=now)
     res.send(queue.SYNC_ITEM, item_id)
-
-
-def _names_news(conn: sa.Connection, event: events.Event) -> bool:
-    if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED) or event.account_id is None:
-        return False
-    account = accounts.get(conn, event.account_id)
-    if account is None or account.synced_through is None:
-        return True
-    if event.name == events.TRANSACTIONS_CREATED:
-        # Rows that were ingested before a collection that we have stored came with it.
-        return after(event.created_at_from, account.synced_through) or event.created_at_from is None
-    return bool(transactions.outside_window(conn, event.account_id, event.transaction_ids, account.synced_from_day))
 
 
 def _bury(res: Resources, event: events.Event, item_id: str) -> None:

@@ -6,7 +6,7 @@ The lease is a fence too: every write first finds that the Item is still this ru
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,13 +15,14 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import queue
+from pluggy_sync import events, queue
 from pluggy_sync.api import payloads
 from pluggy_sync.api.errors import PluggyError, PluggyLimitedError, PluggyRefusedError
 from pluggy_sync.engine.handling import backoff
+from pluggy_sync.engine.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import later, window_since
+from pluggy_sync.rules.window import later, updated_since, window_since
 from pluggy_sync.store import inbox, items, products, sync_runs
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,12 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
         if row.deleted_at is not None or row.raw is None or held or not wanted:
             return None
         item = payloads.item(row.raw)
+        named = inbox.transaction_events(conn, item_id, after_seq=work.synced, through_seq=work.sync_wanted)
+        fresh = updated_since(item, row.synced_update_at, row.synced_through)
+        if not (deep or fresh or any(names_news(conn, event) for event in named)):
+            # The run before covered it: no request could bring news.
+            items.mark_synced(conn, item_id, through=work.sync_wanted)
+            return None
         run = Run(
             id=uuid.uuid4(),
             item=item,
@@ -77,11 +84,19 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
             to=later(item.collected_at("transactions"), row.synced_through),
             deep=deep,
             marks=products.marks(conn, item_id),
-            hints=inbox.transaction_hints(conn, item_id, after_seq=work.synced, through_seq=work.sync_wanted),
+            hints=_hints(named),
         )
         items.hold(conn, item_id, run.id, until=_lease_end(res, now))
         _record_begin(conn, run, row, _from_day(res, row, deep=deep), now=now)
     return run
+
+
+def _hints(named: Sequence[events.Event]) -> dict[str, set[str]]:
+    hints: dict[str, set[str]] = {}
+    for event in named:
+        if event.name == events.TRANSACTIONS_UPDATED and event.account_id is not None:
+            hints.setdefault(event.account_id, set()).update(event.transaction_ids)
+    return hints
 
 
 def _from_day(res: Resources, row: sa.Row[Any], *, deep: bool) -> date | None:
@@ -171,8 +186,10 @@ def finish(res: Resources, run: Run, *, requests: int) -> None:
         res.send(queue.SYNC_ITEM, item_id)
 
 
-def fail(res: Resources, run: Run, error: PluggyError, *, requests: int) -> None:
+def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
     """Record the failure, give the Item back, and leave the retry to the sweep."""
+    # The text of a fault of ours may quote data, so only its name is kept.
+    what = str(error) if isinstance(error, PluggyError) else type(error).__name__
     now = res.now()
     item_id = run.item.id
     notification_id = None
@@ -181,22 +198,22 @@ def fail(res: Resources, run: Run, error: PluggyError, *, requests: int) -> None
             return
         attempts = items.work(conn, item_id).sync_attempts + 1
         wait = _wait_after(error, attempts)
-        failed = sync_runs.finish(conn, run.id, "failed", requests=requests, now=now, error=str(error))
+        failed = sync_runs.finish(conn, run.id, "failed", requests=requests, now=now, error=what)
         if failed is not None and not run.deep and _worth_telling(error, attempts):
             user = items.user_of(conn, item_id)
             notification_id = messages.sync_failed(conn, failed, user, will_retry_at=now + wait, now=now)
         items.release(conn, item_id, run.id)
         items.put_off_sync(conn, item_id, until=now + wait, failed=True)
-    log.warning("sync.failed", error=str(error), attempts=attempts, retry_in_s=round(wait.total_seconds()))
+    log.warning("sync.failed", error=what, attempts=attempts, retry_in_s=round(wait.total_seconds()))
     if notification_id is not None:
         res.send(queue.DELIVER, notification_id)
 
 
-def _wait_after(error: PluggyError, attempts: int) -> timedelta:
+def _wait_after(error: Exception, attempts: int) -> timedelta:
     if isinstance(error, PluggyLimitedError):
         return timedelta(seconds=error.retry_after_s)
     return backoff(attempts - 1)
 
 
-def _worth_telling(error: PluggyError, attempts: int) -> bool:
+def _worth_telling(error: Exception, attempts: int) -> bool:
     return attempts == TELL_AFTER_FAILURES or (isinstance(error, PluggyRefusedError) and attempts == 1)

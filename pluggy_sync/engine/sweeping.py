@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 # Per kind and sweep; what is left over comes with the next one.
 LIMIT = 500
-RESEND_SYNC_AFTER = timedelta(seconds=30)
+RESEND_SYNC_AFTER = timedelta(seconds=60)
 
 
 def sweep(res: Resources) -> None:

@@ -56,6 +56,9 @@ def _carry_out(res: Resources, run: Run) -> None:
             log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
         except PluggyError as exc:
             runs.fail(res, run, exc, requests=res.pluggy.requests - before)
+        except Exception as exc:
+            runs.fail(res, run, exc, requests=res.pluggy.requests - before)
+            raise
 
 
 def _read_and_write(res: Resources, run: Run) -> None:
@@ -84,4 +87,6 @@ def _sync_accounts(res: Resources, run: Run, rows: Sequence[sa.Row[Any]]) -> Non
                 future.result()
         except BaseException:
             run.stopped.set()
+            for future in futures:
+                future.cancel()
             raise

@@ -17,13 +17,18 @@ from pluggy_sync.store.tables import inbox, item_work
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
+RESEND_AFTER = timedelta(seconds=60)
 
 # Why a look was asked for that no delivery asked for.
 SILENT = "silent past its auto-sync"
 
 
-def record(conn: Connection, event: events.Event, *, received_at: datetime) -> bool:
-    """Store *event* and raise its Item's `wanted`; return False if it is stored already."""
+def record(conn: Connection, event: events.Event, *, received_at: datetime, due_at: datetime | None = None) -> bool:
+    """
+    Store *event* and raise its Item's `wanted`; return False if it is stored already.
+
+    *due_at*: when the sweep sends it if nobody handled it before; None: after the grace.
+    """
     item_seq = None if event.item_id is None else _raise_wanted(conn, event, received_at)
     if event.item_id is not None and item_seq is None:
         return False
@@ -34,7 +39,7 @@ def record(conn: Connection, event: events.Event, *, received_at: datetime) -> b
         "item_seq": item_seq,
         "payload": event.payload,
         "received_at": received_at,
-        "due_at": received_at + GRACE,
+        "due_at": due_at or received_at + GRACE,
     }
     return _insert(conn, row)
 
@@ -83,14 +88,15 @@ def _insert(conn: Connection, row: dict[str, Any]) -> bool:
     return conn.scalar(stmt.returning(inbox.c.id)) is not None
 
 
-def request_look(conn: Connection, item_id: str, *, why: str, now: datetime) -> str:
-    """Store an event of our own that asks to look at the Item; return its event id."""
+def request_look(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
+    """Store an event of our own that asks to look at the Item, at *due_at* or soon; return its event id."""
     event_id = str(uuid.uuid4())
     payload = {"event": events.LOOK_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
     record(
         conn,
         events.Event(event_id=event_id, name=events.LOOK_REQUESTED, item_id=item_id, payload=payload),
         received_at=now,
+        due_at=due_at,
     )
     return event_id
 
@@ -140,7 +146,7 @@ def give_up(conn: Connection, event_id: str, error: str, *, now: datetime) -> No
 
 
 def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
-    """Return ids of events that are due, and put each off by the grace so that it is not sent twice at once."""
+    """Return ids of events that are due, and put each off so that one that waits in the queue is not sent at once."""
     due = (
         sa.select(inbox.c.id)
         .where(inbox.c.state == "stored", inbox.c.due_at <= now)
@@ -148,26 +154,21 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + GRACE).returning(inbox.c.event_id)
+    taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
     return list(conn.scalars(taken))
 
 
-def transaction_hints(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> dict[str, set[str]]:
-    """Return the transaction ids, by account, that `transactions/updated` events named between two counts."""
-    rows = conn.execute(
+def transaction_events(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> list[events.Event]:
+    """Return the Item's `transactions/created` and `transactions/updated` events between two counts."""
+    payloads = conn.scalars(
         sa.select(inbox.c.payload).where(
             inbox.c.item_id == item_id,
             inbox.c.item_seq > after_seq,
             inbox.c.item_seq <= through_seq,
-            inbox.c.name == events.TRANSACTIONS_UPDATED,
+            inbox.c.name.in_([events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED]),
         )
     )
-    hints: dict[str, set[str]] = {}
-    for (payload,) in rows:
-        event = events.of_payload(payload)
-        if event.account_id is not None:
-            hints.setdefault(event.account_id, set()).update(event.transaction_ids)
-    return hints
+    return [events.of_payload(payload) for payload in payloads]
 
 
 def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Row[Any, Any] | None:

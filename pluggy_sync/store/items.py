@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.api import payloads
+from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.store.tables import (
     accounts,
     balances,
@@ -129,11 +130,15 @@ def mark_looked(conn: Connection, item_id: str, *, through: int) -> None:
 
 
 def want_sync(conn: Connection, item_id: str, *, through: int, now: datetime) -> None:
-    """Record that there is something to sync as of *through*, due now."""
+    """
+    Record that there is something to sync as of *through*.
+
+    The caller queues it; the sweep does if it was not begun within the grace.
+    """
     conn.execute(
         sa.update(item_work)
         .where(item_work.c.item_id == item_id, item_work.c.sync_wanted < through)
-        .values(sync_wanted=through, due_at=now)
+        .values(sync_wanted=through, due_at=now + GRACE)
     )
 
 

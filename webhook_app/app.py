@@ -4,7 +4,9 @@ from flask import Flask
 
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
-from webhook_app import current, health, intake
+from webhook_app import current, errors, health, intake, requests
+from webhook_app.api import registration
+from webhook_app.exact_json import ExactJSON
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
@@ -12,7 +14,12 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app = Flask("webhook_app")
     # The largest body that any address takes; each may take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
+    app.json = ExactJSON(app)
     current.keep(app, resources or create_resources(settings, pool_size=8))
     app.register_blueprint(health.blueprint)
     app.register_blueprint(intake.blueprint)
+    requests.register(app)
+    registration.register(app)
+    # Last: flask-smorest brings a shape of errors of its own.
+    errors.register(app)
     return app

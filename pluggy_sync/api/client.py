@@ -259,13 +259,21 @@ def _error(response: httpx.Response, what: str) -> PluggyError:
         body = {}
     body = body if isinstance(body, dict) else {}
     code = body.get("codeDescription")
-    data = body.get("data")
+    data = dict(body["data"]) if isinstance(body.get("data"), dict) else {}
+    if isinstance(body.get("details"), list):
+        # Which values are wrong, by the names of their fields; never the values.
+        data["details"] = [_fault(each) for each in body["details"] if isinstance(each, dict)]
     return PluggyRefusedError(
         f"{status} {code or ''} for {what}".replace("  ", " "),
         status=status,
         code=code if isinstance(code, str) else None,
-        data=data if isinstance(data, dict) else None,
+        data=data,
     )
+
+
+def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
+    message = "missing" if detail.get("code") == "001" else "wrong form"
+    return {"field": str(detail.get("parameter")), "message": message}
 
 
 def _retry_after_s(response: httpx.Response) -> float:

@@ -17,6 +17,7 @@ from pluggy_sync.api.payloads import Item
 from pluggy_sync.notifications import messages
 from pluggy_sync.notifications.action_view import PageLinks
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import needs
 from pluggy_sync.rules.decision import Act, Decision
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.store import items, user_actions
@@ -30,10 +31,20 @@ def apply(conn: Connection, links: PageLinks, item: Item, decision: Decision, *,
     """Bring the Item's actions in line with *decision*; return the ids of the notifications written."""
     unsettled = user_actions.unsettled(conn, item.id)
     if decision.act is Act.SYNC:
-        return [_resolve(conn, action, decision.reason or item.status, now=now) for action in unsettled]
+        over = [action for action in unsettled if _is_over(action, item)]
+        return [_resolve(conn, action, decision.reason or item.status, now=now) for action in over]
     if decision.act is Act.ASK and decision.need is not None:
         return _ask(conn, links, item, decision.need, unsettled, now=now)
     return []
+
+
+def _is_over(action: Action, item: Item) -> bool:
+    """Return whether the Item, which is well, shows that *action* is done; some are asked for while it is well."""
+    if action.reason == needs.CONSENT_EXPIRING:
+        return bool(item.consent_expires_at != action.expires_at)
+    if action.reason == needs.UPDATE_NEEDS_PERSON:
+        return bool(item.last_updated_at != action.asked_at_update)
+    return True
 
 
 def _resolve(conn: Connection, action: Action, outcome: str, *, now: datetime) -> str:
@@ -50,31 +61,46 @@ def _ask(
     *,
     now: datetime,
 ) -> Sequence[str]:
-    same = next((action for action in unsettled if _same(action, need)), None)
+    same = next((action for action in unsettled if _same(action, need, item)), None)
     for action in unsettled:
-        if same is None or action.id != same.id:
+        if (same is None or action.id != same.id) and _replaces(need, action):
             # No notification: the new request says all that matters.
             user_actions.settle(conn, action.id, "superseded", need.reason, now=now)
     if same is not None:
-        user_actions.refresh(conn, same.id, need)
+        user_actions.refresh(conn, same.id, need, retry_at=_not_before(need, now))
         return []
     if need.expires_at is not None and need.expires_at <= now:
         # Too late to be answered: the run's end will say what is needed instead.
         return []
-    action = user_actions.open_new(conn, item.id, need, now=now)
+    action = user_actions.open_new(conn, item.id, need, retry_at=_not_before(need, now), now=now)
     return [messages.action_required(conn, action, links, now=now)]
 
 
-def _same(action: Action, need: Need) -> bool:
+def _not_before(need: Need, now: datetime) -> datetime | None:
+    """Return until when to wait by our own clock: never longer than documented, however far Pluggy's differs."""
+    return None if need.retry_at is None else min(need.retry_at, now + needs.LOGIN_BACKOFF)
+
+
+def _replaces(need: Need, action: Action) -> bool:
+    """Return whether asking for *need* ends *action*. That a consent ends soon stays true whatever else is asked."""
+    return action.reason != needs.CONSENT_EXPIRING or need.kind is needs.Kind.CONSENT
+
+
+def _same(action: Action, need: Need, item: Item) -> bool:
     """
     Return whether *need* is what *action* asked for already.
 
-    The answer to a submitted action is under way: the same question is still the same, but a new failure with
-    the same code means that what was submitted did not help, which is a new need.
+    The answer to a submitted action is under way: the same question is still the same. The same failure is a new
+    one if the Item shows it later than Pluggy took the submission: what was submitted did not help.
     """
     if action.need != need.same_as:
         return False
-    return action.state == "open" or need.reason.startswith("WAITING_")
+    if action.state == "open" or need.reason.startswith("WAITING_"):
+        return True
+    if action.taken_at is None:
+        # Pluggy has not answered yet, so this view is from before.
+        return True
+    return item.updated_at is not None and item.updated_at < action.taken_at
 
 
 def expire(res: Resources, item_id: str, action_id: str) -> None:

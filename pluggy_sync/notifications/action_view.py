@@ -61,6 +61,7 @@ def of_row(action: sa.Row[Any], links: PageLinks) -> dict[str, Any]:
         "parameter": _parameter(action.parameter),
         "userAction": action.user_action,
         "expiresAt": wire.to_text(action.expires_at),
+        "retryAt": wire.to_text(action.retry_at),
         "pageUrl": None if settled else links.to(action.id),
         "createdAt": wire.to_text(action.created_at),
         "submittedAt": wire.to_text(action.submitted_at),

@@ -66,13 +66,18 @@ def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
         return Freshness(state=State.WAITING_FOR_PERSON, since=item.asked_at, reason=item.asked_reason)
     if item.connector_status == "OFFLINE":
         return Freshness(state=State.BANK_OUTAGE, since=item.connector_status_at, reason=BANK_OUTAGE)
+    return _of_good(item, now=now, grace=grace) if item.status == "UPDATED" else _of_run(item)
+
+
+def _of_run(item: Known) -> Freshness:
+    """Return how fresh an Item is whose run goes on or failed."""
     if item.status in RUNNING:
-        return Freshness(state=State.SYNCING, since=item.updated_at, reason=item.execution_status)
-    if item.status != "UPDATED":
-        down = item.execution_status in BANK_DOWN_CODES
-        state = State.BANK_OUTAGE if down else State.ERROR
-        return Freshness(state=state, since=item.updated_at, reason=item.execution_status)
-    return _of_good(item, now=now, grace=grace)
+        state = State.SYNCING
+    elif item.execution_status in BANK_DOWN_CODES:
+        state = State.BANK_OUTAGE
+    else:
+        state = State.ERROR
+    return Freshness(state=state, since=item.updated_at, reason=item.execution_status)
 
 
 def _of_good(item: Known, *, now: datetime, grace: timedelta) -> Freshness:

@@ -1,7 +1,7 @@
 """What a person must do for an Item, and what makes two reports the same need."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,10 @@ class Kind(StrEnum):
     CONSENT = "consent"  # renew a consent that was refused or withdrawn
     BANK = "bank"  # do something at the bank; nothing to send
 
+
+# How long Pluggy makes a person wait after two failed logins, and from how many on (Pluggy facts 3.7).
+LOGIN_BACKOFF = timedelta(minutes=15)
+MAX_FAILED_LOGINS = 2
 
 # Asked for while the Item is well: its data stays current until later.
 CONSENT_EXPIRING = "CONSENT_EXPIRING"
@@ -42,6 +46,8 @@ class Need:
     provider_message: str | None
     # None: no deadline.
     expires_at: datetime | None
+    # Not to be tried before; None: at once.
+    retry_at: datetime | None = None
 
 
 def need_of(item: Item, kind: Kind) -> Need:
@@ -50,16 +56,29 @@ def need_of(item: Item, kind: Kind) -> Need:
     reason = item.status if waiting else item.execution_status or item.status
     asked = item.parameter if item.status == "WAITING_USER_INPUT" else None
     act = item.user_action if item.status == "WAITING_USER_ACTION" else None
-    expires_at = _deadline(asked or act)
     return Need(
         kind=kind,
         reason=reason,
         same_as=_same_as(kind, reason, asked, act),
-        parameter=asked,
+        parameter=parameter_of_login(item) if kind is Kind.MFA and not waiting else asked,
         user_action=act,
         provider_message=item.provider_message,
-        expires_at=expires_at,
+        expires_at=_deadline(asked or act),
+        retry_at=_retry_at(item) if kind is Kind.CREDENTIALS else None,
     )
+
+
+def parameter_of_login(item: Item) -> Raw | None:
+    """Return what the connector wants fresh with the credentials of each run; None when it asks during the run."""
+    return next((credential for credential in item.connector.credentials if credential.get("mfa")), None)
+
+
+def _retry_at(item: Item) -> datetime | None:
+    """Return until when Pluggy takes no credentials, after two failed logins in a row (Pluggy facts 3.7)."""
+    failed = item.raw.get("consecutiveFailedLoginAttempts")
+    if not isinstance(failed, int) or failed < MAX_FAILED_LOGINS or item.updated_at is None:
+        return None
+    return item.updated_at + LOGIN_BACKOFF
 
 
 def _deadline(asked: Raw | None) -> datetime | None:

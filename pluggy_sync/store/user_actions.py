@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.needs import Need
-from pluggy_sync.store.tables import items, user_actions
+from pluggy_sync.store.tables import action_attempts, items, user_actions
 
 UNSETTLED = ("open", "submitted")
 
@@ -51,7 +51,15 @@ def before(
     return conn.execute(stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc()).limit(limit)).all()
 
 
-def open_new(conn: Connection, item_id: str, need: Need, *, now: datetime) -> sa.Row[Any]:
+def open_new(
+    conn: Connection,
+    item_id: str,
+    need: Need,
+    *,
+    retry_at: datetime | None = None,
+    asked_at_update: datetime | None = None,
+    now: datetime,
+) -> sa.Row[Any]:
     """Open an action for *need* and return it."""
     whose = sa.select(items.c.client_user_id).where(items.c.id == item_id).scalar_subquery()
     return conn.execute(
@@ -67,13 +75,15 @@ def open_new(conn: Connection, item_id: str, need: Need, *, now: datetime) -> sa
             user_action=need.user_action,
             provider_message=need.provider_message,
             expires_at=need.expires_at,
+            retry_at=retry_at,
+            asked_at_update=asked_at_update,
             created_at=now,
         )
         .returning(user_actions)
     ).one()
 
 
-def refresh(conn: Connection, action_id: str, need: Need) -> None:
+def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime | None) -> None:
     """Keep what *need* shows now: a picture that rotates, a message that came later."""
     conn.execute(
         sa.update(user_actions)
@@ -83,27 +93,55 @@ def refresh(conn: Connection, action_id: str, need: Need) -> None:
             user_action=need.user_action,
             provider_message=need.provider_message,
             expires_at=need.expires_at,
+            # What Pluggy itself told stands.
+            retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
         )
     )
 
 
-def submit(conn: Connection, action_id: str, *, now: datetime) -> bool:
-    """Mark an open action as submitted; return False if it is not open, so that two answers cannot both pass."""
-    submitted = conn.execute(
+def submit(conn: Connection, action_id: str, *, now: datetime) -> sa.Row[Any] | None:
+    """Mark an open action as submitted and return it; None if it is not open, so that two answers cannot both pass."""
+    return conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state == "open")
-        .values(state="submitted", submitted_at=now, attempts=user_actions.c.attempts + 1)
-    )
-    return submitted.rowcount == 1
+        .values(state="submitted", submitted_at=now, taken_at=None, attempts=user_actions.c.attempts + 1)
+        .returning(user_actions)
+    ).one_or_none()
 
 
-def reopen(conn: Connection, action_id: str) -> None:
-    """Take a submission back: it did not reach Pluggy, or Pluggy refused it."""
+def mark_taken(conn: Connection, action_id: str, taken_at: datetime) -> None:
+    """Record the Item's `updatedAt` as Pluggy took the submission."""
     conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state == "submitted")
-        .values(state="open", submitted_at=None)
+        .values(taken_at=taken_at)
     )
+
+
+def reopen(conn: Connection, action_id: str, *, retry_at: datetime | None) -> None:
+    """Take a submission back: it did not reach Pluggy, or Pluggy refused it. None keeps the time to wait for."""
+    conn.execute(
+        sa.update(user_actions)
+        .where(user_actions.c.id == action_id, user_actions.c.state == "submitted")
+        .values(
+            state="open",
+            submitted_at=None,
+            taken_at=None,
+            retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
+        )
+    )
+
+
+def begin_attempt(conn: Connection, action_id: str, what: str, *, now: datetime) -> int:
+    """Keep that someone tries to settle the action; return the attempt's id."""
+    attempt = sa.insert(action_attempts).values(action_id=action_id, what=what, started_at=now)
+    attempt_id: int = conn.execute(attempt.returning(action_attempts.c.id)).scalar_one()
+    return attempt_id
+
+
+def end_attempt(conn: Connection, attempt_id: int, outcome: str) -> None:
+    """Keep how the attempt went."""
+    conn.execute(sa.update(action_attempts).where(action_attempts.c.id == attempt_id).values(outcome=outcome))
 
 
 def settle(conn: Connection, action_id: str, state: str, outcome: str, *, now: datetime) -> None:

@@ -1,0 +1,85 @@
+"""Accounts of the mirror, and their transactions by filter."""
+
+from datetime import datetime
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from pluggy_sync.store import accounts, transactions
+from webhook_app.api import paging
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
+from webhook_app.api.items import living
+from webhook_app.current import resources
+from webhook_app.errors import ProblemError
+
+blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")
+
+
+class AccountSchema(PluggyObject):
+    """An account or card. Fields that are not listed are Pluggy's."""
+
+    id = ma.fields.Str(required=True)
+    itemId = ma.fields.Str(required=True)
+    type = ma.fields.Str(allow_none=True)
+    balance = Money(allow_none=True, metadata={"type": "number"})
+    currencyCode = ma.fields.Str(allow_none=True)
+    syncedAt = Instant(required=True, metadata={"description": "When it was last read from Pluggy"})
+
+
+class TransactionSchema(PluggyObject):
+    """A movement, as Pluggy sent it. A card's purchases are positive: read `type`, not the sign."""
+
+    id = ma.fields.Str(required=True)
+    accountId = ma.fields.Str(required=True)
+    date = Instant(required=True)
+    amount = Money(allow_none=True, metadata={"type": "number", "description": "Exact"})
+    type = ma.fields.Str(allow_none=True)
+    status = ma.fields.Str(allow_none=True)
+
+
+class _TransactionsQuery(PageQuery):
+    date_from = ma.fields.Date(
+        load_default=None, data_key="dateFrom", metadata={"description": "First day, in São Paulo"}
+    )
+    date_to = ma.fields.Date(load_default=None, data_key="dateTo", metadata={"description": "Last day, in São Paulo"})
+    status = ma.fields.Str(load_default=None, validate=validate.OneOf(["PENDING", "POSTED"]))
+
+    @ma.validates_schema
+    def _in_order(self, data: dict[str, Any], **_: Any) -> None:
+        if data["date_from"] and data["date_to"] and data["date_from"] > data["date_to"]:
+            raise ma.ValidationError("Must not be before dateFrom.", field_name="dateTo")
+
+
+@blueprint.get("/items/<item_id>/accounts")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(AccountSchema, "AccountPage"))
+def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
+    """List the Item's accounts, by id."""
+    position = paging.position_of(query["after"], paging.text)
+    with resources().database.begin() as conn:
+        living(conn, item_id)
+        rows = accounts.after(conn, item_id, position[0] if position else None, limit=query["limit"] + 1)
+    return paging.page(rows, query["limit"], lambda row: [row.id], lambda row: {**row.raw, "syncedAt": row.synced_at})
+
+
+@blueprint.get("/accounts/<account_id>/transactions")
+@blueprint.arguments(_TransactionsQuery, location="query")
+@blueprint.response(200, page_of(TransactionSchema, "TransactionPage"))
+def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
+    """List the account's transactions, newest first. To follow changes, read the Item's change feed instead."""
+    position = paging.position_of(query["after"], datetime.fromisoformat, paging.text)
+    with resources().database.begin() as conn:
+        if accounts.get(conn, account_id) is None:
+            raise ProblemError(404, "account-not-found", "No such account is known here.")
+        rows = transactions.before(
+            conn,
+            account_id,
+            None if position is None else (position[0], position[1]),
+            date_from=query["date_from"],
+            date_to=query["date_to"],
+            status=query["status"],
+            limit=query["limit"] + 1,
+        )
+    return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], lambda row: row.raw)

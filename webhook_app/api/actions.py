@@ -1,0 +1,152 @@
+"""What persons must do: list, one, and the answers of products with screens of their own."""
+
+from datetime import datetime
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from pluggy_sync.engine import acting
+from pluggy_sync.notifications import action_view
+from pluggy_sync.rules.needs import Kind
+from pluggy_sync.store import user_actions
+from webhook_app.api import paging
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Instant, PageQuery, page_of
+from webhook_app.current import resources
+from webhook_app.errors import ProblemError
+
+blueprint = ApiBlueprint("actions", __name__, description="What persons must do")
+
+STATES = ("open", "submitted", "resolved", "expired", "superseded")
+
+
+class _Text(ma.Schema):
+    title = ma.fields.Str(required=True)
+    body = ma.fields.Str(required=True)
+
+
+class _Texts(ma.Schema):
+    pt = ma.fields.Nested(_Text, required=True)
+    en = ma.fields.Nested(_Text, required=True)
+
+
+class _Parameter(ma.Schema):
+    """What is asked: give it with `POST /v1/actions/{id}/mfa`."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    name = ma.fields.Str(required=True)
+    type = ma.fields.Str(
+        required=True, metadata={"description": "text, password, number, image, select, oauth; open to new ones"}
+    )
+    label = ma.fields.Str(required=True, allow_none=True)
+    placeholder = ma.fields.Str(allow_none=True)
+    assistiveText = ma.fields.Str(allow_none=True)
+    instructions = ma.fields.Str(allow_none=True)
+    options = ma.fields.List(ma.fields.Dict(), required=True, allow_none=True)
+    data = ma.fields.Str(required=True, allow_none=True, metadata={"description": "A picture in base64, or an address"})
+    validation = ma.fields.Str(allow_none=True)
+    validationMessage = ma.fields.Str(allow_none=True)
+
+
+class ActionSchema(ma.Schema):
+    """One thing that a person must do."""
+
+    id = ma.fields.Str(required=True)
+    itemId = ma.fields.Str(required=True)
+    clientUserId = ma.fields.Str(required=True, allow_none=True)
+    kind = ma.fields.Str(required=True, validate=validate.OneOf([str(kind) for kind in Kind]))
+    reason = ma.fields.Str(required=True)
+    state = ma.fields.Str(required=True, validate=validate.OneOf(STATES))
+    text = ma.fields.Nested(_Texts, required=True, metadata={"description": "Words for the person"})
+    providerMessage = ma.fields.Str(
+        required=True, allow_none=True, metadata={"description": "The bank's own words, in Portuguese"}
+    )
+    parameter = ma.fields.Nested(_Parameter, required=True, allow_none=True)
+    userAction = ma.fields.Dict(allow_none=True)
+    expiresAt = Instant(required=True, allow_none=True)
+    retryAt = Instant(
+        allow_none=True, metadata={"description": "Not to be tried before: the person must wait after failed logins"}
+    )
+    pageUrl = ma.fields.Str(
+        required=True, allow_none=True, metadata={"description": "The person's page; null once settled"}
+    )
+    createdAt = Instant(required=True)
+    submittedAt = Instant(allow_none=True)
+    settledAt = Instant(required=True, allow_none=True)
+    outcome = ma.fields.Str(required=True, allow_none=True)
+    attempts = ma.fields.Int()
+
+
+class _ActionsQuery(PageQuery):
+    state = ma.fields.Str(load_default=None, validate=validate.OneOf(STATES))
+    client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
+    item_id = ma.fields.Str(load_default=None, data_key="itemId")
+
+
+class _Value(ma.Schema):
+    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=acting.MAX_VALUE_LENGTH))
+
+
+class _Credentials(ma.Schema):
+    parameters = ma.fields.Dict(
+        keys=ma.fields.Str(validate=validate.Length(min=1, max=100)),
+        values=ma.fields.Str(validate=validate.Length(max=10_000)),
+        required=True,
+        validate=validate.Length(min=1, max=20),
+        metadata={"description": "As the connector's `credentials` name them. Passed to Pluggy, never stored"},
+    )
+
+
+@blueprint.get("/actions")
+@blueprint.arguments(_ActionsQuery, location="query")
+@blueprint.response(200, page_of(ActionSchema, "ActionPage"))
+def list_actions(query: dict[str, Any]) -> dict[str, Any]:
+    """List actions, newest first."""
+    position = paging.position_of(query["after"], datetime.fromisoformat, paging.text)
+    with resources().database.begin() as conn:
+        rows = user_actions.before(
+            conn,
+            None if position is None else (position[0], position[1]),
+            state=query["state"],
+            client_user_id=query["client_user_id"],
+            item_id=query["item_id"],
+            limit=query["limit"] + 1,
+        )
+    return paging.page(
+        rows,
+        query["limit"],
+        lambda row: [row.created_at.isoformat(), row.id],
+        lambda row: action_view.of_row(row, resources().links),
+    )
+
+
+@blueprint.get("/actions/<action_id>")
+@blueprint.response(200, ActionSchema)
+def get_action(action_id: str) -> dict[str, Any]:
+    """Read one action."""
+    with resources().database.begin() as conn:
+        row = user_actions.get(conn, action_id)
+    if row is None:
+        raise ProblemError(404, "action-not-found", "No such action.")
+    return action_view.of_row(row, resources().links)
+
+
+@blueprint.post("/actions/<action_id>/mfa")
+@blueprint.arguments(_Value)
+@blueprint.response(202, ActionSchema)
+def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
+    """Give the code, choice or text that the bank asked for. It goes to Pluggy and is not stored."""
+    action = acting.answer_mfa(resources(), action_id, answer["value"])
+    return action_view.of_row(action, resources().links)
+
+
+@blueprint.post("/actions/<action_id>/credentials")
+@blueprint.arguments(_Credentials)
+@blueprint.response(202, ActionSchema)
+def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
+    """Give new credentials. They go to Pluggy and are not stored."""
+    action = acting.give_credentials(resources(), action_id, given["parameters"])
+    return action_view.of_row(action, resources().links)

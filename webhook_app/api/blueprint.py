@@ -1,0 +1,69 @@
+"""The blueprint that the subjects of `/v1` share: whatever is not declared is refused with 400."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar, cast
+
+import marshmallow as ma
+from flask import Flask, current_app, request
+from flask_smorest import Blueprint
+from webargs.flaskparser import FlaskParser
+
+from webhook_app.errors import ProblemError
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+class _Decorator(Protocol):
+    def __call__(self, view: _View, /) -> _View: ...
+
+
+class StrictParser(FlaskParser):
+    """Values that are wrong are 400 wherever they stand; unknown ones are wrong, in the query too."""
+
+    DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012
+
+
+class ApiBlueprint(Blueprint):  # type: ignore[misc]
+    """A blueprint of `/v1`, typed as far as we use it."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, import_name: str, **options: Any) -> None:
+        super().__init__(name, import_name, url_prefix="/v1", **options)
+
+    def get(self, rule: str) -> _Decorator:
+        """Answer GET."""
+        return cast(_Decorator, self.route(rule, methods=["GET"]))
+
+    def post(self, rule: str) -> _Decorator:
+        """Answer POST."""
+        return cast(_Decorator, self.route(rule, methods=["POST"]))
+
+    def delete(self, rule: str) -> _Decorator:
+        """Answer DELETE."""
+        return cast(_Decorator, self.route(rule, methods=["DELETE"]))
+
+    def arguments(self, schema: type[ma.Schema], *, location: str = "json") -> _Decorator:
+        """Give the view what *schema* loads from the request's body or query."""
+        return cast(_Decorator, super().arguments(schema, location=location))
+
+    def response(self, status: int, schema: type[ma.Schema]) -> _Decorator:
+        """Answer with what *schema* dumps of the view's result."""
+        return cast(_Decorator, super().response(status, schema))
+
+
+def register(app: Flask) -> None:
+    """Refuse query parameters on addresses that take none."""
+    app.before_request(_refuse_undeclared_query)
+
+
+def _refuse_undeclared_query() -> None:
+    if not request.args or request.endpoint is None or not request.path.startswith("/v1/"):
+        return
+    view = current_app.view_functions[request.endpoint]
+    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+    if not any(parameter.get("in") == "query" for parameter in declared):
+        faults = [{"where": "query", "field": name, "message": "Unknown field."} for name in request.args]
+        raise ProblemError(400, "invalid-request", "This address takes no query parameters.", more={"errors": faults})

@@ -1,0 +1,96 @@
+"""
+The change feed: what changed in an Item's transactions since a cursor.
+
+A page shows each row as it is now, not as it was when it changed. Applied in order (put `added` and `modified`, drop
+`removed`), the pages end in exactly the mirror, from whatever cursor a consumer began and however often it repeats one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+from marshmallow import validate
+
+from pluggy_sync.store import transactions
+from webhook_app.api import paging
+from webhook_app.api.accounts import TransactionSchema
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Query
+from webhook_app.api.items import living
+from webhook_app.current import resources
+
+blueprint = ApiBlueprint("changes", __name__, description="What changed since a cursor")
+
+
+class _ChangesQuery(Query):
+    cursor = ma.fields.Str(
+        load_default="0",
+        validate=validate.Regexp(r"^[0-9]{1,18}$", error="Not a cursor."),
+        metadata={"description": "`nextCursor` of the page before, or `cursor` of `item.synced`; absent: everything"},
+    )
+    limit = ma.fields.Int(
+        load_default=100,
+        validate=validate.Range(min=1, max=500),
+        metadata={"description": "Changes in a page, 1 to 500. Several of one row are shown once"},
+    )
+
+
+class _Removed(ma.Schema):
+    id = ma.fields.Str(required=True)
+    accountId = ma.fields.Str(required=True)
+
+
+class ChangesSchema(ma.Schema):
+    """A page of changes."""
+
+    added = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
+    modified = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
+    removed = ma.fields.List(ma.fields.Nested(_Removed), required=True)
+    nextCursor = ma.fields.Str(required=True, metadata={"description": "Keep it, and ask with it the next time"})
+    hasMore = ma.fields.Bool(required=True)
+
+
+@blueprint.get("/items/<item_id>/transactions/sync")
+@blueprint.arguments(_ChangesQuery, location="query")
+@blueprint.response(200, ChangesSchema)
+def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
+    """
+    Read what changed in the Item's transactions since a cursor.
+
+    Apply the pages in their order until `hasMore` is false: put `added` and `modified` by id, drop `removed`.
+    """
+    cursor, limit = int(query["cursor"]), query["limit"]
+    with resources().database.begin() as conn:
+        item = living(conn, item_id)
+        if cursor > item.change_seq:
+            raise paging.invalid_cursor()
+        entries = transactions.changes_after(conn, item_id, cursor, limit + 1)
+    shown = entries[:limit]
+    return {
+        **page_of_changes(shown),
+        "nextCursor": str(shown[-1].seq if shown else cursor),
+        "hasMore": len(entries) > limit,
+    }
+
+
+def page_of_changes(entries: Sequence[sa.Row[Any]]) -> dict[str, list[Any]]:
+    """
+    Return the rows that *entries* of the feed tell of, each once.
+
+    A row that is gone by now is not shown before the entry that removed it. A removal of a row that is there
+    again is not shown: the entry that brought it back follows.
+    """
+    added: dict[str, Any] = {}
+    modified: dict[str, Any] = {}
+    removed: dict[str, Any] = {}
+    for entry in entries:
+        row_id = entry.transaction_id
+        if entry.raw is None:
+            if entry.kind == "removed":
+                removed[row_id] = {"id": row_id, "accountId": entry.account_id}
+        elif entry.kind == "added":
+            added[row_id] = entry.raw
+        elif entry.kind == "modified" and row_id not in added:
+            modified[row_id] = entry.raw
+    return {"added": list(added.values()), "modified": list(modified.values()), "removed": list(removed.values())}

@@ -1,0 +1,84 @@
+"""Fields and schemas that the subjects share: instants, money, and objects that come from Pluggy."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from pluggy_sync.api import wire
+
+
+class Instant(ma.fields.Field[datetime]):
+    """A moment in UTC with milliseconds and Z. What Pluggy wrote as text stays as it is."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return wire.to_text(value) if isinstance(value, datetime) else value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            moment = wire.instant(value)
+        except (ValueError, TypeError):
+            moment = None
+        if moment is None:
+            raise ma.ValidationError("Not an ISO 8601 instant.")
+        return moment
+
+
+class Money(ma.fields.Field[Decimal]):
+    """An exact number."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return Decimal(value)
+        raise ma.ValidationError("Not a number.")
+
+
+class PluggyObject(ma.Schema):
+    """An object as Pluggy sent it, plus what is declared here, which wins."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    @ma.post_dump(pass_original=True)
+    def _keep_the_rest(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        return {**original, **data}
+
+
+class Query(ma.Schema):
+    """Query parameters; unknown ones are refused."""
+
+
+class PageQuery(Query):
+    """What every list takes."""
+
+    after = ma.fields.Str(
+        load_default=None,
+        validate=validate.Length(min=1, max=1000),
+        metadata={"description": "`next` of the page before; absent for the first page"},
+    )
+    limit = ma.fields.Int(
+        load_default=100,
+        validate=validate.Range(min=1, max=500),
+        metadata={"description": "Rows in a page, 1 to 500"},
+    )
+
+
+def page_of(row: type[ma.Schema], name: str) -> type[ma.Schema]:
+    """Return the schema of a page of *row*, for a list called *name*."""
+    return ma.Schema.from_dict(
+        {
+            "results": ma.fields.List(ma.fields.Nested(row), required=True),
+            "next": ma.fields.Str(
+                required=True,
+                allow_none=True,
+                metadata={"description": "Cursor of the next page; null when this is the last"},
+            ),
+        },
+        name=name,
+    )

@@ -1,0 +1,131 @@
+"""An Item as products see it (product contract): Pluggy's fields as last seen, plus ours."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+
+from pluggy_sync.api import payloads
+from pluggy_sync.rules import needs
+from pluggy_sync.rules.freshness import Freshness, Known, State, freshness_of
+from webhook_app.api.fields import Instant, PluggyObject
+
+# How far behind its expected update an Item may be before it counts as stale.
+STALE_GRACE = timedelta(hours=12)
+
+Row = sa.Row[Any]
+
+
+class _Freshness(ma.Schema):
+    state = ma.fields.Str(
+        required=True, validate=ma.validate.OneOf(list(State)), metadata={"description": "How fresh the data is"}
+    )
+    since = Instant(required=True, allow_none=True)
+    reason = ma.fields.Str(
+        required=True, allow_none=True, metadata={"description": "The code behind the state; null when all is well"}
+    )
+
+
+class _Product(ma.Schema):
+    is_updated = ma.fields.Bool(
+        required=True, data_key="isUpdated", metadata={"description": "Collected in the last run"}
+    )
+    last_updated_at = Instant(required=True, allow_none=True, data_key="lastUpdatedAt")
+    warnings = ma.fields.List(ma.fields.Dict(), required=True)
+
+
+class ItemSchema(PluggyObject):
+    """An Item. Fields that are not listed are Pluggy's, as last seen."""
+
+    id = ma.fields.Str(required=True)
+    clientUserId = ma.fields.Str(required=True, allow_none=True)
+    status = ma.fields.Str(
+        required=True, allow_none=True, metadata={"description": "Null until the Item was first seen, or once deleted"}
+    )
+    executionStatus = ma.fields.Str(required=True, allow_none=True)
+    connector = ma.fields.Dict(
+        required=True, allow_none=True, metadata={"description": "Pluggy's connector; `health.status` as last heard"}
+    )
+    lastUpdatedAt = Instant(required=True, allow_none=True)
+    nextAutoSyncAt = Instant(required=True, allow_none=True)
+    consentExpiresAt = Instant(required=True, allow_none=True)
+    freshness = ma.fields.Nested(_Freshness, required=True)
+    syncedThrough = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The collection of transactions up to which everything is stored"},
+    )
+    openActions = ma.fields.List(ma.fields.Str(), required=True, metadata={"description": "Ids of unsettled actions"})
+    products = ma.fields.Dict(
+        keys=ma.fields.Str(),
+        values=ma.fields.Nested(_Product),
+        required=True,
+        metadata={"description": "By name as in Pluggy's `statusDetail`: how the last run went for each product"},
+    )
+
+
+def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
+    """Return the Item in *row* as `ItemSchema` dumps it."""
+    raw = row.raw or {}
+    return {
+        **raw,
+        "id": row.id,
+        "clientUserId": row.client_user_id,
+        "status": row.status,
+        "executionStatus": row.execution_status,
+        "connector": _connector(row),
+        "lastUpdatedAt": row.last_updated_at,
+        "nextAutoSyncAt": row.next_auto_sync_at,
+        "consentExpiresAt": row.consent_expires_at,
+        "freshness": freshness(row, actions, now=now),
+        "syncedThrough": row.synced_through,
+        "openActions": [action.id for action in actions],
+        "products": {} if row.raw is None else _products(payloads.item(row.raw)),
+    }
+
+
+def freshness(row: Row, actions: Sequence[Row], *, now: datetime) -> Freshness:
+    """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
+    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
+    known = Known(
+        status=row.status,
+        execution_status=row.execution_status,
+        updated_at=row.updated_at,
+        last_updated_at=row.last_updated_at,
+        next_auto_sync_at=row.next_auto_sync_at,
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+        connector_status=row.connector_status,
+        connector_status_at=row.connector_status_at,
+        asked_at=None if asked is None else asked.created_at,
+        asked_reason=None if asked is None else asked.reason,
+        sync_pending=row.sync_pending,
+        sync_attempts=row.sync_attempts,
+    )
+    return freshness_of(known, now=now, grace=STALE_GRACE)
+
+
+def _connector(row: Row) -> dict[str, Any] | None:
+    if row.raw is None:
+        return None
+    connector: dict[str, Any] = row.raw.get("connector") or {}
+    if row.connector_status is None:
+        return connector
+    # Its own events may have told of it later than the Item was seen.
+    return {**connector, "health": {**(connector.get("health") or {}), "status": row.connector_status}}
+
+
+def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
+    """Return how each product went; without detail from Pluggy all went as the run did (Pluggy facts 3.4)."""
+    if item.products:
+        return item.products
+    good = item.status == "UPDATED"
+    each = payloads.Product(is_updated=good, last_updated_at=item.last_updated_at, warnings=[])
+    return {_camel(str(name)): each for name in item.raw.get("products") or []}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.lower().split("_")
+    return first + "".join(part.capitalize() for part in others)

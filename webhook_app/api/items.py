@@ -1,0 +1,154 @@
+"""Items: list, one, and registering one that the product learnt of from the widget."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+from marshmallow import validate
+from sqlalchemy import Connection
+
+from pluggy_sync import queue
+from pluggy_sync.rules.freshness import State
+from pluggy_sync.store import inbox, item_views, items
+from webhook_app.api import item_view, paging
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import PageQuery, page_of
+from webhook_app.api.item_view import ItemSchema
+from webhook_app.current import resources
+from webhook_app.errors import ProblemError
+
+blueprint = ApiBlueprint("items", __name__, description="Connections of persons to their banks")
+
+# A page filtered by freshness looks through at most this many Items, and may then be short or empty with a `next`.
+MAX_SCANNED = 5000
+
+PLAIN_ID = validate.Regexp(r"^[A-Za-z0-9_-]{1,128}$", error="Not an id.")
+
+
+class _ItemsQuery(PageQuery):
+    client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
+    state = ma.fields.Str(
+        load_default=None,
+        validate=validate.OneOf(list(State)),
+        metadata={"description": "`freshness.state`. A page may then be short, even empty, and still have a `next`"},
+    )
+
+
+class _NewItem(ma.Schema):
+    item_id = ma.fields.Str(required=True, data_key="itemId", validate=PLAIN_ID)
+    client_user_id = ma.fields.Str(
+        load_default=None, data_key="clientUserId", allow_none=True, validate=validate.Length(min=1, max=256)
+    )
+
+
+def known(conn: Connection, item_id: str) -> sa.Row[Any]:
+    """
+    Return the Item with what belongs to its view, a deleted one too.
+
+    Raises:
+        ProblemError: it is not known here.
+    """
+    row = item_views.get(conn, item_id)
+    if row is None:
+        raise ProblemError(404, "item-not-found", "No such Item is known here.")
+    return row
+
+
+def living(conn: Connection, item_id: str) -> sa.Row[Any]:
+    """
+    Return the Item with what belongs to its view.
+
+    Raises:
+        ProblemError: it is not known here, or deleted.
+    """
+    row = known(conn, item_id)
+    if row.deleted_at is not None:
+        raise ProblemError(410, "item-deleted", "The Item was deleted and its data purged.")
+    return row
+
+
+def shown(conn: Connection, item_id: str) -> dict[str, Any]:
+    """Return the view of the Item, which must be known."""
+    row = known(conn, item_id)
+    actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
+    return item_view.view(row, actions, now=resources().now())
+
+
+@blueprint.get("/items")
+@blueprint.arguments(_ItemsQuery, location="query")
+@blueprint.response(200, page_of(ItemSchema, "ItemPage"))
+def list_items(query: dict[str, Any]) -> dict[str, Any]:
+    """
+    List Items, by id.
+
+    Deleted ones are listed only with `state=deleted`.
+    """
+    position = paging.position_of(query["after"], paging.text)
+    limit = query["limit"]
+    with resources().database.begin() as conn:
+        found, scanned_to = _matching(conn, position[0] if position else None, query)
+    if len(found) > limit:
+        found = found[:limit]
+        scanned_to = found[-1]["id"]
+    return {"results": found, "next": None if scanned_to is None else paging.cursor_to([scanned_to])}
+
+
+def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """Return up to one more than the limit of matching Items; and where the search broke off, None at the end."""
+    limit, state = query["limit"], query["state"]
+    found: list[dict[str, Any]] = []
+    for _ in range(max(1, MAX_SCANNED // (limit + 1))):
+        rows = item_views.after(
+            conn,
+            after,
+            client_user_id=query["client_user_id"],
+            deleted=state == State.DELETED,
+            limit=limit + 1,
+        )
+        found += [each for each in _views(conn, rows) if state is None or each["freshness"].state == state]
+        if len(rows) <= limit:
+            return found, None
+        after = rows[-1].id
+        if len(found) > limit:
+            break
+    return found, after
+
+
+def _views(conn: Connection, rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
+    actions = item_views.unsettled_actions(conn, [row.id for row in rows])
+    now = resources().now()
+    return [item_view.view(row, actions.get(row.id, []), now=now) for row in rows]
+
+
+@blueprint.post("/items")
+@blueprint.arguments(_NewItem)
+@blueprint.response(202, ItemSchema)
+def register_item(new: dict[str, Any]) -> dict[str, Any]:
+    """
+    Register an Item, after the widget's success.
+
+    Webhooks do it too; whichever comes first. Repeating it is harmless.
+    """
+    res = resources()
+    item_id, client_user_id = new["item_id"], new["client_user_id"]
+    with res.database.begin() as conn:
+        row = items.lock(conn, item_id, now=res.now())
+        if row.deleted_at is not None:
+            raise ProblemError(410, "item-deleted", "The Item was deleted and its data purged.")
+        if client_user_id is not None:
+            if row.client_user_id not in (None, client_user_id):
+                raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
+            items.name_user(conn, item_id, client_user_id)
+        event_id = inbox.request_look(conn, item_id, why="registered by the product", now=res.now())
+        answer = shown(conn, item_id)
+    res.send(queue.HANDLE_EVENT, event_id)
+    return answer
+
+
+@blueprint.get("/items/<item_id>")
+@blueprint.response(200, ItemSchema)
+def get_item(item_id: str) -> dict[str, Any]:
+    """Read one Item. A deleted one is only its id and `freshness`."""
+    with resources().database.begin() as conn:
+        return shown(conn, item_id)

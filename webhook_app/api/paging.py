@@ -1,0 +1,57 @@
+"""Pages by opaque cursor: the position of the last row, so that rows which come meanwhile shift nothing."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from pluggy_sync.api import wire
+from webhook_app.errors import ProblemError
+
+_Row = TypeVar("_Row")
+
+
+def cursor_to(position: Sequence[Any]) -> str:
+    """Return the cursor for *position*."""
+    return base64.urlsafe_b64encode(wire.encode(list(position))).decode().rstrip("=")
+
+
+def position_of(cursor: str | None, *shape: Callable[[Any], Any]) -> tuple[Any, ...] | None:
+    """
+    Return the position in *cursor*, each part read by its function of *shape*; None without a cursor.
+
+    Raises:
+        ProblemError: the cursor is not one of this list.
+    """
+    if cursor is None:
+        return None
+    try:
+        parts = wire.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(parts, list):
+            raise TypeError(type(parts))
+        return tuple(read(part) for read, part in zip(shape, parts, strict=True))
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError, TypeError):
+        raise invalid_cursor() from None
+
+
+def invalid_cursor() -> ProblemError:
+    """Return the problem of a cursor that did not come from this list."""
+    return ProblemError(400, "invalid-cursor", "The cursor is not one that this list gave.")
+
+
+def page(
+    rows: Sequence[_Row], limit: int, position: Callable[[_Row], Sequence[Any]], view: Callable[[_Row], Any]
+) -> dict[str, Any]:
+    """Return the page of *rows*, of which up to one more than *limit* were read."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return {"results": [view(row) for row in shown], "next": cursor_to(position(shown[-1])) if more else None}
+
+
+def text(value: Any) -> str:
+    """Return *value* if it is text; a TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return value

@@ -1,0 +1,19 @@
+"""Putting `/v1` together."""
+
+from flask import Flask
+from flask_smorest import Api
+
+from webhook_app.api import access, accounts, actions, blueprint, changes, docs, items, sync_runs
+
+SUBJECTS = (items, accounts, changes, sync_runs, actions)
+
+
+def register(app: Flask) -> None:
+    """Add `/v1` to *app*."""
+    access.register(app)
+    blueprint.register(app)
+    app.config.update(docs.SETTINGS)
+    api = Api(app)
+    for subject in SUBJECTS:
+        api.register_blueprint(subject.blueprint)
+    docs.register(app, api)

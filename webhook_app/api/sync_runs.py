@@ -1,0 +1,80 @@
+"""What each sync of an Item did."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+
+from pluggy_sync.store import sync_runs
+from webhook_app.api import paging
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Instant, PageQuery, page_of
+from webhook_app.api.items import living
+from webhook_app.current import resources
+
+blueprint = ApiBlueprint("sync runs", __name__, description="What each sync did")
+
+
+class _Window(ma.Schema):
+    from_ = ma.fields.Date(required=True, allow_none=True, data_key="from", attribute="from")
+    to = Instant(required=True, allow_none=True)
+
+
+class SyncRunSchema(ma.Schema):
+    """One sync of an Item."""
+
+    id = ma.fields.Str(required=True)
+    itemId = ma.fields.Str(required=True)
+    trigger = ma.fields.Str(required=True, metadata={"description": "Name of the event that made it due"})
+    triggeredBy = ma.fields.Str(required=True, allow_none=True)
+    window = ma.fields.Nested(
+        _Window, required=True, metadata={"description": "`from` null: everything Pluggy has was read"}
+    )
+    outcome = ma.fields.Str(required=True, validate=ma.validate.OneOf(["running", "done", "failed", "abandoned"]))
+    requests = ma.fields.Int(required=True, metadata={"description": "Requests made to Pluggy"})
+    added = ma.fields.Int(required=True)
+    modified = ma.fields.Int(required=True)
+    removed = ma.fields.Int(required=True)
+    doubted = ma.fields.Int(
+        required=True, metadata={"description": "Rows kept though Pluggy's answer lacked them: it was too empty"}
+    )
+    startedAt = Instant(required=True)
+    finishedAt = Instant(required=True, allow_none=True)
+    error = ma.fields.Str(required=True, allow_none=True)
+    cursor = ma.fields.Str(required=True, metadata={"description": "Reading changes from here shows what it changed"})
+
+
+@blueprint.get("/items/<item_id>/sync-runs")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, page_of(SyncRunSchema, "SyncRunPage"))
+def list_sync_runs(query: dict[str, Any], item_id: str) -> dict[str, Any]:
+    """List the Item's syncs, newest first."""
+    position = paging.position_of(query["after"], datetime.fromisoformat, uuid.UUID)
+    with resources().database.begin() as conn:
+        living(conn, item_id)
+        rows = sync_runs.before(
+            conn, item_id, None if position is None else (position[0], position[1]), limit=query["limit"] + 1
+        )
+    return paging.page(rows, query["limit"], lambda row: [row.started_at.isoformat(), str(row.id)], _view)
+
+
+def _view(row: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "id": str(row.id),
+        "itemId": row.item_id,
+        "trigger": row.trigger,
+        "triggeredBy": row.triggered_by,
+        "window": {"from": row.window_from, "to": row.window_to},
+        "outcome": row.outcome,
+        "requests": row.requests,
+        "added": row.added,
+        "modified": row.modified,
+        "removed": row.removed,
+        "doubted": row.doubted,
+        "startedAt": row.started_at,
+        "finishedAt": row.finished_at,
+        "error": row.error,
+        "cursor": str(row.cursor),
+    }

@@ -1,0 +1,157 @@
+"""
+Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`.
+
+What is wrong with the request is said; what is wrong with us is logged and only named.
+"""
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from pluggy_sync.api.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from pluggy_sync.engine.acting import CannotActError
+from webhook_app import requests
+
+log = structlog.get_logger(__name__)
+
+CODE_OF_STATUS = {
+    400: "invalid-request",
+    401: "unauthorized",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+}
+
+# What the engine refuses, by its code; the rest is a conflict with the present state.
+STATUS_OF_REFUSAL = {
+    "action-not-found": 404,
+    "item-not-found": 404,
+    "item-gone-at-pluggy": 410,
+    "item-deleted": 410,
+    "invalid-value": 400,
+    "invalid-parameters": 400,
+    "encryption-not-configured": 400,
+    "bank-offline": 503,
+    "updates-not-allowed": 403,
+    "refused-by-pluggy": 502,
+}
+
+
+class ProblemError(Exception):
+    """A request that is answered with a problem. *more* are further members of the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+
+def register(app: Flask) -> None:
+    """Turn every error of *app* into a problem."""
+    app.register_error_handler(ProblemError, _of_problem)
+    app.register_error_handler(CannotActError, _of_refusal)
+    app.register_error_handler(PluggyError, _of_pluggy)
+    app.register_error_handler(DBAPIError, _of_database)
+    app.register_error_handler(PoolTimeoutError, _of_database)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _of_bug)
+
+
+def _problem(
+    status: int,
+    code: str,
+    detail: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    body = {
+        "type": f"urn:pluggy-sync:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": requests.request_id(),
+        **(more or {}),
+    }
+    response = current_app.response_class(
+        current_app.json.dumps(body), status=status, mimetype="application/problem+json"
+    )
+    response.headers.extend(headers or {})
+    return response
+
+
+def _of_problem(error: ProblemError) -> Response:
+    return _problem(error.status, error.code, error.detail, headers=error.headers, more=error.more)
+
+
+def _of_refusal(error: CannotActError) -> Response:
+    status = STATUS_OF_REFUSAL.get(error.code, HTTPStatus.CONFLICT)
+    return _problem(status, error.code, error.detail, more=error.more)
+
+
+def _of_pluggy(error: PluggyError) -> Response:
+    log.warning("api.pluggy_failed", error=str(error))
+    if isinstance(error, PluggyLimitedError):
+        wait = {"Retry-After": str(round(error.retry_after_s))}
+        return _problem(503, "pluggy-busy", "Pluggy takes no more requests just now.", headers=wait)
+    if isinstance(error, PluggyUnavailableError):
+        return _problem(503, "pluggy-unavailable", "Pluggy does not answer just now.", headers={"Retry-After": "10"})
+    return _problem(502, "refused-by-pluggy", "Pluggy refused the request.")
+
+
+def _of_database(error: Exception) -> Response:
+    log.error("api.database_failed", exc_info=error)
+    return _problem(503, "unavailable", "The service is not able to answer just now.", headers={"Retry-After": "5"})
+
+
+def _of_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:
+        return current_app.make_response(error.get_response())
+    data: Mapping[str, Any] = getattr(error, "data", {}) or {}
+    faults = list(_faults(data.get("messages") or {}))
+    headers = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
+    return _problem(
+        status,
+        CODE_OF_STATUS.get(status, "error"),
+        "Some values are missing or wrong." if faults else error.description,
+        headers=headers,
+        more={"errors": faults} if faults else None,
+    )
+
+
+def _of_bug(error: Exception) -> Response:
+    log.error("api.failed", exc_info=error)
+    return _problem(500, "internal-error", "The service failed. The log has more under this requestId.")
+
+
+def _faults(messages: Any, where: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:
+    """Yield `{where, field, message}` for each fault in the nested *messages* of marshmallow."""
+    if isinstance(messages, Mapping):
+        for name, each in messages.items():
+            yield from _faults(each, (*where, str(name)))
+    elif isinstance(messages, list):
+        for each in messages:
+            yield from _faults(each, where)
+    else:
+        yield {"where": ".".join(where[:1]), "field": ".".join(where[1:]), "message": str(messages)}

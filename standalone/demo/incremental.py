@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pluggy_sync.api.payloads import SAO_PAULO
 from standalone.demo.stage import Stage
@@ -73,6 +74,5 @@ def _check_window(stage: Stage, seen_requests: int, synced_through: str) -> None
     )
 
 
-def _query(request: dict[str, Any]) -> dict[str, Any]:
-    query: dict[str, Any] = request["query"] or {}
-    return query
+def _query(request: dict[str, Any]) -> dict[str, str]:
+    return dict(parse_qsl(request["query"]))

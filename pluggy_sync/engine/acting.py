@@ -90,7 +90,8 @@ def _claim(res: Resources, action_id: str, check: Callable[[Action], None]) -> t
 def _check_open(action: Action, now: datetime) -> None:
     if action.state == "submitted":
         raise CannotActError("action-submitted", "An answer is under way. Wait for its outcome.")
-    if action.state == "expired" or (action.expires_at is not None and action.expires_at <= now):
+    overdue = action.state == "open" and action.expires_at is not None and action.expires_at <= now
+    if action.state == "expired" or overdue:
         raise CannotActError("action-expired", "The time to answer is over.")
     if action.state != "open":
         raise CannotActError("action-settled", f"The action is {action.state}.")

@@ -1,0 +1,111 @@
+"""Who may call `/v1`, and what every refusal looks like."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.factories import API_TOKEN, a_settings
+from tests.webhook_app.product import Product
+from webhook_app.app import create_app
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer wrong-token-of-the-tests"},
+        {"Authorization": f"Basic {API_TOKEN}"},
+        {"Authorization": API_TOKEN},
+        {"Authorization": f"Bearer {API_TOKEN}x"},
+        {"Authorization": "Bearer ação"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/items", "/v1/actions/x/mfa", "/v1/no-such-address"])
+def test_without_a_valid_token_everything_is_401(web: FlaskClient, headers, path):
+    response = web.get(path, headers=headers)
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.get_json()["code"] == "unauthorized"
+
+
+def test_every_one_of_several_tokens_is_valid():
+    tokens = ["first-token-of-the-tests", "second-token-of-the-tests"]
+    web = create_app(a_settings(API_TOKENS=",".join(tokens))).test_client()
+
+    # Nothing answers the database, which is asked only after the token was found right.
+    answers = [web.get("/v1/items", headers={"Authorization": f"Bearer {token}"}) for token in tokens]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+
+
+def test_without_a_database_the_answer_is_503_and_tells_nothing():
+    web = create_app(a_settings()).test_client()
+
+    response = web.get("/v1/items", headers={"Authorization": f"Bearer {API_TOKEN}"})
+
+    assert response.status_code == 503
+    assert response.get_json()["code"] == "unavailable"
+    assert "never_used" not in response.get_data(as_text=True)
+    assert response.headers["Retry-After"]
+
+
+def test_a_fault_of_ours_is_500_and_tells_nothing(web: FlaskClient, caplog):
+    @web.application.get("/v1/broken")
+    def broken() -> None:
+        raise RuntimeError("secret of a person")
+
+    response = web.get("/v1/broken", headers={"Authorization": f"Bearer {API_TOKEN}"})
+
+    assert response.status_code == 500
+    problem = response.get_json()
+    assert problem["code"] == "internal-error"
+    logged = caplog.text
+    assert problem["requestId"] in logged
+    assert "RuntimeError" in logged
+    assert "secret of a person" not in response.get_data(as_text=True) + logged
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/items?clientUserID=x",
+        "/v1/items?limit=0",
+        "/v1/items?limit=501",
+        "/v1/items?limit=ten",
+        "/v1/items?state=unheard-of",
+        "/v1/actions?state=done",
+        "/v1/items/some-id?expand=1",
+        "/v1/actions/act_x?a=b",
+        "/v1/items/some-id/accounts?cursor=1",
+        "/v1/items/some-id/transactions/sync?after=1",
+        "/v1/items/some-id/transactions/sync?cursor=-1",
+        "/v1/accounts/some-id/transactions?dateFrom=yesterday",
+        "/v1/accounts/some-id/transactions?dateFrom=2026-02-02&dateTo=2026-02-01",
+        "/v1/accounts/some-id/transactions?status=posted",
+    ],
+)
+def test_a_query_that_is_not_declared_is_400_and_names_the_parameter(product: Product, path: str):
+    problem = product.refused("GET", path, 400, "invalid-request")
+
+    assert problem["errors"][0]["where"] == "query"
+    assert problem["errors"][0]["field"] in path
+    assert problem["errors"][0]["message"]
+
+
+def test_what_is_not_there_is_404_and_a_wrong_method_is_405(product: Product):
+    product.refused("GET", "/v1/nothing", 404, "not-found")
+    product.refused("PUT", "/v1/items", 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("body, code", [("{", "invalid-request"), ("x" * 70_000, "too-large")])
+def test_a_body_that_cannot_be_read_is_refused(product: Product, body: str, code: str):
+    status = 413 if code == "too-large" else 400
+
+    product.refused("POST", "/v1/items", status, code, data=body, content_type="application/json")
+
+
+def test_the_callers_request_id_is_kept_if_it_is_sane(web: FlaskClient):
+    assert web.get("/health", headers={"X-Request-Id": "trace-1"}).headers["X-Request-Id"] == "trace-1"
+    assert web.get("/health", headers={"X-Request-Id": 'x" injected'}).headers["X-Request-Id"] != 'x" injected'

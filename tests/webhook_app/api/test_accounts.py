@@ -1,0 +1,53 @@
+"""Accounts and transactions by filter."""
+
+from tests.factories import an_id
+from tests.service import Service
+from tests.webhook_app.product import Product
+
+
+def test_accounts_are_those_of_the_mirror(service: Service, product: Product):
+    item_id = service.upstream.connect("user-ok-two-checking-accounts")
+    service.catch_up()
+
+    accounts = product.all_pages(f"/v1/items/{item_id}/accounts", limit=2)
+
+    truth = {each["id"]: each for each in service.upstream.truth(item_id)["accounts"]}
+    assert len(accounts) == len(truth) > 2
+    for account in accounts:
+        assert account.pop("syncedAt")
+        assert account == truth[account["id"]]
+
+
+def test_transactions_are_paged_newest_first_and_filtered(service: Service, product: Product):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    card = next(each for each in service.upstream.truth(item_id)["accounts"] if each["type"] == "CREDIT")
+    path = f"/v1/accounts/{card['id']}/transactions"
+    truth = [row for row in service.upstream.truth(item_id)["transactions"] if row["accountId"] == card["id"]]
+
+    everything = product.all_pages(path, limit=97)
+
+    assert {row["id"]: row for row in everything} == {row["id"]: row for row in truth}
+    assert [row["date"] for row in everything] == sorted((row["date"] for row in truth), reverse=True)
+    pending = product.all_pages(path, status="PENDING")
+    assert {row["id"] for row in pending} == {row["id"] for row in truth if row["status"] == "PENDING"} != set()
+
+
+def test_a_day_is_a_day_in_sao_paulo_and_both_ends_are_included(service: Service, product: Product):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    account = service.upstream.truth(item_id)["accounts"][0]
+    path = f"/v1/accounts/{account['id']}/transactions"
+    rows = product.all_pages(path, limit=500)
+    # Midnight in São Paulo is 03:00Z, so the day of such a row is the one in its text.
+    row = next(each for each in rows if each["date"].endswith("T03:00:00.000Z"))
+    day = row["date"][:10]
+
+    found = product.all_pages(path, dateFrom=day, dateTo=day)
+
+    assert row["id"] in {each["id"] for each in found}
+    assert {each["date"][:10] for each in found} == {day}
+
+
+def test_an_unknown_account_is_not_found(product: Product):
+    product.refused("GET", f"/v1/accounts/{an_id()}/transactions", 404, "account-not-found")

@@ -1,0 +1,202 @@
+"""What persons must do, and the answers of products with screens of their own."""
+
+import pytest
+
+from pluggy_sync.store.tables import action_attempts, metadata
+from tests.factories import an_id
+from tests.service import Service
+from tests.webhook_app.product import Product
+
+
+def the_open_action(product: Product) -> dict:
+    (action,) = product.get("/v1/actions", state="open")["results"]
+    return action
+
+
+def test_an_mfa_answer_settles_the_item(service: Service, product: Product):
+    item_id = service.upstream.connect(connector=5)
+    service.catch_up()
+    action = the_open_action(product)
+    assert (action["kind"], action["reason"], action["parameter"]["name"]) == ("mfa", "WAITING_USER_INPUT", "token")
+
+    answer = product.post(f"/v1/actions/{action['id']}/mfa", {"value": "123456"})
+    service.catch_up()
+
+    assert (answer["id"], answer["state"]) == (action["id"], "submitted")
+    settled = product.get(f"/v1/actions/{action['id']}")
+    assert (settled["state"], settled["outcome"], settled["pageUrl"]) == ("resolved", "SUCCESS", None)
+    assert product.get(f"/v1/items/{item_id}")["freshness"]["state"] == "fresh"
+    assert service.notifications() == ["item.action_required", "item.action_resolved", "item.synced"]
+    assert [row.outcome for row in service.rows(action_attempts)] == ["taken"]
+
+
+def test_a_wrong_mfa_value_is_a_new_action_that_says_so(service: Service, product: Product):
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    first = the_open_action(product)
+
+    product.post(f"/v1/actions/{first['id']}/mfa", {"value": "654321"})
+    service.catch_up()
+
+    second = the_open_action(product)
+    assert second["id"] != first["id"]
+    assert (second["kind"], second["reason"]) == ("mfa", "INVALID_CREDENTIALS_MFA")
+    assert second["text"]["en"]["title"] == "The code was not accepted"
+    assert product.get(f"/v1/actions/{first['id']}")["state"] == "superseded"
+    assert service.notifications() == ["item.action_required"] * 2
+
+
+def test_new_credentials_settle_the_item(service: Service, product: Product):
+    item_id = service.upstream.connect("user-bad")
+    service.catch_up()
+    action = the_open_action(product)
+    assert action["kind"] == "credentials"
+
+    parameters = {"user": "user-ok", "password": "password-ok"}
+    answer = product.post(f"/v1/actions/{action['id']}/credentials", {"parameters": parameters})
+    service.catch_up()
+
+    assert answer["state"] == "submitted"
+    assert product.get(f"/v1/actions/{action['id']}")["outcome"] == "SUCCESS"
+    assert product.get(f"/v1/items/{item_id}")["freshness"]["state"] == "fresh"
+
+
+def test_credentials_that_are_wrong_again_are_a_new_action_with_a_time_to_wait(service: Service, product: Product):
+    service.upstream.connect("user-bad")
+    service.catch_up()
+    first = the_open_action(product)
+    assert first["retryAt"] is None
+
+    path = f"/v1/actions/{first['id']}/credentials"
+    product.post(path, {"parameters": {"user": "user-bad", "password": "still-wrong"}})
+    service.catch_up()
+
+    second = the_open_action(product)
+    assert second["id"] != first["id"]
+    assert second["retryAt"] is not None
+    problem = product.refused(
+        "POST",
+        f"/v1/actions/{second['id']}/credentials",
+        409,
+        "wait-before-retry",
+        json={"parameters": {"user": "user-ok", "password": "password-ok"}},
+    )
+    assert problem["retryAt"] == second["retryAt"]
+
+
+def test_an_answer_that_pluggy_refuses_leaves_the_action_open(service: Service, product: Product):
+    service.upstream.connect("user-bad")
+    service.catch_up()
+    action = the_open_action(product)
+    service.upstream.connector_health(2, "OFFLINE")
+
+    product.refused(
+        "POST",
+        f"/v1/actions/{action['id']}/credentials",
+        503,
+        "bank-offline",
+        json={"parameters": {"user": "user-ok", "password": "password-ok"}},
+    )
+
+    assert product.get(f"/v1/actions/{action['id']}")["state"] == "open"
+    assert [row.outcome for row in service.rows(action_attempts)] == ["bank-offline"]
+
+
+def test_an_answer_that_does_not_reach_pluggy_leaves_the_action_open(service: Service, product: Product):
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    action = the_open_action(product)
+    service.upstream.fail({"endpoint": "POST /items/{id}/mfa", "do": "status", "status": 500})
+
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 503, "pluggy-unavailable", json={"value": "123456"})
+
+    assert product.get(f"/v1/actions/{action['id']}")["state"] == "open"
+    service.upstream.fail()
+    product.post(f"/v1/actions/{action['id']}/mfa", {"value": "123456"})
+    service.catch_up()
+    assert product.get(f"/v1/actions/{action['id']}")["state"] == "resolved"
+
+
+def test_a_second_answer_is_refused_while_the_first_is_under_way(service: Service, product: Product):
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    action = the_open_action(product)
+    product.post(f"/v1/actions/{action['id']}/mfa", {"value": "123456"})
+
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 409, "action-submitted", json={"value": "123456"})
+
+    service.catch_up()
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 409, "action-settled", json={"value": "123456"})
+
+
+def test_an_expired_action_takes_no_answer(service: Service, product: Product, clock):
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    action = the_open_action(product)
+    clock.advance(minutes=10)
+
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 409, "action-expired", json={"value": "123456"})
+
+
+def test_what_is_given_stays_out_of_the_database_and_the_logs(service: Service, product: Product, caplog):
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    code = the_open_action(product)
+    secret = "918273"
+    product.post(f"/v1/actions/{code['id']}/mfa", {"value": secret})
+    service.catch_up()
+    password = "pass-word-of-a-person"
+    service.upstream.connect("user-bad")
+    service.catch_up()
+    login = next(each for each in product.get("/v1/actions", state="open")["results"] if each["kind"] == "credentials")
+    product.post(f"/v1/actions/{login['id']}/credentials", {"parameters": {"user": "user-x", "password": password}})
+    service.catch_up()
+
+    rows = [str(row) for table in metadata.sorted_tables for row in service.rows(table)]
+    written = "".join([*rows, caplog.text])
+    assert code["id"] in written
+    assert secret not in written
+    assert password not in written
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"value": ""}, {"value": 5}, {"value": "1", "more": 1}, [], {"value": "x" * 5000}]
+)
+def test_an_answer_of_a_wrong_shape_is_400(service: Service, product: Product, body):
+    product.refused("POST", "/v1/actions/act_x/mfa", 400, "invalid-request", json=body)
+
+
+def test_a_choice_must_be_one_of_the_options(service: Service, product: Product):
+    service.upstream.connect("user-ok-select", connector=5)
+    service.catch_up()
+    action = the_open_action(product)
+    assert action["parameter"]["type"] == "select"
+
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 400, "invalid-value", json={"value": "none of them"})
+    product.post(f"/v1/actions/{action['id']}/mfa", {"value": action["parameter"]["options"][0]["value"]})
+
+
+def test_an_action_of_another_kind_takes_no_code(service: Service, product: Product):
+    service.upstream.connect("user-locked")
+    service.catch_up()
+    action = the_open_action(product)
+
+    product.refused("POST", f"/v1/actions/{action['id']}/mfa", 409, "wrong-kind", json={"value": "123456"})
+
+
+def test_unknown_actions_are_not_found(product: Product):
+    product.refused("GET", "/v1/actions/act_unknown", 404, "action-not-found")
+    product.refused("POST", "/v1/actions/act_unknown/mfa", 404, "action-not-found", json={"value": "1"})
+
+
+def test_the_list_is_filtered_and_paged(service: Service, product: Product):
+    first = service.upstream.connect("user-bad", clientUserId="user-1")
+    service.upstream.connect("user-locked", clientUserId="user-2")
+    service.upstream.connect("user-not-supported", clientUserId="user-1")
+    service.catch_up()
+
+    assert len(product.all_pages("/v1/actions", limit=1, state="open")) == 3
+    assert len(product.all_pages("/v1/actions", limit=2, clientUserId="user-1")) == 2
+    assert [each["reason"] for each in product.all_pages("/v1/actions", itemId=first)] == ["INVALID_CREDENTIALS"]
+    assert product.all_pages("/v1/actions", state="resolved") == []
+    assert product.all_pages("/v1/actions", itemId=an_id()) == []

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
+from pluggy_sync import events
 from pluggy_sync.store.tables import inbox, item_work, items, outbox
 from standalone.demo import mirror
 from standalone.demo.checks import Checks
@@ -90,7 +91,11 @@ class Stage:
     def _service_is_quiet(self) -> bool:
         """Whether no event is unhandled, no sync is due, and no notification is undelivered."""
         work = [
-            sa.exists().where(inbox.c.state == "stored"),
+            # The service reminds itself to look at an item later; that is not work yet.
+            sa.exists().where(
+                inbox.c.state == "stored",
+                sa.or_(inbox.c.name != events.LOOK_REQUESTED, inbox.c.due_at <= sa.func.now()),
+            ),
             sa.exists().where(
                 item_work.c.sync_wanted > item_work.c.synced,
                 item_work.c.item_id == items.c.id,

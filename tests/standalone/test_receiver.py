@@ -1,0 +1,77 @@
+"""The stand-in for the product believes only what is signed, and keeps each notification once."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from standalone.receiver import Mailbox, create_app
+
+OLD, NEW = ("whsec_" + base64.b64encode(text).decode() for text in (b"old secret", b"new secret"))
+BODY = json.dumps({"type": "item.synced", "timestamp": "2026-01-31T03:00:00.000Z", "data": {"itemId": "i1"}})
+
+
+@pytest.fixture
+def mailbox(tmp_path):
+    return Mailbox(tmp_path / "kept.jsonl")
+
+
+@pytest.fixture
+def product(mailbox):
+    return create_app([OLD, NEW], mailbox).test_client()
+
+
+def signed(secret, *, body=BODY, id_="msg_1", sent_at=None):
+    moment = sent_at or datetime.now(UTC)
+    return {
+        "webhook-id": id_,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign(id_, moment, body),
+    }
+
+
+@pytest.mark.parametrize("secret", [OLD, NEW])
+def test_a_notification_signed_with_any_valid_secret_is_kept(product, secret):
+    response = product.post("/", data=BODY, headers=signed(secret))
+
+    assert response.status_code == 200
+    [kept] = product.get("/notifications").json["results"]
+    assert kept["id"] == "msg_1"
+    assert kept["data"] == {"itemId": "i1"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        signed("whsec_" + base64.b64encode(b"another secret").decode()),
+        signed(OLD, body=BODY + " "),
+        signed(OLD, sent_at=datetime.now(UTC) - timedelta(hours=1)),
+    ],
+    ids=["unsigned", "other secret", "other body", "old"],
+)
+def test_what_is_not_signed_well_is_refused_and_counted(product, headers):
+    response = product.post("/", data=BODY, headers=headers)
+
+    assert response.status_code == 401
+    assert product.get("/notifications").json == {"results": [], "repeated": 0, "refused": 1}
+
+
+def test_a_repeated_notification_is_accepted_and_kept_once(product):
+    product.post("/", data=BODY, headers=signed(OLD))
+
+    response = product.post("/", data=BODY, headers=signed(OLD))
+
+    assert response.status_code == 200
+    state = product.get("/notifications").json
+    assert (len(state["results"]), state["repeated"]) == (1, 1)
+
+
+def test_what_was_kept_outlasts_the_process(product, tmp_path):
+    product.post("/", data=BODY, headers=signed(OLD))
+
+    again = Mailbox(tmp_path / "kept.jsonl")
+
+    assert [entry["id"] for entry in again.all()] == ["msg_1"]

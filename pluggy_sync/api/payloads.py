@@ -35,6 +35,7 @@ class Connector:
     status: str | None
     credentials: list[Raw]
     has_mfa: bool
+    is_open_finance: bool
 
     @property
     def offline(self) -> bool:
@@ -190,6 +191,7 @@ class _ConnectorSchema(_Parsed):
     health = ma.fields.Nested(_HealthSchema, load_default=None, allow_none=True)
     credentials = ma.fields.List(ma.fields.Dict(), load_default=None, allow_none=True)
     has_mfa = ma.fields.Bool(load_default=False, data_key="hasMFA", allow_none=True)
+    is_open_finance = ma.fields.Bool(load_default=False, data_key="isOpenFinance", allow_none=True)
 
 
 class _AccountSchema(_Parsed):
@@ -227,6 +229,7 @@ def _connector(raw: Raw) -> Connector:
         status=health.get("status"),
         credentials=data.pop("credentials") or [],
         has_mfa=bool(data.pop("has_mfa")),
+        is_open_finance=bool(data.pop("is_open_finance")),
         **data,
     )
 

@@ -6,9 +6,10 @@ Each product has a mark of its own, written in the transaction that writes its r
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pluggy_sync.api.payloads import Raw
+from pluggy_sync.api.client import PluggyClient
+from pluggy_sync.api.payloads import Item, Raw
 from pluggy_sync.engine.run import Run, writing
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.window import after
@@ -16,6 +17,9 @@ from pluggy_sync.store import accounts, products
 from pluggy_sync.store.products import Listed
 
 Pages = Iterable[list[Raw]]
+
+# Categories hardly ever change.
+CATEGORIES_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +30,15 @@ class _Product:
     """
 
     name: str
-    requested_as: str
+    # None: not requested; every Open Finance Item has it.
+    requested_as: str | None
     listed: Listed
     ask: Callable[[Resources, Run], Iterator[tuple[str, Pages]]]
 
 
-def _of_item(call: str) -> Callable[[Resources, Run], Iterator[tuple[str, Pages]]]:
+def _of_item(read: Callable[[PluggyClient, str], Pages]) -> Callable[[Resources, Run], Iterator[tuple[str, Pages]]]:
     def ask(res: Resources, run: Run) -> Iterator[tuple[str, Pages]]:
-        yield run.item.id, getattr(res.pluggy, call)(run.item.id)
+        yield run.item.id, read(res.pluggy, run.item.id)
 
     return ask
 
@@ -55,21 +60,27 @@ def _of_investments(res: Resources, run: Run) -> Iterator[tuple[str, Pages]]:
 # In this order: the movements are asked of investments that are stored.
 _PRODUCTS = (
     _Product(name="creditCards", requested_as="CREDIT_CARDS", listed=products.BILLS, ask=_of_cards),
-    _Product(name="investments", requested_as="INVESTMENTS", listed=products.INVESTMENTS, ask=_of_item("investments")),
+    _Product(
+        name="investments",
+        requested_as="INVESTMENTS",
+        listed=products.INVESTMENTS,
+        ask=_of_item(PluggyClient.investments),
+    ),
     _Product(
         name="investmentsTransactions",
         requested_as="INVESTMENTS_TRANSACTIONS",
         listed=products.INVESTMENT_TRANSACTIONS,
         ask=_of_investments,
     ),
-    _Product(name="identity", requested_as="IDENTITY", listed=products.IDENTITIES, ask=_of_item("identity")),
-    _Product(name="loans", requested_as="LOANS", listed=products.LOANS, ask=_of_item("loans")),
+    _Product(name="identity", requested_as="IDENTITY", listed=products.IDENTITIES, ask=_of_item(PluggyClient.identity)),
+    _Product(name="loans", requested_as="LOANS", listed=products.LOANS, ask=_of_item(PluggyClient.loans)),
+    _Product(name="consents", requested_as=None, listed=products.CONSENTS, ask=_of_item(PluggyClient.consents)),
 )
 
 
 def sync_products(res: Resources, run: Run) -> None:
     """
-    Read every product that Pluggy collected since it was last stored, and the consents of an Open Finance Item.
+    Read every product that Pluggy collected since it was last stored.
 
     Raises:
         LeaseLostError, PluggyError: as `sync_account`.
@@ -78,19 +89,22 @@ def sync_products(res: Resources, run: Run) -> None:
         collected = _collected(run, product)
         if collected is not None:
             _store(res, run, product, collected)
-    if run.item.raw.get("connector", {}).get("isOpenFinance") and run.item.last_updated_at is not None:
-        consents = _Product(name="consents", requested_as="", listed=products.CONSENTS, ask=_of_item("consents"))
-        if after(run.item.last_updated_at, run.marks.get("consents")) or run.deep:
-            _store(res, run, consents, run.item.last_updated_at)
 
 
 def _collected(run: Run, product: _Product) -> datetime | None:
     """Return the collection to store, or None if there is nothing new: not asked for, not collected, or stored."""
-    asked_for = run.item.raw.get("products") or [product.requested_as]
     collected = run.item.collected_at(product.name)
-    if product.requested_as not in asked_for or collected is None:
+    if collected is None or not _asked_for(run.item, product):
         return None
     return collected if run.deep or after(collected, run.marks.get(product.name)) else None
+
+
+def _asked_for(item: Item, product: _Product) -> bool:
+    if product.requested_as is None:
+        return item.connector.is_open_finance
+    # Without a list, everything that the plan allows is collected (Pluggy facts 3.1).
+    wanted = item.raw.get("products")
+    return bool(not wanted or product.requested_as in wanted)
 
 
 def _store(res: Resources, run: Run, product: _Product, collected: datetime) -> None:
@@ -100,3 +114,19 @@ def _store(res: Resources, run: Run, product: _Product, collected: datetime) -> 
             products.merge(conn, product.listed, run.item.id, parent_id, found, now=res.now())
     with writing(res, run) as conn:
         products.mark(conn, run.item.id, product.name, collected, now=res.now())
+
+
+def sync_categories(res: Resources) -> None:
+    """
+    Read Pluggy's categories of transactions, which belong to no Item, if that was not done for a week.
+
+    Raises:
+        PluggyError: as the client; the next round tries again.
+    """
+    now = res.now()
+    with res.database.begin() as conn:
+        if not products.categories_older_than(conn, now - CATEGORIES_KEPT):
+            return
+    found = [raw for page in res.pluggy.categories() for raw in page]
+    with res.database.begin() as conn:
+        products.save_categories(conn, found, now=now)

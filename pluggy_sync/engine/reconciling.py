@@ -13,7 +13,7 @@ import structlog
 from pluggy_sync import events, queue
 from pluggy_sync.api import budget
 from pluggy_sync.api.errors import PluggyError
-from pluggy_sync.engine import looking, syncing
+from pluggy_sync.engine import looking, product_sync, syncing
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, items
 
@@ -32,12 +32,20 @@ def look_for_missed(res: Resources) -> None:
         silent = items.silent(conn, due_before=now - SILENCE_GRACE, limit=SILENT_PER_ROUND)
         looks = [inbox.request_look(conn, item_id, why=inbox.SILENT, now=now) for item_id in silent]
         due = items.due_for_reconciliation(conn, before=now - every, limit=res.settings.reconcile_per_round)
+    _read_categories(res)
     for event_id in looks:
         res.send(queue.HANDLE_EVENT, event_id)
     for item_id in due:
         res.send(queue.RECONCILE, item_id)
     if silent or due:
         log.info("reconciliation.due", silent=len(silent), deep=len(due))
+
+
+def _read_categories(res: Resources) -> None:
+    try:
+        product_sync.sync_categories(res)
+    except PluggyError as exc:
+        log.warning("categories.put_off", error=str(exc))
 
 
 def reconcile(res: Resources, item_id: str) -> None:

@@ -193,6 +193,12 @@ def mark(conn: Connection, item_id: str, product: str, collected_at: datetime, *
     )
 
 
+def categories_older_than(conn: Connection, moment: datetime) -> bool:
+    """Return whether the categories were last read before *moment*, or never."""
+    newest: datetime | None = conn.scalar(sa.select(sa.func.max(tables.categories.c.synced_at)))
+    return newest is None or newest < moment
+
+
 def save_categories(conn: Connection, found: Sequence[Raw], *, now: datetime) -> None:
     """Keep Pluggy's categories."""
     table = tables.categories

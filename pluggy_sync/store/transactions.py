@@ -182,9 +182,11 @@ def unlisted(
     None leaves that end open. *from_day* bounds the window by the day that the instant has, in UTC or in São
     Paulo, whichever is later: a row on the edge is then not missed by a difference of zones.
     """
+    # As a set to join with: an array is compared element by element.
+    shown = sa.func.unnest(sa.cast(list(listed), sa.ARRAY(sa.Text))).table_valued("id").render_derived(name="shown")
     stmt = sa.select(transactions.c.id).where(
         transactions.c.account_id == account_id,
-        transactions.c.id != sa.func.all(sa.cast(list(listed), sa.ARRAY(sa.Text))),
+        ~sa.exists(sa.select(shown.c.id).where(shown.c.id == transactions.c.id)),
     )
     if after is not None:
         stmt = stmt.where(transactions.c.date > after)

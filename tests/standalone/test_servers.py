@@ -36,11 +36,11 @@ def test_a_database_is_dropped_though_somebody_is_connected(postgres):
     conn.close()
 
 
-def test_postgres_keeps_its_rows_over_a_restart_and_leaves_no_process(tmp_path):
-    with running_postgres(tmp_path / "pg") as first, psycopg.connect(first.url) as conn:
+def test_postgres_keeps_its_rows_over_a_restart_and_leaves_no_process(data_dir):
+    with running_postgres(data_dir / "pg") as first, psycopg.connect(first.url) as conn:
         conn.execute("CREATE TABLE t AS SELECT 7 AS n")
 
-    with running_postgres(tmp_path / "pg") as second, psycopg.connect(second.url) as conn:
+    with running_postgres(data_dir / "pg") as second, psycopg.connect(second.url) as conn:
         assert conn.execute("SELECT n FROM t").fetchone() == (7,)
 
     assert not is_running(first.pid)

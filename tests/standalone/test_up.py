@@ -69,13 +69,11 @@ class Run:
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(data_dir, tmp_path):
     runs = []
 
     def start(port):
-        data = tmp_path / "data"
-        data.mkdir(exist_ok=True)
-        runs.append(Run(data, port, tmp_path / f"output-{len(runs)}"))
+        runs.append(Run(data_dir, port, tmp_path / f"output-{len(runs)}"))
         return runs[-1]
 
     yield start

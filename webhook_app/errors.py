@@ -16,7 +16,9 @@ from werkzeug.exceptions import HTTPException
 
 from pluggy_sync.api.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.engine.acting import CannotActError
-from webhook_app import requests
+from pluggy_sync.engine.refreshing import PersonNeededError
+from pluggy_sync.notifications import action_view
+from webhook_app import current, requests
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,7 @@ def register(app: Flask) -> None:
     """Turn every error of *app* into a problem."""
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
+    app.register_error_handler(PersonNeededError, _of_person_needed)
     app.register_error_handler(PluggyError, _of_pluggy)
     app.register_error_handler(DBAPIError, _of_database)
     app.register_error_handler(PoolTimeoutError, _of_database)
@@ -107,6 +110,11 @@ def _of_problem(error: ProblemError) -> Response:
 def _of_refusal(error: CannotActError) -> Response:
     status = STATUS_OF_REFUSAL.get(error.code, HTTPStatus.CONFLICT)
     return _problem(status, error.code, error.detail, more=error.more)
+
+
+def _of_person_needed(error: PersonNeededError) -> Response:
+    action = action_view.of_row(error.action, current.resources().links)
+    return _problem(409, "action-required", "A person must act first.", more={"action": action})
 
 
 def _of_pluggy(error: PluggyError) -> Response:

@@ -148,6 +148,33 @@ class PluggyClient:
         """
         return _readable(payloads.item, self._send("POST", f"/items/{_segment(item_id)}/mfa", {name: value}))
 
+    def delete_item(self, item_id: str) -> None:
+        """
+        Delete the Item, its data and its consent at Pluggy. One that is gone already is gone (Pluggy facts 3.8).
+
+        Raises:
+            PluggyRefusedError: it is still there.
+        """
+        try:
+            self._send("DELETE", f"/items/{_segment(item_id)}", None)
+        except PluggyRefusedError as exc:
+            if exc.status != httpx.codes.NOT_FOUND:
+                raise
+
+    def connect_token(self, item_id: str | None, options: Mapping[str, Any]) -> str:
+        """
+        Return a token for the widget, good for 30 minutes: to update the Item, or for a new one (Pluggy facts 1.3).
+
+        Raises:
+            PluggyRefusedError: `ITEM_NOT_FOUND`.
+        """
+        body = {"options": dict(options), **({} if item_id is None else {"itemId": item_id})}
+        raw = self._send("POST", "/connect_token", body)
+        token = raw.get("accessToken") if isinstance(raw, dict) else None
+        if not isinstance(token, str):
+            raise PluggyUnavailableError("no token in the answer of POST /connect_token")
+        return token
+
     def _transactions(self, account_id: str, filters: Mapping[str, str]) -> Iterator[list[payloads.Transaction]]:
         cursor: str | None = None
         seen: set[str] = set()
@@ -199,7 +226,7 @@ class PluggyClient:
                     return None
                 raise
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         return self._request(method, path, body=body)
 
     def _request(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import events, queue
-from pluggy_sync.api import payloads, wire
+from pluggy_sync.api import budget, payloads, wire
 from pluggy_sync.api.errors import PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.engine import looking
 from pluggy_sync.resources import Resources
@@ -68,23 +68,63 @@ def give_credentials(res: Resources, action_id: str, parameters: Parameters | st
     return _submit(res, action, wanted, "credentials", lambda: res.pluggy.update_item(action.item_id, parameters))
 
 
+def restart(res: Resources, action_id: str) -> Action:
+    """
+    Start the update again, because the person says to be ready; return the action, submitted.
+
+    For what is settled at the bank, and for a bank that asks for its code only during the run.
+
+    Raises:
+        CannotActError, PluggyUnavailableError: as `answer_mfa`.
+    """
+    action, wanted = _claim(res, action_id, _check_can_restart)
+    return _submit(res, action, wanted, "update", lambda: res.pluggy.update_item(action.item_id, None))
+
+
+def cancel(res: Resources, action_id: str) -> Action:
+    """
+    Give the action up: the person will not act. It is not asked again until the Item has changed. Return it.
+
+    Raises:
+        CannotActError: it is settled already, or an answer is under way.
+    """
+    now = res.now()
+    with res.database.begin() as conn:
+        action = _locked(conn, action_id, now)
+        if action.state != "open":
+            raise CannotActError("action-settled", f"The action is {action.state}.")
+        seen = items.lock(conn, action.item_id, now=now).updated_at
+        user_actions.settle(conn, action_id, "superseded", user_actions.CANCELLED, seen_at=seen, now=now)
+        cancelled = user_actions.get(conn, action_id)
+    if cancelled is None:
+        raise CannotActError("action-not-found", "No such action.")
+    log.info("action.cancelled", action_id=action_id, item_id=action.item_id)
+    return cancelled
+
+
 def _claim(res: Resources, action_id: str, check: Callable[[Action], None]) -> tuple[Action, int]:
     """Mark the action as submitted; return it, and the Item's `wanted` as of then."""
     now = res.now()
     with res.database.begin() as conn:
-        action = user_actions.get(conn, action_id)
-        if action is None:
-            raise CannotActError("action-not-found", "No such action.")
-        items.lock(conn, action.item_id, now=now)
-        action = user_actions.get(conn, action_id)
-        if action is None:
-            raise CannotActError("action-not-found", "No such action.")
+        action = _locked(conn, action_id, now)
         _check_open(action, now)
         check(action)
         submitted = user_actions.submit(conn, action_id, now=now)
         if submitted is None:
             raise CannotActError("action-submitted", "An answer is under way.")
         return submitted, items.work(conn, action.item_id).wanted
+
+
+def _locked(conn: sa.Connection, action_id: str, now: datetime) -> Action:
+    """Return the action, with its Item's write lock held."""
+    found = user_actions.get(conn, action_id)
+    if found is not None:
+        items.lock(conn, found.item_id, now=now)
+        # Again, as of the lock.
+        found = user_actions.get(conn, action_id)
+    if found is None:
+        raise CannotActError("action-not-found", "No such action.")
+    return found
 
 
 def _check_open(action: Action, now: datetime) -> None:
@@ -135,6 +175,12 @@ def _check_takes_credentials(action: Action) -> None:
         raise CannotActError("wrong-kind", f"This action ({action.reason}) is not settled with credentials.")
 
 
+def _check_can_restart(action: Action) -> None:
+    waits = action.reason in ("WAITING_USER_INPUT", "WAITING_USER_ACTION")
+    if waits or action.kind == Kind.CREDENTIALS or (action.kind == Kind.MFA and action.parameter is not None):
+        raise CannotActError("wrong-kind", f"This action ({action.reason}) needs an answer, not a new start.")
+
+
 def _give_value(res: Resources, action: Action, value: str) -> payloads.Item:
     name = str(action.parameter["name"])
     if action.reason == "WAITING_USER_INPUT":
@@ -148,7 +194,8 @@ def _submit(res: Resources, action: Action, wanted: int, what: str, ask_pluggy: 
         with res.database.begin() as conn:
             attempt_id = user_actions.begin_attempt(conn, action.id, what, now=res.now())
         try:
-            item = ask_pluggy()
+            with budget.lane(budget.Lane.PERSON):
+                item = ask_pluggy()
         except PluggyRefusedError as exc:
             refusal = refusals.refusal_of(exc.code, exc.status)
             if refusal.code == refusals.ALREADY_PROVIDED:

@@ -39,6 +39,9 @@ def look(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decisi
         wanted = items.work(conn, item_id).wanted
         row = items.get(conn, item_id)
     if row is not None and row.deleted_at is not None:
+        with res.database.begin() as conn:
+            # The late event named the person again.
+            inbox.forget_persons(conn, item_id)
         return Decision(act=Act.IGNORE)
     item = res.pluggy.item(item_id)
     decision = decide(event_name, item, deleted=False, asked=asked, patience=PATIENCE)

@@ -72,8 +72,35 @@ def _ask(
     if need.expires_at is not None and need.expires_at <= now:
         # Too late to be answered: the run's end will say what is needed instead.
         return []
-    action = user_actions.open_new(conn, item.id, need, retry_at=_not_before(need, now), now=now)
-    return [messages.action_required(conn, action, links, now=now)]
+    given_up = user_actions.cancelled_at(conn, item.id, need.same_as)
+    if given_up is not None and (item.updated_at is None or item.updated_at <= given_up):
+        # The same report as the one that the person or the product has turned down.
+        return []
+    return [_open(conn, links, item, need, now=now)[1]]
+
+
+def _open(conn: Connection, links: PageLinks, item: Item, need: Need, *, now: datetime) -> tuple[Action, str]:
+    action = user_actions.open_new(
+        conn,
+        item.id,
+        need,
+        retry_at=_not_before(need, now),
+        asked_at_update=item.last_updated_at,
+        now=now,
+    )
+    return action, messages.action_required(conn, action, links, now=now)
+
+
+def ask_for(conn: Connection, links: PageLinks, item: Item, need: Need, *, now: datetime) -> tuple[Action, str | None]:
+    """
+    Return the unsettled action for *need*, opened unless it is, and the id of the notification if one was written.
+
+    For a need that the product or the calendar brings up: nothing else is settled by it.
+    """
+    for action in user_actions.unsettled(conn, item.id):
+        if action.need == need.same_as:
+            return action, None
+    return _open(conn, links, item, need, now=now)
 
 
 def _not_before(need: Need, now: datetime) -> datetime | None:

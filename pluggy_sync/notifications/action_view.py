@@ -1,5 +1,6 @@
 """A user action as products see it (product contract), in notifications and in the API alike."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,10 @@ class PageLinks:
     def to(self, action_id: str) -> str:
         """Return the address of the page on which a person settles the action."""
         return f"{self._public_url}/act/{self._serializer.dumps(action_id)}"
+
+    def end_of_link(self, made_at: datetime) -> datetime:
+        """Return until when a link made at *made_at* opens the page."""
+        return made_at + timedelta(seconds=PAGE_LINK_LIFE_S)
 
     def read(self, token: str) -> str | None:
         """Return the action id that *token* was made for, or None if it is not ours or too old."""

@@ -12,6 +12,7 @@ from pluggy_sync.rules.needs import Need
 from pluggy_sync.store.tables import action_attempts, items, user_actions
 
 UNSETTLED = ("open", "submitted")
+CANCELLED = "cancelled"
 
 
 def unsettled(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
@@ -144,13 +145,36 @@ def end_attempt(conn: Connection, attempt_id: int, outcome: str) -> None:
     conn.execute(sa.update(action_attempts).where(action_attempts.c.id == attempt_id).values(outcome=outcome))
 
 
-def settle(conn: Connection, action_id: str, state: str, outcome: str, *, now: datetime) -> None:
-    """End an unsettled action. What it asked and showed is no longer needed, so it is dropped."""
+def settle(
+    conn: Connection, action_id: str, state: str, outcome: str, *, seen_at: datetime | None = None, now: datetime
+) -> None:
+    """
+    End an unsettled action. What it asked and showed is no longer needed, so it is dropped.
+
+    *seen_at*: `updatedAt` of the Item, for `cancelled_at`.
+    """
     conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state.in_(UNSETTLED))
-        .values(state=state, outcome=outcome, settled_at=now, parameter=None, user_action=None)
+        .values(
+            state=state,
+            outcome=outcome,
+            settled_at=now,
+            parameter=None,
+            user_action=None,
+            taken_at=sa.func.coalesce(seen_at, user_actions.c.taken_at),
+        )
     )
+
+
+def cancelled_at(conn: Connection, item_id: str, need: str) -> datetime | None:
+    """Return `updatedAt` of the Item when an action for this need was last given up; None if none was."""
+    seen_at: datetime | None = conn.scalar(
+        sa.select(sa.func.max(user_actions.c.taken_at)).where(
+            user_actions.c.item_id == item_id, user_actions.c.need == need, user_actions.c.outcome == CANCELLED
+        )
+    )
+    return seen_at
 
 
 def past_deadline(conn: Connection, *, now: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:

@@ -80,6 +80,13 @@ class ActionSchema(ma.Schema):
     attempts = ma.fields.Int()
 
 
+class PageLinkSchema(ma.Schema):
+    """A link to the person's page of one action."""
+
+    pageUrl = ma.fields.Str(required=True)
+    expiresAt = Instant(required=True)
+
+
 class _ActionsQuery(PageQuery):
     state = ma.fields.Str(load_default=None, validate=validate.OneOf(STATES))
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
@@ -150,3 +157,35 @@ def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
     action = acting.give_credentials(resources(), action_id, given["parameters"])
     return action_view.of_row(action, resources().links)
+
+
+@blueprint.post("/actions/<action_id>/restart")
+@blueprint.response(202, ActionSchema)
+def restart(action_id: str) -> dict[str, Any]:
+    """
+    Start the update again, because the person is ready.
+
+    After what was asked is done at the bank, and where the bank asks for its code only during the update.
+    """
+    return action_view.of_row(acting.restart(resources(), action_id), resources().links)
+
+
+@blueprint.post("/actions/<action_id>/cancel")
+@blueprint.response(200, ActionSchema)
+def cancel(action_id: str) -> dict[str, Any]:
+    """Give an open action up: it ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
+    return action_view.of_row(acting.cancel(resources(), action_id), resources().links)
+
+
+@blueprint.post("/actions/<action_id>/page-link")
+@blueprint.response(200, PageLinkSchema)
+def new_page_link(action_id: str) -> dict[str, Any]:
+    """Make a new link to the person's page of an unsettled action."""
+    res = resources()
+    with res.database.begin() as conn:
+        row = user_actions.get(conn, action_id)
+    if row is None:
+        raise ProblemError(404, "action-not-found", "No such action.")
+    if row.state not in user_actions.UNSETTLED:
+        raise ProblemError(409, "action-settled", f"The action is {row.state}.")
+    return {"pageUrl": res.links.to(row.id), "expiresAt": res.links.end_of_link(res.now())}

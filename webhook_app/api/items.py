@@ -9,6 +9,7 @@ from marshmallow import validate
 from sqlalchemy import Connection
 
 from pluggy_sync import queue
+from pluggy_sync.engine import forgetting
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import inbox, item_views, items
 from webhook_app.api import item_view, paging
@@ -151,4 +152,20 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
 def get_item(item_id: str) -> dict[str, Any]:
     """Read one Item. A deleted one is only its id and `freshness`."""
     with resources().database.begin() as conn:
+        return shown(conn, item_id)
+
+
+@blueprint.delete("/items/<item_id>")
+@blueprint.response(202, ItemSchema)
+def delete_item(item_id: str) -> dict[str, Any]:
+    """
+    Delete the Item at Pluggy, with its consent, and purge it here.
+
+    If Pluggy does not answer, nothing is deleted anywhere: try again.
+    """
+    res = resources()
+    with res.database.begin() as conn:
+        known(conn, item_id)
+    forgetting.delete(res, item_id)
+    with res.database.begin() as conn:
         return shown(conn, item_id)

@@ -3,9 +3,20 @@
 from flask import Flask
 from flask_smorest import Api
 
-from webhook_app.api import access, accounts, actions, blueprint, changes, docs, items, sync_runs
+from webhook_app.api import (
+    access,
+    accounts,
+    actions,
+    blueprint,
+    changes,
+    connect_tokens,
+    docs,
+    items,
+    refresh,
+    sync_runs,
+)
 
-SUBJECTS = (items, accounts, changes, sync_runs, actions)
+SUBJECTS = (items, accounts, changes, sync_runs, actions, refresh, connect_tokens)
 
 
 def register(app: Flask) -> None:

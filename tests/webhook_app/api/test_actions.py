@@ -200,3 +200,44 @@ def test_the_list_is_filtered_and_paged(service: Service, product: Product):
     assert [each["reason"] for each in product.all_pages("/v1/actions", itemId=first)] == ["INVALID_CREDENTIALS"]
     assert product.all_pages("/v1/actions", state="resolved") == []
     assert product.all_pages("/v1/actions", itemId=an_id()) == []
+
+
+def test_a_cancelled_action_is_not_asked_again_until_the_item_has_changed(service: Service, product: Product):
+    item_id = service.upstream.connect("user-locked")
+    service.catch_up()
+    action = the_open_action(product)
+
+    answer = product.post(f"/v1/actions/{action['id']}/cancel", None, status=200)
+    product.post("/v1/items", {"itemId": item_id})
+    service.work_until_quiet()
+
+    assert (answer["state"], answer["outcome"]) == ("superseded", "cancelled")
+    assert product.get("/v1/actions", state="open")["results"] == []
+    service.upstream.run(item_id)
+    service.catch_up()
+    assert the_open_action(product)["id"] != action["id"]
+
+
+def test_a_settled_action_is_not_cancelled_and_has_no_new_link(service: Service, product: Product):
+    service.upstream.connect("user-locked")
+    service.catch_up()
+    action = the_open_action(product)
+    link = product.post(f"/v1/actions/{action['id']}/page-link", None, status=200)
+    assert "/act/" in link["pageUrl"]
+    product.post(f"/v1/actions/{action['id']}/cancel", None, status=200)
+
+    product.refused("POST", f"/v1/actions/{action['id']}/cancel", 409, "action-settled")
+    product.refused("POST", f"/v1/actions/{action['id']}/page-link", 409, "action-settled")
+
+
+def test_what_is_done_at_the_bank_is_tried_again_when_the_person_says_so(service: Service, product: Product):
+    service.upstream.connect("user-account-need-actions-provider-message")
+    service.catch_up()
+    first = the_open_action(product)
+    assert first["providerMessage"]
+
+    product.post(f"/v1/actions/{first['id']}/restart", None)
+    service.catch_up()
+
+    # The bank of this user asks for the same again: what the person did was not enough.
+    assert the_open_action(product)["id"] != first["id"]

@@ -1,0 +1,94 @@
+"""Tokens for the Pluggy Connect widget: for a new Item, and for updating one (Pluggy facts 1.3, 4.4)."""
+
+from datetime import timedelta
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from pluggy_sync.api import budget
+from pluggy_sync.api.errors import PluggyRefusedError
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Instant
+from webhook_app.api.items import living
+from webhook_app.current import resources
+from webhook_app.errors import ProblemError
+
+blueprint = ApiBlueprint("connect tokens", __name__, description="Tokens for the Pluggy Connect widget")
+
+LIFE = timedelta(minutes=30)
+
+_RETURN_URL = ma.fields.Str(
+    data_key="oauthRedirectUri",
+    validate=validate.Length(max=2000),
+    metadata={"description": "Where the person lands after the bank's page: https, or a deep link of an app"},
+)
+
+
+class _NewItemToken(ma.Schema):
+    client_user_id = ma.fields.Str(
+        required=True,
+        data_key="clientUserId",
+        validate=validate.Length(min=1, max=256),
+        metadata={"description": "Your id of the person; opaque, not an e-mail or CPF"},
+    )
+    oauth_redirect_uri = _RETURN_URL
+    avoid_duplicates = ma.fields.Bool(
+        data_key="avoidDuplicates", metadata={"description": "Refuse a second Item with the same credentials"}
+    )
+
+
+class _UpdateToken(ma.Schema):
+    oauth_redirect_uri = _RETURN_URL
+
+
+class TokenSchema(ma.Schema):
+    """A token for the widget. Use it for one attempt."""
+
+    accessToken = ma.fields.Str(required=True)
+    expiresAt = Instant(required=True)
+    itemId = ma.fields.Str(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Give it to the widget as `updateItem`; null: new Item"},
+    )
+
+
+@blueprint.post("/connect-tokens")
+@blueprint.arguments(_NewItemToken)
+@blueprint.response(200, TokenSchema)
+def for_new_item(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Make a token with which a person connects a bank."""
+    return _token(None, {_OPTIONS[name]: value for name, value in wanted.items()})
+
+
+@blueprint.post("/items/<item_id>/connect-token")
+@blueprint.arguments(_UpdateToken)
+@blueprint.response(200, TokenSchema)
+def for_update(wanted: dict[str, Any], item_id: str) -> dict[str, Any]:
+    """Make a token with which the person updates this Item: new credentials, a code, a renewed consent."""
+    with resources().database.begin() as conn:
+        living(conn, item_id)
+    return _token(item_id, {_OPTIONS[name]: value for name, value in wanted.items()})
+
+
+_OPTIONS = {
+    "client_user_id": "clientUserId",
+    "oauth_redirect_uri": "oauthRedirectUri",
+    "avoid_duplicates": "avoidDuplicates",
+}
+
+
+def _token(item_id: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    res = resources()
+    made_at = res.now()
+    try:
+        with budget.lane(budget.Lane.PERSON):
+            token = res.pluggy.connect_token(item_id, options)
+    except PluggyRefusedError as exc:
+        if exc.status == 404:
+            raise ProblemError(410, "item-gone-at-pluggy", "Pluggy does not know this Item any more.") from exc
+        if exc.status == 400:
+            raise ProblemError(400, "invalid-request", "Pluggy does not accept these options.") from exc
+        raise
+    return {"accessToken": token, "expiresAt": made_at + LIFE, "itemId": item_id}

@@ -1,0 +1,38 @@
+"""Updating an Item now."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import validate
+
+from pluggy_sync.engine import refreshing
+from pluggy_sync.engine.refreshing import Result
+from webhook_app.api.blueprint import ApiBlueprint
+from webhook_app.api.fields import Instant
+from webhook_app.current import resources
+
+blueprint = ApiBlueprint("refresh", __name__, description="Updating an Item now")
+
+
+class RefreshSchema(ma.Schema):
+    """How a request to update came out."""
+
+    result = ma.fields.Str(required=True, validate=validate.OneOf(list(Result)))
+    itemId = ma.fields.Str(required=True)
+    availableAt = Instant(
+        required=True, allow_none=True, metadata={"description": "For `fresh`: when Pluggy updates the Item again"}
+    )
+
+
+@blueprint.post("/items/<item_id>/refresh")
+@blueprint.response(202, RefreshSchema)
+def refresh(item_id: str) -> tuple[dict[str, Any], int]:
+    """
+    Update the Item now, if that needs nobody.
+
+    202: started, or already running. 200: already fresh, with `availableAt`. 409 `action-required`: a person must act
+    first; `action` says what to do. 503 `bank-offline`: nobody can do anything now.
+    """
+    refreshed = refreshing.refresh(resources(), item_id)
+    answer = {"result": refreshed.result, "itemId": item_id, "availableAt": refreshed.available_at}
+    return answer, 200 if refreshed.result is Result.FRESH else 202

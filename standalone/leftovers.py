@@ -6,12 +6,13 @@ Each process is written down when it starts, by its id and its time of birth, si
 
 import json
 import os
-import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from standalone.waiting import WaitedInVainError, wait_for
 
 PATIENCE_S = 5.0
 
@@ -32,11 +33,12 @@ def end(ledger: Path) -> int:
 
 def end_families(processes: Iterable[psutil.Process]) -> None:
     """Kill *processes* and all their descendants."""
-    family = [member for process in processes for member in (process, *descendants(process))]
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(family, timeout=PATIENCE_S)
+    _kill([member for process in processes for member in (process, *descendants(process))])
+
+
+def end_group(leader_pid: int) -> None:
+    """Kill what is left of a process group."""
+    _kill([process for process in psutil.process_iter() if _group(process) == leader_pid])
 
 
 def descendants(process: psutil.Process) -> list[psutil.Process]:
@@ -47,10 +49,27 @@ def descendants(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def end_group(leader_pid: int) -> None:
-    """Kill what is left of a process group."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader_pid, signal.SIGKILL)
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    # It takes the kernel a moment. One that only waits for its parent to collect it has ended.
+    with suppress(WaitedInVainError):
+        wait_for("their end", lambda: not any(map(_is_alive, processes)), timeout_s=PATIENCE_S)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _noted(ledger: Path) -> list[psutil.Process]:

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from pluggy_sandbox.api import accounts, auth, categories, connectors, gate, items, products, transactions, webhooks
+from pluggy_sandbox.control import browsing, openapi
 from pluggy_sandbox.control import views as control
 from pluggy_sandbox.sandbox import Sandbox
 
@@ -17,4 +18,6 @@ def create_app(sandbox: Sandbox) -> Flask:
     for module in _API:
         app.register_blueprint(module.blueprint)
     app.register_blueprint(control.blueprint)
+    app.register_blueprint(browsing.blueprint)
+    app.register_blueprint(openapi.blueprint)
     return app

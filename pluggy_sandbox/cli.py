@@ -7,10 +7,13 @@ from datetime import datetime
 from types import FrameType
 
 import click
+from cheroot.wsgi import Server
 
 from pluggy_sandbox.app import create_app
 from pluggy_sandbox.instants import parse_instant
 from pluggy_sandbox.sandbox import Sandbox
+from pluggy_sandbox.scenarios import playing
+from pluggy_sandbox.scenarios.language import ScenarioError
 from pluggy_sandbox.serving import make_server
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
@@ -29,6 +32,11 @@ def _instant(_: click.Context, __: click.Parameter, text: str | None) -> datetim
         return None if text is None else parse_instant(text)
     except ValueError:
         raise click.BadParameter("an ISO 8601 instant, such as 2026-01-31T12:00:00Z") from None
+
+
+def _end(sandbox: Sandbox, server: Server) -> None:
+    sandbox.world.release()
+    server.stop()
 
 
 @main.command()
@@ -66,10 +74,50 @@ def serve(
         click.echo(f"client secret {client_secret}")
 
     def stop(_: int, __: FrameType | None) -> None:
-        # stop() joins the server's threads, which a signal handler must not wait for.
-        threading.Thread(target=server.stop).start()
+        # This joins the server's threads, which a signal handler must not wait for.
+        threading.Thread(target=_end, args=(sandbox, server)).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     server.serve()
     sandbox.close()
+
+
+@main.group()
+def scenario() -> None:
+    """Short stories, told line by line to a sandbox."""
+
+
+@scenario.command("list")
+def list_scenarios() -> None:
+    """Name the scenarios that come with the sandbox."""
+    for name in playing.names():
+        first = playing.read(name).splitlines()[0].lstrip("# ")
+        click.echo(f"{name:<26} {first}")
+
+
+@scenario.command()
+@click.argument("name_or_path")
+def show(name_or_path: str) -> None:
+    """Print a scenario."""
+    click.echo(_read(name_or_path), nl=False)
+
+
+@scenario.command()
+@click.argument("name_or_path")
+@click.option("--url", help="A running sandbox; one of its own if not given.")
+@click.option("--seed", type=int, default=1, show_default=True)
+def run(name_or_path: str, url: str | None, seed: int) -> None:
+    """Play a scenario; fails at the first line that is not as expected."""
+    try:
+        for line in playing.play(_read(name_or_path), url, seed):
+            click.echo(line)
+    except ScenarioError as exc:
+        raise click.ClickException(str(exc)) from None
+
+
+def _read(name_or_path: str) -> str:
+    try:
+        return playing.read(name_or_path)
+    except ScenarioError as exc:
+        raise click.ClickException(str(exc)) from None

@@ -1,6 +1,19 @@
 """Items made, updated, answered and deleted: what the API and the control surface both do."""
 
-from pluggy_sandbox import connectors, consents, encrypted, events, items, parameters, runs, updating, webhooks
+from urllib.parse import urlsplit
+
+from pluggy_sandbox import (
+    connectors,
+    consents,
+    encrypted,
+    events,
+    items,
+    outcomes,
+    parameters,
+    runs,
+    updating,
+    webhooks,
+)
 from pluggy_sandbox.asking import APPROVED, REJECTED
 from pluggy_sandbox.connectors import Connector, Login
 from pluggy_sandbox.encoding import Json
@@ -13,6 +26,10 @@ from pluggy_sandbox.world import World
 
 def item_view(world: World, item: Item) -> Json:
     """Return an Item as the API serves it."""
+    if item.user_action and item.user_action["type"] == "qr":
+        # The code rotates quickly: each look at the Item shows another one (Pluggy facts 3.6).
+        code = world.ids.of("qr", item.id, item.runs, item.looks)
+        item.user_action = item.user_action | {"attributes": {"qr": code}}
     health = world.health_of(item.connector)
     return items.view(item, connectors.view(item.connector, health, world.address))
 
@@ -41,7 +58,7 @@ def create(world: World, caller: Caller, connector: Connector, sent: Json) -> It
         products=list(options.get("products") or connector.products),
         webhook_url=_webhook_url(world, options),
         client_user_id=options.get("clientUserId"),
-        oauth_redirect_uri=options.get("oauthRedirectUri"),
+        oauth_redirect_uri=redirect_uri(world, options),
         token_id=caller.token_id,
     )
     world.items[item.id] = item
@@ -114,6 +131,18 @@ def approve(world: World, item: Item) -> None:
         raise BadRequestError("nothing waits for an approval")
 
 
+def known_error(code: object) -> str:
+    """
+    Return *code* if a run can end with it.
+
+    Raises:
+        BadRequestError: none can.
+    """
+    if code not in outcomes.ERRORS:
+        raise BadRequestError(f"executionStatus must be one of {', '.join(outcomes.ERRORS)}")
+    return str(code)
+
+
 def reject(world: World, item: Item) -> None:
     """
     Let the person refuse at the bank.
@@ -163,6 +192,22 @@ def _login(given: dict[str, str]) -> dict[str, str]:
 def _webhook_url(world: World, options: Json) -> str | None:
     url = options.get("webhookUrl")
     return webhooks.check_url(url, allow_local=world.settings.allow_local_webhooks) if url else None
+
+
+def redirect_uri(world: World, options: Json) -> str | None:
+    """
+    Return where the person lands after the bank's page, None where nothing is said (Pluggy facts 1.3).
+
+    Raises:
+        BadRequestError: it is neither https nor a deep link, or points at this machine.
+    """
+    uri = options.get("oauthRedirectUri")
+    if uri is None or world.settings.allow_local_webhooks:
+        return uri
+    parts = urlsplit(str(uri))
+    if parts.scheme in ("", "http") or parts.hostname in ("localhost", "127.0.0.1"):
+        raise BadRequestError("oauthRedirectUri must be a https URL or a deep link")
+    return str(uri)
 
 
 def _change(world: World, item: Item, sent: Json) -> None:

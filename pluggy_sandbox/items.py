@@ -52,6 +52,7 @@ class Item:
     pending_since: datetime | None = None
     consents: list[Json] = field(default_factory=list)
     connected_as: str | None = None  # the user of the first good run
+    doom: str | None = None  # the executionStatus that the next run will end with
     choice: str = ""  # which company or account the person chose
     before_run: str = ""  # the executionStatus that the last run ended with
     quota_asked: dict[str, datetime] = field(default_factory=dict)

@@ -1,9 +1,8 @@
 """What a run may ask of the person (Pluggy facts 3.5, 7.3)."""
 
+from pluggy_sandbox.captcha import picture
 from pluggy_sandbox.encoding import Json
-
-# A tiny picture with the digits 123456, as a bank would show them.
-_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+from pluggy_sandbox.logins import GOOD_MFA
 
 WRONG_CHOICE = "654321"
 
@@ -21,7 +20,7 @@ QUESTIONS: dict[str, Json] = {
         "label": "Código da imagem",
         "type": "image",
         "assistiveText": "Digite os números da imagem",
-        "data": _PICTURE,
+        "data": picture(GOOD_MFA),
     },
     "select": {
         "name": "token",

@@ -8,7 +8,7 @@ keeps idle connections without a thread each, and was the quickest of the three 
 from cheroot.wsgi import Server
 from flask import Flask
 
-THREADS = 16
+THREADS = 32
 
 
 def make_server(app: Flask, host: str, port: int) -> Server:

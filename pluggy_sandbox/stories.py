@@ -38,6 +38,9 @@ def tell(world: World, item: Item, triggered_by: str) -> Story:
     yield PAUSE
     enter(item, "UPDATING", "LOGIN_IN_PROGRESS", world.clock.now)
     yield PAUSE
+    if item.doom is not None:
+        doom, item.doom = item.doom, None
+        raise RunFailedError(doom)
     fate = yield from _LOGINS[item.connector.login](world, item, triggered_by)
     events.item_event(world, item, "item/login_succeeded", triggered_by)
     for product in item.products:

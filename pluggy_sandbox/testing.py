@@ -72,6 +72,7 @@ def running_sandbox(
         with httpx.Client(base_url=f"{url}/_sandbox", timeout=60, trust_env=False) as control:
             yield RunningSandbox(url, client_id, client_secret, sandbox, control)
     finally:
+        sandbox.world.release()
         server.stop()
         thread.join()
         sandbox.close()

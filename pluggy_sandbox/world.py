@@ -23,6 +23,7 @@ from pluggy_sandbox.timers import Timers
 from pluggy_sandbox.webhooks import Webhook
 
 _REQUESTS_KEPT = 50_000
+_TICK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class World:
         self.health: dict[int, Health] = {}
         self.quotas: dict[str, Quotas] = {}  # by connector and CPF
         self.deleted: set[str] = set()  # ids of Items that are gone
+        self.is_closing = False
         self.connector_events = 0
         self.evolutions = 0
         self.faults = Faults()
@@ -96,7 +98,8 @@ class World:
 
     def wait_idle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is under way; return False if that took too long. The lock is let go meanwhile."""
-        return self.changed.wait_for(self.is_idle, timeout_seconds)
+        self.changed.wait_for(lambda: self.is_idle() or self.is_closing, timeout_seconds)
+        return self.is_idle()
 
     def advance(self, by: timedelta, timeout_seconds: float = 60) -> None:
         """
@@ -108,12 +111,34 @@ class World:
         give_up = time.monotonic() + timeout_seconds
         while (due := self.clock.next_alarm(target)) is not None:
             self.clock.move(due)
-            self.changed.wait_for(lambda: not self.is_running(), max(0.0, give_up - time.monotonic()))
+            left = max(0.0, give_up - time.monotonic())
+            self.changed.wait_for(lambda: not self.is_running() or self.is_closing, left)
         self.clock.move(target)
         self.changed.notify_all()
 
+    def run_clock(self, speed: float) -> None:
+        """Let time run at *speed* virtual seconds a second; 0 stops it."""
+        was_running = self.clock.speed > 0
+        self.clock.run_at(speed)
+        if speed and not was_running:
+            self._tick()
+
+    def _tick(self) -> None:
+        with self.lock:
+            if self.clock.speed:
+                self.clock.move(self.clock.elapsed())
+                self.timers.after(_TICK_SECONDS, self._tick)
+            self.changed.notify_all()
+
+    def release(self) -> None:
+        """Let go of everybody who waits, since the end is near."""
+        with self.lock:
+            self.is_closing = True
+            self.changed.notify_all()
+
     def close(self) -> None:
         """Stop everything."""
+        self.release()
         self.timers.close()
         self.courier.close()
 

@@ -14,7 +14,7 @@ from pluggy_sandbox.faults import RequestFault
 from pluggy_sandbox.limits import OverLimitError
 
 _OPEN = ("POST /auth",)
-_OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect.js")
+_OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect")
 
 
 def install(app: Flask) -> None:

@@ -37,6 +37,7 @@ def show(item_id: str) -> Response:
         if item.not_found_left:
             item.not_found_left -= 1
             raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
+        item.looks += 1
         return answer(connecting.item_view(here, item))
 
 

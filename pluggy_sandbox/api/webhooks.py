@@ -24,15 +24,25 @@ def show_all() -> Response:
 def create() -> Response:
     """Register one."""
     here, who, sent = world(), server_only(), body()
+    with here.lock:
+        return answer(register(here, who.client_id, sent).view(), here.settings.webhook_created_status)
+
+
+def register(here: World, client_id: str, sent: Json) -> Webhook:
+    """
+    Make and return a registration.
+
+    Raises:
+        BadRequestError: one of the reasons of Pluggy facts 2.2.
+    """
     event = webhooks.check_event(sent.get("event"))
     url = webhooks.check_url(sent.get("url"), allow_local=here.settings.allow_local_webhooks)
     headers = webhooks.check_headers(sent.get("headers"))
-    with here.lock:
-        webhooks.check_room(_own(here, who.client_id), event, url)
-        now = here.clock.now
-        hook = Webhook(here.ids.next("webhook"), who.client_id, url, event, now, now, headers)
-        here.webhooks[hook.id] = hook
-        return answer(hook.view(), here.settings.webhook_created_status)
+    webhooks.check_room(_own(here, client_id), event, url)
+    now = here.clock.now
+    hook = Webhook(here.ids.next("webhook"), client_id, url, event, now, now, headers)
+    here.webhooks[hook.id] = hook
+    return hook
 
 
 @blueprint.get("/webhooks/<webhook_id>")

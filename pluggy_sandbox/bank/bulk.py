@@ -1,19 +1,21 @@
 """
 Rows in bulk: a million of them, made when read and never kept.
 
-A row is a pure function of (account, day, number), and its id can be turned back into those three, so
-that a page, a cursor or an id is served without a list of what exists.
+A row is a pure function of (account, day, number), and its id can be turned back into those, so that a page,
+a cursor or an id is served without a list of what exists.
 """
 
 import hashlib
-import uuid
+import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-_MASK = (1 << 64) - 1
-_MIX = 0x9E3779B97F4A7C15
-_MIX_BACK = pow(_MIX, -1, 1 << 64)
 DAYS = 365
+_MIX = 0x9E3779B97F4A7C15
+_HIGH_BITS, _LOW_BITS = 60, 62  # what a UUID has beside its version (4 bits) and its variant (2 bits)
+_HIGH, _LOW = (1 << _HIGH_BITS) - 1, (1 << _LOW_BITS) - 1
+_VARIANT = 1 << 63
+_UUID = re.compile(r"^([0-9a-f]{8})-([0-9a-f]{4})-4([0-9a-f]{3})-([0-9a-f]{4})-([0-9a-f]{12})$")
 
 
 @dataclass(frozen=True)
@@ -30,53 +32,59 @@ def rows_on(volume: int, day: int) -> int:
 
 
 class BulkIds:
-    """Ids of the bulk rows of one mirrored account, which can be read back."""
+    """
+    Ids of the bulk rows of one mirrored account, which can be read back.
+
+    The first half of an id tells the day and the second one the number, both mixed by multiplications that can be
+    undone. An id that is not of this account comes out as a day that no account lives to see.
+    """
 
     def __init__(self, account_id: str) -> None:
         digest = hashlib.blake2b(account_id.encode(), digest_size=16).digest()
-        self._key = int.from_bytes(digest[:8])
-        self._tag = int.from_bytes(digest[8:])
+        self._day_key = int.from_bytes(digest[:8]) & _HIGH
+        self._number_key = int.from_bytes(digest[8:]) & _LOW
+
+    def prefix(self, day: int) -> str:
+        """Return the first half of the ids of a day, with its dashes."""
+        text = f"{_mixed(day ^ self._day_key, _HIGH_BITS):015x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[12:]}-"
+
+    def number_mixed(self, number: int) -> int:
+        """Return the second half of an id as a number: also the dice that the row is made with."""
+        return _mixed(number ^ self._number_key, _LOW_BITS) | _VARIANT
 
     def id_of(self, place: Place) -> str:
         """Return the id of the row at *place*."""
-        mixed = _mix((place.day << 32 | place.number) ^ self._key)
-        return str(uuid.UUID(int=mixed << 64 | (mixed ^ self._tag) & _MASK, version=4))
+        text = f"{self.number_mixed(place.number):016x}"
+        return f"{self.prefix(place.day)}{text[:4]}-{text[4:]}"
 
     def place_of(self, row_id: str) -> Place | None:
-        """Return where the row with this id stands, or None if the id is not of this account."""
-        try:
-            number = uuid.UUID(row_id).int
-        except ValueError:
+        """Return where the row with this id stands, or None if the id has not the form of one."""
+        parts = _UUID.match(row_id.lower())
+        if parts is None:
             return None
-        # The version takes 4 bits of the first half, so all of the mix is only in the two halves together.
-        place = self._unmix(number)
-        return place if place is not None and self.id_of(place) == row_id.lower() else None
-
-    def _unmix(self, number: int) -> Place | None:
-        high, low = number >> 64, number & _MASK
-        second = low ^ self._tag
-        mixed = (high & ~0xF000) | (second & 0xF000)
-        plain = _unmix(mixed) ^ self._key
-        return Place(plain >> 32, plain & 0xFFFFFFFF)
+        high, low = int("".join(parts.groups()[:3]), 16), int(parts[4] + parts[5], 16)
+        day = _unmixed(high, _HIGH_BITS) ^ self._day_key
+        return Place(day, _unmixed(low & _LOW, _LOW_BITS) ^ self._number_key)
 
 
-def _mix(x: int) -> int:
-    x = x * _MIX & _MASK
-    x ^= x >> 32
-    return x * _MIX & _MASK
+def _mixed(x: int, bits: int) -> int:
+    mask = (1 << bits) - 1
+    x = x * _MIX & mask
+    x ^= x >> (bits // 2)
+    return x * _MIX & mask
 
 
-def _unmix(x: int) -> int:
-    x = x * _MIX_BACK & _MASK
-    x ^= x >> 32
-    return x * _MIX_BACK & _MASK
+def _unmixed(x: int, bits: int) -> int:
+    mask, back = (1 << bits) - 1, _BACK[bits]
+    x = x * back & mask
+    x ^= x >> (bits // 2)
+    return x * back & mask
+
+
+_BACK = {bits: pow(_MIX, -1, 1 << bits) for bits in (_HIGH_BITS, _LOW_BITS)}
 
 
 def day_number(first: date, day: date) -> int:
     """Return *day* counted from *first*."""
     return (day - first).days
-
-
-def day_at(first: date, number: int) -> date:
-    """Return the day that is *number* days after *first*."""
-    return first + timedelta(days=number)

@@ -47,9 +47,9 @@ def make(account: Account, change: Json, scene: Scene) -> Changed:
     Raises:
         ImpossibleChangeError: no row fits, or the kind is unknown.
     """
-    kind = _KINDS.get(str(change.get("kind")))
+    kind = KINDS.get(str(change.get("kind")))
     if kind is None:
-        raise ImpossibleChangeError(f"kind must be one of {', '.join(_KINDS)}")
+        raise ImpossibleChangeError(f"kind must be one of {', '.join(KINDS)}")
     done = Changed()
     for _ in range(int(change.get("count", 1))):
         kind(account, change, scene, done)
@@ -134,7 +134,7 @@ def _remove(account: Account, change: Json, scene: Scene, done: Changed) -> None
 
 
 _Kind = Callable[[Account, Json, Scene, Changed], None]
-_KINDS: dict[str, _Kind] = {
+KINDS: dict[str, _Kind] = {
     "add": _add,
     "pending": _pending,
     "post_new_id": _post_new_id,

@@ -10,9 +10,11 @@ from pluggy_sandbox.api.answers import JSON, answer, body, world
 from pluggy_sandbox.api.connectors import found as found_connector
 from pluggy_sandbox.bank import changes
 from pluggy_sandbox.bank.accounts import Account
+from pluggy_sandbox.control.found import any_item
 from pluggy_sandbox.encoding import Json, encode
 from pluggy_sandbox.errors import BadRequestError, NotFoundError
 from pluggy_sandbox.items import Item
+from pluggy_sandbox.keys import Application
 from pluggy_sandbox.mirror.mirror import AccountChanges
 from pluggy_sandbox.quotas import Quotas
 from pluggy_sandbox.world import World
@@ -21,10 +23,7 @@ blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
 
 
 def _item(item_id: str) -> Item:
-    item = world().items.get(item_id)
-    if item is None:
-        raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
-    return item
+    return any_item(world(), item_id)
 
 
 @blueprint.get("/clock")
@@ -45,7 +44,7 @@ def move_clock() -> Response:
     with here.lock:
         here.advance(by)
         if "speed" in sent:
-            here.clock.run_at(float(sent["speed"]))
+            here.run_clock(float(sent["speed"]))
         return _time(here)
 
 
@@ -225,10 +224,10 @@ def requests() -> Response:
 
 @blueprint.get("/deliveries")
 def deliveries() -> Response:
-    """List every delivery with its attempts, oldest first."""
-    here = world()
+    """List deliveries with their attempts, oldest first: all, or the `latest` n."""
+    here, latest = world(), int(request.args.get("latest", 0))
     with here.lock:
-        return answer({"results": [d.view() for d in here.courier.log]})
+        return answer({"results": [d.view() for d in list(here.courier.log)[-latest:]]})
 
 
 @blueprint.post("/deliveries/<delivery_id>/replay")
@@ -287,6 +286,17 @@ def reset() -> Response:
     sent = body()
     here = current_app.extensions["sandbox"].reset(sent.get("seed"))
     return answer({"seed": here.ids.seed, "now": instants.iso(here.clock.now)})
+
+
+@blueprint.put("/applications/<client_id>")
+def application(client_id: str) -> Response:
+    """Make an application, give it a new secret (keys already issued live on), or switch it off."""
+    here, sent = world(), body()
+    with here.lock:
+        known = here.keyring.applications.setdefault(client_id, Application(client_id, ""))
+        known.client_secret = str(sent.get("clientSecret", known.client_secret))
+        known.enabled = bool(sent.get("enabled", known.enabled))
+        return answer({"clientId": client_id, "enabled": known.enabled})
 
 
 @blueprint.post("/keys/expire")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from pluggy_sandbox.bank.bulk import BulkIds, Place, day_number, rows_on
 from pluggy_sandbox.instants import iso, midnight_in_brazil
@@ -19,6 +20,8 @@ _WORDS = (
     ("PIX RECEBIDO", "05070000", "Transfer - PIX"),
 )
 _RECEIVED = 4
+_HOW_MANY = 9973  # amounts, written once; a prime, so that they do not fall in step with the days
+_AMOUNTS = tuple(f"{1 + n * 7 % 900}.{n * 37 % 100:02d}" for n in range(_HOW_MANY))
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class BulkRows:
 
     def __post_init__(self) -> None:
         self._ids = BulkIds(self.account_id)
+        self._parts = [self._written(kind) for kind in range(len(_WORDS))]
         self._day_zero_ms = int(midnight_in_brazil(self.opened).timestamp() * 1000)
 
     def collect(self, first: date, last: date, created_at: datetime) -> int:
@@ -65,7 +69,8 @@ class BulkRows:
         if place is None:
             return None
         segment = next(s for s in self.segments if s.first <= place.day <= s.last)
-        return self._body(place, row_id, iso(segment.created_at))
+        ms = self._position(place, rows_on(self.volume, place.day))[0]
+        return self._write(self._ids.prefix(place.day), place.number, ms, iso(segment.created_at))[1]
 
     def place(self, row_id: str) -> Position | None:
         """Return where the bulk row with this id stands, or None."""
@@ -90,17 +95,17 @@ class BulkRows:
         self, day: int, low: Position, top: Position, created: str
     ) -> Iterator[tuple[Position, str, bytes]]:
         count = rows_on(self.volume, day)
+        start, prefix, write = self._day_zero_ms + day * _DAY_MS, self._ids.prefix(day), self._write
         # Rows stand at even steps through the day, so the first one below *top* is computed, not searched.
-        step_top = (top[0] - self._day_zero_ms - day * _DAY_MS) * count // _DAY_MS + 1
+        step_top = (top[0] - start) * count // _DAY_MS + 1
         for number in range(min(count - 1, step_top), -1, -1):
-            place = Place(day, number)
-            position = self._position(place, count)
+            position = (start + number * _DAY_MS // count // 1000 * 1000, _BELOW + number)
             if position >= top:
                 continue
             if position < low:
                 return
-            row_id = self._ids.id_of(place)
-            yield position, row_id, self._body(place, row_id, created)
+            row_id, body = write(prefix, number, position[0], created)
+            yield position, row_id, body
 
     def _held(self, row_id: str) -> Place | None:
         place = self._ids.place_of(row_id) if self.volume else None
@@ -112,32 +117,43 @@ class BulkRows:
         ms = self._day_zero_ms + place.day * _DAY_MS + place.number * _DAY_MS // count // 1000 * 1000
         return ms, _BELOW + place.number
 
-    def _body(self, place: Place, row_id: str, created: str) -> bytes:
-        count = rows_on(self.volume, place.day)
-        ms = self._position(place, count)[0]
-        mixed = int(row_id[:8], 16)
-        kind = mixed % len(_WORDS)
+    def _write(self, prefix: str, number: int, ms: int, created: str) -> tuple[str, bytes]:
+        """Return one row's id and JSON. A page's cost is here, hence the parts that are written once per account."""
+        mixed = self._ids.number_mixed(number)
+        half = f"{mixed:016x}"
+        row_id = f"{prefix}{half[:4]}-{half[4:]}"
+        start, middle, end = self._parts[mixed % 5]
+        body = (
+            f'{{"id":"{row_id}{start}{number}{middle}{_AMOUNTS[mixed % _HOW_MANY]}'
+            f',"amountInAccountCurrency":null,"date":"{_instant(ms // 1000)}{end}{number},"paymentData":null'
+            f',"creditCardMetadata":null,"merchant":null,"createdAt":"{created}","updatedAt":"{created}"}}'
+        )
+        return row_id, body.encode()
+
+    def _written(self, kind: int) -> tuple[str, str, str]:
+        """Return the parts of a row of this kind that are the same in all of them."""
         words, category_id, category = _WORDS[kind]
         received = kind == _RECEIVED
-        cents = 100 + mixed // 7 % 90_000
         sign = "-" if received == self.is_card else ""
-        at = _instant(ms)
-        return (
-            f'{{"id":"{row_id}","accountId":"{self.account_id}","description":"{words} {place.number:05d}",'
-            f'"descriptionRaw":null,"currencyCode":"BRL","amount":{sign}{cents // 100}.{cents % 100:02d},'
-            f'"amountInAccountCurrency":null,"date":"{at}","type":"{"CREDIT" if received else "DEBIT"}",'
-            f'"balance":null,"providerCode":null,"providerId":null,"status":"POSTED","category":"{category}",'
-            f'"categoryId":"{category_id}","operationType":null,"operationTypeAdditionalInfo":null,'
-            f'"order":{place.number},"paymentData":null,"creditCardMetadata":null,"merchant":null,'
-            f'"createdAt":"{created}","updatedAt":"{created}"}}'
-        ).encode()
+        start = f'","accountId":"{self.account_id}","description":"{words} '
+        middle = f'","descriptionRaw":null,"currencyCode":"BRL","amount":{sign}'
+        end = (
+            f'","type":"{"CREDIT" if received else "DEBIT"}","balance":null,"providerCode":null,"providerId":null,'
+            f'"status":"POSTED","category":"{category}","categoryId":"{category_id}","operationType":null,'
+            f'"operationTypeAdditionalInfo":null,"order":'
+        )
+        return start, middle, end
 
 
-def _instant(ms: int) -> str:
-    seconds = ms // 1000
-    day, rest = divmod(seconds, 86_400)
-    return f"{_date_text(day)}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}.000Z"
+def _instant(second: int) -> str:
+    return f"{_date_text(second // 86_400)}{_time_text(second % 86_400)}"
 
 
+@lru_cache(4096)
 def _date_text(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+@lru_cache(86_400)
+def _time_text(second: int) -> str:
+    return f"T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.000Z"

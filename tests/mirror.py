@@ -7,9 +7,30 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from pluggy_sync.api import payloads
-from pluggy_sync.store.tables import accounts, changes, items, transactions
+from pluggy_sync.store.tables import (
+    accounts,
+    bills,
+    changes,
+    consents,
+    identities,
+    investment_transactions,
+    investments,
+    items,
+    loans,
+    transactions,
+)
 
 Raw = dict[str, Any]
+
+_PRODUCTS = {
+    "bills": bills,
+    "investments": investments,
+    "investmentTransactions": investment_transactions,
+    "identity": identities,
+    "loans": loans,
+    "consents": consents,
+}
+_COLUMNS = [column.name for column in transactions.columns]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +40,22 @@ class Mirror:
     item: sa.Row[Any]
     accounts: list[sa.Row[Any]]
     transactions: list[sa.Row[Any]]
+    # By its name in the truth, what is stored of each product that is re-read as a list, without what is missing now.
+    products: dict[str, dict[str, Raw]]
     changes: list[sa.Row[Any]]
 
     def assert_equals(self, truth: Raw) -> None:
         """Check every account and transaction against *truth*, and the feed against the transactions."""
-        _assert_same({row.id: row.raw for row in self.accounts}, {raw["id"]: raw for raw in truth["accounts"]})
-        _assert_same({row.id: row.raw for row in self.transactions}, {raw["id"]: raw for raw in truth["transactions"]})
+        _assert_same(
+            {row.id: row.raw for row in self.accounts}, {raw["id"]: raw for raw in truth["accounts"]}, "accounts"
+        )
+        _assert_same(
+            {row.id: row.raw for row in self.transactions},
+            {raw["id"]: raw for raw in truth["transactions"]},
+            "transactions",
+        )
+        for name, stored in self.products.items():
+            _assert_same(stored, {raw["id"]: raw for raw in _listed(truth[name])}, name)
         assert self.item.raw["id"] == truth["item"]["id"]
         self.assert_columns_say_what_raw_says()
         self.assert_feed_rebuilds_it()
@@ -33,7 +64,7 @@ class Mirror:
         """Check the typed columns of each row against the JSON that they were taken from."""
         for row in self.transactions:
             parsed = payloads.transaction(row.raw)
-            for name in transactions.columns:
+            for name in _COLUMNS:
                 if name != "item_id":
                     assert getattr(row, name) == getattr(parsed, name), name
             assert row.item_id == self.item.id
@@ -63,6 +94,7 @@ class Mirror:
             "watermark": self.item.synced_through,
             "accounts": {row.id: row.raw for row in self.accounts},
             "transactions": {row.id: row.raw for row in self.transactions},
+            "products": self.products,
         }
 
 
@@ -77,17 +109,28 @@ def mirror_of(database: Engine, item_id: str) -> Mirror:
             item=conn.execute(sa.select(items).where(items.c.id == item_id)).one(),
             accounts=rows(accounts, accounts.c.id),
             transactions=rows(transactions, transactions.c.id),
+            products={
+                name: {row.id: row.raw for row in rows(table) if row.missing_since is None}
+                for name, table in _PRODUCTS.items()
+            },
             changes=rows(changes, changes.c.seq),
         )
 
 
-def _assert_same(stored: dict[str, Raw], true: dict[str, Raw]) -> None:
+def _listed(part: Any) -> list[Raw]:
+    """Return the objects of one part of the truth: a list, a list per parent, a single object, or nothing."""
+    if isinstance(part, dict) and "id" not in part:
+        return [raw for each in part.values() for raw in each]
+    return part if isinstance(part, list) else [part] if part else []
+
+
+def _assert_same(stored: dict[str, Raw], true: dict[str, Raw], what: str) -> None:
     missing, surplus = true.keys() - stored.keys(), stored.keys() - true.keys()
     differing = {key: _difference(stored[key], true[key]) for key in true.keys() & stored.keys()}
     differing = {key: difference for key, difference in differing.items() if difference}
-    assert not missing, f"{len(missing)} of {len(true)} are missing, as {min(missing)}"
-    assert not surplus, f"{len(surplus)} should not be there, as {min(surplus)}"
-    assert not differing, f"{len(differing)} differ, as {next(iter(differing.items()))}"
+    assert not missing, f"{what}: {len(missing)} of {len(true)} are missing, as {min(missing)}"
+    assert not surplus, f"{what}: {len(surplus)} should not be there, as {min(surplus)}"
+    assert not differing, f"{what}: {len(differing)} differ, as {next(iter(differing.items()))}"
 
 
 def _difference(stored: Raw, true: Raw) -> dict[str, tuple[Any, Any]]:

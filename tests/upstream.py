@@ -24,7 +24,7 @@ class Upstream:
         self._taken = 0
         self._seen_requests = 0
         self.fail()
-        self.settings(deliveryAttemptsPerBatch=1, deliveryDelaysSeconds=[0.0, 0.0], runSeconds=0.0)
+        self.settings(deliveryAttemptsPerBatch=1, deliveryDelaysSeconds=[0.0, 0.0], runSeconds=0.0, firstRunDays=30)
         self._post("/webhooks", {"url": _NOWHERE, "event": "all"})
 
     def connect(self, user: str = "user-ok", *, connector: int = 2, **more: Any) -> str:

@@ -1,0 +1,149 @@
+"""Promise 2: any permutation and duplication of deliveries ends in the same state."""
+
+import itertools
+from contextlib import contextmanager
+
+import pytest
+
+from pluggy_sync.store.tables import balances, changes, metadata
+from tests.mirror import mirror_of
+
+
+@pytest.fixture
+def a_change(service, upstream):
+    """An Item that is in sync, and the events of a run that changed it in every way."""
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.later(days=2)
+    upstream.evolve(item_id, {"kind": "add", "count": 3}, "pending", "post_new_id", "edit", "remove", "backdate")
+    upstream.run(item_id)
+    return item_id, upstream.take_events()
+
+
+def five_of(events):
+    """Return five events of different kinds: created, updated and deleted rows, and how the run went."""
+    names = ["transactions/created", "transactions/updated", "transactions/deleted", "item/updated"]
+    firsts = [next(event for event in events if event["event"] == name) for name in names]
+    other = next(event for event in events if event not in firsts and event["event"].startswith("transactions/"))
+    return [*firsts, other]
+
+
+def test_every_permutation_of_five_events_ends_in_the_same_rows(service, a_change, upstream, resources):
+    item_id, events = a_change
+    truth = upstream.truth(item_id)
+
+    with saved(resources.database) as go_back:
+        for permutation in itertools.permutations(five_of(events)):
+            go_back()
+            for event in permutation:
+                service.deliver(event)
+                service.work()
+            service.work_until_quiet()
+
+            mirror_of(resources.database, item_id).assert_equals(truth)
+
+
+@contextmanager
+def saved(database):
+    """Keep a copy of all tables, and yield what puts it back."""
+    names = [table.name for table in metadata.sorted_tables]
+    save = [f"CREATE TABLE saved.{name} AS TABLE public.{name}" for name in names]
+    empty = [f"DELETE FROM public.{name}" for name in reversed(names)]
+    fill = [f"INSERT INTO public.{name} SELECT * FROM saved.{name}" for name in names]
+
+    def run(*statements):
+        with database.begin() as conn:
+            conn.exec_driver_sql("; ".join(statements))
+
+    run("CREATE SCHEMA saved", *save)
+    yield lambda: run(*empty, *fill)
+    run("DROP SCHEMA saved CASCADE")
+
+
+def test_all_events_at_once_in_any_order_end_in_the_same_rows(service, a_change, upstream, resources):
+    item_id, events = a_change
+
+    service.deliver(*reversed(events))
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_the_events_of_two_runs_mixed_and_reversed_end_in_the_truth(service, a_change, upstream):
+    item_id, first = a_change
+    upstream.later(days=1)
+    upstream.evolve(item_id, {"kind": "add", "count": 2}, "remove")
+    upstream.run(item_id)
+    second = upstream.take_events()
+
+    for event in [*reversed(second), *reversed(first)]:
+        service.deliver(event)
+        service.work()
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_repeats_have_one_effect(service, a_change, upstream):
+    _, events = a_change
+    service.deliver(*events)
+    service.work_until_quiet()
+    after_once = {table: service.rows(table) for table in metadata.sorted_tables}
+    upstream.take_requests()
+
+    for _ in range(3):
+        service.deliver(*events)
+        service.work_until_quiet()
+
+    assert {table: service.rows(table) for table in metadata.sorted_tables} == after_once
+    assert upstream.take_requests() == []
+
+
+def test_a_repeat_that_arrives_while_the_first_is_handled_has_one_effect(service, upstream):
+    item_id = upstream.connect()
+    events = upstream.take_events()
+
+    service.deliver(*events, *events, *events)
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+    assert [run.outcome for run in service.runs()] == ["done"]
+    assert service.notifications() == ["item.synced"]
+
+
+def test_a_late_event_of_an_old_state_does_not_bring_the_old_state_back(service, upstream):
+    item_id = upstream.connect()
+    created = upstream.take_events()
+    upstream.update(item_id, {"user": "user-locked", "password": "password-ok"})
+    error = upstream.take_events()
+
+    service.deliver(*error)
+    service.work_until_quiet()
+    service.deliver(*created)
+    service.work_until_quiet()
+
+    assert service.item(item_id).execution_status == "ACCOUNT_LOCKED"
+    assert [action.state for action in service.actions()] == ["open"]
+
+
+def test_transactions_that_come_before_their_account_is_known_are_stored(service, upstream):
+    item_id = upstream.connect()
+    events = [event for event in upstream.take_events() if event["event"] == "transactions/created"]
+
+    service.deliver(*events)
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_the_history_of_changes_has_one_entry_per_change_whatever_was_repeated(service, a_change):
+    item_id, events = a_change
+
+    service.deliver(*events, *reversed(events))
+    service.work_until_quiet()
+
+    assert service.rows(balances)
+    mirror = mirror_of(service.res.database, item_id)
+    mirror.assert_feed_rebuilds_it()
+    once = [(row.kind, row.transaction_id) for row in service.rows(changes) if row.kind != "modified"]
+    assert len(once) == len(set(once))

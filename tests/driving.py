@@ -28,10 +28,13 @@ _TASKS: dict[str, Callable[[Resources, str], None]] = {
 Message = tuple[str, str]
 
 
-def take_messages(res: Resources) -> list[Message]:
-    """Take all messages out of the queues; return each as task and argument, oldest first."""
+WORK = (queue.EVENTS, queue.SYNCS, queue.NOTIFICATIONS)
+
+
+def take_messages(res: Resources, *queues: str) -> list[Message]:
+    """Take all messages out of *queues* (of all work unless named); return each as task and argument, oldest first."""
     messages = []
-    for name in (queue.EVENTS, queue.SYNCS, queue.NOTIFICATIONS):
+    for name in queues or WORK:
         while (raw := res.redis.rpop(name)) is not None:
             message = json.loads(raw)
             args, _, _ = json.loads(base64.b64decode(message["body"]))

@@ -1,6 +1,7 @@
 """The commands `up` and `demo`."""
 
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -40,7 +41,10 @@ def up(data: Path) -> None:
     log = PrefixedLog(console)
     interrupt_on_signals()
     try:
-        with running_service(data.resolve(), given_settings(), say=log.say, show=log.show) as service:
+        # A new seed each time: an item of an earlier run is not to come back as somebody else's.
+        seed = secrets.randbelow(2**31)
+        running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=log.show)
+        with running as service:
             console.print(_addresses(service, data))
             service.supervisor.wait()
     except KeyboardInterrupt:
@@ -63,7 +67,8 @@ def demo(data: Path) -> None:
         with LogFiles(data / "logs") as logs:
             # Nothing outside is touched, whatever the environment names.
             given = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
-            with running_service(data, given, say=console.print, show=logs.show) as service:
+            running = running_service(data, given, sandbox_seed=1, say=console.print, show=logs.show)
+            with running as service:
                 console.print(f"up after {time.monotonic() - began:.1f} s; logs are in {data / 'logs'}")
                 checks = play(service, console)
         console.print()

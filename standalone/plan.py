@@ -29,6 +29,7 @@ _WORTH_KNOWING = (
     "DATABASE_URL",
     "REDIS_URL",
     "PLUGGY_API_URL",
+    "PLUGGY_CONNECT_URL",
     "PLUGGY_CLIENT_ID",
     "PLUGGY_CLIENT_SECRET",
     "WEBHOOK_SECRETS",
@@ -127,6 +128,7 @@ def _addresses_as_settings(port: Mapping[str, int]) -> dict[str, str]:
     settings = {}
     if "sandbox" in port:
         settings["PLUGGY_API_URL"] = _url(port["sandbox"])
+        settings["PLUGGY_CONNECT_URL"] = _url(port["sandbox"]) + "/pluggy-connect.js"
     if "receiver" in port:
         settings["PRODUCT_WEBHOOK_URL"] = _url(port["receiver"]) + "/"
     return settings

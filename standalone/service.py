@@ -35,9 +35,13 @@ class Service:
 
 
 @contextmanager
-def running_service(data_dir: Path, given: Mapping[str, str], *, say: Say, show: Show) -> Iterator[Service]:
+def running_service(
+    data_dir: Path, given: Mapping[str, str], *, sandbox_seed: int, say: Say, show: Show
+) -> Iterator[Service]:
     """
     Run the service with the settings in *given* on the data in *data_dir*; *show* gets every line it prints.
+
+    The sandbox forgets everything when it stops. With the seed of an earlier run it gives the same ids again.
 
     Raises:
         AlreadyRunningError: another run uses *data_dir*.
@@ -51,7 +55,7 @@ def running_service(data_dir: Path, given: Mapping[str, str], *, say: Say, show:
         plan = make_plan(data_dir, given, say=say)
         _start_stores(plan, stack, ledger, say)
         supervisor = stack.enter_context(Supervisor(show=show, ledger=ledger))
-        sandbox = _start_surroundings(plan, supervisor, say)
+        sandbox = _start_surroundings(plan, supervisor, sandbox_seed, say)
         if sandbox:
             stack.enter_context(closing(sandbox))
         _start_processes(plan, supervisor, say)
@@ -77,7 +81,7 @@ def _start_stores(plan: Plan, stack: ExitStack, ledger: Path, say: Say) -> None:
         plan.env["REDIS_URL"] = valkey.url
 
 
-def _start_surroundings(plan: Plan, supervisor: Supervisor, say: Say) -> Sandbox | None:
+def _start_surroundings(plan: Plan, supervisor: Supervisor, seed: int, say: Say) -> Sandbox | None:
     """Start what stands for the product and for Pluggy."""
     if plan.starts("receiver"):
         options = [f"--port={plan.port['receiver']}", f"--keep={plan.data_dir / 'notifications.jsonl'}"]
@@ -88,7 +92,7 @@ def _start_surroundings(plan: Plan, supervisor: Supervisor, say: Say) -> Sandbox
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
     supervisor.start(
         "sandbox",
-        ["pluggy-sandbox", "serve", f"--port={plan.port['sandbox']}"],
+        ["pluggy-sandbox", "serve", f"--port={plan.port['sandbox']}", f"--seed={seed}"],
         {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret},
     )
     sandbox = Sandbox(plan.addresses["sandbox"], client_id=client_id, client_secret=client_secret)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pluggy_sync import queue
 from pluggy_sync.settings import setting_names
 from standalone import procfile
 
@@ -151,3 +152,9 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
         if file.is_file()
     }
     assert packed == wanted
+
+
+def test_the_worker_of_the_procfile_serves_every_queue():
+    served = re.search(r"--queues (\S+)", procfile.commands()["worker"])[1].split(",")
+
+    assert sorted(served) == sorted(set(queue.QUEUE_OF_TASK.values()))

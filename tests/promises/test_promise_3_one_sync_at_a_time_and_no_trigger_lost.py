@@ -1,0 +1,170 @@
+"""Promise 3: one sync per Item at a time; an event that lands in the middle of it is not lost; a burst is one run."""
+
+import threading
+
+import pytest
+
+from pluggy_sync.engine import syncing
+from pluggy_sync.store.tables import item_work, transactions
+from tests.driving import run_message, run_queued, take_messages
+from tests.factories import an_event
+from tests.moments import when_answered
+
+
+def in_sync(service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.take_requests()
+    return item_id
+
+
+def a_new_run(upstream, item_id):
+    upstream.later(days=1)
+    upstream.evolve(item_id, {"kind": "add", "count": 2}, "edit", "remove")
+    upstream.run(item_id)
+    return upstream.take_events()
+
+
+@pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/loans"])
+@pytest.mark.parametrize("handled", ["at once", "afterwards"])
+def test_an_event_that_lands_during_a_sync_is_not_lost(service, upstream, resources, moment, handled):
+    item_id = in_sync(service, upstream)
+    service.deliver(*a_new_run(upstream, item_id))
+
+    def more_happens():
+        service.deliver(*a_new_run(upstream, item_id))
+        if handled == "at once":
+            # As another worker would, while the sync goes on; its own sync finds the Item held.
+            run_queued(resources)
+
+    with when_answered(resources, moment, more_happens) as done:
+        service.work_until_quiet()
+
+    assert done
+    service.assert_mirrors(item_id)
+    assert [run.outcome for run in service.runs()] == ["done"] * 3
+
+
+def test_an_event_that_lands_as_the_sync_ends_is_not_lost(service, upstream, resources, monkeypatch):
+    item_id = in_sync(service, upstream)
+    service.deliver(*a_new_run(upstream, item_id))
+    finish = syncing.runs.finish
+    landed = []
+
+    def finish_after_more_happened(*args, **more):
+        if not landed:
+            landed.append(True)
+            service.deliver(*a_new_run(upstream, item_id))
+            run_queued(resources)
+        finish(*args, **more)
+
+    monkeypatch.setattr(syncing.runs, "finish", finish_after_more_happened)
+    service.work_until_quiet()
+
+    assert landed
+    service.assert_mirrors(item_id)
+
+
+def test_a_burst_of_a_hundred_events_is_at_most_two_runs(service, upstream):
+    item_id = in_sync(service, upstream)
+    a_new_run(upstream, item_id)
+    before = len(service.runs())
+
+    service.deliver(*[an_event(itemId=item_id) for _ in range(100)])
+    service.work_until_quiet()
+
+    assert 1 <= len(service.runs()) - before <= 2
+    reads = [each["endpoint"] for each in upstream.take_requests()]
+    assert reads.count("GET /items/{id}") == 1
+    assert service.rows(item_work)[0].wanted >= 100
+    service.assert_mirrors(item_id)
+
+
+def test_a_burst_that_lands_during_a_sync_is_at_most_one_run_more(service, upstream, resources):
+    item_id = in_sync(service, upstream)
+    service.deliver(*a_new_run(upstream, item_id))
+    before = len(service.runs())
+
+    def a_burst():
+        a_new_run(upstream, item_id)
+        service.deliver(*[an_event(itemId=item_id) for _ in range(100)])
+
+    with when_answered(resources, "/v2/transactions", a_burst):
+        service.work_until_quiet()
+
+    assert len(service.runs()) - before == 2
+    service.assert_mirrors(item_id)
+
+
+def test_of_many_workers_only_one_syncs_the_item(service, upstream, resources):
+    item_id = in_sync(service, upstream)
+    service.deliver(*a_new_run(upstream, item_id))
+    for message in take_messages(resources):
+        if message[0] == "handle_event":
+            run_message(resources, message)
+    upstream.take_requests()
+    start = threading.Barrier(6)
+
+    def sync():
+        start.wait()
+        syncing.sync_item(resources, item_id)
+
+    threads = [threading.Thread(target=sync) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [run.outcome for run in service.runs()] == ["done", "done"]
+    assert [each["endpoint"] for each in upstream.take_requests()].count("GET /accounts") == 1
+    service.work_until_quiet()
+    service.assert_mirrors(item_id)
+
+
+def test_a_run_that_lost_its_lease_writes_nothing_more(service, upstream, resources, clock, settings):
+    item_id = in_sync(service, upstream)
+    service.deliver(*a_new_run(upstream, item_id))
+    stored = {}
+
+    def another_worker_takes_over():
+        clock.advance(seconds=settings.sync_lease_s + 1)
+        syncing.sync_item(resources, item_id)
+        stored["after it"] = service.rows(transactions)
+        stored["item"] = service.item(item_id)
+
+    with when_answered(resources, "/v2/transactions", another_worker_takes_over):
+        run_queued(resources)
+
+    assert service.rows(transactions) == stored["after it"]
+    assert service.item(item_id) == stored["item"]
+    assert sorted(run.outcome for run in service.runs()) == ["abandoned", "done", "done"]
+    service.work_until_quiet()
+    service.assert_mirrors(item_id)
+
+
+def test_a_sync_without_news_costs_no_request(service, upstream):
+    item_id = in_sync(service, upstream)
+
+    service.deliver(an_event(itemId=item_id), an_event("item/created", itemId=item_id))
+    service.work_until_quiet()
+
+    assert [each["endpoint"] for each in upstream.take_requests()] == ["GET /items/{id}"]
+    assert len(service.runs()) == 1
+
+
+def test_two_items_are_synced_at_the_same_time(service, upstream, resources):
+    first, second = upstream.connect(), upstream.connect("user-ok-two-checking-accounts")
+    service.deliver(*upstream.take_events())
+
+    def the_other_one():
+        syncing.sync_item(resources, second)
+        assert service.item(second).synced_through is not None
+
+    for message in take_messages(resources):
+        if message[0] == "handle_event":
+            run_message(resources, message)
+    with when_answered(resources, "/v2/transactions", the_other_one):
+        syncing.sync_item(resources, first)
+
+    service.assert_mirrors(first)
+    service.assert_mirrors(second)

@@ -1,0 +1,228 @@
+"""Promise 5: a removed transaction does not come back; a deleted Item is purged and late events change nothing."""
+
+import pytest
+import sqlalchemy as sa
+
+from pluggy_sync.store.tables import changes, inbox, item_work, items, metadata, outbox, tombstones, transactions
+from tests.driving import run_queued
+from tests.factories import an_event
+from tests.moments import when_answered
+
+
+def in_sync(service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    return item_id
+
+
+def test_a_row_removed_after_its_page_was_read_does_not_come_back(service, upstream, resources):
+    item_id = in_sync(service, upstream)
+    upstream.later(days=1)
+    upstream.run(item_id)
+    service.deliver(*upstream.take_events())
+    removed = {}
+
+    def a_row_is_removed():
+        # Pluggy removes a row of the page that was just answered, and its event is handled before the page is written.
+        removed.update(upstream.evolve(item_id, "remove"))
+        upstream.run(item_id)
+        service.deliver(*[event for event in upstream.take_events() if event["event"] == "transactions/deleted"])
+        run_queued(resources)
+
+    with when_answered(resources, "/v2/transactions", a_row_is_removed, skip=0):
+        run_queued(resources)
+
+    assert removed["removed"]
+    assert not set(removed["removed"]) & service.transaction_ids()
+
+
+def test_rows_that_were_announced_as_removed_before_they_were_ever_read_are_never_stored(service, upstream, resources):
+    item_id = upstream.connect()
+    created = upstream.take_events()
+    row = upstream.truth(item_id)["transactions"][0]
+
+    service.deliver(
+        an_event("transactions/deleted", itemId=item_id, accountId=row["accountId"], transactionIds=[row["id"]])
+    )
+    service.work()
+    service.deliver(*created)
+    service.work_until_quiet()
+
+    assert row["id"] not in service.transaction_ids()
+    assert len(service.transaction_ids()) == len(upstream.truth(item_id)["transactions"]) - 1
+
+
+def test_a_removed_row_leaves_a_tombstone_and_one_entry_in_the_feed(service, upstream):
+    item_id = in_sync(service, upstream)
+    (gone,) = upstream.evolve(item_id, "remove")["removed"]
+    upstream.run(item_id)
+    events = upstream.take_events()
+
+    service.deliver(*events)
+    service.work_until_quiet()
+    service.deliver(*[event | {"eventId": f"again-{number}"} for number, event in enumerate(events)])
+    service.work_until_quiet()
+
+    assert [row.id for row in service.rows(tombstones)] == [gone]
+    assert [row.transaction_id for row in service.rows(changes, changes.c.kind == "removed")] == [gone]
+    service.assert_mirrors(item_id)
+
+
+def test_a_row_whose_event_was_lost_is_found_missing_and_stays_gone(service, upstream):
+    item_id = in_sync(service, upstream)
+    (gone,) = upstream.evolve(item_id, "remove")["removed"]
+    upstream.run(item_id)
+
+    service.deliver(*[event for event in upstream.take_events() if event["event"] == "item/updated"])
+    service.work_until_quiet()
+
+    assert gone not in service.transaction_ids()
+    assert [(row.id, row.reason) for row in service.rows(tombstones)] == [(gone, "absent")]
+    service.assert_mirrors(item_id)
+
+
+def test_removing_rows_of_another_item_s_account_is_not_possible(service, upstream):
+    first = in_sync(service, upstream)
+    second = upstream.connect("user-ok-two-checking-accounts")
+    service.catch_up()
+    row = upstream.truth(first)["transactions"][0]
+
+    service.deliver(
+        an_event("transactions/deleted", itemId=second, accountId=row["accountId"], transactionIds=[row["id"]])
+    )
+    service.work_until_quiet()
+
+    assert row["id"] in service.transaction_ids()
+
+
+def of_item(service, item_id):
+    """Return the names of the tables that hold something of the Item, and what."""
+    found = {}
+    for table in metadata.sorted_tables:
+        column = "item_id" if "item_id" in table.c else "id" if table is items else None
+        if column is not None:
+            rows = service.rows(table, table.c[column] == item_id)
+            if rows:
+                found[table.name] = rows
+    return found
+
+
+def deleted(service, upstream):
+    item_id = upstream.connect(connector=2)
+    service.catch_up()
+    upstream.later(days=1)
+    upstream.update(item_id, {"user": "user-bad", "password": "password-bad"})
+    service.catch_up()
+    assert service.actions()
+    upstream.delete(item_id)
+    service.catch_up()
+    return item_id
+
+
+def test_a_deleted_item_is_purged_of_everything_that_is_the_persons(service, upstream):
+    item_id = deleted(service, upstream)
+
+    left = of_item(service, item_id)
+    assert set(left) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+    (item,) = left["items"]
+    assert item.deleted_at is not None
+    assert (item.raw, item.client_user_id, item.status, item.synced_through) == (None, None, None, None)
+    assert "user-42" not in str([row.payload for row in left["inbox"]])
+    assert [row.type for row in left["outbox"]] == ["item.deleted"]
+
+
+def test_the_product_hears_once_that_an_item_was_deleted(service, upstream):
+    item_id = deleted(service, upstream)
+    service.deliver(*[an_event("item/deleted", itemId=item_id) for _ in range(3)])
+    service.work_until_quiet()
+
+    assert [row.type for row in service.rows(outbox, outbox.c.item_id == item_id)] == ["item.deleted"]
+
+
+@pytest.mark.parametrize("name", ["item/updated", "item/created", "item/error", "item/waiting_user_input"])
+def test_late_events_for_a_deleted_item_change_nothing_and_cost_nothing(service, upstream, name):
+    item_id = deleted(service, upstream)
+    before = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_work")}
+    upstream.take_requests()
+
+    service.deliver(an_event(name, itemId=item_id))
+    service.work_until_quiet()
+
+    after = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_work")}
+    assert after == before
+    assert upstream.take_requests() == []
+    assert {row.state for row in service.rows(inbox)} == {"handled"}
+
+
+def test_late_transaction_events_for_a_deleted_item_leave_no_trace(service, upstream):
+    item_id = deleted(service, upstream)
+    ids = {"accountId": "a", "transactionIds": ["x"]}
+
+    service.deliver(
+        an_event("transactions/created", itemId=item_id, accountId="a"),
+        an_event("transactions/updated", itemId=item_id, **ids),
+        an_event("transactions/deleted", itemId=item_id, **ids),
+    )
+    service.work_until_quiet()
+
+    assert set(of_item(service, item_id)) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+
+
+@pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/identity"])
+def test_an_item_deleted_during_its_sync_leaves_nothing_behind(service, upstream, resources, moment):
+    item_id = upstream.connect()
+    service.deliver(*upstream.take_events())
+
+    def it_is_deleted():
+        upstream.delete(item_id)
+        service.deliver(*upstream.take_events())
+        run_queued(resources)
+
+    with when_answered(resources, moment, it_is_deleted) as done:
+        service.work_until_quiet()
+
+    assert done
+    assert set(of_item(service, item_id)) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+    assert service.item(item_id).deleted_at is not None
+
+
+def test_an_item_that_is_still_there_is_not_purged_on_the_word_of_an_event(service, upstream):
+    item_id = in_sync(service, upstream)
+
+    service.deliver(an_event("item/deleted", itemId=item_id))
+    service.work_until_quiet()
+
+    assert service.item(item_id).deleted_at is None
+    service.assert_mirrors(item_id)
+
+
+def test_a_404_soon_after_an_event_deletes_nothing(service, upstream):
+    upstream.fail(not_found_after_event=3)
+    item_id = upstream.connect()
+
+    service.catch_up()
+
+    assert service.item(item_id).deleted_at is None
+    service.assert_mirrors(item_id)
+
+
+def test_an_item_that_stays_unknown_is_taken_for_deleted(service, upstream):
+    item_id = in_sync(service, upstream)
+    upstream.delete(item_id)
+    upstream.take_events()  # the event itself was lost
+
+    service.deliver(an_event(itemId=item_id))
+    service.work()
+    assert service.item(item_id).deleted_at is None
+
+    service.work_until_quiet()
+    assert service.item(item_id).deleted_at is not None
+
+
+def test_an_event_about_an_item_that_never_was_leaves_no_work(service):
+    service.deliver(an_event(itemId="11111111-1111-4111-8111-111111111111"))
+    service.work_until_quiet()
+
+    with service.res.database.begin() as conn:
+        assert conn.scalar(sa.select(sa.func.count()).select_from(transactions)) == 0
+        assert conn.scalar(sa.select(item_work.c.sync_wanted)) == 0

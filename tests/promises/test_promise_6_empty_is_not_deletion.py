@@ -1,0 +1,133 @@
+"""Promise 6: an empty or failed answer never removes data by itself."""
+
+import pytest
+
+from pluggy_sync.engine.syncing import sync_deeply
+from pluggy_sync.store.tables import accounts, bills, changes, identities, investments, loans, tombstones, transactions
+from tests.factories import an_event
+
+TABLES = (accounts, transactions, bills, investments, identities, loans)
+
+
+def ids(service):
+    return {table.name: {row.id for row in service.rows(table)} for table in TABLES}
+
+
+@pytest.fixture
+def item_id(service, upstream):
+    """An Item in sync, whose next run is ready to be told of."""
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.later(days=1)
+    upstream.run(item_id)
+    return item_id
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["GET /v2/transactions", "GET /accounts", "GET /bills", "GET /investments", "GET /identity", "GET /loans", "*"],
+)
+def test_an_empty_answer_removes_nothing(service, upstream, item_id, endpoint):
+    before = ids(service)
+    assert all(before.values())
+    events = upstream.take_events()
+    if endpoint == "*":
+        rules = [
+            {"endpoint": each, "do": "empty"}
+            for each in ("GET /v2/transactions", "GET /accounts", "GET /bills", "GET /investments", "GET /loans")
+        ]
+    else:
+        rules = [{"endpoint": endpoint, "do": "empty"}]
+    upstream.fail(*rules)
+
+    service.deliver(*[event for event in events if event["event"] != "transactions/deleted"])
+    service.work_until_quiet()
+
+    after = ids(service)
+    for name, stored in before.items():
+        assert stored <= after[name], name
+    assert service.rows(tombstones) == []
+    assert service.rows(changes, changes.c.kind == "removed") == []
+
+
+def test_a_window_that_came_back_empty_by_mistake_removes_nothing(service, upstream, item_id):
+    # Only the pages are empty; asked for by their ids, the rows are there.
+    before = service.transaction_ids()
+    accounts_of = len(service.rows(accounts))
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty", "times": accounts_of})
+
+    service.deliver(*[event for event in upstream.take_events() if event["event"] == "item/updated"])
+    service.work_until_quiet()
+
+    assert before <= service.transaction_ids()
+
+
+@pytest.mark.parametrize("fault", [{"do": "status", "status": 500}, {"do": "drop"}, {"do": "not_found"}])
+def test_a_failed_answer_removes_nothing(service, upstream, item_id, fault):
+    before = ids(service)
+    upstream.fail({"endpoint": "GET /v2/transactions", "times": 30, **fault})
+
+    service.deliver(*[event for event in upstream.take_events() if event["event"] != "transactions/deleted"])
+    service.work()
+
+    after = ids(service)
+    for name, stored in before.items():
+        assert stored <= after[name], name
+    assert service.rows(tombstones) == []
+
+
+def test_a_withdrawn_consent_keeps_the_data_and_asks_the_person(service, upstream):
+    item_id = upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
+    upstream.approve(item_id)
+    service.catch_up()
+    before = ids(service)
+    assert before["transactions"]
+    upstream.later(days=1)
+    upstream.revoke(item_id)
+    upstream.run(item_id)
+
+    service.catch_up()
+
+    assert ids(service) == before
+    assert [(action.kind, action.state) for action in service.actions()][-1] == ("consent", "open")
+
+
+def test_an_item_whose_data_vanished_while_its_run_was_good_keeps_it(service, upstream, item_id):
+    before = ids(service)
+    upstream.revoke(item_id)  # the API answers with nothing, the last run was good
+
+    service.catch_up()
+
+    for name, stored in before.items():
+        assert stored <= ids(service)[name], name
+    assert service.item(item_id).deleted_at is None
+
+
+def test_what_was_kept_in_doubt_is_counted(service, upstream, item_id):
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty"})
+
+    service.deliver(*[event for event in upstream.take_events() if event["event"] == "item/updated"])
+    service.work_until_quiet()
+
+    assert sum(run.doubted for run in service.runs()) > 0
+    assert sum(run.removed for run in service.runs()) == 0
+
+
+def test_a_reconciliation_of_an_item_that_answers_nothing_removes_nothing(service, upstream, item_id):
+    service.catch_up()
+    before = ids(service)
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty"}, {"endpoint": "GET /accounts", "do": "empty"})
+
+    assert sync_deeply(service.res, item_id)
+
+    assert ids(service) == before
+
+
+def test_an_account_that_is_no_longer_listed_is_kept(service, upstream, item_id):
+    before = ids(service)["accounts"]
+    upstream.fail({"endpoint": "GET /accounts", "do": "empty", "times": 1})
+
+    service.deliver(an_event(itemId=item_id))
+    service.work_until_quiet()
+
+    assert ids(service)["accounts"] == before

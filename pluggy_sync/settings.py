@@ -31,6 +31,7 @@ class Settings:
     pluggy_client_secret: str = field(repr=False)
     pluggy_timeout_s: float
     pluggy_requests_per_minute: int
+    pluggy_connect_url: str
     webhook_secrets: tuple[str, ...] = field(repr=False)
     webhook_secret_header: str
     webhook_max_bytes: int
@@ -95,6 +96,11 @@ class _SettingsSchema(ma.Schema):
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
     pluggy_requests_per_minute = ma.fields.Int(
         load_default=350, data_key="PLUGGY_REQUESTS_PER_MINUTE", validate=validate.Range(min=1)
+    )
+    pluggy_connect_url = ma.fields.Str(
+        load_default="https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js",
+        data_key="PLUGGY_CONNECT_URL",
+        validate=_HTTP_URL,
     )
     webhook_secrets = _Secrets(required=True, data_key="WEBHOOK_SECRETS", validate=_long_enough)
     webhook_secret_header = ma.fields.Str(

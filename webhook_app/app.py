@@ -7,6 +7,7 @@ from pluggy_sync.settings import Settings
 from webhook_app import current, errors, health, intake, requests
 from webhook_app.api import registration
 from webhook_app.exact_json import ExactJSON
+from webhook_app.person import page
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
@@ -18,6 +19,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     current.keep(app, resources or create_resources(settings, pool_size=8))
     app.register_blueprint(health.blueprint)
     app.register_blueprint(intake.blueprint)
+    app.register_blueprint(page.blueprint)
     requests.register(app)
     registration.register(app)
     # Last: flask-smorest brings a shape of errors of its own.

@@ -81,6 +81,35 @@ def restart(res: Resources, action_id: str) -> Action:
     return _submit(res, action, wanted, "update", lambda: res.pluggy.update_item(action.item_id, None))
 
 
+def told_by_widget(res: Resources, action_id: str) -> Action:
+    """
+    Take the word of the widget that the person has acted in it; return the action, submitted.
+
+    The Item is looked at, now and later: the widget's word is only a hint (Pluggy facts 4.4).
+
+    Raises:
+        CannotActError: the action is not open.
+    """
+    now = res.now()
+    with res.database.begin() as conn:
+        action = _locked(conn, action_id, now)
+        _check_open(action, now)
+        submitted = user_actions.submit(conn, action_id, now=now)
+        if submitted is None:
+            raise CannotActError("action-submitted", "An answer is under way.")
+        seen_at = items.lock(conn, action.item_id, now=now).updated_at
+        if seen_at is not None:
+            # Whatever the Item shows later than what is stored now came of what the person did.
+            user_actions.mark_taken(conn, action_id, seen_at + timedelta(milliseconds=1))
+        attempt_id = user_actions.begin_attempt(conn, action_id, "widget", now=now)
+        user_actions.end_attempt(conn, attempt_id, "taken")
+        event_id = inbox.request_look(conn, action.item_id, why="the person acted in the widget", now=now)
+        inbox.request_look(conn, action.item_id, why="the person acted in the widget", now=now, due_at=now + LOOK_AFTER)
+    log.info("action.submitted", action_id=action_id, item_id=action.item_id, what="widget")
+    res.send(queue.HANDLE_EVENT, event_id)
+    return submitted
+
+
 def cancel(res: Resources, action_id: str) -> Action:
     """
     Give the action up: the person will not act. It is not asked again until the Item has changed. Return it.

@@ -18,9 +18,9 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.notifications.action_view import PageLinks
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs
-from pluggy_sync.rules.decision import Act, Decision
+from pluggy_sync.rules.decision import MACHINE_RETRYABLE, RUNNING, Act, Decision
 from pluggy_sync.rules.needs import Need
-from pluggy_sync.store import items, user_actions
+from pluggy_sync.store import inbox, items, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,10 @@ def apply(conn: Connection, links: PageLinks, item: Item, decision: Decision, *,
         return [_resolve(conn, action, decision.reason or item.status, now=now) for action in over]
     if decision.act is Act.ASK and decision.need is not None:
         return _ask(conn, links, item, decision.need, unsettled, now=now)
+    if decision.act is Act.WAIT and item.execution_status in MACHINE_RETRYABLE:
+        # The person did what was asked; what failed after that is for Pluggy or the bank to mend.
+        done = [action for action in unsettled if action.state == "submitted" and _is_outcome(action, item)]
+        return [_resolve(conn, action, str(item.execution_status), now=now) for action in done]
     return []
 
 
@@ -124,10 +128,15 @@ def _same(action: Action, need: Need, item: Item) -> bool:
         return False
     if action.state == "open" or need.reason.startswith("WAITING_"):
         return True
+    return not _is_outcome(action, item)
+
+
+def _is_outcome(action: Action, item: Item) -> bool:
+    """Return whether the stopped Item shows what became of a submission, not how it was before."""
     if action.taken_at is None:
-        # Pluggy has not answered yet, so this view is from before.
-        return True
-    return item.updated_at is not None and item.updated_at < action.taken_at
+        # Pluggy has not answered yet.
+        return False
+    return item.updated_at is None or bool(item.updated_at >= action.taken_at)
 
 
 def expire(res: Resources, item_id: str, action_id: str) -> None:
@@ -144,3 +153,17 @@ def expire(res: Resources, item_id: str, action_id: str) -> None:
         notification_id = messages.action_settled(conn, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
     log.info("action.expired", item_id=item_id, action_id=action_id)
     res.send(queue.DELIVER, notification_id)
+
+
+def reopen_stuck(res: Resources, item_id: str, action_id: str) -> None:
+    """Open an action again whose submission came to nothing: the process died over it, or the widget was left."""
+    now = res.now()
+    with res.database.begin() as conn:
+        row = items.lock(conn, item_id, now=now)
+        action = user_actions.get(conn, action_id)
+        if action is None or action.state != "submitted" or row.status in RUNNING:
+            return
+        user_actions.reopen(conn, action_id, retry_at=None)
+        event_id = inbox.request_look(conn, item_id, why="a submission came to nothing", now=now)
+    log.warning("action.reopened", item_id=item_id, action_id=action_id)
+    res.send(queue.HANDLE_EVENT, event_id)

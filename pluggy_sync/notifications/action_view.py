@@ -35,7 +35,11 @@ class PageLinks:
 
     def to(self, action_id: str) -> str:
         """Return the address of the page on which a person settles the action."""
-        return f"{self._public_url}/act/{self._serializer.dumps(action_id)}"
+        return f"{self._public_url}/act/{self.token(action_id)}"
+
+    def token(self, action_id: str) -> str:
+        """Return the part of the address that names the action and proves that we made it."""
+        return str(self._serializer.dumps(action_id))
 
     def end_of_link(self, made_at: datetime) -> datetime:
         """Return until when a link made at *made_at* opens the page."""

@@ -185,3 +185,32 @@ def past_deadline(conn: Connection, *, now: datetime, limit: int) -> Sequence[sa
         .order_by(user_actions.c.expires_at)
         .limit(limit)
     ).all()
+
+
+def stuck(conn: Connection, *, before: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:
+    """Return id and Item of actions that were submitted *before* and whose Item does not run."""
+    return conn.execute(
+        sa.select(user_actions.c.id, user_actions.c.item_id)
+        .join(items, items.c.id == user_actions.c.item_id)
+        .where(
+            user_actions.c.state == "submitted",
+            user_actions.c.submitted_at < before,
+            items.c.status.not_in(["UPDATING", "MERGING"]),
+        )
+        .limit(limit)
+    ).all()
+
+
+def successor(conn: Connection, action: sa.Row[Any]) -> sa.Row[Any] | None:
+    """Return the newest unsettled action of the same Item that was opened since, or None."""
+    return conn.execute(
+        sa.select(user_actions)
+        .where(
+            user_actions.c.item_id == action.item_id,
+            user_actions.c.id != action.id,
+            user_actions.c.state.in_(UNSETTLED),
+            user_actions.c.created_at >= action.created_at,
+        )
+        .order_by(user_actions.c.created_at.desc())
+        .limit(1)
+    ).one_or_none()

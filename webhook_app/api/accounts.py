@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
+import sqlalchemy as sa
 from marshmallow import validate
 
-from pluggy_sync.store import accounts, transactions
+from pluggy_sync.store import accounts, balances, transactions
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
@@ -15,6 +16,13 @@ from webhook_app.current import resources
 from webhook_app.errors import ProblemError
 
 blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")
+
+
+class BalanceCheckSchema(ma.Schema):
+    """Whether the rows since the balance before explain the newest one. A difference is shown, never corrected."""
+
+    collectedAt = Instant(required=True, attribute="collected_at")
+    drift = Money(required=True, metadata={"type": "number", "description": "What the rows do not explain; exact"})
 
 
 class AccountSchema(PluggyObject):
@@ -26,6 +34,17 @@ class AccountSchema(PluggyObject):
     balance = Money(allow_none=True, metadata={"type": "number"})
     currencyCode = ma.fields.Str(allow_none=True)
     syncedAt = Instant(required=True, metadata={"description": "When it was last read from Pluggy"})
+    missingSince = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Since when Pluggy lists it no more; null while it does. The rows are kept"},
+    )
+    balanceCheck = ma.fields.Nested(
+        BalanceCheckSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null for a card, and before the second collection"},
+    )
 
 
 class TransactionSchema(PluggyObject):
@@ -61,7 +80,18 @@ def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     with resources().database.begin() as conn:
         living(conn, item_id)
         rows = accounts.after(conn, item_id, position[0] if position else None, limit=query["limit"] + 1)
-    return paging.page(rows, query["limit"], lambda row: [row.id], lambda row: {**row.raw, "syncedAt": row.synced_at})
+        checked = balances.latest(conn, [row.id for row in rows])
+
+    def shown(row: sa.Row[Any]) -> dict[str, Any]:
+        balance = checked.get(row.id)
+        return {
+            **row.raw,
+            "syncedAt": row.synced_at,
+            "missingSince": row.missing_since,
+            "balanceCheck": None if balance is None or balance.drift is None else balance,
+        }
+
+    return paging.page(rows, query["limit"], lambda row: [row.id], shown)
 
 
 @blueprint.get("/accounts/<account_id>/transactions")

@@ -12,11 +12,12 @@ from webhook_app.api import (
     connect_tokens,
     docs,
     items,
+    products,
     refresh,
     sync_runs,
 )
 
-SUBJECTS = (items, accounts, changes, sync_runs, actions, refresh, connect_tokens)
+SUBJECTS = (items, accounts, products, changes, sync_runs, actions, refresh, connect_tokens)
 
 
 def register(app: Flask) -> None:

@@ -15,7 +15,22 @@ def test_accounts_are_those_of_the_mirror(service: Service, product: Product):
     assert len(accounts) == len(truth) > 2
     for account in accounts:
         assert account.pop("syncedAt")
+        assert account.pop("missingSince") is None
+        assert account.pop("balanceCheck") is None
         assert account == truth[account["id"]]
+
+
+def test_a_second_collection_shows_whether_the_rows_explain_the_balance(service: Service, product: Product):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    service.upstream.later(days=2)
+    service.upstream.run(item_id)
+    service.catch_up()
+
+    found = {each["type"]: each["balanceCheck"] for each in product.all_pages(f"/v1/items/{item_id}/accounts")}
+
+    assert found["CREDIT"] is None
+    assert found["BANK"]["drift"] == 0
 
 
 def test_transactions_are_paged_newest_first_and_filtered(service: Service, product: Product):

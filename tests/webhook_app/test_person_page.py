@@ -1,0 +1,353 @@
+"""The person's page without a browser: its links, its states, what it tells nobody."""
+
+import re
+import time
+from html import unescape
+from unittest import mock
+
+import pytest
+from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
+
+from pluggy_sync.notifications.action_view import PAGE_LINK_LIFE_S
+from pluggy_sync.store.tables import action_attempts
+from tests.service import Service
+
+ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
+
+
+class Person:
+    """A person with a link, in a browser without script."""
+
+    def __init__(self, service: Service, path: str, headers: dict[str, str] | None = None) -> None:
+        self._web: FlaskClient = service.web
+        self.path = path
+        self._headers = headers or {}
+
+    def open(self) -> str:
+        response = self._web.get(self.path, headers=self._headers, follow_redirects=True)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        self.path = response.request.path
+        return response.get_data(as_text=True)
+
+    def screen(self) -> str:
+        found = re.search(r'data-screen="([a-z_]+)"', self.open())
+        assert found
+        return found[1]
+
+    def give(self, value: str, status: int = 303) -> str:
+        return self.post({"do": "mfa", "value": value}, status)
+
+    def start(self, status: int = 303) -> str:
+        return self.post({"do": "restart"}, status)
+
+    def post(self, form: dict[str, str], status: int) -> str:
+        response = self._web.post(self.path, data=form, headers=self._headers)
+        assert response.status_code == status, response.get_data(as_text=True)
+        return unescape(response.get_data(as_text=True))
+
+
+def a_person(service: Service, headers: dict[str, str] | None = None) -> Person:
+    action = service.actions()[-1]
+    return Person(service, f"/act/{service.res.links.token(action.id)}", headers)
+
+
+def connect(service: Service, user: str = "user-ok", connector: int = 2) -> str:
+    item_id = service.upstream.connect(user, connector=connector)
+    service.catch_up()
+    return item_id
+
+
+def now_and_then(service: Service) -> None:
+    """Deliver and work, without moving the clock."""
+    service.deliver(*service.upstream.take_events())
+    service.work()
+
+
+def test_a_code_is_given_and_the_outcome_shown(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+    assert person.screen() == "form"
+
+    person.give("123456")
+
+    assert person.screen() == "progress"
+    now_and_then(service)
+    assert person.screen() == "done"
+    assert "Pronto!" in person.open()
+
+
+def test_a_wrong_code_leads_on_to_the_action_that_says_so(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+    person.give("654321")
+    now_and_then(service)
+
+    assert person.screen() == "start"
+    assert "O código não foi aceito" in person.open()
+    service.upstream.later(seconds=600)
+    person.start()
+    now_and_then(service)
+    assert person.screen() == "form"
+
+
+@pytest.mark.parametrize(
+    "user, connector, screen",
+    [
+        ("user-bad", 2, "connect"),
+        ("user-locked", 2, "connect"),
+        ("user-account-credentials-reset", 2, "connect"),
+        ("user-account-need-actions", 2, "at_bank"),
+        ("user-not-supported", 2, "at_bank"),
+        ("user-ok-auth-pending", 2, "approve"),
+        ("user-ok-img", 5, "form"),
+        ("user-ok-select", 5, "form"),
+        ("user-ok", 19, "qr"),
+    ],
+)
+def test_every_need_has_its_screen(service: Service, user, connector, screen):
+    connect(service, user, connector)
+
+    assert a_person(service).screen() == screen
+
+
+def test_words_are_portuguese_unless_the_browser_prefers_english(service: Service):
+    connect(service, connector=5)
+
+    assert "Seu banco pediu um código" in a_person(service).open()
+    assert "Seu banco pediu um código" in a_person(service, {"Accept-Language": "fr, de;q=0.5"}).open()
+    english = a_person(service, ENGLISH).open()
+    assert "Your bank asked for a code" in english
+    assert '<html lang="en">' in english
+
+
+def test_the_banks_own_message_is_shown(service: Service):
+    connect(service, "user-account-need-actions-provider-message")
+
+    message = service.actions()[-1].provider_message
+
+    assert message
+    assert message in unescape(a_person(service).open())
+
+
+def test_a_double_tap_reaches_the_bank_once(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+
+    person.give("123456")
+    person.give("123456")
+
+    assert len(service.rows(action_attempts)) == 1
+    assert person.screen() == "progress"
+
+
+def test_a_second_tab_sees_what_the_first_did(service: Service):
+    connect(service, connector=5)
+    one, other = a_person(service), a_person(service)
+    assert other.screen() == "form"
+
+    one.give("123456")
+    now_and_then(service)
+    other.give("999999")
+
+    assert other.screen() == "done"
+    assert len(service.rows(action_attempts)) == 1
+
+
+def test_time_that_ends_while_the_page_is_open_is_said(service: Service, clock):
+    connect(service, connector=5)
+    person = a_person(service)
+    assert person.screen() == "form"
+    clock.advance(minutes=5)
+
+    person.give("123456")
+
+    assert person.screen() == "expired"
+    assert service.rows(action_attempts) == []
+
+
+def test_a_value_of_a_wrong_form_is_said_and_not_sent(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+
+    page = person.give("12", status=422)
+
+    assert "Confira o que você digitou" in page
+    assert 'role="alert"' in page
+    assert service.rows(action_attempts) == []
+    assert person.screen() == "form"
+
+
+def test_trouble_at_pluggy_is_said_and_the_form_stays(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+    service.upstream.fail({"endpoint": "POST /items/{id}/mfa", "do": "status", "status": 500})
+
+    page = person.give("123456", status=503)
+
+    assert "Não conseguimos falar com o banco agora" in page
+    assert 'data-screen="form"' in page
+    assert "123456" not in page
+
+
+def test_two_failed_logins_show_the_wait(service: Service):
+    item_id = connect(service, "user-bad")
+    service.upstream.update(item_id, {"user": "user-bad", "password": "wrong"})
+    service.catch_up()
+
+    page = a_person(service).open()
+
+    assert 'data-screen="wait"' in page
+    assert "data-until=" in page
+
+
+@pytest.mark.parametrize("token", ["x", "ImFjdF8xIg.aaaa.bbbb", "..", "a" * 500])
+def test_a_link_that_is_not_ours_opens_nothing(service: Service, token: str):
+    response = service.web.get(f"/act/{token}")
+
+    assert response.status_code == 410
+    assert "Este link não vale mais" in response.get_data(as_text=True)
+
+
+def test_a_link_of_another_key_or_for_another_use_opens_nothing(service: Service):
+    connect(service, connector=5)
+    action_id = service.actions()[-1].id
+    key = service.res.settings.secret_key
+
+    for serializer in (
+        URLSafeTimedSerializer("another-key-of-the-tests-that-is-long-enough", salt="person's page"),
+        URLSafeTimedSerializer(key, salt="something else"),
+    ):
+        assert service.web.get(f"/act/{serializer.dumps(action_id)}").status_code == 410
+
+
+def test_an_old_link_opens_nothing(service: Service):
+    connect(service, connector=5)
+    action_id = service.actions()[-1].id
+    with mock.patch("itsdangerous.timed.time.time", return_value=time.time() - PAGE_LINK_LIFE_S - 5):
+        token = service.res.links.token(action_id)
+
+    assert service.web.get(f"/act/{token}").status_code == 410
+
+
+def test_a_purged_action_opens_nothing(service: Service):
+    item_id = connect(service, "user-bad")
+    person = a_person(service)
+    service.upstream.delete(item_id)
+    service.catch_up()
+
+    assert service.web.get(person.path).status_code == 410
+
+
+def test_tries_of_one_action_are_limited(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+
+    statuses = [service.web.post(person.path, data={"do": "mfa", "value": "1"}).status_code for _ in range(12)]
+
+    assert statuses == [422] * 10 + [429] * 2
+    assert person.screen() == "form"
+
+
+def test_guessing_links_is_limited(service: Service):
+    statuses = {service.web.get(f"/act/guess-{number}").status_code for number in range(40)}
+
+    assert statuses == {410, 429}
+
+
+def test_the_page_keeps_its_address_and_itself_private(service: Service):
+    connect(service, connector=5)
+
+    response = service.web.get(a_person(service).path)
+
+    headers = response.headers
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cache-Control"] == "no-store"
+    assert "noindex" in headers["X-Robots-Tag"]
+    assert "Set-Cookie" not in headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert service.actions()[-1].item_id not in response.get_data(as_text=True)
+
+
+def test_only_the_widgets_screen_allows_the_widget(service: Service):
+    connect(service, "user-bad")
+
+    policy = service.web.get(a_person(service).path).headers["Content-Security-Policy"]
+
+    assert "script-src 'self' https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js;" in policy
+    assert "'unsafe-inline'" not in policy.split("style-src")[0]
+
+
+def test_what_the_bank_sends_is_shown_as_text(service: Service):
+    connect(service, "user-account-need-actions")
+    action = service.actions()[-1]
+    with service.res.database.begin() as conn:
+        conn.exec_driver_sql(
+            "UPDATE user_actions SET provider_message = '<script>alert(1)</script>' WHERE id = %s", (action.id,)
+        )
+
+    page = a_person(service).open()
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_a_rotating_code_is_seen_by_looking_at_the_item(service: Service):
+    connect(service, connector=19)
+    person = a_person(service)
+    before = person.open()
+    first = service.web.get(f"{person.path}/version").get_json()["version"]
+    service.res.redis.flushall()
+
+    second = service.web.get(f"{person.path}/version").get_json()["version"]
+
+    assert first != second
+    assert re.search(r'src="(data:image/svg[^"]+)"', person.open())[1] not in before
+
+
+def test_the_stream_tells_of_a_change_and_ends(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+    chunks = []
+    with mock.patch("webhook_app.person.following.STREAM_S", 3):
+        response = service.web.get(f"{person.path}/changes")
+        for chunk in response.response:
+            chunks.append(chunk)
+            if len(chunks) == 2:
+                person.give("123456")
+                now_and_then(service)
+    response.close()
+
+    marks = [chunk for chunk in chunks if chunk.startswith(b"data: ")]
+    assert response.mimetype == "text/event-stream"
+    assert len(marks) == 2
+    assert marks[0] != marks[1]
+
+
+def test_the_widgets_word_starts_the_following(service: Service):
+    item_id = connect(service, "user-bad")
+    person = a_person(service)
+    made = service.web.post(f"{person.path}/connect-token").get_json()
+    assert made["itemId"] == item_id
+    service.upstream.update(item_id, {"user": "user-ok", "password": "password-ok"})
+
+    assert service.web.post(f"{person.path}/connected").status_code == 303
+
+    assert person.screen() == "progress"
+    service.work()
+    assert person.screen() == "done"
+
+
+def test_a_widget_that_ends_as_badly_as_before_asks_again(service: Service):
+    item_id = connect(service, "user-bad")
+    person = a_person(service)
+    service.upstream.update(item_id, {"user": "user-bad", "password": "still-wrong"})
+    service.web.post(f"{person.path}/connected")
+
+    service.work()
+
+    assert person.screen() == "wait"
+    assert len(service.actions()) == 2

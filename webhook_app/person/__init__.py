@@ -1,0 +1,1 @@
+"""The person's page `/act/<token>`: on a phone, in Portuguese or English, without a login (docs/actions.md)."""

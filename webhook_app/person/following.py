@@ -1,0 +1,69 @@
+"""
+Following an Item while its person watches: marks of change as server-sent events, and looks at Pluggy now and then.
+
+A stream holds a thread of the web process, so there are few and they are short; a page that gets none polls.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import structlog
+from redis.exceptions import RedisError
+
+from pluggy_sync import events
+from pluggy_sync.api import budget
+from pluggy_sync.api.errors import PluggyError
+from pluggy_sync.engine import looking
+from pluggy_sync.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+MAX_STREAMS = 3
+STREAM_S = 25.0
+LOOK_EVERY_S = 1.0
+# Pluggy is asked at most this often about one Item, whatever the number of tabs and processes (Pluggy facts 4.5).
+POLL_PLUGGY_MS = 3000
+
+_streams = threading.BoundedSemaphore(MAX_STREAMS)
+
+
+def open_stream(version: Callable[[], str]) -> Iterator[str] | None:
+    """Return a stream of the values of *version* as they change; None if too many are open."""
+    if not _streams.acquire(blocking=False):
+        return None
+    return _changes(version)
+
+
+def _changes(version: Callable[[], str]) -> Iterator[str]:
+    try:
+        yield "retry: 1000\n\n"
+        end = time.monotonic() + STREAM_S
+        seen = None
+        while time.monotonic() < end:
+            now = version()
+            # The comment tells the browser, and us, that the other side is still there.
+            yield ": still there\n\n" if now == seen else f"data: {now}\n\n"
+            seen = now
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        _streams.release()
+
+
+def look_if_due(res: Resources, item_id: str) -> None:
+    """
+    Look at the Item at Pluggy, unless somebody did a moment ago.
+
+    A code that rotates is only seen this way, and a run's end is seen even if its event is late.
+    """
+    try:
+        if not res.redis.set(f"pluggy-sync:followed:{item_id}", 1, nx=True, px=POLL_PLUGGY_MS):
+            return
+    except RedisError:
+        # Without it, nothing would bound how often Pluggy is asked.
+        return
+    try:
+        with budget.lane(budget.Lane.PERSON):
+            looking.look(res, item_id, events.LOOK_REQUESTED, asked=0)
+    except PluggyError as exc:
+        log.info("item.not_followed", item_id=item_id, error=str(exc))

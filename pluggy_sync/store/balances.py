@@ -1,12 +1,13 @@
 """Balances over time, and whether the rows explain them. Callers own the transaction and hold the Item's write lock."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from pluggy_sync.store.tables import balances, transactions
 
@@ -38,6 +39,17 @@ def record(
         )
     )
     return drift
+
+
+def latest(conn: Connection, account_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+    """Return the newest balance of each of the accounts that have one."""
+    rows = conn.execute(
+        sa.select(balances)
+        .ext(distinct_on(balances.c.account_id))
+        .where(balances.c.account_id.in_(account_ids))
+        .order_by(balances.c.account_id, balances.c.collected_at.desc())
+    )
+    return {row.account_id: row for row in rows}
 
 
 def _rows_total(conn: Connection, account_id: str, until: datetime) -> Decimal:

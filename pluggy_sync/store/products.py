@@ -171,6 +171,14 @@ def ids(conn: Connection, listed: Listed, item_id: str) -> list[str]:
     )
 
 
+def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
+    stmt = sa.select(listed.table).where(listed.table.c.item_id == item_id)
+    if row_id is not None:
+        stmt = stmt.where(listed.table.c.id > row_id)
+    return conn.execute(stmt.order_by(listed.table.c.id).limit(limit)).all()
+
+
 def marks(conn: Connection, item_id: str) -> dict[str, datetime]:
     """Return up to which collection each product of the Item is stored."""
     rows = conn.execute(

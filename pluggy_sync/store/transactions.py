@@ -26,11 +26,13 @@ _COLUMNS = [column.name for column in transactions.columns if column.name != "it
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name not in ("id", "account_id"))
 
-# One simple query, to save round trips. Neither a merge join nor a hash join pays here: the planner, which knows
-# nothing of a table that was filled a moment ago, would read all stored transactions to hash them.
+# One simple query, to save round trips. Stored rows are to be looked up by their key and in no other way: of a table
+# that was filled a moment ago, or has grown since a plan was kept, the planner knows nothing, and it would read or
+# hash all stored transactions for each batch.
 _PREPARE = """
     SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off;
+    SET LOCAL enable_seqscan = off;
     SET LOCAL jit = off;
     CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE transactions) ON COMMIT DELETE ROWS;
     DELETE FROM incoming;

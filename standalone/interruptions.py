@@ -54,3 +54,17 @@ def interruptions_ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def children_spared() -> Iterator[None]:
+    """
+    Start no process in the block that gets the Ctrl-C of the terminal: each inherits that it is held back.
+
+    For libraries that start a process in our own group. We stop it ourselves, after those that need it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

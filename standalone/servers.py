@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from standalone import ports
+from standalone.interruptions import children_spared
 
 with warnings.catch_warnings():
     # While it is imported it looks for the user's runtime folder, and warns where there is none, as in
@@ -123,8 +124,9 @@ class Valkey:
         self._server.terminate()
 
     def start(self) -> None:
-        """Start it again, on the same port. Without persistence it starts empty."""
-        self._server.start()
+        """Start it, again on the same port. Without persistence it starts empty."""
+        with children_spared():
+            self._server.start()
 
     @property
     def is_running(self) -> bool:
@@ -146,7 +148,7 @@ def running_valkey(data_dir: Path | None = None, *, port: int | None = None) -> 
     server = ValkeyServer(port=number, data_dir=data_dir, config=config, persist=data_dir is not None)
     valkey = Valkey(number, server)
     try:
-        server.start()
+        valkey.start()
         yield valkey
     finally:
         if valkey.is_running:

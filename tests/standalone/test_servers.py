@@ -1,5 +1,8 @@
 """Postgres and Valkey from wheels: what is kept, and what is left behind."""
 
+import os
+import signal
+
 import psycopg
 import pytest
 import redis
@@ -73,3 +76,11 @@ def test_valkey_may_be_down_when_it_is_left():
         valkey.stop()
 
     assert not valkey.is_running
+
+
+def test_valkey_does_not_mind_the_ctrl_c_that_its_owner_gets():
+    with running_valkey() as valkey, redis.Redis.from_url(valkey.url) as client:
+        os.kill(valkey.pid, signal.SIGINT)
+
+        # It shuts down within a tenth of a second, if it does; then this breaks off.
+        assert client.blpop(["nothing"], timeout=0.5) is None

@@ -11,7 +11,7 @@ from pluggy_sync.api.client import IDS_PER_REQUEST
 from pluggy_sync.api.payloads import Transaction
 from pluggy_sync.engine.run import Run, writing
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import EVERYTHING, after, window_since
+from pluggy_sync.rules.window import EVERYTHING, after, window_since, year_before
 from pluggy_sync.store import accounts, balances, sync_runs, transactions
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ class _AccountSync:
         self._run = run
         self._account = account
         self._window = EVERYTHING if run.deep else window_since(account.synced_through, res.settings.sync_overlap_days)
+        self._compared_from = self._window.from_day or year_before(run.to)
         # Whether Pluggy showed any row: an account that shows none may have lost its consent.
         self._alive = False
 
@@ -85,7 +86,7 @@ class _AccountSync:
                     on_border | {row.id for row in rows},
                     after=None if is_last else oldest,
                     through=through,
-                    from_day=self._window.from_day,
+                    from_day=self._compared_from,
                 )
             carried = on_border if oldest == through else set()
             on_border = carried | {row.id for row in rows if row.date == oldest}

@@ -19,6 +19,7 @@ class Window:
     ingested_since: datetime | None
 
 
+DAYS_COLLECTED = 365
 EVERYTHING = Window(from_day=None, ingested_since=None)
 
 
@@ -32,6 +33,15 @@ def window_since(synced_through: datetime | None, overlap_days: int) -> Window:
         return EVERYTHING
     from_day = synced_through.astimezone(SAO_PAULO).date() - timedelta(days=overlap_days)
     return Window(from_day=from_day, ingested_since=synced_through)
+
+
+def year_before(moment: datetime | None) -> date | None:
+    """
+    Return the first day of the year that Pluggy collects, ending at *moment* (Pluggy facts 4.1).
+
+    A stored row from before that is history which Pluggy need not list any more: its absence says nothing.
+    """
+    return None if moment is None else moment.astimezone(SAO_PAULO).date() - timedelta(days=DAYS_COLLECTED)
 
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:

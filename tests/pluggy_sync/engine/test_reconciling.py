@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from pluggy_sync import queue
 from pluggy_sync.engine import reconciling
-from pluggy_sync.store import inbox, sync_runs
+from pluggy_sync.store import inbox, sync_runs, transactions
 from tests.driving import take_messages
+from tests.factories import a_transaction
 
 
 def repaired(service):
@@ -103,3 +104,18 @@ def test_categories_are_read_once_a_week(service, upstream, clock):
 
     assert len(first_week) == 1
     assert len([each for each in upstream.take_requests() if each["path"] == "/categories"]) == 1
+
+
+def test_rows_from_before_the_year_that_pluggy_collects_outlive_a_reconciliation(service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    account = upstream.truth(item_id)["accounts"][0]["id"]
+    old = a_transaction(accountId=account, date="2020-01-15T03:00:00.000Z")
+    young = a_transaction(accountId=account, date=service.item(item_id).synced_through.isoformat())
+    with service.res.database.begin() as conn:
+        transactions.merge(conn, item_id, [old, young], now=service.res.now())
+
+    reconciling.reconcile(service.res, item_id)
+
+    assert old.id in service.transaction_ids()
+    assert young.id not in service.transaction_ids()

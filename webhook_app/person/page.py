@@ -224,7 +224,8 @@ def _page(token: str, action: Action, now: datetime, *, error: str | None = None
         parameter=action.parameter or {},
         screen=shown.screen.value,
         version=shown.version,
-        followed=shown.screen in FOLLOWED or (action.parameter or {}).get("type") == "image",
+        followed=shown.screen in FOLLOWED,
+        watched=shown.screen not in (Screen.DONE, Screen.CANCELLED),
         title=title,
         body=body,
         bank=bank,
@@ -298,12 +299,14 @@ def _as_picture(text: str) -> str | None:
 
 def _policy(*, connects: bool = False, logo: str | None = None) -> str:
     """Return the content security policy: our own files, the bank's logo, and the widget where it is needed."""
-    script, frame, style, picture = "'self'", "'none'", "'self'", "'self' data:"
+    script, frame, style, picture, ask = "'self'", "'none'", "'self'", "'self' data:", "'self'"
     if connects:
         widget = urlsplit(resources().settings.pluggy_connect_url)
         origin = f"{widget.scheme}://{widget.netloc}"
         script = f"'self' {origin}{widget.path}"
         frame = f"{origin} https://*.pluggy.ai"
+        ask = f"'self' {origin} https://*.pluggy.ai"
+        picture += f" {origin} https://*.pluggy.ai"
         # The widget styles the frame that it adds.
         style = "'self' 'unsafe-inline'"
     if logo is not None:
@@ -311,6 +314,6 @@ def _policy(*, connects: bool = False, logo: str | None = None) -> str:
         if address.scheme in ("https", "http") and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", address.netloc):
             picture += f" {address.scheme}://{address.netloc}"
     return (
-        f"default-src 'none'; script-src {script}; style-src {style}; img-src {picture}; connect-src 'self'; "
+        f"default-src 'none'; script-src {script}; style-src {style}; img-src {picture}; connect-src {ask}; "
         f"frame-src {frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )

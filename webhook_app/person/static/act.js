@@ -45,7 +45,7 @@ function heard(version) {
 
 function follow() {
   unfollow();
-  if (main().dataset.followed === undefined || document.hidden) return;
+  if (main().dataset.watched === undefined || document.hidden) return;
   stream = new EventSource(address("/changes"));
   stream.onmessage = (message) => heard(message.data);
   stream.onerror = () => {

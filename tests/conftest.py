@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import psycopg
@@ -58,8 +58,13 @@ def database_url(postgres: Postgres) -> str:
     """The address of a migrated database with nothing in it and nobody connected."""
     with psycopg.connect(postgres.url, autocommit=True) as conn:
         conn.execute(_DISCONNECT_OTHERS)
-        conn.execute(_EMPTY)
+    _empty(postgres.url)
     return postgres.url
+
+
+def _empty(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(_EMPTY)
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +95,21 @@ def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
         pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
         api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
         yield Upstream(sandbox, api)
+
+
+@pytest.fixture
+def begin_again(
+    resources: Resources, database_url: str, sandbox: RunningSandbox, upstream: Upstream
+) -> Callable[[], Upstream]:
+    """For tests that try many histories: empty everything and return a new `upstream`."""
+
+    def begin_again() -> Upstream:
+        sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
+        resources.redis.flushall()
+        _empty(database_url)
+        return Upstream(sandbox, upstream.api)
+
+    return begin_again
 
 
 @pytest.fixture

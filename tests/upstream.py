@@ -14,12 +14,16 @@ Payload = dict[str, Any]
 _NOWHERE = "http://127.0.0.1:1/lost"
 
 
+class ImpossibleError(Exception):
+    """There is no row at the bank that this change could happen to."""
+
+
 class Upstream:
     """A sandbox whose events are handed to the test, which delivers them as it likes."""
 
     def __init__(self, sandbox: RunningSandbox, api: httpx.Client) -> None:
         self.sandbox = sandbox
-        self._api = api
+        self.api = api
         self._control = sandbox.control
         self._taken = 0
         self._seen_requests = 0
@@ -38,7 +42,7 @@ class Upstream:
     def update(self, item_id: str, parameters: Payload | None = None) -> None:
         """Start a run by the API, and let it end."""
         body = {} if parameters is None else {"parameters": parameters}
-        self._api.patch(f"/items/{item_id}", json=body).raise_for_status()
+        self.api.patch(f"/items/{item_id}", json=body).raise_for_status()
         self.sandbox.settle()
 
     def answer_mfa(self, item_id: str, **values: str) -> None:
@@ -47,9 +51,18 @@ class Upstream:
         self.sandbox.settle()
 
     def evolve(self, item_id: str, *changes: str | Payload) -> Payload:
-        """Make changes happen at the bank; the next run brings them. Return the ids concerned."""
+        """
+        Make changes happen at the bank; the next run brings them. Return the ids concerned.
+
+        Raises:
+            ImpossibleError: no row fits.
+        """
         wanted = [{"kind": each} if isinstance(each, str) else each for each in changes]
-        answer: Payload = self._control_post(f"/items/{item_id}/evolve", {"changes": wanted})
+        response = self._control.post(f"/items/{item_id}/evolve", json={"changes": wanted})
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            raise ImpossibleError(response.text)
+        assert response.is_success, response.text
+        answer: Payload = response.json()
         return answer
 
     def run(self, item_id: str) -> None:
@@ -117,7 +130,7 @@ class Upstream:
         return truth
 
     def _post(self, path: str, body: Payload) -> Payload:
-        response = self._api.post(path, json=body)
+        response = self.api.post(path, json=body)
         assert response.is_success, f"{response.status_code} {response.text}"
         answer: Payload = json.loads(response.content)
         return answer

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from pluggy_sync.store.tables import balances, changes, metadata
+from tests.driving import run_queued
 from tests.mirror import mirror_of
+from tests.moments import when_answered
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_a_repeat_that_arrives_while_the_first_is_handled_has_one_effect(service
 
 def test_a_late_event_of_an_old_state_does_not_bring_the_old_state_back(service, upstream):
     item_id = upstream.connect()
-    created = upstream.take_events()
+    created = [event for event in upstream.take_events() if event["event"] == "item/created"]
     upstream.update(item_id, {"user": "user-locked", "password": "password-ok"})
     error = upstream.take_events()
 
@@ -125,6 +127,24 @@ def test_a_late_event_of_an_old_state_does_not_bring_the_old_state_back(service,
     service.deliver(*created)
     service.work_until_quiet()
 
+    assert service.item(item_id).execution_status == "ACCOUNT_LOCKED"
+    assert [action.state for action in service.actions()] == ["open"]
+
+
+def test_a_view_that_was_fetched_earlier_does_not_replace_one_that_was_saved_meanwhile(service, upstream, resources):
+    item_id = upstream.connect()
+    service.deliver(*upstream.take_events())
+
+    def it_is_locked_and_another_worker_sees_it():
+        upstream.update(item_id, {"user": "user-locked", "password": "password-ok"})
+        service.deliver(*upstream.take_events())
+        run_queued(resources)
+        assert service.actions()
+
+    with when_answered(resources, f"/items/{item_id}", it_is_locked_and_another_worker_sees_it) as done:
+        service.work_until_quiet()
+
+    assert done
     assert service.item(item_id).execution_status == "ACCOUNT_LOCKED"
     assert [action.state for action in service.actions()] == ["open"]
 

@@ -16,8 +16,8 @@ from pluggy_sync.store import accounts, balances, sync_runs, transactions
 
 log = structlog.get_logger(__name__)
 
-# Rows gathered before they are written: enough for COPY to pay, little enough to keep memory flat.
-ROWS_PER_WRITE = 5000
+# Rows gathered before they are written: two pages. More is no quicker (docs/performance.md) and takes memory.
+ROWS_PER_WRITE = 1000
 
 
 def sync_account(res: Resources, run: Run, account: sa.Row[Any]) -> None:

@@ -1,0 +1,50 @@
+"""`python -m bench`: one table. `--only` runs some of the subjects."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench import burst, database_path, drain, end_to_end, requests_made
+from bench.outcome import Outcome
+from bench.stage import Pluggy, Stage, running_sandbox_process, running_stage
+from pluggy_sync.logs import configure_logs
+
+SUBJECTS: dict[str, Callable[[Stage, Pluggy], list[Outcome]]] = {
+    "database": lambda stage, _: database_path.measure(stage),
+    "end-to-end": end_to_end.measure,
+    "requests": requests_made.measure,
+    "burst": burst.measure,
+    "drain": lambda stage, _: drain.measure(stage),
+}
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(SUBJECTS)), help="May be given several times.")
+def main(only: Sequence[str]) -> None:
+    """Measure the service against references in the same run. Exits 1 if a target is missed."""
+    configure_logs("ERROR")
+    console = Console()
+    outcomes: list[Outcome] = []
+    with running_stage() as stage, running_sandbox_process() as pluggy:
+        for name in only or SUBJECTS:
+            began = time.monotonic()
+            with console.status(f"measuring: {name}"):
+                outcomes += SUBJECTS[name](stage, pluggy)
+            console.print(f"{name}: {time.monotonic() - began:.0f} s", style="dim")
+    console.print(_table(outcomes))
+    sys.exit(any(each.met is False for each in outcomes))
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table("What", "Measured", "Reference, same run", "Ratio", "Target", "Met")
+    for each in outcomes:
+        met = "-" if each.met is None else "[green]yes[/]" if each.met else "[red]NO[/]"
+        table.add_row(each.what, each.measured, each.reference, each.ratio, each.target, met)
+    return table
+
+
+main()

@@ -1,0 +1,79 @@
+"""
+Requests of one incremental update, beside the fewest that can find all its news.
+
+The fewest: the Item (only it says what happened), its accounts (balances have no event), and of each account two
+reads of transactions, since the window by date and what was ingested since then cannot be asked in one request
+(Pluggy facts 5.3); one more for each account of which the window lacks stored rows, since absence is asked about
+(docs/decisions/0004); one for each 500 rows outside the window that an event named; and one for each list of a
+product that was collected anew: bills of a card, investments, movements of each investment, identity, loans.
+"""
+
+from typing import Any
+
+from bench.outcome import Outcome
+from bench.stage import Pluggy, Stage, resources_of
+from pluggy_sync import events
+from pluggy_sync.engine import handling, syncing
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import inbox
+
+# Deliveries to it are lost: the bench hands them over itself.
+_NOWHERE = "http://127.0.0.1:1/lost"
+
+
+def measure(stage: Stage, pluggy: Pluggy) -> list[Outcome]:
+    """Return the outcomes of a day with new rows, and of one on which a row disappears too."""
+    item_id = pluggy.connect("user-ok")
+    with stage.environ(pluggy.url) as environ, resources_of(environ) as res:
+        _follow(res, item_id, {"event": "item/created", "eventId": "first", "itemId": item_id})
+        quiet = _day(res, pluggy, item_id, "add", removes_in=0)
+        removal = _day(res, pluggy, item_id, "remove", removes_in=1)
+        repeated = _repeated(res, pluggy, item_id)
+    return [
+        _outcome("requests, a day with new rows", *quiet),
+        _outcome("requests, a day with a row removed", *removal),
+        _outcome("requests, an event whose news is stored", repeated, 1),
+    ]
+
+
+def _day(res: Resources, pluggy: Pluggy, item_id: str, change: str, *, removes_in: int) -> tuple[int, int]:
+    pluggy.next_day(item_id, change)
+    pluggy.take_reads()
+    _follow(res, item_id, {"event": "item/updated", "eventId": f"{change}-day", "itemId": item_id})
+    made = len(pluggy.take_reads())
+    return made, fewest(pluggy.truth(item_id), accounts_with_absent_rows=removes_in)
+
+
+def _repeated(res: Resources, pluggy: Pluggy, item_id: str) -> int:
+    pluggy.take_reads()
+    _follow(res, item_id, {"event": "item/updated", "eventId": "once more", "itemId": item_id})
+    return len(pluggy.take_reads())
+
+
+def _follow(res: Resources, item_id: str, payload: dict[str, Any]) -> None:
+    """Store the event, handle it, and sync."""
+    event = events.of_payload(payload)
+    with res.database.begin() as conn:
+        inbox.record(conn, event, received_at=res.now())
+    handling.handle_event(res, event.event_id)
+    syncing.sync_item(res, item_id)
+
+
+def fewest(truth: dict[str, Any], *, accounts_with_absent_rows: int) -> int:
+    """Return the fewest requests for one update of an Item that holds *truth*, each list on one page."""
+    accounts = truth["accounts"]
+    cards = sum(account["type"] == "CREDIT" for account in accounts)
+    of_item = ["investments", "identity", "loans"]
+    products: int = cards + len(of_item) + len(truth["investments"])
+    return 2 + 2 * len(accounts) + accounts_with_absent_rows + products
+
+
+def _outcome(what: str, made: int, fewest_possible: int) -> Outcome:
+    return Outcome(
+        what=what,
+        measured=f"{made}",
+        reference=f"the fewest possible: {fewest_possible}",
+        ratio=f"{made / fewest_possible:.2f} x",
+        target="1 x",
+        met=made <= fewest_possible,
+    )

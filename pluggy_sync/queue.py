@@ -12,6 +12,7 @@ HANDLE_EVENT = "handle_event"
 SYNC_ITEM = "sync_item"
 DELIVER = "deliver"
 SWEEP = "sweep"
+REMIND = "remind"
 RECONCILE = "reconcile"
 LOOK_FOR_MISSED = "look_for_missed"
 
@@ -25,6 +26,7 @@ QUEUE_OF_TASK = {
     SWEEP: EVENTS,
     SYNC_ITEM: SYNCS,
     DELIVER: NOTIFICATIONS,
+    REMIND: NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
     LOOK_FOR_MISSED: RECONCILIATIONS,
 }

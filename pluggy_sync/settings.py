@@ -13,6 +13,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from pluggy_sync.api.sealing import sealer
+
 ONE_MIB = 1024 * 1024
 
 
@@ -32,6 +34,7 @@ class Settings:
     pluggy_timeout_s: float
     pluggy_requests_per_minute: int
     pluggy_connect_url: str
+    pluggy_public_key: str | None
     webhook_secrets: tuple[str, ...] = field(repr=False)
     webhook_secret_header: str
     webhook_max_bytes: int
@@ -43,6 +46,11 @@ class Settings:
     sync_overlap_days: int
     sync_lease_s: int
     sweep_interval_s: int
+    # Hours after an action was opened at which its reminders are due.
+    remind_after_hours: tuple[int, ...]
+    # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
+    quiet_hours: tuple[int, int] | None
+    stale_after_hours: int
     reconcile_every_days: int
     reconcile_per_round: int
     log_level: str
@@ -58,6 +66,33 @@ class _Secrets(ma.fields.Field[tuple[str, ...]]):
         return secrets
 
 
+class _Hours(ma.fields.Field[tuple[int, ...]]):
+    """Rising whole numbers, comma separated; `never` for none."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, ...]:
+        if str(value).strip() == "never":
+            return ()
+        try:
+            hours = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            hours = (0,)
+        if hours[0] < 1 or list(hours) != sorted(set(hours)):
+            raise ma.ValidationError("Must be rising hours, such as 24,72,168, or never.")
+        return hours
+
+
+class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
+    """`22-8`: from 22:00 to 08:00; `none` for no quiet hours."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[int, int] | None:
+        if str(value).strip() == "none":
+            return None
+        first, _, last = str(value).partition("-")
+        if not (first.strip().isdecimal() and last.strip().isdecimal() and max(int(first), int(last)) < 24):
+            raise ma.ValidationError("Must be two hours, such as 22-8, or none.")
+        return int(first), int(last)
+
+
 def _long_enough(secrets: tuple[str, ...]) -> None:
     if any(len(secret) < 16 for secret in secrets):
         raise ma.ValidationError("Each value must have at least 16 characters.")
@@ -69,6 +104,18 @@ def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
             base64.b64decode(secret.removeprefix("whsec_"), validate=True)
         except binascii.Error as exc:
             raise ma.ValidationError("Must be base64, with or without the prefix whsec_.") from exc
+
+
+def _unescaped(pem: str) -> str:
+    """Return *pem* with its lines: in an environment variable they are often joined by an escaped newline."""
+    return pem.replace("\\n", "\n")
+
+
+def _rsa_public_key(pem: str) -> None:
+    try:
+        sealer(_unescaped(pem))
+    except ValueError as exc:
+        raise ma.ValidationError("Must be an RSA public key in PEM.") from exc
 
 
 _HTTP_URL = validate.URL(schemes={"http", "https"}, require_tld=False)
@@ -96,6 +143,11 @@ class _SettingsSchema(ma.Schema):
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
     pluggy_requests_per_minute = ma.fields.Int(
         load_default=350, data_key="PLUGGY_REQUESTS_PER_MINUTE", validate=validate.Range(min=1)
+    )
+    pluggy_public_key = ma.fields.Str(
+        load_default=None,
+        data_key="PLUGGY_PUBLIC_KEY",
+        validate=_rsa_public_key,
     )
     pluggy_connect_url = ma.fields.Str(
         load_default="https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js",
@@ -125,6 +177,11 @@ class _SettingsSchema(ma.Schema):
     sweep_interval_s = ma.fields.Int(
         load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
     )
+    remind_after_hours = _Hours(load_default=(24, 72, 168), data_key="REMIND_AFTER_HOURS")
+    quiet_hours = _QuietHours(load_default=(22, 8), data_key="QUIET_HOURS")
+    stale_after_hours = ma.fields.Int(
+        load_default=12, data_key="STALE_AFTER_HOURS", validate=validate.Range(min=1, max=24 * 30)
+    )
     reconcile_every_days = ma.fields.Int(
         load_default=7, data_key="RECONCILE_EVERY_DAYS", validate=validate.Range(min=1, max=365)
     )
@@ -146,6 +203,8 @@ class _SettingsSchema(ma.Schema):
     def _build(self, data: dict[str, Any], **_: Any) -> Settings:
         data["pluggy_api_url"] = data["pluggy_api_url"].rstrip("/")
         data["public_url"] = data["public_url"].rstrip("/")
+        if data["pluggy_public_key"] is not None:
+            data["pluggy_public_key"] = _unescaped(data["pluggy_public_key"])
         return Settings(**data)
 
 

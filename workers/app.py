@@ -18,6 +18,7 @@ from pluggy_sync.settings import Settings, SettingsError, read_settings
 
 log = structlog.get_logger(__name__)
 
+REMIND_EVERY_S = 60
 LOOK_FOR_MISSED_EVERY_S = 600
 
 
@@ -49,6 +50,11 @@ def create_celery(settings: Settings) -> Celery:
                 "schedule": settings.sweep_interval_s,
                 # A sweep that waited is worthless: the next one finds the same.
                 "options": {"expires": settings.sweep_interval_s},
+            },
+            "remind": {
+                "task": queue.REMIND,
+                "schedule": REMIND_EVERY_S,
+                "options": {"expires": REMIND_EVERY_S},
             },
             "look for missed": {
                 "task": queue.LOOK_FOR_MISSED,

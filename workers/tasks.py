@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import handling, reconciling, sweeping, syncing
+from pluggy_sync.engine import handling, reconciling, reminding, sweeping, syncing
 from pluggy_sync.notifications import delivery
 from workers.app import app
 from workers.held import resources
@@ -29,6 +29,12 @@ def deliver(notification_id: str) -> None:
 def sweep() -> None:
     """Queue again whatever is due."""
     sweeping.sweep(resources())
+
+
+@app.task(name=queue.REMIND)
+def remind() -> None:
+    """Say again, and say in time, what persons and the product have to know."""
+    reminding.remind(resources())
 
 
 @app.task(name=queue.LOOK_FOR_MISSED)

@@ -26,6 +26,7 @@ from pluggy_sync.api.errors import (
     PluggyUnavailableError,
 )
 from pluggy_sync.api.keys import ApiKeyAuth, ApiKeyCache, sign_in
+from pluggy_sync.api.sealing import Sealer, sealer
 from pluggy_sync.settings import Settings
 
 # A read is repeated at once when the network or a server had a hiccup; longer trouble is the task's to wait for.
@@ -54,14 +55,16 @@ def create_client(settings: Settings, redis_client: redis.Redis) -> "PluggyClien
     cache = ApiKeyCache(redis_client, settings.pluggy_client_id)
     http.auth = ApiKeyAuth(cache, lambda: sign_in(http, settings.pluggy_client_id, settings.pluggy_client_secret))
     budget = Budget(redis_client, settings.redis_url, settings.pluggy_requests_per_minute)
-    return PluggyClient(http, budget)
+    seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
+    return PluggyClient(http, budget, seal)
 
 
 class PluggyClient:
     """Reads Items and their data, and updates Items. `requests` counts the answers received, repeats included."""
 
-    def __init__(self, http: httpx.Client, budget: Budget) -> None:
+    def __init__(self, http: httpx.Client, budget: Budget, seal: Sealer | None = None) -> None:
         self._http = http
+        self._seal = seal
         self.budget = budget
         self.requests = 0
         self._counting = threading.Lock()
@@ -133,9 +136,14 @@ class PluggyClient:
         """
         Start a run of the Item, with new *parameters* (an object, or the encrypted text) if given; return the Item.
 
+        An object is encrypted first if Pluggy's public key is known.
+
         Raises:
+            TooLongError: *parameters* are too long to be encrypted.
             PluggyRefusedError: `code` says why (Pluggy facts 3.8).
         """
+        if self._seal is not None and isinstance(parameters, Mapping):
+            parameters = self._seal(parameters)
         body = {} if parameters is None else {"parameters": parameters}
         return _readable(payloads.item, self._send("PATCH", f"/items/{_segment(item_id)}", body))
 

@@ -16,6 +16,7 @@ import structlog
 from pluggy_sync import events, queue
 from pluggy_sync.api import budget, payloads, wire
 from pluggy_sync.api.errors import PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.api.sealing import TooLongError
 from pluggy_sync.engine import looking
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
@@ -235,6 +236,9 @@ def _submit(res: Resources, action: Action, wanted: int, what: str, ask_pluggy: 
         except PluggyUnavailableError:
             _take_back(res, action, attempt_id, "unavailable", retry_at=None)
             raise
+        except TooLongError as exc:
+            _take_back(res, action, attempt_id, "invalid-parameters", retry_at=None)
+            raise CannotActError("invalid-parameters", "The values are too long to be encrypted.") from exc
         _keep(res, action, attempt_id, item, wanted)
         log.info("action.submitted", what=what, attempt=action.attempts)
         return action

@@ -89,7 +89,7 @@ def _write(conn: Connection, res: Resources, item: Item, decision: Decision, *, 
             messages.connector_status_changed(conn, connector.id, connector.name, connector.status, now=now)
         )
     items.save(conn, item, now=now)
-    notifications += settling.apply(conn, res.links, item, decision, now=now)
+    notifications += settling.apply(conn, res, item, decision, now=now)
     return notifications
 
 

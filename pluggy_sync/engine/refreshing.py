@@ -170,7 +170,7 @@ def _ask_person(res: Resources, item: payloads.Item) -> Action:
         row = items.lock(conn, item.id, now=res.now())
         if row.deleted_at is not None:
             raise CannotActError("item-deleted", "The Item was deleted and its data purged.")
-        action, notification_id = settling.ask_for(conn, res.links, item, need, now=res.now())
+        action, notification_id = settling.ask_for(conn, res, item, need, now=res.now())
     if notification_id is not None:
         res.send(queue.DELIVER, notification_id)
     return action

@@ -15,9 +15,8 @@ from sqlalchemy import Connection
 from pluggy_sync import queue
 from pluggy_sync.api.payloads import Item
 from pluggy_sync.notifications import messages
-from pluggy_sync.notifications.action_view import PageLinks
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import needs
+from pluggy_sync.rules import needs, reminders
 from pluggy_sync.rules.decision import MACHINE_RETRYABLE, RUNNING, Act, Decision
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.store import inbox, items, user_actions
@@ -27,14 +26,14 @@ log = structlog.get_logger(__name__)
 Action = sa.Row[Any]
 
 
-def apply(conn: Connection, links: PageLinks, item: Item, decision: Decision, *, now: datetime) -> Sequence[str]:
+def apply(conn: Connection, res: Resources, item: Item, decision: Decision, *, now: datetime) -> Sequence[str]:
     """Bring the Item's actions in line with *decision*; return the ids of the notifications written."""
     unsettled = user_actions.unsettled(conn, item.id)
     if decision.act is Act.SYNC:
         over = [action for action in unsettled if _is_over(action, item)]
         return [_resolve(conn, action, decision.reason or item.status, now=now) for action in over]
     if decision.act is Act.ASK and decision.need is not None:
-        return _ask(conn, links, item, decision.need, unsettled, now=now)
+        return _ask(conn, res, item, decision.need, unsettled, now=now)
     if decision.act is Act.WAIT and item.execution_status in MACHINE_RETRYABLE:
         # The person did what was asked; what failed after that is for Pluggy or the bank to mend.
         done = [action for action in unsettled if action.state == "submitted" and _is_outcome(action, item)]
@@ -58,7 +57,7 @@ def _resolve(conn: Connection, action: Action, outcome: str, *, now: datetime) -
 
 def _ask(
     conn: Connection,
-    links: PageLinks,
+    res: Resources,
     item: Item,
     need: Need,
     unsettled: Sequence[Action],
@@ -80,31 +79,41 @@ def _ask(
     if given_up is not None and (item.updated_at is None or item.updated_at <= given_up):
         # The same report as the one that the person or the product has turned down.
         return []
-    return [_open(conn, links, item, need, now=now)[1]]
+    return [_open(conn, res, item, need, now=now)[1]]
 
 
-def _open(conn: Connection, links: PageLinks, item: Item, need: Need, *, now: datetime) -> tuple[Action, str]:
+def _open(conn: Connection, res: Resources, item: Item, need: Need, *, now: datetime) -> tuple[Action, str]:
+    remind_at = reminders.reminder_at(now, 0, res.settings.remind_after_hours, need.expires_at)
     action = user_actions.open_new(
         conn,
         item.id,
         need,
         retry_at=_not_before(need, now),
         asked_at_update=item.last_updated_at,
+        remind_at=remind_at,
         now=now,
     )
-    return action, messages.action_required(conn, action, links, now=now)
+    return action, messages.action_required(conn, action, res.links, now=now)
 
 
-def ask_for(conn: Connection, links: PageLinks, item: Item, need: Need, *, now: datetime) -> tuple[Action, str | None]:
+def ask_for(conn: Connection, res: Resources, item: Item, need: Need, *, now: datetime) -> tuple[Action, str | None]:
     """
     Return the unsettled action for *need*, opened unless it is, and the id of the notification if one was written.
 
-    For a need that the product or the calendar brings up: nothing else is settled by it.
+    For a need that the product brings up: nothing else is settled by it.
     """
     for action in user_actions.unsettled(conn, item.id):
         if action.need == need.same_as:
             return action, None
-    return _open(conn, links, item, need, now=now)
+    return _open(conn, res, item, need, now=now)
+
+
+def opened(conn: Connection, item: Item, need: Need, *, now: datetime) -> Action:
+    """Return the unsettled action for *need*, opened unless it is. The caller tells the product, now and again."""
+    for action in user_actions.unsettled(conn, item.id):
+        if action.need == need.same_as:
+            return action
+    return user_actions.open_new(conn, item.id, need, asked_at_update=item.last_updated_at, now=now)
 
 
 def _not_before(need: Need, now: datetime) -> datetime | None:

@@ -18,6 +18,9 @@ from pluggy_sync.store import items, outbox
 ACTION_REQUIRED = "item.action_required"
 ACTION_RESOLVED = "item.action_resolved"
 ACTION_EXPIRED = "item.action_expired"
+ACTION_REMINDER = "item.action_reminder"
+CONSENT_EXPIRING = "item.consent_expiring"
+STALE = "item.stale"
 SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
@@ -34,6 +37,37 @@ def action_settled(conn: Connection, action: sa.Row[Any], type_: str, outcome: s
     """Tell that an action is resolved or expired; return the notification's id."""
     data = {"action": {"id": action.id, "kind": action.kind, "outcome": outcome}}
     return _about_item(conn, type_, action.item_id, action.client_user_id, data, now=now)
+
+
+def action_reminder(
+    conn: Connection, action: sa.Row[Any], links: action_view.PageLinks, *, number: int, now: datetime
+) -> str:
+    """Tell again that a person must act, for the *number*-th time; return the notification's id."""
+    data = {"action": action_view.of_row(action, links), "number": number}
+    return _about_item(conn, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
+
+
+def consent_expiring(
+    conn: Connection, action: sa.Row[Any], links: action_view.PageLinks, *, days_left: int, now: datetime
+) -> str:
+    """Tell that the Item's consent ends soon; *action* is its renewal. Return the notification's id."""
+    data = {
+        "consentExpiresAt": wire.to_text(action.expires_at),
+        "daysLeft": days_left,
+        "action": action_view.of_row(action, links),
+    }
+    return _about_item(conn, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
+
+
+def stale(conn: Connection, item: sa.Row[Any], *, now: datetime) -> str:
+    """Tell that the Item is behind its expected update; return the notification's id."""
+    data = {
+        "status": item.status,
+        "reason": item.execution_status,
+        "lastUpdatedAt": wire.to_text(item.last_updated_at),
+        "nextAutoSyncAt": wire.to_text(item.next_auto_sync_at),
+    }
+    return _about_item(conn, STALE, item.id, item.client_user_id, data, now=now)
 
 
 def synced(conn: Connection, run: sa.Row[Any], client_user_id: str | None, *, now: datetime) -> str:

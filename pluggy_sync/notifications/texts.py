@@ -66,6 +66,18 @@ _BY_REASON = {
         "Your authorisation has ended",
         "The authorisation to share your data was withdrawn at the bank. Renew it to go on.",
     ),
+    "CONSENT_EXPIRING": _texts(
+        "Sua autorização está perto do fim",
+        "A autorização para compartilhar os dados desta conta termina em breve. Renove-a para não interromper.",
+        "Your authorisation ends soon",
+        "The authorisation to share the data of this account ends soon. Renew it so that updates do not stop.",
+    ),
+    "UPDATE_NEEDS_PERSON": _texts(
+        "Seu banco pede um código para atualizar",
+        "Este banco quer um código seu a cada atualização. Com ele, sua conta é atualizada agora.",
+        "Your bank wants a code to update",
+        "This bank wants a code of yours at each update. With it, your account is updated now.",
+    ),
     "USER_AUTHORIZATION_PENDING": _texts(
         "Aprove o acesso no seu banco",
         "Falta aprovar o acesso no aplicativo do banco ou por outro titular. Depois disso a atualização segue sozinha.",
@@ -98,6 +110,17 @@ _BY_REASON = {
     ),
 }
 
+# The same code can ask for different things.
+_BY_KIND_AND_REASON = {
+    # Open Finance by API: the question is an address of the bank (Pluggy facts 8).
+    ("authorize", "WAITING_USER_INPUT"): _texts(
+        "Autorize no seu banco",
+        "Para atualizar sua conta, entre no seu banco e autorize o compartilhamento dos dados.",
+        "Give your authorisation at your bank",
+        "To update your account, sign in at your bank and authorise it to share your data.",
+    ),
+}
+
 _BY_KIND = {
     "mfa": _BY_REASON["WAITING_USER_INPUT"],
     "authorize": _BY_REASON["WAITING_USER_ACTION"],
@@ -109,4 +132,4 @@ _BY_KIND = {
 
 def texts_of(kind: str, reason: str) -> Texts:
     """Return the words for an action of *kind*; a reason that is new to us gets those of its kind."""
-    return _BY_REASON.get(reason) or _BY_KIND[kind]
+    return _BY_KIND_AND_REASON.get((kind, reason)) or _BY_REASON.get(reason) or _BY_KIND[kind]

@@ -59,6 +59,7 @@ def open_new(
     *,
     retry_at: datetime | None = None,
     asked_at_update: datetime | None = None,
+    remind_at: datetime | None = None,
     now: datetime,
 ) -> sa.Row[Any]:
     """Open an action for *need* and return it."""
@@ -78,6 +79,7 @@ def open_new(
             expires_at=need.expires_at,
             retry_at=retry_at,
             asked_at_update=asked_at_update,
+            remind_at=remind_at,
             created_at=now,
         )
         .returning(user_actions)
@@ -214,3 +216,22 @@ def successor(conn: Connection, action: sa.Row[Any]) -> sa.Row[Any] | None:
         .order_by(user_actions.c.created_at.desc())
         .limit(1)
     ).one_or_none()
+
+
+def to_remind(conn: Connection, *, now: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:
+    """Return id and Item of open actions whose reminder is due."""
+    return conn.execute(
+        sa.select(user_actions.c.id, user_actions.c.item_id)
+        .where(user_actions.c.state == "open", user_actions.c.remind_at <= now)
+        .order_by(user_actions.c.remind_at)
+        .limit(limit)
+    ).all()
+
+
+def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None) -> None:
+    """Record that a reminder was written, and when the next one is due; None: there is none."""
+    conn.execute(
+        sa.update(user_actions)
+        .where(user_actions.c.id == action_id)
+        .values(reminders=user_actions.c.reminders + 1, remind_at=next_at)
+    )

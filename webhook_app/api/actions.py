@@ -101,10 +101,22 @@ class _Credentials(ma.Schema):
     parameters = ma.fields.Dict(
         keys=ma.fields.Str(validate=validate.Length(min=1, max=100)),
         values=ma.fields.Str(validate=validate.Length(max=10_000)),
-        required=True,
         validate=validate.Length(min=1, max=20),
         metadata={"description": "As the connector's `credentials` name them. Passed to Pluggy, never stored"},
     )
+    encrypted_parameters = ma.fields.Str(
+        data_key="encryptedParameters",
+        validate=validate.Length(min=1, max=10_000),
+        metadata={
+            "description": "Instead of `parameters`: their JSON, RSA-OAEP (SHA-1) for the public key that Pluggy gave "
+            "you, in base64. Then they cannot be read here either"
+        },
+    )
+
+    @ma.validates_schema
+    def _one_of_both(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 1:
+            raise ma.ValidationError("Give either parameters or encryptedParameters.", field_name="parameters")
 
 
 @blueprint.get("/actions")
@@ -155,7 +167,8 @@ def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
 @blueprint.response(202, ActionSchema)
 def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
-    action = acting.give_credentials(resources(), action_id, given["parameters"])
+    credentials = given.get("parameters") or given["encrypted_parameters"]
+    action = acting.give_credentials(resources(), action_id, credentials)
     return action_view.of_row(action, resources().links)
 
 

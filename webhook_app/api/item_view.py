@@ -11,9 +11,7 @@ from pluggy_sync.api import payloads
 from pluggy_sync.rules import needs
 from pluggy_sync.rules.freshness import Freshness, Known, State, freshness_of
 from webhook_app.api.fields import Instant, PluggyObject
-
-# How far behind its expected update an Item may be before it counts as stale.
-STALE_GRACE = timedelta(hours=12)
+from webhook_app.current import resources
 
 Row = sa.Row[Any]
 
@@ -104,7 +102,8 @@ def freshness(row: Row, actions: Sequence[Row], *, now: datetime) -> Freshness:
         sync_pending=row.sync_pending,
         sync_attempts=row.sync_attempts,
     )
-    return freshness_of(known, now=now, grace=STALE_GRACE)
+    grace = timedelta(hours=resources().settings.stale_after_hours)
+    return freshness_of(known, now=now, grace=grace)
 
 
 def _connector(row: Row) -> dict[str, Any] | None:

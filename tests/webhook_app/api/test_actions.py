@@ -2,6 +2,8 @@
 
 import pytest
 
+from pluggy_sandbox import encrypted
+from pluggy_sync.api.sealing import sealer
 from pluggy_sync.store.tables import action_attempts, metadata
 from tests.factories import an_id
 from tests.service import Service
@@ -241,3 +243,18 @@ def test_what_is_done_at_the_bank_is_tried_again_when_the_person_says_so(service
 
     # The bank of this user asks for the same again: what the person did was not enough.
     assert the_open_action(product)["id"] != first["id"]
+
+
+def test_credentials_may_come_encrypted_by_the_product(service: Service, product: Product):
+    service.upstream.connect("user-bad")
+    service.catch_up()
+    action = the_open_action(product)
+    path = f"/v1/actions/{action['id']}/credentials"
+    plain = {"user": "user-ok", "password": "password-ok"}
+    sealed = sealer(encrypted.public_key())(plain)
+    product.refused("POST", path, 400, "invalid-request", json={"parameters": plain, "encryptedParameters": sealed})
+
+    product.post(path, {"encryptedParameters": sealed})
+    service.catch_up()
+
+    assert product.get(f"/v1/actions/{action['id']}")["state"] == "resolved"

@@ -1,0 +1,56 @@
+"""When to say something again, and what to say in time: reminders, quiet hours, consents that end, Items gone stale."""
+
+import math
+from datetime import datetime, timedelta
+
+from pluggy_sync.api.payloads import SAO_PAULO
+
+# Days before the end of a consent at which its person is warned (Pluggy facts 8; no end: never).
+WARN_DAYS = (30, 7, 1)
+
+QuietHours = tuple[int, int] | None
+
+
+def is_quiet(now: datetime, quiet: QuietHours) -> bool:
+    """Return whether nobody is to be disturbed at *now*."""
+    if quiet is None or quiet[0] == quiet[1]:
+        return False
+    first, last = quiet
+    hour = now.astimezone(SAO_PAULO).hour
+    return first <= hour < last if first < last else hour >= first or hour < last
+
+
+def reminder_at(
+    opened_at: datetime, sent: int, schedule: tuple[int, ...], expires_at: datetime | None
+) -> datetime | None:
+    """
+    Return when the reminder after *sent* ones is due; None when there is none to come.
+
+    *schedule*: hours after the action was opened. An action that ends before then is not reminded of.
+    """
+    if sent >= len(schedule):
+        return None
+    due = opened_at + timedelta(hours=schedule[sent])
+    return None if expires_at is not None and due >= expires_at else due
+
+
+def days_left(ends_at: datetime, now: datetime) -> int:
+    """Return how many days are left, a part of a day counting as one."""
+    return math.ceil((ends_at - now) / timedelta(days=1))
+
+
+def consent_warning(
+    ends_at: datetime | None, *, warned_of: datetime | None, warned_days: int | None, now: datetime
+) -> int | None:
+    """
+    Return which of WARN_DAYS a warning about the consent's end is due for; None when none is.
+
+    *warned_of* and *warned_days*: the end, and the step, of the warning before. A consent without an end has none.
+    """
+    if ends_at is None or ends_at <= now:
+        return None
+    step = next((days for days in reversed(WARN_DAYS) if ends_at - now <= timedelta(days=days)), None)
+    if step is None:
+        return None
+    told = warned_of == ends_at and warned_days is not None and warned_days <= step
+    return None if told else step

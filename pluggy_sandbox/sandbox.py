@@ -22,7 +22,7 @@ class Sandbox:
         old = self.world
         self.origin = replace(self.origin, seed=self.origin.seed if seed is None else seed)
         self.world = World(self.origin)
-        self.world.keyring = old.keyring  # keys that clients hold stay good
+        self.world.keyring.generation = old.keyring.generation  # keys that clients hold stay good
         old.close()
         return self.world
 

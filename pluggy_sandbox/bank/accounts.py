@@ -46,6 +46,7 @@ class Account:
     volume: int = 0
     rows: list[Row] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
+    _waiting: list[Row] = field(default_factory=list)  # rows that post on a day to come
     lived_until: date | None = None
     touched: set[str] = field(default_factory=set)  # changed on demand since Pluggy last looked
 
@@ -110,10 +111,12 @@ class Account:
         return sum((row.value for row in self.visible(now)), Decimal(0))
 
     def _live(self, day: date) -> None:
-        for row in list(self.rows):
-            if row.posts_on is not None and row.posts_on <= day:
-                self.post(row, midnight_in_brazil(day))
-        self.rows.extend(self.day_of(self.dice("day", self.key, day), day))
+        for row in [row for row in self._waiting if row.posts_on is not None and row.posts_on <= day]:
+            self.post(row, midnight_in_brazil(day))
+        self._waiting = [row for row in self._waiting if row.posts_on is not None]
+        new = list(self.day_of(self.dice("day", self.key, day), day))
+        self.rows.extend(new)
+        self._waiting.extend(row for row in new if row.posts_on is not None)
 
     def post(self, row: Row, at: datetime) -> Row:
         """Turn a pending row into a posted one, the same or a new one, and return that."""
@@ -124,6 +127,7 @@ class Account:
             row, key=f"{row.key}-p", description=row.posts_as, status="POSTED", posts_on=None, posts_as=None,
             shown_at=at, changed_at=None,
         )  # fmt: skip
+        row.posts_on = None
         self.rows[self.rows.index(row)] = posted
         return posted
 

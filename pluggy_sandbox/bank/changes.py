@@ -129,6 +129,7 @@ def _edit(account: Account, change: Json, scene: Scene, done: Changed) -> None:
 
 def _remove(account: Account, change: Json, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=False)
+    row.posts_on = None  # it must not post any more
     account.rows.remove(row)
     done.removed.append(row.key)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pluggy_sandbox.encoding import Json
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """
     One movement. Amounts carry the signs of Pluggy facts 5.5: on a card a purchase is positive.

@@ -10,6 +10,6 @@ Scenarios: short readable files that tell a story, line by line, to a running sa
     show
 
 `connect USER to CONNECTOR`, `answer VALUE`, `approve`, `reject`, `revoke`, `update`, `run`, `delete`, `day [N]`,
-`hour [N]`, `change KIND [COUNT], ...`, `break CODE`, `connector ID STATUS`, `fault ENDPOINT KIND [NAME=VALUE ...]`, `well`,
-`setting NAME VALUE`, `hooks URL [NAME=VALUE ...]`, `expect STATUS [EXECUTION_STATUS]`, `show`.
+`hour [N]`, `change KIND [COUNT], ...`, `break CODE`, `connector ID STATUS`, `fault ENDPOINT KIND [NAME=VALUE ...]`,
+`well`, `setting NAME VALUE`, `hooks URL [NAME=VALUE ...]`, `expect STATUS [EXECUTION_STATUS]`, `show`.
 """

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
 
@@ -79,5 +80,5 @@ def _only_read(pluggy: Pluggy, item_id: str, *, most: int) -> tuple[int, float]:
         rows += len(page["results"])
         if not page.get("next"):
             break
-        query["after"] = page["next"].partition("after=")[2].partition("&")[0]
+        (query["after"],) = parse_qs(urlsplit(page["next"]).query)["after"]
     return rows, time.perf_counter() - began

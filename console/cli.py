@@ -1,19 +1,15 @@
 """`pluggy-sync`: the operator's commands. Each takes its settings from the environment."""
 
-import os
-
 import click
 
-from pluggy_sync.settings import Settings, SettingsError, read_settings
+from console import running
+from console.events import events
+from console.imports import import_items
+from console.items import show_item
+from console.notifications import notifications
+from console.syncs import reconcile, sync
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
-
-
-def _settings() -> Settings:
-    try:
-        return read_settings(os.environ)
-    except SettingsError as exc:
-        raise click.ClickException(str(exc)) from None
 
 
 @click.group()
@@ -24,7 +20,7 @@ def main() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the present schema."""
-    engine = create_engine(_settings().database_url)
+    engine = create_engine(running.settings().database_url)
     try:
         migrate_database(engine)
     finally:
@@ -35,5 +31,9 @@ def migrate() -> None:
 @main.command()
 def check() -> None:
     """Check the settings, and name every fault."""
-    _settings()
+    running.settings()
     click.echo("The settings are complete.")
+
+
+for _command in (sync, reconcile, import_items, show_item, events, notifications):
+    main.add_command(_command)

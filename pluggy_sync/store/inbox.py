@@ -5,6 +5,7 @@ The Item's `item_work` row is locked first, so that an Item's events are numbere
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -186,3 +187,24 @@ def forget_persons(conn: Connection, item_id: str) -> None:
     conn.execute(
         sa.update(inbox).where(inbox.c.item_id == item_id).values(payload=inbox.c.payload.op("-")("clientUserId"))
     )
+
+
+def newest(conn: Connection, *, state: str, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the newest events in *state*, for an operator."""
+    return conn.execute(sa.select(inbox).where(inbox.c.state == state).order_by(inbox.c.id.desc()).limit(limit)).all()
+
+
+def count(conn: Connection, *, state: str) -> int:
+    """Return how many events are in *state*."""
+    number: int = conn.execute(sa.select(sa.func.count()).where(inbox.c.state == state)).scalar_one()
+    return number
+
+
+def revive(conn: Connection, event_id: str, *, now: datetime) -> bool:
+    """Make an event that is not handled due now, with all its attempts before it; return False if there is none."""
+    revived = conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id, inbox.c.state != "handled")
+        .values(state="stored", attempts=0, due_at=now, handled_at=None)
+    )
+    return revived.rowcount == 1

@@ -99,3 +99,24 @@ def give_up(conn: Connection, notification_id: str) -> None:
 def drop_of_item(conn: Connection, item_id: str) -> None:
     """Drop what was written about a person's Item."""
     conn.execute(sa.delete(outbox).where(outbox.c.item_id == item_id))
+
+
+def newest(conn: Connection, *, state: str, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the newest notifications in *state*, for an operator."""
+    return conn.execute(
+        sa.select(outbox).where(outbox.c.state == state).order_by(outbox.c.created_at.desc()).limit(limit)
+    ).all()
+
+
+def count(conn: Connection, *, state: str) -> int:
+    """Return how many notifications are in *state*."""
+    number: int = conn.execute(sa.select(sa.func.count()).where(outbox.c.state == state)).scalar_one()
+    return number
+
+
+def revive(conn: Connection, notification_id: str, *, now: datetime) -> bool:
+    """Make the notification due now, with all its attempts before it; return False if there is none."""
+    revived = conn.execute(
+        sa.update(outbox).where(outbox.c.id == notification_id).values(state="pending", attempts=0, due_at=now)
+    )
+    return revived.rowcount == 1

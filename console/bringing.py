@@ -1,0 +1,108 @@
+"""Bringing one Item up to date in this process: look, sync, and say how that ended. Safe to repeat."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from pluggy_sync import events
+from pluggy_sync.api.errors import PluggyError, PluggyLimitedError
+from pluggy_sync.engine import looking, syncing
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.decision import Act, Decision
+from pluggy_sync.store import inbox, items, sync_runs
+
+# A worker may have begun first; its run is waited for this long, and its lease is prolonged while it writes.
+PATIENCE_S = 600
+LIMITED_ATTEMPTS = 20
+_POLL_S = 0.2
+
+
+class End(StrEnum):
+    """How it ended for one Item."""
+
+    SYNCED = "synced"
+    UP_TO_DATE = "up to date"
+    WAITING = "waiting for a person, the bank or a run"
+    HELD = "held by another run"
+    GONE = "deleted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How it ended; `detail` says why. `run` is the row of the run that synced, None if there was none."""
+
+    end: End
+    detail: str = ""
+    run: sa.Row[tuple[object, ...]] | None = None
+
+
+def bring_up_to_date(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
+    """Look at the Item and sync what is new; wait up to *wait_s* seconds for another run that holds it."""
+    try:
+        decision = _look(res, item_id)
+    except PluggyError as exc:
+        return Result(end=End.FAILED, detail=str(exc))
+    if decision.act is not Act.SYNC:
+        return _not_synced(decision)
+    before = newest_run(res, item_id)
+    give_up_at = time.monotonic() + wait_s
+    while True:
+        syncing.sync_item(res, item_id)
+        if not is_held(res, item_id) or time.monotonic() >= give_up_at:
+            return _ended(res, item_id, before)
+        time.sleep(_POLL_S)
+
+
+def _look(res: Resources, item_id: str) -> Decision:
+    """Look once, as an event of our own, so that what is found is followed even if this process dies."""
+    with res.database.begin() as conn:
+        event_id = inbox.request_look(conn, item_id, why="operator", now=res.now())
+    decision = _look_within_budget(res, item_id)
+    if decision.act is not Act.ASK_AGAIN:
+        with res.database.begin() as conn:
+            inbox.finish(conn, event_id, decision.act.value, now=res.now())
+    return decision
+
+
+def _look_within_budget(res: Resources, item_id: str) -> Decision:
+    for _ in range(LIMITED_ATTEMPTS):
+        try:
+            return looking.look(res, item_id, events.LOOK_REQUESTED, asked=0)
+        except PluggyLimitedError as exc:
+            time.sleep(exc.retry_after_s)
+    return looking.look(res, item_id, events.LOOK_REQUESTED, asked=0)
+
+
+def _not_synced(decision: Decision) -> Result:
+    if decision.act in (Act.FORGET, Act.IGNORE):
+        return Result(end=End.GONE, detail="deleted; its data is purged")
+    if decision.act is Act.ASK_AGAIN:
+        return Result(end=End.FAILED, detail="Pluggy does not know it (404); it is asked again for some hours")
+    return Result(end=End.WAITING, detail=decision.reason or decision.act.value)
+
+
+def _ended(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
+    run = newest_run(res, item_id)
+    if is_held(res, item_id):
+        return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
+    if run is None or (before is not None and run.id == before.id):
+        return Result(end=End.UP_TO_DATE, run=run)
+    if run.outcome != "done":
+        return Result(end=End.FAILED, detail=run.error or run.outcome, run=run)
+    return Result(end=End.SYNCED, run=run)
+
+
+def is_held(res: Resources, item_id: str) -> bool:
+    """Return whether a run holds the Item just now."""
+    with res.database.begin() as conn:
+        row = items.get(conn, item_id)
+    return row is not None and row.run_held_until is not None and row.run_held_until > res.now()
+
+
+def newest_run(res: Resources, item_id: str) -> sa.Row[tuple[object, ...]] | None:
+    """Return the Item's newest run, or None."""
+    with res.database.begin() as conn:
+        return next(iter(sync_runs.before(conn, item_id, None, limit=1)), None)

@@ -1,0 +1,85 @@
+"""`pluggy-sync items`: what is known of one Item, for whoever is paged. No bank data."""
+
+from datetime import timedelta
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from rich.table import Table
+
+from console import running
+from console.running import moment
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules import needs
+from pluggy_sync.rules.freshness import Known, freshness_of
+from pluggy_sync.store import item_views, items, sync_runs
+
+RUNS_SHOWN = 10
+
+
+@click.command("items")
+@click.argument("item_id", metavar="ITEM")
+def show_item(item_id: str) -> None:
+    """Show the state, freshness, open actions and last runs of ITEM."""
+    with running.resources() as res:
+        with res.database.begin() as conn:
+            row = item_views.get(conn, item_id)
+            if row is None:
+                raise click.ClickException("This Item is not known here.")
+            actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
+            work = items.work(conn, item_id)
+            runs = sync_runs.before(conn, item_id, None, limit=RUNS_SHOWN)
+        console = running.output()
+        console.print(_facts(res, row, actions, work))
+        console.print(_runs(runs))
+
+
+def _facts(res: Resources, row: sa.Row[Any], actions: Any, work: items.Work) -> Table:
+    fresh = freshness_of(known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours))
+    table = Table(title=f"Item {row.id}", show_header=False)
+    for name, value in (
+        ("status", f"{row.status or '-'} / {row.execution_status or '-'}"),
+        ("freshness", f"{fresh.state} since {moment(fresh.since)}" + (f" ({fresh.reason})" if fresh.reason else "")),
+        ("connector", f"{row.connector_id or '-'} {row.connector_status or ''}"),
+        ("collected by Pluggy", moment(row.last_updated_at)),
+        ("next auto-sync", moment(row.next_auto_sync_at)),
+        ("stored through", moment(row.synced_through)),
+        ("consent ends", moment(row.consent_expires_at)),
+        ("held by a run until", moment(row.run_held_until)),
+        ("events", f"wanted {work.wanted}, looked {work.looked}, to sync {work.sync_wanted}, synced {work.synced}"),
+        ("failed syncs in a row", str(work.sync_attempts)),
+        ("changes in the feed", str(row.change_seq)),
+        ("reconciled", moment(row.reconciled_at)),
+        ("deleted", moment(row.deleted_at)),
+        *((f"action {action.id}", f"{action.kind} {action.state} ({action.reason})") for action in actions),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def known(row: sa.Row[Any], actions: Any) -> Known:
+    """Return what freshness is decided by."""
+    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
+    return Known(
+        status=row.status,
+        execution_status=row.execution_status,
+        updated_at=row.updated_at,
+        last_updated_at=row.last_updated_at,
+        next_auto_sync_at=row.next_auto_sync_at,
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+        connector_status=row.connector_status,
+        connector_status_at=row.connector_status_at,
+        asked_at=None if asked is None else asked.created_at,
+        asked_reason=None if asked is None else asked.reason,
+        sync_pending=row.sync_pending,
+        sync_attempts=row.sync_attempts,
+    )
+
+
+def _runs(runs: Any) -> Table:
+    table = Table("Started", "Trigger", "Outcome", "Requests", "Added", "Modified", "Removed", "Error", title="Runs")
+    for run in runs:
+        counts = (run.requests, run.added, run.modified, run.removed)
+        table.add_row(moment(run.started_at), run.trigger, run.outcome, *map(str, counts), run.error or "")
+    return table

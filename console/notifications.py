@@ -1,0 +1,42 @@
+"""`pluggy-sync notifications`: what the product was to be told and was not, and telling it again."""
+
+import click
+from rich.table import Table
+
+from console import running
+from console.running import moment
+from pluggy_sync import queue
+from pluggy_sync.store import outbox
+
+SHOWN = 100
+
+
+@click.group(invoke_without_command=True)
+@click.option("--state", type=click.Choice(["pending", "dead", "delivered"]), default="dead", show_default=True)
+@click.pass_context
+def notifications(ctx: click.Context, *, state: str) -> None:
+    """List the newest notifications in a state: `dead` ones were given up, `pending` ones wait."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with running.resources() as res, res.database.begin() as conn:
+        found = outbox.newest(conn, state=state, limit=SHOWN)
+        counted = outbox.count(conn, state=state)
+    table = Table("Notification", "Type", "Item", "Written", "Due", "Attempts")
+    for row in found:
+        due = moment(row.due_at) if state == "pending" else "-"
+        table.add_row(row.id, row.type, row.item_id or "-", moment(row.created_at), due, str(row.attempts))
+    running.output().print(table)
+    click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
+
+
+@notifications.command()
+@click.argument("notification_id", metavar="ID")
+def resend(notification_id: str) -> None:
+    """Deliver a notification now, with the same id, whatever its state."""
+    with running.resources() as res:
+        with res.database.begin() as conn:
+            again = outbox.revive(conn, notification_id, now=res.now())
+        if not again:
+            raise click.ClickException("No such notification.")
+        sent = queue.send(res.celery, queue.DELIVER, notification_id)
+    click.echo(f"{notification_id}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

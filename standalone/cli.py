@@ -49,7 +49,8 @@ def up(data: Path) -> None:
             service.supervisor.wait()
     except KeyboardInterrupt:
         log.say("stopped")
-    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError) as exc:
+    # OSError: a port was free when it was chosen and is taken now.
+    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError, OSError) as exc:
         log.say(f"{exc}; everything is stopped")
         sys.exit(1)
 
@@ -76,7 +77,7 @@ def demo(data: Path) -> None:
     except KeyboardInterrupt:
         console.print("stopped")
         sys.exit(130)
-    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError) as exc:
+    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError, OSError) as exc:
         console.print(f"{exc}; everything is stopped, logs are in {data / 'logs'}", soft_wrap=True)
         sys.exit(1)
     console.print(_verdict(checks, time.monotonic() - began))

@@ -1,0 +1,31 @@
+"""Promise 8: `PATCH /items` happens only because a person or the product asked."""
+
+from pluggy_sync.engine import reconciling, sweeping
+from tests.driving import run_queued, take_messages
+
+
+def test_two_weeks_of_everything_that_runs_by_itself_update_no_item(service, upstream, resources, clock):
+    for user in ("user-ok", "user-unavailable", "user-bad", "user-locked", "user-ok-auth-pending", "user-error"):
+        upstream.connect(user)
+    upstream.connect("user-ok", connector=5)
+    service.catch_up()
+    asked_for = len(updates(upstream))
+
+    for _ in range(14):
+        clock.advance(days=1)
+        upstream.later(days=1)
+        reconciling.look_for_missed(resources)
+        sweeping.sweep(resources)
+        run_queued(resources)
+        for _, item_id in take_messages(resources, "reconciliations"):
+            reconciling.reconcile(resources, item_id)
+        service.catch_up()
+
+    assert any(run.trigger == "reconciliation" for run in service.runs())
+    assert len(updates(upstream)) == asked_for
+
+
+def updates(upstream):
+    """Return the requests that started a run."""
+    found = upstream.sandbox.control.get("/requests", params={"since": 0}).json()
+    return [each for each in found if each["method"] == "PATCH"]

@@ -4,7 +4,7 @@ from flask import Flask
 
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
-from webhook_app import current, errors, health, intake, requests
+from webhook_app import current, errors, health, intake, metrics, requests
 from webhook_app.api import registration
 from webhook_app.exact_json import ExactJSON
 from webhook_app.person import page
@@ -20,6 +20,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(page.blueprint)
+    app.register_blueprint(metrics.blueprint)
     requests.register(app)
     registration.register(app)
     # Last: flask-smorest brings a shape of errors of its own.

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from pluggy_sync import events, queue
+from pluggy_sync.metrics import count_rejected
 from pluggy_sync.store import inbox
 from webhook_app.current import resources
 
@@ -34,6 +35,7 @@ def receive() -> Answer:
     """
     if not _authentic():
         log.warning("webhook.rejected", reason="wrong or missing secret")
+        count_rejected(resources().redis)
         return _answer("rejected", 401)
     if request.mimetype != "application/json":
         return _answer("not application/json", 415)

@@ -51,6 +51,9 @@ inbox = sa.Table(
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    # For the metrics.
+    sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
+    sa.Index("inbox_looks_idx", "id", postgresql_where=sa.text("name = 'local/look_requested'")),
 )
 
 # How far each Item's events were followed; every number is a value of `wanted`.
@@ -336,6 +339,9 @@ sync_runs = sa.Table(
     sa.Column("cursor", sa.BigInteger, nullable=False),
     sa.CheckConstraint("outcome IN ('running', 'done', 'failed', 'abandoned')", name="outcome"),
     sa.Index("sync_runs_item_id_started_at_idx", "item_id", sa.text("started_at DESC")),
+    # For the metrics.
+    sa.Index("sync_runs_started_at_idx", "started_at"),
+    sa.Index("sync_runs_reconciliations_idx", "started_at", postgresql_where=sa.text("trigger = 'reconciliation'")),
 )
 
 user_actions = sa.Table(
@@ -413,6 +419,7 @@ outbox = sa.Table(
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
     sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
+    sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
 delivery_attempts = sa.Table(

@@ -21,7 +21,7 @@ def register(app: Flask) -> None:
 def _guard() -> None:
     if not request.path.startswith(PREFIX) or _is_open(request.path):
         return
-    if not _authorized():
+    if not authorized():
         raise ProblemError(
             401,
             "unauthorized",
@@ -35,8 +35,12 @@ def _is_open(path: str) -> bool:
     return any(path == each or path.startswith(each + "/") for each in OPEN_PATHS)
 
 
-def _authorized() -> bool:
-    """Compare with every valid token, always all of them, so that the time taken tells nothing."""
+def authorized() -> bool:
+    """
+    Return whether the request has a valid token.
+
+    It is compared with every one, always all of them, so that the time taken tells nothing.
+    """
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = given.strip().encode() if scheme.lower() == "bearer" else b""
     matches = [hmac.compare_digest(token, valid.encode()) for valid in resources().settings.api_tokens]

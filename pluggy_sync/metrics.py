@@ -1,0 +1,119 @@
+"""
+Metrics, read from Postgres and Redis when Prometheus asks.
+
+Nothing is counted in a process: web and workers are many, they come and go, and what matters stands in Postgres
+already. So any web process gives the same answer, and a restart sets nothing back. Only deliveries that were turned
+away leave no row; they are counted in Redis, where all web processes share one number. It starts at 0 again when
+Redis is emptied, which a counter may do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+import sqlalchemy as sa
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from pluggy_sync.api import budget
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import metrics as counts
+
+log = structlog.get_logger(__name__)
+
+REJECTED = "pluggy-sync:rejected-deliveries"
+# Scraping must not stand in the way of work.
+STATEMENT_TIMEOUT_MS = 3000
+# Those that syncs live on, and the scarce one.
+ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /bills", budget.PATCH_ITEM)
+_HOUR = timedelta(hours=1)
+
+
+def count_rejected(client: redis.Redis) -> None:
+    """Count a delivery that was turned away (401). Without Redis it is only in the log."""
+    try:
+        client.incr(REJECTED)
+    except RedisError as exc:
+        log.warning("metrics.not_counted", error=type(exc).__name__)
+
+
+class ServiceCollector(Collector):
+    """Yields every metric of the service. A source that does not answer is left out, and `pluggy_sync_up` says so."""
+
+    def __init__(self, res: Resources) -> None:
+        self._res = res
+
+    def describe(self) -> Sequence[Metric]:
+        """Return nothing: asking for the names must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics as of now."""
+        up = GaugeMetricFamily("pluggy_sync_up", "Whether a source of these metrics answers.", labels=["source"])
+        for source, read in (("postgres", self._of_postgres), ("redis", self._of_redis)):
+            found = _answered(read)
+            up.add_metric([source], 0 if found is None else 1)
+            yield from found or []
+        yield up
+
+    def _of_postgres(self) -> list[Metric]:
+        now = self._res.now()
+        with self._res.database.begin() as conn:
+            conn.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
+            return list(_of_database(conn, now))
+
+    def _of_redis(self) -> list[Metric]:
+        left = GaugeMetricFamily(
+            "pluggy_sync_budget_left", "Requests that may still be made in this minute.", labels=["endpoint"]
+        )
+        for endpoint, requests in self._res.pluggy.budget.left(ENDPOINTS).items():
+            left.add_metric([endpoint], requests)
+        rejected = self._res.redis.get(REJECTED)
+        value = int(rejected) if isinstance(rejected, bytes | str) else 0
+        return [left, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
+
+
+def _answered(read: Callable[[], list[Metric]]) -> list[Metric] | None:
+    try:
+        return read()
+    except (SQLAlchemyError, RedisError) as exc:
+        log.warning("metrics.source_failed", error=type(exc).__name__)
+        return None
+
+
+def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
+    yield _gauge("events", "Stored events that wait, or were given up.", "state", counts.events(conn))
+    yield _one("oldest_event_age_seconds", "Age of the oldest event that waits.", _age(counts.oldest_event(conn), now))
+    yield _gauge("notifications", "Notifications that wait, or were given up.", "state", counts.notifications(conn))
+    oldest = counts.oldest_notification(conn)
+    yield _one("oldest_notification_age_seconds", "Age of the oldest notification that waits.", _age(oldest, now))
+    yield _one("syncs_wanted", "Items with something to sync.", counts.syncs_wanted(conn))
+    oldest = counts.oldest_sync(conn)
+    yield _one("oldest_sync_overdue_seconds", "How long the sync that waits longest is overdue.", _age(oldest, now))
+    yield _gauge("runs_last_hour", "Syncs begun in the last hour.", "outcome", counts.runs_since(conn, now - _HOUR))
+    yield _gauge("items", "Items that are not deleted.", "status", counts.items_by_status(conn))
+    yield _one("items_overdue", "Items past their next auto-sync.", counts.items_overdue(conn, now))
+    yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
+    repaired, found = counts.missed(conn)
+    yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)
+    yield CounterMetricFamily("pluggy_sync_found_by_looking", "Looks at silent Items that found news.", found)
+
+
+def _age(moment: datetime | None, now: datetime) -> float:
+    return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def _one(name: str, help_: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"pluggy_sync_{name}", help_, value)
+
+
+def _gauge(name: str, help_: str, label: str, values: Sequence[tuple[Any, int]]) -> Metric:
+    family = GaugeMetricFamily(f"pluggy_sync_{name}", help_, labels=[label])
+    for value, count in values:
+        family.add_metric([str(value)], count)
+    return family

@@ -1,0 +1,105 @@
+"""
+Counts for the metrics. Every query reads an index of what is open or failed, which is small, but for the Items by
+status: their table has a row for each connected person and no more.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from pluggy_sync.rules.decision import RUNNING
+from pluggy_sync.store import inbox as inbox_queries
+from pluggy_sync.store import sync_runs as run_queries
+from pluggy_sync.store.tables import inbox, item_work, items, outbox, sync_runs, user_actions
+
+Counts = Sequence[tuple[str, int]]
+
+
+def events(conn: Connection) -> Counts:
+    """Return how many events wait, and how many were given up."""
+    return [(state, _count(conn, inbox.c.state == _said(state))) for state in ("stored", "dead")]
+
+
+def notifications(conn: Connection) -> Counts:
+    """Return how many notifications wait, and how many were given up."""
+    return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
+
+
+def _said(state: str) -> sa.ColumnElement[str]:
+    """Return *state* as part of the statement: a partial index is only used for a value known as it is planned."""
+    return sa.literal_column(f"'{state}'", sa.Text)
+
+
+def _count(conn: Connection, *where: sa.ColumnElement[bool]) -> int:
+    count: int = conn.execute(sa.select(sa.func.count()).where(*where)).scalar_one()
+    return count
+
+
+def _grouped(conn: Connection, column: sa.ColumnElement[str], *where: sa.ColumnElement[bool]) -> dict[str, int]:
+    named = column.label("name")
+    rows = conn.execute(sa.select(named, sa.func.count().label("number")).where(*where).group_by(named))
+    return {row.name: row.number for row in rows}
+
+
+def oldest_event(conn: Connection) -> datetime | None:
+    """Return when the oldest event that waits came in, or None."""
+    oldest: datetime | None = conn.scalar(
+        sa.select(sa.func.min(inbox.c.received_at)).where(inbox.c.state == _said("stored"))
+    )
+    return oldest
+
+
+def oldest_notification(conn: Connection) -> datetime | None:
+    """Return when the oldest notification that waits was written, or None."""
+    oldest: datetime | None = conn.scalar(
+        sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == _said("pending"))
+    )
+    return oldest
+
+
+def syncs_wanted(conn: Connection) -> int:
+    """Return how many Items have something to sync."""
+    return _count(conn, item_work.c.sync_wanted > item_work.c.synced)
+
+
+def oldest_sync(conn: Connection) -> datetime | None:
+    """Return since when the sync that waits longest is due, or None."""
+    oldest: datetime | None = conn.scalar(
+        sa.select(sa.func.min(item_work.c.due_at)).where(item_work.c.sync_wanted > item_work.c.synced)
+    )
+    return oldest
+
+
+def runs_since(conn: Connection, moment: datetime) -> Counts:
+    """Return how many runs began since *moment*, by outcome."""
+    found = _grouped(conn, sync_runs.c.outcome, sync_runs.c.started_at >= moment)
+    return [(outcome, found.get(outcome, 0)) for outcome in ("done", "failed", "abandoned", "running")]
+
+
+def items_by_status(conn: Connection) -> Counts:
+    """Return how many Items are in each status; those never seen count as `unseen`."""
+    found = _grouped(conn, sa.func.coalesce(items.c.status, "unseen"), items.c.deleted_at.is_(None))
+    return list(found.items())
+
+
+def items_overdue(conn: Connection, now: datetime) -> int:
+    """Return how many Items wait for an auto-sync that should have begun, and are not running."""
+    return _count(
+        conn,
+        items.c.next_auto_sync_at < now,
+        items.c.deleted_at.is_(None),
+        items.c.status.not_in(RUNNING),
+    )
+
+
+def open_actions(conn: Connection) -> Counts:
+    """Return how many actions wait for a person, by kind."""
+    found = _grouped(conn, user_actions.c.kind, user_actions.c.state == "open")
+    return [(kind, found.get(kind, 0)) for kind in ("mfa", "authorize", "credentials", "consent", "bank")]
+
+
+def missed(conn: Connection) -> tuple[int, int]:
+    """Return how many rows reconciliation repaired, and how many looks at silent Items found news."""
+    return run_queries.repaired(conn), inbox_queries.found_by_looking(conn)

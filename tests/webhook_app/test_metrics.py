@@ -1,0 +1,115 @@
+"""`/metrics`, as Prometheus reads it."""
+
+import dataclasses
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pluggy_sync.engine import reconciling
+from pluggy_sync.resources import create_resources
+from pluggy_sync.store import inbox
+from pluggy_sync.store.tables import tombstones, transactions
+from tests.factories import API_TOKEN, an_event
+from webhook_app.app import create_app
+
+AUTHORIZED = {"Authorization": f"Bearer {API_TOKEN}"}
+
+
+@pytest.fixture
+def scrape(web):
+    def values() -> dict[str, float]:
+        answer = web.get("/metrics", headers=AUTHORIZED)
+        assert answer.status_code == 200
+        samples = (each for family in text_string_to_metric_families(answer.text) for each in family.samples)
+        return {
+            " ".join([each.name.removeprefix("pluggy_sync_"), *each.labels.values()]): each.value for each in samples
+        }
+
+    return values
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
+def test_metrics_are_for_holders_of_a_token(web, headers):
+    assert web.get("/metrics", headers=headers).status_code == 401
+
+
+def test_metrics_count_what_waits_and_what_was_done(scrape, service, upstream, clock):
+    item_id = upstream.connect()
+    service.deliver(an_event("item/created", itemId=item_id))
+    clock.advance(seconds=90)
+
+    before = scrape()
+    service.work()
+    after = scrape()
+
+    assert (before["events stored"], after["events stored"]) == (1, 0)
+    assert before["oldest_event_age_seconds"] >= 90
+    assert after["oldest_event_age_seconds"] == 0
+    assert after["runs_last_hour done"] == 1
+    assert after["items UPDATED"] == 1
+    assert after["notifications pending"] == 1
+    assert 0 < after["budget_left GET /v2/transactions"] < after["budget_left PATCH /items/{id}"] + 350
+    assert (after["up postgres"], after["up redis"]) == (1, 1)
+
+
+def test_metrics_count_syncs_that_are_wanted_and_overdue(scrape, service, upstream, clock):
+    upstream.fail({"endpoint": "GET /accounts", "do": "status", "status": 500})
+    service.deliver(an_event("item/created", itemId=upstream.connect()))
+    upstream.fail({"endpoint": "GET /accounts", "do": "status", "status": 500})
+    service.work()
+    clock.advance(hours=0.5)
+
+    found = scrape()
+
+    assert found["syncs_wanted"] == 1
+    assert found["oldest_sync_overdue_seconds"] > 600
+    assert found["runs_last_hour failed"] == 1
+
+
+def test_metrics_count_dead_events(scrape, service):
+    service.deliver(an_event(eventId="dies"))
+    with service.res.database.begin() as conn:
+        inbox.give_up(conn, "dies", "503", now=service.res.now())
+
+    assert scrape()["events dead"] == 1
+
+
+def test_metrics_count_actions_that_wait_for_a_person(scrape, service, upstream):
+    service.deliver(an_event(itemId=upstream.connect("user-locked")))
+    service.work()
+
+    assert scrape()["open_actions bank"] == 1
+
+
+def test_metrics_count_rejected_deliveries_of_all_processes(scrape, web, resources, settings):
+    create_app(settings, resources).test_client().post("/webhooks/pluggy", json={})
+    web.post("/webhooks/pluggy", json={}, headers={"X-Webhook-Secret": "wrong"})
+
+    assert scrape()["rejected_deliveries_total"] == 2
+
+
+def test_metrics_count_rows_that_reconciliation_repaired(scrape, service, upstream):
+    item_id = upstream.connect()
+    service.deliver(an_event("item/created", itemId=item_id))
+    service.work()
+    lost = len(service.transaction_ids())
+    with service.res.database.begin() as conn:
+        conn.execute(transactions.delete())
+        conn.execute(tombstones.delete())
+    reconciling.reconcile(service.res, item_id)
+
+    assert scrape()["rows_repaired_total"] == lost
+
+
+def test_metrics_answer_without_redis_and_say_so(settings, resources):
+    lonely = dataclasses.replace(settings, redis_url="redis://127.0.0.1:1/0")
+    res = create_resources(lonely)
+    try:
+        answer = create_app(lonely, res).test_client().get("/metrics", headers=AUTHORIZED)
+    finally:
+        res.close()
+
+    assert answer.status_code == 200
+    assert 'pluggy_sync_up{source="redis"} 0.0' in answer.text
+    assert 'pluggy_sync_up{source="postgres"} 1.0' in answer.text
+    assert "budget_left" not in answer.text

@@ -1,6 +1,7 @@
 """Instants as Pluggy writes them (UTC, milliseconds, `Z`), and days as Brazil counts them."""
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 # Brazil has had no daylight saving since 2019, so a fixed offset is exact for every statement served here.
 SAO_PAULO = timezone(timedelta(hours=-3))
@@ -33,6 +34,7 @@ def day_in_brazil(at: datetime) -> date:
     return at.astimezone(SAO_PAULO).date()
 
 
+@lru_cache(4096)
 def midnight_in_brazil(day: date) -> datetime:
     """Return the first instant of *day* in São Paulo: 03:00Z, the usual `date` of a row (Pluggy facts 9.7)."""
     return datetime.combine(day, time(), SAO_PAULO).astimezone(UTC)

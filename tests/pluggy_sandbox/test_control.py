@@ -1,4 +1,4 @@
-"""The control surface, its description, and the page (plan of the sandbox's own)."""
+"""The control surface, its description, and the page."""
 
 import re
 

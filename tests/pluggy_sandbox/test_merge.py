@@ -97,6 +97,20 @@ def test_a_row_that_vanished_before_the_window_is_not_missed(driver: Driver) -> 
     assert told["removed"][0] in driver.everything(item_id)
 
 
+def test_a_pending_row_older_than_the_window_is_still_compared(driver: Driver) -> None:
+    item_id = driver.connect_open_finance()
+    driver.do(item_id, "approve")
+    waiting = driver.transactions(driver.account(item_id, "CREDIT")["id"], dateTo="2026-03-05")
+    day = next(int(row["date"][8:10]) for row in waiting if row["status"] == "PENDING")
+
+    told = driver.evolve(item_id, {"kind": "post_new_id", "days": 10 - day})
+    driver.run(item_id)
+
+    after = driver.everything(item_id)
+    assert told["removed"][0] not in after
+    assert told["added"][0] in after
+
+
 @pytest.mark.parametrize("overlap,found", [(3, False), (7, True)])
 def test_the_overlap_can_be_chosen(driver: Driver, overlap: int, found: bool) -> None:
     driver.settings(overlapDays=overlap)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync.api.client import IDS_PER_REQUEST
+from pluggy_sync.api.errors import PluggyUnavailableError
 from pluggy_sync.api.payloads import Transaction
 from pluggy_sync.engine.run import Run, writing
 from pluggy_sync.resources import Resources
@@ -42,8 +43,11 @@ class _AccountSync:
         self._account = account
         self._window = EVERYTHING if run.deep else window_since(account.synced_through, res.settings.sync_overlap_days)
         self._compared_from = self._window.from_day or year_before(run.to)
-        # Whether Pluggy showed any row: an account that shows none may have lost its consent.
-        self._alive = False
+        # A row that Pluggy showed, and whether the window had any.
+        self._shown: str | None = None
+        self._listed_any = False
+        # Rows were missed that Pluggy could not be believed about.
+        self._doubted = False
 
     def read(self) -> None:
         """Read the window and what was ingested since the last collection; move the watermark with the last write."""
@@ -52,6 +56,9 @@ class _AccountSync:
             pages = self._res.pluggy.transactions_ingested_since(self._account.id, self._window.ingested_since)
             for rows in _gathered(pages):
                 self._write(rows)
+        if self._doubted and not self._listed_any:
+            # What Pluggy hides now, a later run has to find: it reads from the old watermark.
+            return
         with writing(self._res, self._run) as conn:
             accounts.move_watermark(conn, self._account.id, synced_through=self._run.to, from_day=self._window.from_day)
             self._record_balance(conn)
@@ -91,26 +98,41 @@ class _AccountSync:
             carried = on_border if oldest == through else set()
             on_border = carried | {row.id for row in rows if row.date == oldest}
             through = oldest
+            if rows:
+                self._listed_any, self._shown = True, rows[-1].id
         return unlisted
 
     def _settle_unlisted(self, unlisted: Sequence[str]) -> None:
         """
-        Ask for the rows by id. Those that Pluggy does not give either are removed, unless its answers are so empty
-        that it may have lost them all: empty is not deletion.
+        Ask for the rows by id, and remove those that Pluggy does not give either.
+
+        Empty is not deletion: a witness is asked for with them, a row that Pluggy has just shown. An answer that
+        lacks it proves nothing.
         """
-        for ids in _chunks(unlisted, IDS_PER_REQUEST):
-            still_there = self._res.pluggy.transactions_by_ids(self._account.id, ids)
-            self._write(still_there)
-            found = {row.id for row in still_there}
+        witness = self._witness() if unlisted else None
+        for ids in _chunks(unlisted, IDS_PER_REQUEST - 1):
+            asked = ids if witness is None else [*ids, witness]
+            answer = self._res.pluggy.transactions_by_ids(self._account.id, asked)
+            found = {row.id for row in answer}
+            if not self._listed_any and not found.isdisjoint(ids):
+                # New rows may be missing too, so the watermark must not move.
+                raise PluggyUnavailableError("GET /v2/transactions lists nothing, though there are rows")
+            self._write(answer)
             gone = [each for each in ids if each not in found]
             if gone:
-                self._remove(gone)
+                self._remove(gone, proven=witness in found)
 
-    def _remove(self, gone: Sequence[str]) -> None:
-        if not self._alive:
-            self._alive = bool(self._res.pluggy.first_transactions(self._account.id))
+    def _witness(self) -> str | None:
+        """Return the id of a row that Pluggy shows; None when it shows nothing, as after a consent has ended."""
+        if self._shown is None:
+            newest = self._res.pluggy.first_transactions(self._account.id)
+            self._shown = newest[0].id if newest else None
+        return self._shown
+
+    def _remove(self, gone: Sequence[str], *, proven: bool) -> None:
         with writing(self._res, self._run) as conn:
-            if not self._alive:
+            if not proven:
+                self._doubted = True
                 sync_runs.add_counts(conn, self._run.id, doubted=len(gone))
                 log.warning("sync.empty_answer", account_id=self._account.id, kept=len(gone))
                 return
@@ -125,7 +147,6 @@ class _AccountSync:
                 self._merge(conn, rows)
 
     def _merge(self, conn: sa.Connection, rows: Sequence[Transaction]) -> None:
-        self._alive = self._alive or bool(rows)
         _merge(conn, self._res, self._run, self._account.id, rows)
 
 

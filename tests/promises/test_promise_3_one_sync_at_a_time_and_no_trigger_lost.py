@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from pluggy_sync.engine import syncing
-from pluggy_sync.store.tables import item_work, transactions
+from pluggy_sync.store.tables import item_work, metadata
 from tests.driving import run_message, run_queued, take_messages
 from tests.factories import an_event
 from tests.moments import when_answered
@@ -121,25 +121,32 @@ def test_of_many_workers_only_one_syncs_the_item(service, upstream, resources):
     service.assert_mirrors(item_id)
 
 
-def test_a_run_that_lost_its_lease_writes_nothing_more(service, upstream, resources, clock, settings):
+@pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments"])
+def test_a_run_that_lost_its_lease_writes_nothing_more(service, upstream, resources, clock, settings, moment):
     item_id = in_sync(service, upstream)
     service.deliver(*a_new_run(upstream, item_id))
     stored = {}
 
-    def another_worker_takes_over():
+    def another_worker_takes_over_and_reads_newer_data():
+        service.deliver(*a_new_run(upstream, item_id))
         clock.advance(seconds=settings.sync_lease_s + 1)
-        syncing.sync_item(resources, item_id)
-        stored["after it"] = service.rows(transactions)
-        stored["item"] = service.item(item_id)
+        run_queued(resources)
+        service.assert_mirrors(item_id)
+        stored.update(everything(service))
 
-    with when_answered(resources, "/v2/transactions", another_worker_takes_over):
+    with when_answered(resources, moment, another_worker_takes_over_and_reads_newer_data) as done:
         run_queued(resources)
 
-    assert service.rows(transactions) == stored["after it"]
-    assert service.item(item_id) == stored["item"]
+    assert done
+    assert everything(service) == stored
     assert sorted(run.outcome for run in service.runs()) == ["abandoned", "done", "done"]
-    service.work_until_quiet()
-    service.assert_mirrors(item_id)
+
+
+def everything(service):
+    """Return all that is stored of data, and the Item."""
+    return {
+        table.name: service.rows(table) for table in metadata.sorted_tables if table.name not in ("inbox", "outbox")
+    }
 
 
 def test_a_sync_without_news_costs_no_request(service, upstream):

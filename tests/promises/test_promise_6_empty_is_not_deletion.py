@@ -2,6 +2,7 @@
 
 import pytest
 
+from pluggy_sync.engine.reconciling import reconcile
 from pluggy_sync.engine.syncing import sync_deeply
 from pluggy_sync.store.tables import accounts, bills, changes, identities, investments, loans, tombstones, transactions
 from tests.factories import an_event
@@ -131,3 +132,37 @@ def test_an_account_that_is_no_longer_listed_is_kept(service, upstream, item_id)
     service.work_until_quiet()
 
     assert ids(service)["accounts"] == before
+
+
+@pytest.mark.parametrize("empty_answers", [1, 3, 5])
+def test_empty_answers_that_pass_remove_nothing_and_hide_nothing(service, upstream, resources, empty_answers):
+    item_id = upstream.connect()
+    service.catch_up()
+    # More days than a later window overlaps: what this sync misses, no later one sees.
+    upstream.later(days=8)
+    upstream.evolve(item_id, {"kind": "add", "count": 2, "days": 5})
+    upstream.run(item_id)
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty", "times": empty_answers})
+
+    service.catch_up()
+    for _ in range(2):
+        upstream.later(days=8)
+        upstream.run(item_id)
+        service.catch_up()
+
+    service.assert_mirrors(item_id)
+
+
+def test_what_an_account_hid_behind_empty_answers_for_a_whole_run_is_repaired(service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.later(days=8)
+    upstream.evolve(item_id, {"kind": "add", "count": 2, "days": 5})
+    upstream.run(item_id)
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty"})
+    service.catch_up()
+    upstream.fail()
+
+    reconcile(service.res, item_id)
+
+    service.assert_mirrors(item_id)

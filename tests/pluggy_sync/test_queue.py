@@ -1,28 +1,41 @@
-"""Sending a task is quick, and allowed to fail."""
+"""Sending tasks: by name, to the right queue, and never for long when Redis is away."""
 
 import time
+from contextlib import closing
+
+import pytest
 
 from pluggy_sync import queue
+from standalone.servers import running_valkey
 from tests.driving import take_messages
 from tests.silence import silent_port
 
 
-def test_a_sent_task_waits_in_its_queue_with_nothing_but_an_id(resources):
-    assert queue.send(resources.celery, queue.SYNC_ITEM, "an-item")
+def test_a_task_goes_to_its_queue_with_its_one_argument(resources):
+    resources.send(queue.HANDLE_EVENT, "event-1")
 
-    assert take_messages(resources, queue.SYNCS) == [(queue.SYNC_ITEM, "an-item")]
-
-
-def test_without_redis_sending_says_so_instead_of_raising():
-    assert not queue.send(queue.celery_app("redis://127.0.0.1:1/0"), queue.SYNC_ITEM, "an-item")
+    assert resources.redis.llen(queue.EVENTS) == 1
+    assert take_messages(resources) == [("handle_event", "event-1")]
 
 
-def test_a_redis_that_takes_connections_and_says_nothing_is_given_up_soon():
-    with silent_port() as port:
-        app = queue.celery_app(f"redis://127.0.0.1:{port}/0")
-        began = time.monotonic()
+@pytest.mark.parametrize("redis", ["down", "silent"])
+def test_without_redis_sending_says_so_within_about_a_second(redis):
+    with running_valkey() as valkey, silent_port() as silent:
+        valkey.stop()
+        port = valkey.port if redis == "down" else silent
+        with closing(queue.celery_app(f"redis://127.0.0.1:{port}/0")) as app:
+            started = time.monotonic()
 
-        assert not queue.send(app, queue.SYNC_ITEM, "an-item")
+            assert queue.send(app, queue.HANDLE_EVENT, "event-1") is False
 
-        # Without the limits in `celery_app` this hangs past 20 s; Pluggy gives up after 5.
-        assert time.monotonic() - began < 5
+            assert time.monotonic() - started < 1.8
+
+
+def test_redis_that_comes_back_is_used_again():
+    with running_valkey() as valkey, closing(queue.celery_app(valkey.url)) as app:
+        assert queue.send(app, queue.HANDLE_EVENT, "event-1")
+        valkey.stop()
+        assert not queue.send(app, queue.HANDLE_EVENT, "event-2")
+        valkey.start()
+
+        assert queue.send(app, queue.HANDLE_EVENT, "event-3")

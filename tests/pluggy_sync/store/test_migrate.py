@@ -1,29 +1,57 @@
-"""The migrations make the database that the code expects."""
+"""Migrations: they make the tables that the code believes in, from any state, and only once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from pluggy_sync.store.database import create_engine
-from pluggy_sync.store.migrate import migrate
+from pluggy_sync.store.migrate import alembic_config, migrate
 from pluggy_sync.store.tables import metadata
 
 
-def test_a_migrated_database_is_what_the_tables_say(database):
-    with database.connect() as conn:
-        context = MigrationContext.configure(conn, opts={"compare_type": True, "compare_server_default": True})
+@pytest.fixture
+def empty(postgres):
+    postgres.drop_database("not_migrated")
+    engine = create_engine(postgres.create_database("not_migrated"))
+    yield engine
+    engine.dispose()
+    postgres.drop_database("not_migrated")
 
-        assert compare_metadata(context, metadata) == []
+
+def test_a_migrated_database_is_what_the_tables_say(empty):
+    migrate(empty)
+
+    with empty.connect() as conn:
+        options = {"compare_type": True, "compare_server_default": True}
+        differences = compare_metadata(MigrationContext.configure(conn, opts=options), metadata)
+
+    assert differences == []
 
 
-def test_migrating_again_changes_nothing(postgres):
-    url = postgres.create_database("migrated_twice")
-    engine = create_engine(url)
-    try:
-        migrate(engine)
-        migrate(engine)
+def test_migrating_twice_changes_nothing(empty):
+    migrate(empty)
+    migrate(empty)
 
-        with engine.connect() as conn:
-            assert compare_metadata(MigrationContext.configure(conn), metadata) == []
-    finally:
-        engine.dispose()
-        postgres.drop_database("migrated_twice")
+    assert "inbox" in sa.inspect(empty).get_table_names()
+
+
+def test_processes_that_migrate_at_once_take_turns(empty):
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(migrate, [empty] * 3))
+
+    assert "inbox" in sa.inspect(empty).get_table_names()
+
+
+def test_every_migration_can_be_undone(empty):
+    migrate(empty)
+    config = alembic_config()
+
+    with empty.begin() as conn:
+        config.attributes["connection"] = conn
+        command.downgrade(config, "base")
+
+    assert set(sa.inspect(empty).get_table_names()) <= {"alembic_version"}

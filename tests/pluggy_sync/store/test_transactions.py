@@ -1,36 +1,42 @@
-"""How rows are merged, removed and numbered."""
+"""Merging transactions: what is new is inserted, what differs is updated, the rest is left alone, gone stays gone."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from pluggy_sync.api import wire
 from pluggy_sync.store import items, transactions
-from pluggy_sync.store.tables import changes, tombstones
+from pluggy_sync.store.tables import accounts, changes, tombstones
+from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import transactions as table
-from tests.factories import NOON, a_raw_transaction, a_transaction, an_id
-from tests.waiting import eventually
+from tests.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_transaction
 
-ITEM = "an-item"
-ACCOUNT = a_raw_transaction()["accountId"]
+ITEM = a_raw_item()["id"]
+ACCOUNT = a_raw_account()["id"]
 
 
 @pytest.fixture
-def item(database):
+def mirror(database):
+    """An Item with one account and nothing in it."""
     with database.begin() as conn:
         items.lock(conn, ITEM, now=NOON)
+        conn.execute(accounts.insert().values(id=ACCOUNT, item_id=ITEM, raw={}, synced_at=NOON))
+    return database
 
 
 def merge(database, *rows):
     with database.begin() as conn:
         items.lock(conn, ITEM, now=NOON)
-        return transactions.merge(conn, ITEM, list(rows), now=NOON)
+        merged = transactions.merge(conn, ITEM, list(rows), now=NOON)
+    return merged.added, merged.modified
 
 
-def remove(database, *ids, account=ACCOUNT, reason="event"):
+def remove(database, *ids, account=ACCOUNT):
     with database.begin() as conn:
         items.lock(conn, ITEM, now=NOON)
-        return transactions.remove(conn, ITEM, account, list(ids), reason=reason, now=NOON)
+        return transactions.remove(conn, ITEM, account, ids, reason="event", now=NOON)
 
 
 def stored(database):
@@ -40,178 +46,194 @@ def stored(database):
 
 def feed(database):
     with database.begin() as conn:
-        rows = conn.execute(sa.select(changes).where(changes.c.item_id == ITEM).order_by(changes.c.seq))
-        return [(row.seq, row.kind, row.transaction_id) for row in rows]
+        rows = conn.execute(sa.select(changes).order_by(changes.c.seq)).all()
+    return [(row.seq, row.kind, row.transaction_id) for row in rows]
 
 
-def row_version(database, row_id):
-    """Return what Postgres changes whenever it writes a row."""
+def version(raw, minutes, **changed):
+    return a_transaction(**{**raw, "updatedAt": wire.to_text(NOON + timedelta(minutes=minutes)), **changed})
+
+
+def test_new_rows_are_added_and_take_the_next_numbers_of_the_feed(mirror):
+    first, second = a_transaction(), a_transaction()
+
+    assert merge(mirror, first, second) == (2, 0)
+
+    assert {each.raw["id"]: each.raw for each in stored(mirror).values()} == {
+        first.id: first.raw,
+        second.id: second.raw,
+    }
+    assert [seq for seq, _, _ in feed(mirror)] == [1, 2]
+
+
+def test_a_correction_replaces_what_is_stored(mirror):
+    raw = a_raw_transaction()
+    merge(mirror, version(raw, 0))
+
+    assert merge(mirror, version(raw, 1, description="Corrected", amount=-99)) == (0, 1)
+
+    row = stored(mirror)[raw["id"]]
+    assert (row.description, row.amount) == ("Corrected", -99)
+    assert [kind for _, kind, _ in feed(mirror)] == ["added", "modified"]
+
+
+def test_an_older_version_never_replaces_a_newer_one(mirror):
+    raw = a_raw_transaction()
+    merge(mirror, version(raw, 5, description="newer"))
+
+    assert merge(mirror, version(raw, 4, description="older")) == (0, 0)
+
+    assert stored(mirror)[raw["id"]].description == "newer"
+    assert len(feed(mirror)) == 1
+
+
+def test_another_content_of_the_same_instant_is_not_dropped(mirror):
+    raw = a_raw_transaction()
+    merge(mirror, version(raw, 0, description="first"))
+
+    assert merge(mirror, version(raw, 0, description="second")) == (0, 1)
+
+
+def test_a_row_without_times_is_still_updated(mirror):
+    raw = a_raw_transaction(updatedAt=None)
+    merge(mirror, a_transaction(**raw))
+
+    assert merge(mirror, a_transaction(**{**raw, "description": "new"})) == (0, 1)
+
+
+def test_unchanged_rows_are_not_rewritten(mirror):
+    rows = [a_transaction() for _ in range(50)]
+    merge(mirror, *rows)
+    before = dict(places(mirror))
+
+    assert merge(mirror, *rows) == (0, 0)
+
+    assert dict(places(mirror)) == before
+    assert len(feed(mirror)) == 50
+
+
+def places(database):
+    """Return where each row lies on disk and which transaction wrote it: a rewrite changes both."""
     with database.begin() as conn:
-        return conn.execute(sa.text("SELECT xmin, ctid FROM transactions WHERE id = :id"), {"id": row_id}).one()
+        return [(row[0], (row[1], row[2])) for row in conn.exec_driver_sql("SELECT id, ctid, xmin FROM transactions")]
 
 
-@pytest.mark.usefixtures("item")
-def test_a_new_row_is_added_with_all_its_digits(database):
-    row = a_transaction(amount=transactions.wire.decode("-1234.5678"))
-
-    merged = merge(database, row)
-
-    assert (merged.added, merged.modified) == (1, 0)
-    assert str(stored(database)[row.id].amount) == "-1234.5678"
-    assert stored(database)[row.id].raw == row.raw
-
-
-@pytest.mark.usefixtures("item")
-def test_a_row_that_is_the_same_is_not_written_again(database):
+def test_a_removed_row_does_not_come_back(mirror):
     row = a_transaction()
-    merge(database, row)
-    before = row_version(database, row.id)
+    merge(mirror, row)
 
-    merged = merge(database, row)
+    assert remove(mirror, row.id) == 1
+    assert merge(mirror, row) == (0, 0)
 
-    assert (merged.added, merged.modified) == (0, 0)
-    assert row_version(database, row.id) == before
-    assert len(feed(database)) == 1
-
-
-@pytest.mark.usefixtures("item")
-def test_a_correction_replaces_the_row(database):
-    raw = a_raw_transaction(status="PENDING")
-    merge(database, transactions_of(raw))
-    corrected = {**raw, "status": "POSTED", "amount": -13, "updatedAt": "2026-03-10T10:00:00.000Z"}
-
-    merged = merge(database, transactions_of(corrected))
-
-    assert (merged.added, merged.modified) == (0, 1)
-    assert stored(database)[raw["id"]].status == "POSTED"
-    assert stored(database)[raw["id"]].raw == corrected
+    assert stored(mirror) == {}
+    assert [kind for _, kind, _ in feed(mirror)] == ["added", "removed"]
 
 
-@pytest.mark.usefixtures("item")
-def test_an_older_version_never_replaces_a_newer_one(database):
-    raw = a_raw_transaction(updatedAt="2026-03-10T10:00:00.000Z")
-    merge(database, transactions_of(raw))
+def test_a_row_that_was_removed_before_it_came_is_never_stored(mirror):
+    row = a_transaction()
 
-    merged = merge(database, transactions_of({**raw, "amount": -99, "updatedAt": "2026-03-09T10:00:00.000Z"}))
+    assert remove(mirror, row.id) == 0
+    assert merge(mirror, row) == (0, 0)
 
-    assert merged.modified == 0
-    assert stored(database)[raw["id"]].raw == raw
+    assert feed(mirror) == []
+    with mirror.begin() as conn:
+        assert conn.scalar(sa.select(tombstones.c.id)) == row.id
 
 
-@pytest.mark.usefixtures("item")
-def test_a_row_that_one_page_repeats_is_stored_once_as_last_shown(database):
+def test_a_row_is_removed_once(mirror):
+    row = a_transaction()
+    merge(mirror, row)
+
+    assert remove(mirror, row.id) == 1
+    assert remove(mirror, row.id) == 0
+
+    assert [kind for _, kind, _ in feed(mirror)] == ["added", "removed"]
+
+
+def test_a_row_is_only_removed_from_its_own_account(mirror):
+    row = a_transaction()
+    merge(mirror, row)
+
+    assert remove(mirror, row.id, account="another") == 0
+
+    assert set(stored(mirror)) == {row.id}
+
+
+def test_a_row_that_names_another_account_does_not_move(mirror):
+    raw = a_raw_transaction()
+    merge(mirror, version(raw, 0))
+
+    assert merge(mirror, version(raw, 1, accountId="another")) == (0, 0)
+
+    assert stored(mirror)[raw["id"]].account_id == ACCOUNT
+
+
+def test_a_page_that_repeats_a_row_counts_it_once_and_keeps_the_later_copy(mirror):
     raw = a_raw_transaction()
 
-    merged = merge(database, transactions_of(raw), transactions_of({**raw, "description": "Padaria do Zé"}))
+    assert merge(mirror, version(raw, 0, description="first"), version(raw, 1, description="second")) == (1, 0)
 
-    assert merged.added == 1
-    assert stored(database)[raw["id"]].description == "Padaria do Zé"
-
-
-@pytest.mark.usefixtures("item")
-def test_a_stored_row_is_not_taken_over_by_another_account(database):
-    raw = a_raw_transaction()
-    merge(database, transactions_of(raw))
-
-    merge(database, transactions_of({**raw, "accountId": an_id(), "updatedAt": "2026-03-11T10:00:00.000Z"}))
-
-    assert stored(database)[raw["id"]].account_id == raw["accountId"]
+    assert stored(mirror)[raw["id"]].description == "second"
 
 
-@pytest.mark.usefixtures("item")
-def test_a_removed_row_does_not_come_back(database):
-    row = a_transaction()
-    merge(database, row)
+def test_what_copy_could_mistake_for_its_own_signs_is_kept(mirror):
+    text = 'tab\t newline\n backslash\\ \\. \\N "quote" ção 🙂'
+    row = a_transaction(description=text)
 
-    assert remove(database, row.id) == 1
-    assert merge(database, row).added == 0
-    assert stored(database) == {}
+    merge(mirror, row)
 
-
-@pytest.mark.usefixtures("item")
-def test_a_row_that_was_never_seen_can_be_buried(database):
-    row = a_transaction()
-
-    assert remove(database, row.id) == 0
-    assert merge(database, row).added == 0
+    assert stored(mirror)[row.id].description == text
+    assert stored(mirror)[row.id].raw == row.raw
 
 
-@pytest.mark.usefixtures("item")
-def test_a_row_of_another_account_is_not_removed(database):
-    row = a_transaction()
-    merge(database, row)
+def test_money_is_exact_in_columns_and_in_json(mirror):
+    row = a_transaction(**wire.decode(b'{"amount": -1234567890.1234, "amountInAccountCurrency": 0.1}'))
 
-    assert remove(database, row.id, account=an_id()) == 0
-    assert row.id in stored(database)
+    merge(mirror, row)
 
-
-@pytest.mark.usefixtures("item")
-def test_the_feed_is_numbered_without_gaps_in_the_order_of_changes(database):
-    first, second, third = a_transaction(), a_transaction(), a_transaction()
-    merge(database, first)
-    merge(database, second, third)
-    remove(database, first.id)
-    merge(database, transactions_of({**second.raw, "amount": -1}))
-
-    entries = feed(database)
-
-    assert [seq for seq, _, _ in entries] == [1, 2, 3, 4, 5]
-    assert entries[0] == (1, "added", first.id)
-    assert {entry[1:] for entry in entries[1:3]} == {("added", second.id), ("added", third.id)}
-    assert entries[3:] == [(4, "removed", first.id), (5, "modified", second.id)]
+    kept = stored(mirror)[row.id]
+    assert str(kept.amount) == "-1234567890.1234"
+    assert wire.encode(kept.raw["amount"]) == b"-1234567890.1234"
 
 
-@pytest.mark.usefixtures("item")
-def test_what_is_rolled_back_leaves_no_gap(database):
-    with database.connect() as conn:
+def test_the_feed_has_no_gap_though_many_write_at_once(mirror):
+    def work():
+        for _ in range(5):
+            row = a_transaction()
+            merge(mirror, row)
+            remove(mirror, row.id)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [seq for seq, _, _ in feed(mirror)] == list(range(1, 41))
+    with mirror.begin() as conn:
+        assert conn.scalar(sa.select(items_table.c.change_seq)) == 40
+
+
+def test_a_merge_that_is_rolled_back_leaves_no_number_behind(mirror):
+    with mirror.connect() as conn:
         items.lock(conn, ITEM, now=NOON)
         transactions.merge(conn, ITEM, [a_transaction()], now=NOON)
         conn.rollback()
-    merge(database, a_transaction())
 
-    assert [seq for seq, _, _ in feed(database)] == [1]
+    row = a_transaction()
+    merge(mirror, row)
 
-
-@pytest.mark.usefixtures("item")
-def test_a_reader_never_sees_a_number_before_the_ones_below_it(database):
-    slow = database.connect()
-    begun = slow.begin()
-    items.lock(slow, ITEM, now=NOON)
-    transactions.merge(slow, ITEM, [a_transaction()], now=NOON)
-    quick = threading.Thread(target=merge, args=(database, a_transaction()))
-    quick.start()
-    # The second writer has to wait for the first, whose number is lower.
-    eventually(lambda: waiting_for_a_lock(database))
-    assert feed(database) == []
-
-    begun.commit()
-    slow.close()
-    quick.join()
-
-    assert [seq for seq, _, _ in feed(database)] == [1, 2]
+    assert feed(mirror) == [(1, "added", row.id)]
 
 
-def waiting_for_a_lock(database):
-    with database.begin() as conn:
-        return conn.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")) > 0
+def test_a_reader_of_the_feed_that_stops_and_goes_on_sees_each_change_once(mirror):
+    for _ in range(7):
+        merge(mirror, a_transaction(), a_transaction())
+    seen, cursor = [], 0
 
+    with mirror.begin() as conn:
+        while page := transactions.changes_after(conn, ITEM, cursor, 3):
+            seen += [change.seq for change in page]
+            cursor = page[-1].seq
 
-def test_rows_of_an_item_that_is_not_stored_are_refused(database):
-    with pytest.raises(LookupError), database.begin() as conn:
-        transactions.merge(conn, "nobody", [a_transaction()], now=NOON)
-
-
-@pytest.mark.usefixtures("item")
-def test_a_tombstone_says_why(database):
-    gone, lost = an_id(), an_id()
-    remove(database, gone)
-    remove(database, lost, reason="absent")
-
-    with database.begin() as conn:
-        reasons = {row.id: row.reason for row in conn.execute(sa.select(tombstones))}
-    assert reasons == {gone: "event", lost: "absent"}
-
-
-def transactions_of(raw):
-    """Return *raw*, parsed."""
-    return a_transaction(**raw)
+    assert seen == list(range(1, 15))

@@ -6,7 +6,7 @@ from rich.table import Table
 from console import running
 from console.running import moment
 from pluggy_sync import queue
-from pluggy_sync.store import outbox
+from pluggy_sync.store import endpoints, outbox
 
 SHOWN = 100
 
@@ -40,3 +40,15 @@ def resend(notification_id: str) -> None:
             raise click.ClickException("No such notification.")
         sent = queue.send(res.celery, queue.DELIVER, notification_id)
     click.echo(f"{notification_id}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))
+
+
+@notifications.command()
+def resume() -> None:
+    """Serve the product's endpoint again, after it had answered 410 and was stopped."""
+    with running.resources() as res:
+        url = res.settings.product_webhook_url
+        if url is None:
+            raise click.ClickException("PRODUCT_WEBHOOK_URL is not set.")
+        with res.database.begin() as conn:
+            was_stopped = endpoints.resume(conn, url)
+    click.echo("Resumed; the sweep delivers what waits." if was_stopped else "It was not stopped.")

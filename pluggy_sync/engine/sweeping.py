@@ -11,7 +11,7 @@ import structlog
 from pluggy_sync import queue
 from pluggy_sync.engine import settling
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, items, outbox, user_actions
+from pluggy_sync.store import endpoints, inbox, items, outbox, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,9 @@ def sweep(res: Resources) -> None:
     with res.database.begin() as conn:
         event_ids = inbox.take_due(conn, now=now, limit=LIMIT)
         item_ids = items.take_due_syncs(conn, now=now, until=now + RESEND_SYNC_AFTER, limit=LIMIT)
-        told = res.settings.product_webhook_url is not None
-        notification_ids = outbox.due(conn, now=now, limit=LIMIT) if told else []
+        url = res.settings.product_webhook_url
+        served = url is not None and endpoints.stopped_at(conn, url) is None
+        notification_ids = outbox.due(conn, now=now, limit=LIMIT) if served else []
         late = user_actions.past_deadline(conn, now=now, limit=LIMIT)
     for event_id in event_ids:
         res.send(queue.HANDLE_EVENT, event_id)

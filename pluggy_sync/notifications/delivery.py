@@ -15,7 +15,7 @@ import structlog
 from standardwebhooks import Webhook
 
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import outbox
+from pluggy_sync.store import endpoints, outbox
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ def deliver(res: Resources, notification_id: str) -> None:
         return
     now = res.now()
     with res.database.begin() as conn:
+        if endpoints.stopped_at(conn, url) is not None:
+            return
         row = outbox.claim(conn, notification_id, now=now, until=now + timedelta(seconds=4 * TIMEOUT_S))
     if row is None:
         return
@@ -46,7 +48,7 @@ def deliver(res: Resources, notification_id: str) -> None:
             status_code=status_code,
             error=error,
         )
-        _conclude(conn, row, status_code, now=res.now())
+        _conclude(conn, url, row, status_code, now=res.now())
     log.info(
         "notification.tried",
         notification_id=notification_id,
@@ -58,10 +60,14 @@ def deliver(res: Resources, notification_id: str) -> None:
     )
 
 
-def _conclude(conn: sa.Connection, row: sa.Row[Any], status_code: int | None, *, now: datetime) -> None:
+def _conclude(conn: sa.Connection, url: str, row: sa.Row[Any], status_code: int | None, *, now: datetime) -> None:
     if status_code is not None and httpx.codes.is_success(status_code):
         outbox.mark_delivered(conn, row.id, now=now)
-    elif status_code == httpx.codes.GONE or row.attempts > len(SCHEDULE_S):
+    elif status_code == httpx.codes.GONE:
+        # It waits with all others until an operator resumes the endpoint.
+        endpoints.stop(conn, url, now=now)
+        log.error("endpoint.stopped", reason="it answered 410", next="pluggy-sync notifications resume")
+    elif row.attempts > len(SCHEDULE_S):
         outbox.give_up(conn, row.id)
     else:
         wait_s = SCHEDULE_S[row.attempts - 1] * random.uniform(0.8, 1.2)

@@ -422,6 +422,15 @@ outbox = sa.Table(
     sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
+# Endpoints of the product that answered 410: nothing is sent there until an operator says so.
+stopped_endpoints = sa.Table(
+    "stopped_endpoints",
+    metadata,
+    # A digest of the address, which may hold a secret.
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("stopped_at", INSTANT, nullable=False),
+)
+
 delivery_attempts = sa.Table(
     "delivery_attempts",
     metadata,

@@ -22,7 +22,7 @@ from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.timers import Timers
 from pluggy_sandbox.webhooks import Webhook
 
-_REQUESTS_KEPT = 50_000
+_REQUESTS_KEPT = 10_000
 _TICK_SECONDS = 0.05
 
 

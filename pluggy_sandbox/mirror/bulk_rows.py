@@ -154,6 +154,6 @@ def _date_text(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
-@lru_cache(86_400)
+@lru_cache(16_384)
 def _time_text(second: int) -> str:
     return f"T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.000Z"

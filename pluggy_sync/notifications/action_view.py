@@ -56,7 +56,7 @@ class PageLinks:
 
 def of_row(action: sa.Row[Any], links: PageLinks) -> dict[str, Any]:
     """Return the action as the contract shows it."""
-    texts = texts_of(action.kind, action.reason)
+    texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
     settled = action.state not in ("open", "submitted")
     return {
         "id": action.id,

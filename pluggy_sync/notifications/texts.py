@@ -110,6 +110,13 @@ _BY_REASON = {
     ),
 }
 
+_CHOICE = _texts(
+    "Seu banco pediu uma escolha",
+    "Para atualizar sua conta, escolha uma das opções que o banco oferece. Elas valem por pouco tempo.",
+    "Your bank asked you to choose",
+    "To update your account, choose one of the options that the bank offers. They are valid for a short time.",
+)
+
 # The same code can ask for different things.
 _BY_KIND_AND_REASON = {
     # Open Finance by API: the question is an address of the bank (Pluggy facts 8).
@@ -130,6 +137,12 @@ _BY_KIND = {
 }
 
 
-def texts_of(kind: str, reason: str) -> Texts:
-    """Return the words for an action of *kind*; a reason that is new to us gets those of its kind."""
+def texts_of(kind: str, reason: str, *, asked: str | None = None) -> Texts:
+    """
+    Return the words for an action of *kind*; a reason that is new to us gets those of its kind.
+
+    *asked*: the type of the parameter that the bank asks for, None when it asks for none.
+    """
+    if reason == "WAITING_USER_INPUT" and asked == "select":
+        return _CHOICE
     return _BY_KIND_AND_REASON.get((kind, reason)) or _BY_REASON.get(reason) or _BY_KIND[kind]

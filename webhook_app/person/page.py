@@ -249,7 +249,7 @@ def _title_and_body(language: str, action: Action, screen: Screen) -> tuple[str,
         return words.outcome(language, action.outcome)
     if screen in (Screen.WAIT, Screen.PROGRESS, Screen.EXPIRED, Screen.CANCELLED):
         return said[f"{screen.value}_title"], said[f"{screen.value}_body"]
-    texts = texts_of(action.kind, action.reason)
+    texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
     text = texts.pt if language == "pt" else texts.en
     return text.title, text.body
 

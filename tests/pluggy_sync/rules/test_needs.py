@@ -1,9 +1,11 @@
 """Needs: when two reports are the same need, and what a need carries."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from pluggy_sync.rules.needs import Kind, need_of
-from tests.factories import an_item
+from tests.factories import NOON, a_raw_connector, an_item
 
 
 def waiting_for_a_code(**changes):
@@ -65,3 +67,23 @@ def test_the_banks_own_words_are_passed_on():
     item = an_item(status="OUTDATED", executionStatus="ACCOUNT_NEEDS_ACTION", error=error)
 
     assert need_of(item, Kind.BANK).provider_message == "Aceite os termos"
+
+
+def test_a_code_that_goes_with_the_credentials_is_asked_for_by_the_connectors_own_field():
+    credential = {"name": "token", "type": "number", "mfa": True}
+    item = an_item(
+        connector=a_raw_connector(credentials=[{"name": "user"}, credential]),
+        status="OUTDATED",
+        executionStatus="INVALID_CREDENTIALS_MFA",
+    )
+
+    assert need_of(item, Kind.MFA).parameter == credential
+
+
+@pytest.mark.parametrize("failed, minutes", [(0, None), (1, None), (2, 15), (5, 15)])
+def test_from_the_second_failed_login_on_there_is_a_time_to_wait(failed, minutes):
+    item = an_item(status="LOGIN_ERROR", executionStatus="INVALID_CREDENTIALS", consecutiveFailedLoginAttempts=failed)
+
+    retry_at = need_of(item, Kind.CREDENTIALS).retry_at
+
+    assert retry_at == (None if minutes is None else NOON + timedelta(minutes=minutes))

@@ -84,6 +84,8 @@ def test_credentials_that_are_wrong_again_are_a_new_action_with_a_time_to_wait(s
         json={"parameters": {"user": "user-ok", "password": "password-ok"}},
     )
     assert problem["retryAt"] == second["retryAt"]
+    # It is enforced here already: Pluggy and the bank see nothing of this try.
+    assert len(service.rows(action_attempts)) == 1
 
 
 def test_an_answer_that_pluggy_refuses_leaves_the_action_open(service: Service, product: Product):

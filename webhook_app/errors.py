@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
@@ -73,6 +73,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
     app.register_error_handler(PluggyError, _of_pluggy)
+    app.register_error_handler(DataError, _of_data)
     app.register_error_handler(DBAPIError, _of_database)
     app.register_error_handler(PoolTimeoutError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
@@ -125,6 +126,11 @@ def _of_pluggy(error: PluggyError) -> Response:
     if isinstance(error, PluggyUnavailableError):
         return _problem(503, "pluggy-unavailable", "Pluggy does not answer just now.", headers={"Retry-After": "10"})
     return _problem(502, "refused-by-pluggy", "Pluggy refused the request.")
+
+
+def _of_data(_error: DataError) -> Response:
+    """A value that Postgres cannot hold, such as a null character: the request's fault, and no retry heals it."""
+    return _problem(400, "invalid-request", "A value holds characters or numbers that are not allowed.")
 
 
 def _of_database(error: Exception) -> Response:

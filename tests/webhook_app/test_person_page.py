@@ -3,6 +3,7 @@
 import re
 import time
 from html import unescape
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -12,6 +13,8 @@ from itsdangerous import URLSafeTimedSerializer
 from pluggy_sync.notifications.action_view import PAGE_LINK_LIFE_S
 from pluggy_sync.store.tables import action_attempts
 from tests.service import Service
+from webhook_app.person.following import MAX_STREAMS
+from webhook_app.person.screens import bank_address
 
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
 
@@ -308,23 +311,52 @@ def test_a_rotating_code_is_seen_by_looking_at_the_item(service: Service):
     assert re.search(r'src="(data:image/svg[^"]+)"', person.open())[1] not in before
 
 
-def test_the_stream_tells_of_a_change_and_ends(service: Service):
+def test_the_stream_tells_of_a_change(service: Service):
     connect(service, connector=5)
     person = a_person(service)
-    chunks = []
-    with mock.patch("webhook_app.person.following.STREAM_S", 3):
-        response = service.web.get(f"{person.path}/changes")
-        for chunk in response.response:
-            chunks.append(chunk)
-            if len(chunks) == 2:
-                person.give("123456")
-                now_and_then(service)
+    marks: list[bytes] = []
+    response = service.web.get(f"{person.path}/changes")
+    for chunk in response.response:
+        if not chunk.startswith(b"data: "):
+            continue
+        marks.append(chunk)
+        if len(marks) == 2:
+            break
+        person.give("123456")
+        now_and_then(service)
     response.close()
 
-    marks = [chunk for chunk in chunks if chunk.startswith(b"data: ")]
     assert response.mimetype == "text/event-stream"
-    assert len(marks) == 2
     assert marks[0] != marks[1]
+
+
+def test_streams_are_few_and_each_gives_its_place_back(service: Service):
+    connect(service, connector=5)
+    path = f"{a_person(service).path}/changes"
+
+    for _ in range(2 * MAX_STREAMS):
+        # Nothing is ever read of the answer to a HEAD.
+        response = service.web.head(path)
+        response.close()
+        assert response.status_code == 200
+    opened = [service.web.get(path) for _ in range(MAX_STREAMS + 1)]
+    statuses = [response.status_code for response in opened]
+    for response in opened:
+        response.close()
+
+    assert statuses == [200] * MAX_STREAMS + [503]
+    last = service.web.get(path)
+    last.close()
+    assert last.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "http://bank.example.com", "http://127.0.0.1.example.com/", "data:text/html,x", 5],
+)
+def test_only_a_web_address_of_the_bank_becomes_a_link(address):
+    assert bank_address(SimpleNamespace(parameter={"data": address})) is None
+    assert bank_address(SimpleNamespace(parameter={"data": "https://bank.example.com/a"}))
 
 
 def test_the_widgets_word_starts_the_following(service: Service):

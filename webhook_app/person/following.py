@@ -6,7 +6,7 @@ A stream holds a thread of the web process, so there are few and they are short;
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import structlog
 from redis.exceptions import RedisError
@@ -28,26 +28,43 @@ POLL_PLUGGY_MS = 3000
 _streams = threading.BoundedSemaphore(MAX_STREAMS)
 
 
-def open_stream(version: Callable[[], str]) -> Iterator[str] | None:
-    """Return a stream of the values of *version* as they change; None if too many are open."""
-    if not _streams.acquire(blocking=False):
-        return None
-    return _changes(version)
+class Stream:
+    """
+    Yields the values of *version* as they change, as server-sent events.
+
+    `close` gives its place back, also when nothing was ever read from it (a HEAD request, a reader that left).
+    """
+
+    def __init__(self, version: Callable[[], str]) -> None:
+        self._lines = _changes(version)
+        self._open = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def close(self) -> None:
+        """Give the place back to others; once."""
+        self._lines.close()
+        if self._open:
+            self._open = False
+            _streams.release()
 
 
-def _changes(version: Callable[[], str]) -> Iterator[str]:
-    try:
-        yield "retry: 1000\n\n"
-        end = time.monotonic() + STREAM_S
-        seen = None
-        while time.monotonic() < end:
-            now = version()
-            # The comment tells the browser, and us, that the other side is still there.
-            yield ": still there\n\n" if now == seen else f"data: {now}\n\n"
-            seen = now
-            time.sleep(LOOK_EVERY_S)
-    finally:
-        _streams.release()
+def open_stream(version: Callable[[], str]) -> Stream | None:
+    """Return a stream of the values of *version* as they change; None if too many are open. The caller closes it."""
+    return Stream(version) if _streams.acquire(blocking=False) else None
+
+
+def _changes(version: Callable[[], str]) -> Generator[str, None, None]:
+    yield "retry: 1000\n\n"
+    end = time.monotonic() + STREAM_S
+    seen = None
+    while time.monotonic() < end:
+        now = version()
+        # The comment tells the browser, and us, that the other side is still there.
+        yield ": still there\n\n" if now == seen else f"data: {now}\n\n"
+        seen = now
+        time.sleep(LOOK_EVERY_S)
 
 
 def look_if_due(res: Resources, item_id: str) -> None:

@@ -106,8 +106,9 @@ def changes(token: str) -> Answer:
     stream = following.open_stream(lambda: _version(res, action.id))
     if stream is None:
         return Response(status=503, headers={"Retry-After": "3"})
-    headers = {"X-Accel-Buffering": "no"}
-    return Response(stream, mimetype="text/event-stream", headers=headers)
+    answer = Response(iter(stream), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    answer.call_on_close(stream.close)
+    return answer
 
 
 @blueprint.get("/act/<token>/version")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pluggy_sync.api import wire
 from pluggy_sync.rules.needs import Kind
@@ -114,4 +115,8 @@ def _of_authorization(action: Action) -> Screen:
 def bank_address(action: Action) -> str | None:
     """Return the address of the bank's page at which to authorise, if it is a web address."""
     address = (action.parameter or {}).get("data")
-    return address if isinstance(address, str) and address.startswith(("https://", "http://127.0.0.1")) else None
+    if not isinstance(address, str):
+        return None
+    parts = urlsplit(address)
+    # Plain http only for a stand-in on the same machine.
+    return address if parts.scheme == "https" or (parts.scheme, parts.hostname) == ("http", "127.0.0.1") else None

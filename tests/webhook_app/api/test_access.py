@@ -109,3 +109,8 @@ def test_a_body_that_cannot_be_read_is_refused(product: Product, body: str, code
 def test_the_callers_request_id_is_kept_if_it_is_sane(web: FlaskClient):
     assert web.get("/health", headers={"X-Request-Id": "trace-1"}).headers["X-Request-Id"] == "trace-1"
     assert web.get("/health", headers={"X-Request-Id": 'x" injected'}).headers["X-Request-Id"] != 'x" injected'
+
+
+@pytest.mark.parametrize("path", ["/v1/items?clientUserId=%00", "/v1/items/a%00b", "/v1/actions?itemId=x%00"])
+def test_characters_that_cannot_be_stored_are_400(product: Product, path: str):
+    product.refused("GET", path, 400, "invalid-request")

@@ -157,12 +157,31 @@ def test_what_an_account_hid_behind_empty_answers_for_a_whole_run_is_repaired(se
     item_id = upstream.connect()
     service.catch_up()
     upstream.later(days=8)
-    upstream.evolve(item_id, {"kind": "add", "count": 2, "days": 5})
+    added = upstream.evolve(item_id, {"kind": "add", "count": 2, "days": 5})["added"]
     upstream.run(item_id)
     upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty"})
     service.catch_up()
     upstream.fail()
 
+    upstream.later(days=8)
+    upstream.run(item_id)
+    service.catch_up()
+    assert set(added) <= service.transaction_ids()
     reconcile(service.res, item_id)
 
     service.assert_mirrors(item_id)
+
+
+def test_a_list_that_is_empty_beside_rows_that_exist_does_not_pass_for_a_collection(service, upstream):
+    item_id = upstream.connect(products=["ACCOUNTS", "TRANSACTIONS"])
+    service.catch_up()
+    upstream.later(days=8)
+    upstream.evolve(item_id, {"kind": "add", "count": 2, "days": 5})
+    upstream.run(item_id)
+    # Of the one account: the window and what was ingested late are empty, the two reads in between are not.
+    empty = {"endpoint": "GET /v2/transactions", "do": "empty", "times": 1}
+    upstream.fail(empty, {**empty, "skip": 2})
+    service.catch_up()
+
+    service.assert_mirrors(item_id)
+    assert "failed" in [run.outcome for run in service.runs()]

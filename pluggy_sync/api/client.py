@@ -277,9 +277,10 @@ def _decoded(response: httpx.Response, what: str) -> Any:
     if not response.content:
         return {}
     try:
-        return wire.decode(response.content)
+        value = wire.decode(response.content)
     except msgspec.DecodeError as exc:
         raise PluggyUnavailableError(f"an answer that is not JSON for {what}") from exc
+    return wire.without_null(value) if wire.ESCAPED_NULL in response.content else value
 
 
 def _error(response: httpx.Response, what: str) -> PluggyError:

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+# How JSON writes the null character; it cannot stand in JSON otherwise.
+ESCAPED_NULL = b"\\u0000"
+
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
@@ -26,6 +29,21 @@ def decode(body: bytes | str) -> Any:
 def encode(value: Any) -> bytes:
     """Return *value* as compact JSON; a Decimal becomes a number with all its digits, a datetime an instant."""
     return _encoder.encode(value)
+
+
+def without_null(value: Any) -> Any:
+    """
+    Return *value* with each null character replaced by the mark for what cannot be shown.
+
+    Postgres stores none, and one in a bank's text must not keep an Item from being synced.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, list):
+        return [without_null(each) for each in value]
+    if isinstance(value, dict):
+        return {without_null(name): without_null(each) for name, each in value.items()}
+    return value
 
 
 def instant(text: Any) -> datetime | None:

@@ -18,7 +18,7 @@ from pluggy_sync.engine.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Act
-from pluggy_sync.store import connectors, inbox, items, transactions
+from pluggy_sync.store import accounts, connectors, inbox, items, transactions
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +128,12 @@ def _bury(res: Resources, event: events.Event, item_id: str) -> None:
     now = res.now()
     with res.database.begin() as conn:
         item = items.lock(conn, item_id, now=now)
+        account = accounts.get(conn, event.account_id)
         if item.deleted_at is not None:
+            return
+        if account is not None and account.item_id != item_id:
+            # Never believe an account on an event's word (Pluggy facts 2.6).
+            log.error("event.contradicts", reason="the account is another Item's", next="nothing is removed")
             return
         removed = transactions.remove(conn, item_id, event.account_id, event.transaction_ids, reason="event", now=now)
     log.info("transactions.removed", account_id=event.account_id, removed=removed)

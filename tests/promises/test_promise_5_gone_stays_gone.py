@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from pluggy_sync.store.tables import changes, inbox, item_work, items, metadata, outbox, tombstones, transactions
 from tests.driving import run_queued
-from tests.factories import an_event
+from tests.factories import an_event, an_id
 from tests.moments import when_answered
 
 
@@ -226,3 +226,17 @@ def test_an_event_about_an_item_that_never_was_leaves_no_work(service):
     with service.res.database.begin() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(transactions)) == 0
         assert conn.scalar(sa.select(item_work.c.sync_wanted)) == 0
+
+
+def test_an_event_that_names_the_account_of_another_item_removes_nothing(service, upstream):
+    item_id, other_id = upstream.connect(), upstream.connect("user-ok-two-checking-accounts")
+    service.catch_up()
+    row = next(row for row in service.rows(transactions) if row.item_id == other_id)
+
+    service.deliver(
+        an_event("transactions/deleted", itemId=item_id, accountId=row.account_id, transactionIds=[row.id, an_id()])
+    )
+    service.work_until_quiet()
+
+    assert row.id in service.transaction_ids()
+    assert service.rows(tombstones) == []

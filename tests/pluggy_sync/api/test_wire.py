@@ -54,3 +54,9 @@ def test_what_is_no_instant_is_refused(text):
 def test_an_instant_is_written_as_pluggy_does():
     assert wire.to_text(datetime(2026, 1, 31, 3, 0, 0, 123456, tzinfo=UTC)) == "2026-01-31T03:00:00.123Z"
     assert wire.to_text(None) is None
+
+
+def test_a_null_character_is_replaced_wherever_it_stands():
+    value = {"a\0": ["b\0c", {"d": "\0"}], "n": 1, "none": None}
+
+    assert wire.without_null(value) == {"a�": ["b�c", {"d": "�"}], "n": 1, "none": None}

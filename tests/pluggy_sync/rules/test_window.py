@@ -2,10 +2,8 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from pluggy_sync.api import wire
-from pluggy_sync.rules.window import transactions_since, updated_since, window_of
+from pluggy_sync.rules.window import EVERYTHING, later, transactions_since, updated_since, window_since, year_before
 from tests.factories import NOON, an_item
 
 EARLIER = NOON - timedelta(days=1)
@@ -21,50 +19,42 @@ def collected(at, **products):
 
 
 def test_the_first_sync_reads_everything():
-    window = window_of(collected(NOON), None, 3)
-
-    assert window.from_day is None
-    assert window.ingested_since is None
-    assert window.to == NOON
+    assert window_since(None, 3) == EVERYTHING
+    assert (EVERYTHING.from_day, EVERYTHING.ingested_since) == (None, None)
 
 
-def test_later_syncs_read_from_three_days_before_what_is_stored_and_record_no_overlap():
-    window = window_of(collected(LATER), NOON, 3)
+def test_later_syncs_read_from_three_days_before_what_is_stored_and_what_was_ingested_since():
+    window = window_since(NOON, 3)
 
     assert window.from_day == date(2026, 3, 7)
     assert window.ingested_since == NOON
-    assert window.to == LATER
-
-
-def test_an_item_that_failed_for_a_month_is_read_for_that_month():
-    stored = NOON - timedelta(days=30)
-
-    window = window_of(collected(NOON), stored, 3)
-
-    assert window.from_day == (stored - timedelta(days=3)).date()
 
 
 def test_the_day_is_that_of_sao_paulo():
     stored = datetime(2026, 3, 10, 2, 30, tzinfo=UTC)  # still the 9th there
 
-    assert window_of(collected(NOON), stored, 0).from_day == date(2026, 3, 9)
+    assert window_since(stored, 0).from_day == date(2026, 3, 9)
 
 
-@pytest.mark.parametrize("shown", [EARLIER, None])
-def test_the_watermark_is_never_set_back(shown):
-    assert window_of(collected(shown), NOON, 3).to == NOON
+def test_the_later_moment_wins_and_none_is_before_everything():
+    assert later(EARLIER, NOON) == later(NOON, EARLIER) == later(NOON, None) == later(None, NOON) == NOON
+    assert later(None, None) is None
 
 
-def test_a_partial_run_moves_the_watermark_only_as_far_as_transactions_were_collected():
+def test_only_rows_of_the_year_that_pluggy_collects_can_be_missed():
+    assert year_before(NOON) == date(2025, 3, 10)
+    assert year_before(None) is None
+
+
+def test_transactions_that_a_partial_run_did_not_collect_are_no_news():
     item = collected(LATER, transactions=(False, EARLIER), accounts=(True, LATER))
 
-    assert window_of(item, None, 3).to == EARLIER
+    assert not transactions_since(item, EARLIER)
+    assert transactions_since(item, None)
 
 
-def test_transactions_that_were_never_collected_leave_no_watermark():
-    item = collected(LATER, transactions=(False, None), accounts=(True, LATER))
-
-    assert window_of(item, None, 3).to is None
+def test_transactions_that_were_never_collected_are_no_news():
+    assert not transactions_since(collected(LATER, transactions=(False, None), accounts=(True, LATER)), None)
 
 
 def test_news_is_what_was_collected_after_what_is_stored():

@@ -179,3 +179,59 @@ def test_a_revoked_consent_is_renewed_on_the_same_item(service: Service, product
 
     (action,) = product.get("/v1/actions", state="open")["results"]
     assert (action["kind"], action["itemId"]) == ("consent", item_id)
+
+
+def connect_with_approvers(service: Service, cpf: str) -> str:
+    """Connect at the Open Finance mock; the person consents, and the other holders have not answered yet."""
+    item_id = service.upstream.connect(connector=600, parameters={"cpf": cpf})
+    deliver_and_work(service)
+    service.upstream.approve(item_id)
+    deliver_and_work(service)
+    return item_id
+
+
+def test_further_approvers_are_waited_for_without_asking_for_anything_else(service: Service, product: Product):
+    item_id = connect_with_approvers(service, "238.242.640-30")
+    (pending,) = product.get("/v1/actions", state="open")["results"]
+    assert (pending["kind"], pending["reason"]) == ("bank", "USER_AUTHORIZATION_PENDING")
+    assert freshness(product, item_id) == "waiting_for_person"
+
+    service.upstream.later(seconds=300)
+    deliver_and_work(service)
+    if freshness(product, item_id) != "fresh":
+        service.upstream.run(item_id)
+        deliver_and_work(service)
+
+    assert product.get(f"/v1/actions/{pending['id']}")["state"] == "resolved"
+    assert freshness(product, item_id) == "fresh"
+
+
+def test_a_refusal_of_further_approvers_asks_for_a_new_consent(service: Service, product: Product):
+    item_id = connect_with_approvers(service, "051.177.670-55")
+    (pending,) = product.get("/v1/actions", state="open")["results"]
+    assert pending["reason"] == "USER_AUTHORIZATION_PENDING"
+
+    service.upstream.later(seconds=300)
+    service.upstream.run(item_id)
+    deliver_and_work(service)
+
+    (action,) = product.get("/v1/actions", state="open")["results"]
+    assert (action["kind"], action["itemId"]) == ("consent", item_id)
+
+
+@pytest.mark.parametrize("token", ["123456", "000000"])
+def test_a_single_and_a_joint_account_are_updated_with_the_code_that_they_want(
+    service: Service, product: Product, token
+):
+    item_id = service.upstream.connect(connector=9, parameters={"token": token})
+    service.upstream.later(seconds=600)
+    deliver_and_work(service)
+    assert freshness(product, item_id) == "fresh"
+
+    problem = product.refused("POST", f"/v1/items/{item_id}/refresh", 409, "action-required")
+    assert problem["action"]["kind"] == "mfa"
+    product.post(f"/v1/actions/{problem['action']['id']}/mfa", {"value": token})
+    deliver_and_work(service)
+
+    assert product.get(f"/v1/actions/{problem['action']['id']}")["state"] == "resolved"
+    assert freshness(product, item_id) == "fresh"

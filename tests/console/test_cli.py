@@ -199,16 +199,6 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert call("items", str(uuid.uuid4())).exit_code == 1
 
 
-def test_import_waits_for_an_item_that_another_run_holds(call, service, upstream):
-    item_id = upstream.connect()
-    _hold(service.res, item_id, datetime.now(UTC) + timedelta(seconds=1))
-
-    result = call("import", "-", text=item_id)
-
-    assert result.exit_code == 0, result.output
-    service.assert_mirrors(item_id)
-
-
 def _dead_event(res: Resources, item_id: str) -> str:
     with res.database.begin() as conn:
         event_id = inbox.request_look(conn, item_id, why="test", now=res.now())

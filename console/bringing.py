@@ -51,8 +51,9 @@ def bring_up_to_date(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Re
     give_up_at = time.monotonic() + wait_s
     while True:
         syncing.sync_item(res, item_id)
-        if not is_held(res, item_id) or time.monotonic() >= give_up_at:
-            return _ended(res, item_id, before)
+        result = _result(res, item_id, before)
+        if result.end is not End.HELD or time.monotonic() >= give_up_at:
+            return result
         time.sleep(_POLL_S)
 
 
@@ -84,15 +85,24 @@ def _not_synced(decision: Decision) -> Result:
     return Result(end=End.WAITING, detail=decision.reason or decision.act.value)
 
 
-def _ended(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
-    run = newest_run(res, item_id)
-    if is_held(res, item_id):
-        return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
-    if run is None or (before is not None and run.id == before.id):
-        return Result(end=End.UP_TO_DATE, run=run)
-    if run.outcome != "done":
+def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
+    """
+    Return how it stands after an attempt.
+
+    What is still wanted and did not fail was passed over because another run holds the Item, or held it a moment ago:
+    the lease alone does not tell, it may end between the attempt and this question.
+    """
+    newest = newest_run(res, item_id)
+    run = None if newest is None or (before is not None and newest.id == before.id) else newest
+    with res.database.begin() as conn:
+        row, work = items.get(conn, item_id), items.work(conn, item_id)
+    if row is None or row.deleted_at is not None:
+        return Result(end=End.GONE, detail="deleted; its data is purged")
+    if run is not None and run.outcome == "failed":
         return Result(end=End.FAILED, detail=run.error or run.outcome, run=run)
-    return Result(end=End.SYNCED, run=run)
+    if work.sync_wanted > work.synced:
+        return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
+    return Result(end=End.UP_TO_DATE if run is None else End.SYNCED, run=newest)
 
 
 def is_held(res: Resources, item_id: str) -> bool:

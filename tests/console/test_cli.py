@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import main
+from pluggy_sync.engine import syncing
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, items, outbox, tables
@@ -197,6 +198,25 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     for word in ("UPDATED / SUCCESS", "fresh since", "done"):
         assert word in result.output
     assert call("items", str(uuid.uuid4())).exit_code == 1
+
+
+def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
+    item_id = upstream.connect()
+    sync_item, attempts = syncing.sync_item, []
+
+    def passed_over_at_first(res, wanted):
+        # As when the other run's lease ends between the attempt and the look at how it went.
+        attempts.append(wanted)
+        if len(attempts) > 1:
+            sync_item(res, wanted)
+
+    monkeypatch.setattr(syncing, "sync_item", passed_over_at_first)
+
+    result = call("import", "-", text=item_id)
+
+    assert result.exit_code == 0, result.output
+    assert attempts == [item_id, item_id]
+    service.assert_mirrors(item_id)
 
 
 def _dead_event(res: Resources, item_id: str) -> str:

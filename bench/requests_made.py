@@ -17,9 +17,6 @@ from pluggy_sync.engine import handling, syncing
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 
-# Deliveries to it are lost: the bench hands them over itself.
-_NOWHERE = "http://127.0.0.1:1/lost"
-
 
 def measure(stage: Stage, pluggy: Pluggy) -> list[Outcome]:
     """Return the outcomes of a day with new rows, and of one on which a row disappears too."""

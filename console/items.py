@@ -10,8 +10,7 @@ from rich.table import Table
 from console import running
 from console.running import moment
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import needs
-from pluggy_sync.rules.freshness import Known, freshness_of
+from pluggy_sync.rules.freshness import freshness_of
 from pluggy_sync.store import item_views, items, sync_runs
 
 RUNS_SHOWN = 10
@@ -35,7 +34,9 @@ def show_item(item_id: str) -> None:
 
 
 def _facts(res: Resources, row: sa.Row[Any], actions: Any, work: items.Work) -> Table:
-    fresh = freshness_of(known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours))
+    fresh = freshness_of(
+        item_views.known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours)
+    )
     table = Table(title=f"Item {row.id}", show_header=False)
     for name, value in (
         ("status", f"{row.status or '-'} / {row.execution_status or '-'}"),
@@ -55,26 +56,6 @@ def _facts(res: Resources, row: sa.Row[Any], actions: Any, work: items.Work) -> 
     ):
         table.add_row(name, value)
     return table
-
-
-def known(row: sa.Row[Any], actions: Any) -> Known:
-    """Return what freshness is decided by."""
-    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
-    return Known(
-        status=row.status,
-        execution_status=row.execution_status,
-        updated_at=row.updated_at,
-        last_updated_at=row.last_updated_at,
-        next_auto_sync_at=row.next_auto_sync_at,
-        first_seen_at=row.first_seen_at,
-        deleted_at=row.deleted_at,
-        connector_status=row.connector_status,
-        connector_status_at=row.connector_status_at,
-        asked_at=None if asked is None else asked.created_at,
-        asked_reason=None if asked is None else asked.reason,
-        sync_pending=row.sync_pending,
-        sync_attempts=row.sync_attempts,
-    )
 
 
 def _runs(runs: Any) -> Table:

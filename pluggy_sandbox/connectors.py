@@ -73,7 +73,6 @@ USER = Field("user", "Usuário", placeholder="user-ok")
 PASSWORD = Field("password", "Senha", "password", placeholder="password-ok")
 TOKEN = Field("token", "Token", "number", validation="^[0-9]{6}$", message="O token tem 6 dígitos", mfa=True)
 CPF = Field("cpf", "CPF", validation=r"^\d{3}\.?\d{3}\.?\d{3}-?\d{2}$", message="O CPF tem 11 dígitos")
-COMPANY = Field("cnpj", "CNPJ", validation=r"^\d{2}\.?\d{3}\.?\d{3}/?\d{4}-?\d{2}$", message="O CNPJ tem 14 dígitos")
 CERTIFICATE = Field("certificate", "Certificado (base64)")
 COOPERATIVE = Field("cooperative", "Cooperativa", "select", options=(("0001", "Cooperativa Centro"), ("0002", "Sul")))
 

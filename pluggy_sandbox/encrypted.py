@@ -11,7 +11,7 @@ from pluggy_sandbox.errors import BadRequestError
 from pluggy_sandbox.parameters import read
 
 # OAEP with SHA-1 on both sides, as the recipe and the Java SDK do.
-_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
+_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - theirs
 
 
 def parameters(value: object) -> dict[str, str]:

@@ -151,8 +151,6 @@ _SCHEMAS: dict[str, type[_EventSchema]] = {
 _schemas = {name: schema() for name, schema in _SCHEMAS.items()}
 _unknown_schema = _UnknownEventSchema()
 
-KNOWN = frozenset(_SCHEMAS)
-
 
 def parse(body: bytes) -> Event:
     """

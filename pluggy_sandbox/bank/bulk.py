@@ -53,11 +53,6 @@ class BulkIds:
         """Return the second half of an id as a number: also the dice that the row is made with."""
         return _mixed(number ^ self._number_key, _LOW_BITS) | _VARIANT
 
-    def id_of(self, place: Place) -> str:
-        """Return the id of the row at *place*."""
-        text = f"{self.number_mixed(place.number):016x}"
-        return f"{self.prefix(place.day)}{text[:4]}-{text[4:]}"
-
     def place_of(self, row_id: str) -> Place | None:
         """Return where the row with this id stands, or None if the id has not the form of one."""
         parts = _UUID.match(row_id.lower())

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
-from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.instants import iso
 from pluggy_sandbox.mirror.bulk_rows import BulkRows
 
@@ -138,8 +137,3 @@ def _ms(at: datetime) -> int:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def day_key(row: Row) -> date:
-    """Return the UTC day of a bank row."""
-    return row.at.astimezone(UTC).date()

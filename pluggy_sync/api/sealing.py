@@ -12,7 +12,7 @@ from pluggy_sync.api import wire
 Sealer = Callable[[Mapping[str, Any]], str]
 
 # What Pluggy's recipe asks for; OAEP does not depend on the hash being free of collisions.
-_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
+_PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - theirs
 
 
 class TooLongError(ValueError):

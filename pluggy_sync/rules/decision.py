@@ -34,7 +34,6 @@ class Decision:
 
 
 RUNNING = frozenset({"UPDATING", "MERGING"})
-GOOD = frozenset({"SUCCESS", "PARTIAL_SUCCESS"})
 
 # What a settled Item's executionStatus asks of a person.
 KIND_OF_CODE = {

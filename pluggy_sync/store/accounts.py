@@ -82,11 +82,6 @@ def listed(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
     ).all()
 
 
-def of_item(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
-    """Return the Item's accounts, in the order of their ids."""
-    return conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id)).all()
-
-
 def get(conn: Connection, account_id: str) -> sa.Row[Any] | None:
     """Return the account, or None."""
     return conn.execute(sa.select(accounts).where(accounts.c.id == account_id)).one_or_none()

@@ -6,9 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.rules import needs
+from pluggy_sync.rules.freshness import Known
 from pluggy_sync.store.tables import connectors, item_work, items, user_actions
-
-_UNSETTLED = ("open", "submitted")
+from pluggy_sync.store.user_actions import UNSETTLED
 
 _WITH_ALL = (
     sa.select(
@@ -45,9 +46,29 @@ def unsettled_actions(conn: Connection, item_ids: Sequence[str]) -> Mapping[str,
     found: dict[str, list[sa.Row[Any]]] = {}
     rows = conn.execute(
         sa.select(user_actions)
-        .where(user_actions.c.item_id.in_(item_ids), user_actions.c.state.in_(_UNSETTLED))
+        .where(user_actions.c.item_id.in_(item_ids), user_actions.c.state.in_(UNSETTLED))
         .order_by(user_actions.c.created_at, user_actions.c.id)
     )
     for row in rows:
         found.setdefault(row.item_id, []).append(row)
     return found
+
+
+def known(row: sa.Row[Any], actions: Sequence[sa.Row[Any]]) -> Known:
+    """Return what freshness is decided by, of an Item as read here and its unsettled *actions*, oldest first."""
+    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
+    return Known(
+        status=row.status,
+        execution_status=row.execution_status,
+        updated_at=row.updated_at,
+        last_updated_at=row.last_updated_at,
+        next_auto_sync_at=row.next_auto_sync_at,
+        first_seen_at=row.first_seen_at,
+        deleted_at=row.deleted_at,
+        connector_status=row.connector_status,
+        connector_status_at=row.connector_status_at,
+        asked_at=None if asked is None else asked.created_at,
+        asked_reason=None if asked is None else asked.reason,
+        sync_pending=row.sync_pending,
+        sync_attempts=row.sync_attempts,
+    )

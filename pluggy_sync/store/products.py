@@ -81,7 +81,6 @@ CONSENTS = Listed(
     table=tables.consents,
     keys={"created_at": "createdAt", "expires_at": "expiresAt", "revoked_at": "revokedAt"},
 )
-ALL = (BILLS, INVESTMENTS, INVESTMENT_TRANSACTIONS, IDENTITIES, LOANS, CONSENTS)
 
 
 def merge(

@@ -115,6 +115,7 @@ def _copy(conn: Connection, item_id: str, rows: Sequence[Transaction]) -> None:
 
 
 def _copying(conn: Connection, statement: str) -> AbstractContextManager[psycopg.Copy]:
+    # SQLAlchemy does not say which driver's connection it is.
     driver: psycopg.Connection[Any] = conn.connection.driver_connection  # type: ignore[assignment]
     return driver.cursor().copy(statement)
 

@@ -74,6 +74,7 @@ def test_a_slow_receiver_runs_into_the_time_limit(driver: Driver, receiver: Rece
 
     def slow(_: Received) -> int:
         deadline = time.monotonic() + 1
+        # A receiver that dawdles is what is tested; it ends with the test.
         while not released and time.monotonic() < deadline:
             time.sleep(0.01)
         return 200

@@ -250,7 +250,7 @@ def test_errors_come_as_their_exceptions(
     with pytest.raises(expected) as caught:
         call(sdk)
 
-    assert model.from_json(caught.value.body).message  # type: ignore[attr-defined]
+    assert model.from_json(caught.value.body).message  # type: ignore[attr-defined]  # of the package's exceptions
 
 
 def test_conflicts_and_failures_come_as_their_exceptions(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:

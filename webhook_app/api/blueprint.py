@@ -22,10 +22,10 @@ class StrictParser(FlaskParser):
     """Values that are wrong are 400 wherever they stand; unknown ones are wrong, in the query too."""
 
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012 - as in the class above it
 
 
-class ApiBlueprint(Blueprint):  # type: ignore[misc]
+class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typed
     """A blueprint of `/v1`, typed as far as we use it."""
 
     ARGUMENTS_PARSER = StrictParser()

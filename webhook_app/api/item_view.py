@@ -8,8 +8,8 @@ import marshmallow as ma
 import sqlalchemy as sa
 
 from pluggy_sync.api import payloads
-from pluggy_sync.rules import needs
-from pluggy_sync.rules.freshness import Freshness, Known, State, freshness_of
+from pluggy_sync.rules.freshness import Freshness, State, freshness_of
+from pluggy_sync.store import item_views
 from webhook_app.api.fields import Instant, PluggyObject
 from webhook_app.current import resources
 
@@ -86,24 +86,8 @@ def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
 
 def freshness(row: Row, actions: Sequence[Row], *, now: datetime) -> Freshness:
     """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
-    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
-    known = Known(
-        status=row.status,
-        execution_status=row.execution_status,
-        updated_at=row.updated_at,
-        last_updated_at=row.last_updated_at,
-        next_auto_sync_at=row.next_auto_sync_at,
-        first_seen_at=row.first_seen_at,
-        deleted_at=row.deleted_at,
-        connector_status=row.connector_status,
-        connector_status_at=row.connector_status_at,
-        asked_at=None if asked is None else asked.created_at,
-        asked_reason=None if asked is None else asked.reason,
-        sync_pending=row.sync_pending,
-        sync_attempts=row.sync_attempts,
-    )
     grace = timedelta(hours=resources().settings.stale_after_hours)
-    return freshness_of(known, now=now, grace=grace)
+    return freshness_of(item_views.known(row, actions), now=now, grace=grace)
 
 
 def _connector(row: Row) -> dict[str, Any] | None:

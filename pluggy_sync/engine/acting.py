@@ -13,14 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import events, queue
+from pluggy_sync import queue
 from pluggy_sync.api import budget, payloads, wire
 from pluggy_sync.api.errors import PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.api.sealing import TooLongError
 from pluggy_sync.engine import looking
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
-from pluggy_sync.rules.decision import RUNNING, decide
+from pluggy_sync.rules.decision import RUNNING, of_view
 from pluggy_sync.rules.needs import LOGIN_BACKOFF, Kind
 from pluggy_sync.store import inbox, items, user_actions
 
@@ -29,8 +29,6 @@ log = structlog.get_logger(__name__)
 MAX_VALUE_LENGTH = 1000
 # Expressions come from Pluggy; a long value could keep a careless one busy.
 MAX_CHECKED_LENGTH = 100
-# A run takes minutes; if no event has told of its end by then, the Item is looked at.
-LOOK_AFTER = timedelta(minutes=2)
 
 Action = sa.Row[Any]
 Parameters = Mapping[str, str]
@@ -105,7 +103,9 @@ def told_by_widget(res: Resources, action_id: str) -> Action:
         attempt_id = user_actions.begin_attempt(conn, action_id, "widget", now=now)
         user_actions.end_attempt(conn, attempt_id, "taken")
         event_id = inbox.request_look(conn, action.item_id, why="the person acted in the widget", now=now)
-        inbox.request_look(conn, action.item_id, why="the person acted in the widget", now=now, due_at=now + LOOK_AFTER)
+        inbox.request_look(
+            conn, action.item_id, why="the person acted in the widget", now=now, due_at=now + looking.LOOK_AFTER
+        )
     log.info("action.submitted", action_id=action_id, item_id=action.item_id, what="widget")
     res.send(queue.HANDLE_EVENT, event_id)
     return submitted
@@ -301,10 +301,10 @@ def _keep(res: Resources, action: Action, attempt_id: int, item: payloads.Item, 
             action.item_id,
             why="an answer was taken",
             now=now,
-            due_at=now if look_now else now + LOOK_AFTER,
+            due_at=now if look_now else now + looking.LOOK_AFTER,
         )
     if look_now:
         res.send(queue.HANDLE_EVENT, event_id)
         return
-    decision = decide(events.LOOK_REQUESTED, item, deleted=False, asked=0, patience=looking.PATIENCE)
+    decision = of_view(item)
     looking.save(res, item, decision, wanted=wanted)

@@ -6,7 +6,7 @@ Whatever happened between the two looks had its own event, and that event has it
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 # 404s in a row for one event before the Item is taken for deleted (about three hours, see `handling.BACKOFF_S`).
 PATIENCE = 8
+# A run takes minutes. If no event has told of the end of one that we had started by then, the Item is looked at.
+LOOK_AFTER = timedelta(minutes=2)
 
 
 def look(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decision:
@@ -38,14 +40,14 @@ def look(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decisi
     with res.database.begin() as conn:
         wanted = items.work(conn, item_id).wanted
         row = items.get(conn, item_id)
-    if row is not None and row.deleted_at is not None:
+    deleted = row is not None and row.deleted_at is not None
+    item = None if deleted else res.pluggy.item(item_id)
+    decision = decide(event_name, item, deleted=deleted, asked=asked, patience=PATIENCE)
+    if decision.act is Act.IGNORE:
         with res.database.begin() as conn:
             # The late event named the person again.
             inbox.forget_persons(conn, item_id)
-        return Decision(act=Act.IGNORE)
-    item = res.pluggy.item(item_id)
-    decision = decide(event_name, item, deleted=False, asked=asked, patience=PATIENCE)
-    if decision.act is Act.FORGET:
+    elif decision.act is Act.FORGET:
         forget(res, item_id)
     elif item is not None and decision.act is not Act.ASK_AGAIN:
         save(res, item, decision, wanted=wanted)

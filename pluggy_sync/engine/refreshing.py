@@ -19,16 +19,13 @@ from pluggy_sync.engine import looking, settling
 from pluggy_sync.engine.acting import CannotActError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs, refusals
-from pluggy_sync.rules.decision import RUNNING, decide
+from pluggy_sync.rules.decision import RUNNING, of_view
 from pluggy_sync.rules.refresh import Verdict, need_to_update, verdict_on
 from pluggy_sync.store import connectors, inbox, items, user_actions
 
 log = structlog.get_logger(__name__)
 
 Action = sa.Row[Any]
-
-# A run takes minutes; if no event has told of its end by then, the Item is looked at.
-LOOK_AFTER = timedelta(minutes=2)
 
 
 class Result(StrEnum):
@@ -115,12 +112,12 @@ def _keep(res: Resources, item: payloads.Item, wanted: int) -> None:
     now = res.now()
     runs = item.status in RUNNING
     with res.database.begin() as conn:
-        due_at = now + LOOK_AFTER if runs else now
+        due_at = now + looking.LOOK_AFTER if runs else now
         event_id = inbox.request_look(conn, item.id, why="an update was started", now=now, due_at=due_at)
     if not runs:
         res.send(queue.HANDLE_EVENT, event_id)
         return
-    decision = decide(events.LOOK_REQUESTED, item, deleted=False, asked=0, patience=looking.PATIENCE)
+    decision = of_view(item)
     looking.save(res, item, decision, wanted=wanted)
 
 
@@ -164,7 +161,7 @@ def _look_and_ask(res: Resources, item: payloads.Item) -> Action:
 
 def _ask_person(res: Resources, item: payloads.Item) -> Action:
     """Return the action for what keeps the Item from being updated, opened unless it is."""
-    decision = decide(events.LOOK_REQUESTED, item, deleted=False, asked=0, patience=looking.PATIENCE)
+    decision = of_view(item)
     need = decision.need if decision.need is not None else need_to_update(item)
     with res.database.begin() as conn:
         row = items.lock(conn, item.id, now=res.now())

@@ -81,10 +81,11 @@ def decide(event_name: str, item: Item | None, *, deleted: bool, asked: int, pat
     if event_name == events.ITEM_DELETED and asked < patience:
         # It says deleted, Pluggy still shows it: too early, out of order, or untrue. Never delete on doubt.
         return Decision(act=Act.ASK_AGAIN, reason="STILL_THERE")
-    return _of_view(item)
+    return of_view(item)
 
 
-def _of_view(item: Item) -> Decision:
+def of_view(item: Item) -> Decision:
+    """Return what to do about *item* as Pluggy shows it, whatever told of it."""
     if item.status in RUNNING:
         return Decision(act=Act.NOTE, reason=item.execution_status)
     if item.status == "UPDATED":

@@ -12,7 +12,7 @@ from types import FrameType
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _put_off_depth = 0
-_put_off: list[int] = []
+_reschedule: list[int] = []
 
 
 def interrupt_on_signals() -> None:
@@ -23,7 +23,7 @@ def interrupt_on_signals() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     if _put_off_depth:
-        _put_off.append(number)
+        _reschedule.append(number)
     else:
         raise KeyboardInterrupt
 
@@ -37,8 +37,8 @@ def interruptions_put_off() -> Iterator[None]:
         yield
     finally:
         _put_off_depth -= 1
-    if _put_off and not _put_off_depth:
-        _put_off.clear()
+    if _reschedule and not _put_off_depth:
+        _reschedule.clear()
         raise KeyboardInterrupt
 
 

@@ -5,20 +5,21 @@ A look is saved unless a look that began later was saved before it, or it shows 
 Whatever happened between the two looks had its own event, and that event has its own look.
 """
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import queue
 from pluggy_sync.engine import actions
+from pluggy_sync.engine.sync import due
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import window
 from pluggy_sync.rules.decision import Decision, Step, decide
-from pluggy_sync.store import connectors, inbox, item_progress, items, outbox
+from pluggy_sync.store import connectors, inbox, item_progress, items, outbox, sync_state
+from pluggy_sync.store.item_progress import ItemProgress
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -37,9 +38,13 @@ def fetch(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decis
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was saved.
     """
     with res.database.begin() as conn:
-        event_seq = item_progress.get(conn, item_id).last_event_seq
-        row = items.get(conn, item_id)
-    deleted = row is not None and row.deleted_at is not None
+        progress = item_progress.get(conn, item_id)
+    return fetch_at(res, item_id, event_name, progress, asked=asked)
+
+
+def fetch_at(res: Resources, item_id: str, event_name: str, progress: ItemProgress, *, asked: int) -> Decision:
+    """As `fetch`, with the Item's *progress* as it was read just now."""
+    deleted = progress.is_deleted
     item = None if deleted else res.pluggy.item(item_id)
     decision = decide(event_name, item, deleted=deleted, asked=asked, patience=PATIENCE)
     if decision.step is Step.IGNORE:
@@ -49,7 +54,7 @@ def fetch(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decis
     elif decision.step is Step.PURGE:
         purge(res, item_id)
     elif item is not None and decision.step is not Step.FETCH_AGAIN:
-        save(res, item, decision, event_seq=event_seq)
+        save(res, item, decision, event_seq=progress.last_event_seq)
     return decision
 
 
@@ -61,16 +66,13 @@ def save(res: Resources, item: Item, decision: Decision, *, event_seq: int) -> N
         row = items.lock(conn, item.id, now=now)
         if row.deleted_at is not None:
             return
-        progress = item_progress.get(conn, item.id)
-        if _outdated(row, item, fetched_seq=progress.fetched_seq, event_seq=event_seq):
-            item_progress.mark_fetched(conn, item.id, through=event_seq)
-            return
-        _write(tx, res, item, decision, now=now)
-        item_progress.mark_fetched(conn, item.id, through=event_seq)
-        news = decision.step is Step.SYNC and window.updated_since(item, row.synced_update_at, row.synced_through)
-        if news:
-            item_progress.request_sync(conn, item.id, through=event_seq, now=now)
-            tx.after_commit(queue.SYNC_ITEM, item.id)
+        state = sync_state.read(conn, item.id)
+        if state is None:
+            raise LookupError("an Item that is locked is not there")
+        if not _outdated(row, item, fetched_seq=state.fetched_seq, event_seq=event_seq):
+            _write(tx, res, item, decision, now=now)
+            state = dataclasses.replace(state, item=item)
+        due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
 
 
 def _outdated(row: sa.Row[Any], item: Item, *, fetched_seq: int, event_seq: int) -> bool:

@@ -30,7 +30,7 @@ def record(conn: Connection, event: events.Event, *, received_at: datetime, due_
 
     *due_at*: when the sweep sends it if nobody handled it before; None: after the grace.
     """
-    item_seq = None if event.item_id is None else _next_event_seq(conn, event, received_at)
+    item_seq = None if event.item_id is None else _next_event_seq(conn, event)
     if event.item_id is not None and item_seq is None:
         return False
     row = {
@@ -45,9 +45,9 @@ def record(conn: Connection, event: events.Event, *, received_at: datetime, due_
     return _insert(conn, row)
 
 
-def _next_event_seq(conn: Connection, event: events.Event, now: datetime) -> int | None:
+def _next_event_seq(conn: Connection, event: events.Event) -> int | None:
     """Return the raised count, or None if the event is stored already."""
-    new = insert(item_progress).values(item_id=event.item_id, last_event_seq=1, due_at=now)
+    new = insert(item_progress).values(item_id=event.item_id, last_event_seq=1)
     stored_already = sa.exists().where(inbox.c.event_id == event.event_id)
     raised: int | None = conn.scalar(
         new.on_conflict_do_update(
@@ -157,29 +157,6 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     )
     taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
     return list(conn.scalars(taken))
-
-
-def transaction_events(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> list[events.Event]:
-    """Return the Item's `transactions/created` and `transactions/updated` events between two counts."""
-    payloads = conn.scalars(
-        sa.select(inbox.c.payload).where(
-            inbox.c.item_id == item_id,
-            inbox.c.item_seq > after_seq,
-            inbox.c.item_seq <= through_seq,
-            inbox.c.name.in_([events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED]),
-        )
-    )
-    return [events.of_payload(payload) for payload in payloads]
-
-
-def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Row[Any, Any] | None:
-    """Return name and payload of the Item's newest event up to a count, or None."""
-    return conn.execute(
-        sa.select(inbox.c.name, inbox.c.payload)
-        .where(inbox.c.item_id == item_id, inbox.c.item_seq <= through_seq)
-        .order_by(inbox.c.item_seq.desc())
-        .limit(1)
-    ).one_or_none()
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

@@ -16,10 +16,13 @@ from pluggy_sync.store.tables import (
     consents,
     data_product_watermarks,
     identities,
+    incomplete_parts,
     investment_transactions,
     investments,
+    item_progress,
     items,
     loans,
+    sync_runs,
     tombstones,
     transactions,
     user_actions,
@@ -38,6 +41,7 @@ _OF_THE_PERSON = (
     loans,
     consents,
     data_product_watermarks,
+    incomplete_parts,
     user_actions,
     accounts,
 )
@@ -56,10 +60,14 @@ def user_of(conn: Connection, item_id: str) -> str | None:
 
 def lock(conn: Connection, item_id: str, *, now: datetime) -> sa.Row[Any]:
     """Return the Item's row, made if it is new, and hold its write lock until the transaction ends."""
+    locked = sa.select(items).where(items.c.id == item_id).with_for_update(key_share=True)
+    row = conn.execute(locked).one_or_none()
+    if row is not None:
+        return row
     conn.execute(
         insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
     )
-    return conn.execute(sa.select(items).where(items.c.id == item_id).with_for_update(key_share=True)).one()
+    return conn.execute(locked).one()
 
 
 def save(conn: Connection, item: payloads.Item, *, now: datetime) -> None:
@@ -102,24 +110,6 @@ def next_notification(conn: Connection, item_id: str) -> int:
     return number
 
 
-def move_watermark(conn: Connection, item_id: str, synced_through: datetime | None) -> None:
-    """Record up to which collection of transactions everything is stored. The watermark only moves forward."""
-    conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_through=sa.func.greatest(items.c.synced_through, synced_through))
-    )
-
-
-def mark_update_synced(conn: Connection, item_id: str, last_updated_at: datetime | None) -> None:
-    """Record the `lastUpdatedAt` of the view that was synced."""
-    conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_update_at=sa.func.greatest(items.c.synced_update_at, last_updated_at))
-    )
-
-
 def of_connector_waiting(conn: Connection, connector_id: int) -> list[str]:
     """Return ids of the connector's Items whose last run did not end well and which wait for nobody's action."""
     asked = sa.exists().where(user_actions.c.item_id == items.c.id, user_actions.c.state.in_(["open", "submitted"]))
@@ -142,3 +132,8 @@ def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     kept = {"id", "first_seen_at", "notification_seq", "connector_id", "change_seq"}
     cleared = {column.name: None for column in items.columns if column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
+    # They name the person's accounts.
+    conn.execute(
+        sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
+    )
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from pluggy_sync import wire
 from pluggy_sync.resources import Resources
 
 
@@ -38,5 +39,25 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
     http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
     try:
         yield done
+    finally:
+        http.event_hooks = before
+
+
+@contextmanager
+def hiding(res: Resources, *ids: str) -> Iterator[None]:
+    """Let Pluggy's answers about transactions lack the rows *ids*, as if they were not there, until the block ends."""
+    http = res.pluggy._http
+
+    def hook(response: httpx.Response) -> None:
+        if response.request.url.path != "/v2/transactions" or not response.is_success:
+            return
+        page = wire.decode(response.read())
+        page["results"] = [row for row in page["results"] if row["id"] not in ids]
+        response._content = wire.encode(page)
+
+    before = http.event_hooks
+    http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
+    try:
+        yield
     finally:
         http.event_hooks = before

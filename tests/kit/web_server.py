@@ -12,7 +12,7 @@ import httpx
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 @contextmanager

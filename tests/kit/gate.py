@@ -12,9 +12,12 @@ from tests.kit.scripted_server import Asked, Reply, scripted_server
 
 @dataclass
 class Gate:
-    """`url` is the proxy's. `reached` is set once the answer was taken from the sandbox and is held back."""
+    """
+    `url` is the proxy's. `reached` is set once the answer to `held` was taken from the sandbox and is held back.
+    """
 
     url: str = ""
+    held: Asked | None = None
     reached: threading.Event = field(default_factory=threading.Event)
     open: threading.Event = field(default_factory=threading.Event)
 
@@ -46,6 +49,7 @@ def gated(target: str, path: str, *, skip: int = 0) -> Iterator[Gate]:
             timeout=30,
         )
         if is_held(asked):
+            gate.held = asked
             gate.reached.set()
             gate.open.wait()
         return Reply(got.content, got.status_code, {"Content-Type": got.headers.get("content-type", "text/plain")})

@@ -95,9 +95,10 @@ def test_a_worker_that_was_stopped_and_goes_on_after_it_lost_its_item_writes_not
 ):
     with in_the_middle_of_a_sync(service, upstream, gate, environ, tmp_path) as (item_id, worker):
         worker.stop()
-        # The page that it is about to read shows rows that are gone by now.
+        # The page that it is about to read shows rows that are gone by now and that nobody else has ever seen.
         upstream.later(days=1)
-        gone = upstream.evolve(item_id, *["remove"] * 6)["removed"]
+        held_of = gate.held.query["accountId"]
+        gone = upstream.evolve(item_id, *["remove"] * 3, account_id=held_of)["removed"]
         upstream.run(item_id)
         service.deliver(*upstream.take_events())
         with running_worker(environ, tmp_path, beat=True):

@@ -9,15 +9,15 @@ from types import FrameType
 import click
 from cheroot.wsgi import Server
 
-from pluggy_sandbox.app import create_app
-from pluggy_sandbox.instants import parse_instant
-from pluggy_sandbox.sandbox import Sandbox
-from pluggy_sandbox.scenarios import playing
+from pluggy_sandbox.scenarios import player
 from pluggy_sandbox.scenarios.language import ScenarioError
-from pluggy_sandbox.serving import make_server
+from pluggy_sandbox.server.app import create_app
+from pluggy_sandbox.server.http import make_server
 from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.state.sandbox import Sandbox
+from pluggy_sandbox.state.world import Origin
 from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
-from pluggy_sandbox.world import Origin
+from pluggy_sandbox.wire.instants import parse_instant
 
 
 @click.group()
@@ -46,7 +46,7 @@ def _end(sandbox: Sandbox, server: Server) -> None:
 @click.option("--start", callback=_instant, help="Where the virtual clock begins (the real now).")
 @click.option("--client-id", envvar="SANDBOX_CLIENT_ID", default=CLIENT_ID)
 @click.option("--client-secret", envvar="SANDBOX_CLIENT_SECRET", default=CLIENT_SECRET)
-@click.option("--run-seconds", type=float, default=0.25, show_default=True, help="How long one run takes.")
+@click.option("--run-seconds", type=float, default=0.25, show_default=True, help="How long one execution takes.")
 @click.option("--mode", type=click.Choice(["development", "production"]), default="development", show_default=True)
 @click.option("--limits/--no-limits", default=True, show_default=True, help="Requests per minute, as Pluggy counts.")
 @click.option("--local-webhooks/--no-local-webhooks", default=True, show_default=True, help="Allow http and loopback.")
@@ -91,8 +91,8 @@ def scenario() -> None:
 @scenario.command("list")
 def list_scenarios() -> None:
     """Name the scenarios that come with the sandbox."""
-    for name in playing.names():
-        first = playing.read(name).splitlines()[0].lstrip("# ")
+    for name in player.names():
+        first = player.read(name).splitlines()[0].lstrip("# ")
         click.echo(f"{name:<26} {first}")
 
 
@@ -110,7 +110,7 @@ def show(name_or_path: str) -> None:
 def run(name_or_path: str, url: str | None, seed: int) -> None:
     """Play a scenario; fails at the first line that is not as expected."""
     try:
-        for line in playing.play(_read(name_or_path), url, seed):
+        for line in player.play(_read(name_or_path), url, seed):
             click.echo(line)
     except ScenarioError as exc:
         raise click.ClickException(str(exc)) from None
@@ -118,6 +118,6 @@ def run(name_or_path: str, url: str | None, seed: int) -> None:
 
 def _read(name_or_path: str) -> str:
     try:
-        return playing.read(name_or_path)
+        return player.read(name_or_path)
     except ScenarioError as exc:
         raise click.ClickException(str(exc)) from None

@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 
-from pluggy_sandbox.app import create_app
-from pluggy_sandbox.sandbox import Sandbox
-from pluggy_sandbox.serving import make_server
+from pluggy_sandbox.server.app import create_app
+from pluggy_sandbox.server.http import make_server
 from pluggy_sandbox.settings import Settings
-from pluggy_sandbox.world import Origin
+from pluggy_sandbox.state.sandbox import Sandbox
+from pluggy_sandbox.state.world import Origin
 
 CLIENT_ID = "00000000-0000-4000-8000-000000000001"
 CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"  # noqa: S105 - made up
@@ -36,7 +36,7 @@ class RunningSandbox:
 
     def settle(self, timeout_seconds: float = 30) -> None:
         """
-        Wait until no run is in progress and no delivery is on its way.
+        Wait until no execution is in progress and no delivery is on its way.
 
         Raises:
             TimeoutError: it took too long.

@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from pluggy_sandbox.bank import card
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import cents
-from pluggy_sandbox.instants import day_in_brazil, midnight_in_brazil
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
 DayOf = Callable[[random.Random, date], Iterator[Row]]
 Dice = Callable[..., random.Random]

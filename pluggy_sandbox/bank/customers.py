@@ -8,12 +8,12 @@ from decimal import Decimal
 
 from pluggy_sandbox.bank import card, checking, investments, loans, people
 from pluggy_sandbox.bank.accounts import Account, Dice, invented_limit
-from pluggy_sandbox.bank.investments import Holding
+from pluggy_sandbox.bank.investments import Investment
 from pluggy_sandbox.bank.loans import Contract
 from pluggy_sandbox.bank.people import Person
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import cents
-from pluggy_sandbox.instants import day_in_brazil
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.instants import day_in_brazil
 
 BASE_ROWS = 200  # what `user-ok-perf-<n>x` multiplies: 5000 times makes an account of a million rows
 HISTORY_DAYS = 365
@@ -29,7 +29,7 @@ class Customer:
     opened: date
     regulated: bool
     accounts: list[Account] = field(default_factory=list)
-    holdings: list[Holding] = field(default_factory=list)
+    investments: list[Investment] = field(default_factory=list)
     contracts: list[Contract] = field(default_factory=list)
 
     def live_until(self, now: datetime) -> None:
@@ -75,7 +75,7 @@ def open_customer(
     for n in range(1, checking_accounts + 1):
         customer.accounts.append(_checking(customer, own, n, volume))
     customer.accounts.append(_card(customer, own, volume))
-    customer.holdings = investments.portfolio(key, own, opened)
+    customer.investments = investments.portfolio(key, own, opened)
     customer.contracts = loans.contracts(key, own, opened)
     customer.live_until(now)
     return customer

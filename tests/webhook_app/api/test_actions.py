@@ -2,7 +2,7 @@
 
 import pytest
 
-from pluggy_sandbox import encrypted
+from pluggy_sandbox.lifecycle import encrypted
 from pluggy_sync.api.sealing import sealer
 from pluggy_sync.store.tables import action_attempts, metadata
 from tests.factories import an_id

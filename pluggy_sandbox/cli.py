@@ -44,6 +44,7 @@ def _end(sandbox: Sandbox, server: Server) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--start", callback=_instant, help="Where the virtual clock begins (the real now).")
+@click.option("--speed", type=float, default=1, show_default=True, help="Virtual seconds a second; 0 stands still.")
 @click.option("--client-id", envvar="SANDBOX_CLIENT_ID", default=CLIENT_ID)
 @click.option("--client-secret", envvar="SANDBOX_CLIENT_SECRET", default=CLIENT_SECRET)
 @click.option("--run-seconds", type=float, default=0.25, show_default=True, help="How long one execution takes.")
@@ -56,6 +57,7 @@ def serve(
     host: str,
     seed: int,
     start: datetime | None,
+    speed: float,
     client_id: str,
     client_secret: str,
     run_seconds: float,
@@ -63,9 +65,16 @@ def serve(
     limits: bool,
     local_webhooks: bool,
 ) -> None:
-    """Serve until stopped."""
-    settings = Settings(mode=mode, run_seconds=run_seconds, limits=limits, allow_local_webhooks=local_webhooks)
-    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings))
+    """
+    Serve until stopped.
+
+    While the clock runs, a person has two real minutes to answer, even if it is moved meanwhile. With --speed 0 all
+    time is virtual: it stands still until it is moved.
+    """
+    settings = Settings(
+        mode=mode, run_seconds=run_seconds, limits=limits, allow_local_webhooks=local_webhooks, real_deadlines=speed > 0
+    )
+    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings, speed=speed))
     server = make_server(create_app(sandbox), host, port)
     address = f"http://{host}:{server.bind_addr[1]}"
     sandbox.locate(address)

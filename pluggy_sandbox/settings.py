@@ -36,7 +36,8 @@ class Settings:
     cleanup_days: int = 30  # virtual; untouched sandbox Items are deleted after so long (Pluggy facts 7.5); 0 never
     refuse_creation_with: str = ""  # a codeDescription, e.g. CREATE_ITEMS_API_FREE_DISABLED
     refuse_updates_with: str = ""  # e.g. CLIENT_HAS_ITEM_UPDATES_DISABLED
-    mfa_seconds: int = 120  # virtual; until USER_INPUT_TIMEOUT
+    mfa_seconds: int = 120  # until USER_INPUT_TIMEOUT
+    real_deadlines: bool = False  # True: `mfa_seconds` are real, whatever the clock does; False: they are virtual
     authorization_pending_seconds: int = 120  # virtual (Pluggy facts 7.3)
     webhook_created_status: int = 200  # or 201 (Pluggy facts 2.2)
     item_deleted_status: int = 200  # or 204 (Pluggy facts 3.8)

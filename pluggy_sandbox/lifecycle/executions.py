@@ -1,11 +1,11 @@
-"""Executions: the machine that plays an Item's story, ends it, and plans the next one (Pluggy facts 3.2, 3.7, 4.2)."""
+"""Executions: the machine that takes the steps of one, ends it, and plans the next one (Pluggy facts 3.2, 3.7, 4.2)."""
 
 from datetime import datetime, timedelta
 
 from pluggy_sandbox.catalogue.connectors import Login
 from pluggy_sandbox.catalogue.outcomes import ExecutionFailedError
 from pluggy_sandbox.lifecycle import events, stories
-from pluggy_sandbox.state.executions import Answer, Ask, Execution
+from pluggy_sandbox.state.executions import Ask, Execution
 from pluggy_sandbox.state.items import Item, enter
 from pluggy_sandbox.state.world import World
 from pluggy_sandbox.wire.encoding import Json
@@ -20,15 +20,16 @@ def start(world: World, item: Item, triggered_by: str) -> None:
     item.error = item.parameter = item.user_action = None
     item.auto_sync.next_at = None
     enter(item, "UPDATING", "CREATED" if item.history.executions == 1 else "LOGIN_IN_PROGRESS", world.clock.now)
-    execution = item.execution = Execution(stories.tell(world, item, triggered_by), triggered_by)
+    execution = item.execution = Execution(triggered_by, stories.steps(item))
     _later(world, item, execution)
 
 
 def answer(world: World, item: Item, execution: Execution, value: str) -> None:
     """Give the waiting execution of *item* what it asked for."""
     execution.ask, item.parameter, item.user_action = None, None, None
+    execution.answer = value
     enter(item, "UPDATING", "LOGIN_MFA_IN_PROGRESS", world.clock.now)
-    _later(world, item, execution, value)
+    _later(world, item, execution)
 
 
 def stop(item: Item) -> None:
@@ -46,28 +47,26 @@ def plan_auto_sync(world: World, item: Item, wait: timedelta) -> None:
     world.clock.at(due, lambda: _auto_sync(world, item, due))
 
 
-def _later(world: World, item: Item, execution: Execution, value: Answer = None) -> None:
-    pause = world.settings.run_seconds / (len(item.options.products) + 4)
-    world.timers.after(pause, lambda: _step(world, item, execution, value))
+def _later(world: World, item: Item, execution: Execution) -> None:
+    pause = world.settings.run_seconds / (len(item.options.products) + 5)
+    world.timers.after(pause, lambda: _go_on(world, item, execution))
 
 
-def _step(
-    world: World, item: Item, execution: Execution, value: Answer = None, failure: ExecutionFailedError | None = None
-) -> None:
+def _go_on(world: World, item: Item, execution: Execution) -> None:
     with world.lock:
         if item.execution is not execution:
             return  # deleted, or overtaken, meanwhile
         try:
-            wanted = execution.story.throw(failure) if failure else execution.story.send(value)
-        except StopIteration:
-            _succeed(world, item, execution)
+            ask = stories.take_step(world, item, execution)
         except ExecutionFailedError as exc:
             _fail(world, item, execution, exc)
         else:
-            if isinstance(wanted, Ask):
-                _wait(world, item, execution, wanted)
-            else:
+            if ask is not None:
+                _wait(world, item, execution, ask)
+            elif execution.steps:
                 _later(world, item, execution)
+            else:
+                _succeed(world, item, execution)
         world.changed.notify_all()
 
 
@@ -76,13 +75,14 @@ def _wait(world: World, item: Item, execution: Execution, ask: Ask) -> None:
     enter(item, ask.state, ask.state, world.clock.now)
     event = "item/waiting_user_input" if ask.parameter else "item/waiting_user_action"
     events.item_event(world, item, event, execution.triggered_by)
-    world.clock.at(ask.expires_at, lambda: _expire(world, item, execution, ask))
+    ring_at = world.at_real if ask.in_real_time else world.clock.at
+    ring_at(ask.expires_at, lambda: _expire(world, item, execution, ask))
 
 
 def _expire(world: World, item: Item, execution: Execution, ask: Ask) -> None:
     if item.execution is execution and execution.ask is ask:
-        execution.ask = None
-        _step(world, item, execution, failure=ExecutionFailedError(ask.when_late, parameter=ask.name or None))
+        _fail(world, item, execution, ExecutionFailedError(ask.when_late, parameter=ask.name or None))
+        world.changed.notify_all()
 
 
 def _succeed(world: World, item: Item, execution: Execution) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pluggy_sandbox.bank.customers import Customer, open_customer
 from pluggy_sandbox.catalogue.connectors import Connector, Health
 from pluggy_sandbox.settings import Settings
-from pluggy_sandbox.state.clock import Clock, real_now
+from pluggy_sandbox.state.clock import Alarm, Clock, RealTime, real_now
 from pluggy_sandbox.state.deliveries import Courier, Delivery
 from pluggy_sandbox.state.faults import Faults
 from pluggy_sandbox.state.items import Item
@@ -36,6 +36,8 @@ class Origin:
     start: datetime | None = None  # None: the real now
     settings: Settings = field(default_factory=Settings)
     address: str = ""
+    speed: float = 0.0  # of the clock: virtual seconds per real second
+    real: RealTime = real_now
 
 
 class World:
@@ -48,7 +50,7 @@ class World:
         self.address = origin.address
         self.settings = origin.settings
         self.ids = Identifiers(origin.seed)
-        self.clock = Clock(origin.start or real_now())
+        self.clock = Clock(origin.start or origin.real(), real=origin.real)
         self.timers = Timers()
         self.keyring = Keyring([Application(origin.client_id, origin.client_secret)])
         self.items: dict[str, Item] = {}
@@ -67,7 +69,9 @@ class World:
         self.fault_dice: random.Random = self.ids.chance("faults")
         self.courier = Courier(self.lock, self.changed, self.timers, self.clock, self.ids.chance("deliveries"))
         self.courier.on_settled = self._count_failures
+        self._is_ticking = False
         self.apply(self.settings)
+        self.run_clock(origin.speed)
 
     def apply(self, settings: Settings) -> None:
         """Behave as *settings* say from now on."""
@@ -119,16 +123,24 @@ class World:
 
     def run_clock(self, speed: float) -> None:
         """Let time run at *speed* virtual seconds a second; 0 stops it."""
-        was_running = self.clock.speed > 0
         self.clock.run_at(speed)
-        if speed and not was_running:
-            self._tick()
+        self._keep_ticking()
+
+    def at_real(self, when: datetime, alarm: Alarm) -> None:
+        """Ring *alarm* when the machine's time reaches *when*."""
+        self.clock.at_real(when, alarm)
+        self._keep_ticking()
+
+    def _keep_ticking(self) -> None:
+        if self.clock.needs_ticks and not self._is_ticking:
+            self._is_ticking = True
+            self.timers.after(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         with self.lock:
-            if self.clock.speed:
-                self.clock.move(self.clock.elapsed())
-                self.timers.after(_TICK_SECONDS, self._tick)
+            self._is_ticking = False
+            self.clock.tick()
+            self._keep_ticking()
             self.changed.notify_all()
 
     def release(self) -> None:

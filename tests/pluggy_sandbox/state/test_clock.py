@@ -1,4 +1,4 @@
-"""Virtual time."""
+"""Virtual time, and the real time that a person lives in."""
 
 import time
 from datetime import datetime

@@ -54,6 +54,7 @@ def make(account: Account, change: Json, scene: Scene) -> Changed:
     for _ in range(int(change.get("count", 1))):
         kind(account, change, scene, done)
     account.touched.update(done.added, done.modified, done.removed)
+    account.revision += 1
     return done
 
 

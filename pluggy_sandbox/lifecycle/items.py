@@ -32,7 +32,7 @@ def create(world: World, caller: Caller, connector: Connector, sent: Json) -> It
     Raises:
         ApiError: one of Pluggy facts 3.8, POST /items.
     """
-    given = encrypted.parameters(sent.get("parameters"))
+    given = encrypted.parameters(sent.get("parameters"), world.secrets)
     parameters.check(connector, given)
     options = sent | caller.options
     _check_creation(world, caller, connector, given, options)
@@ -67,7 +67,7 @@ def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
     Raises:
         ApiError: one of Pluggy facts 3.8, PATCH /items/{id}.
     """
-    given = encrypted.parameters(sent.get("parameters"))
+    given = encrypted.parameters(sent.get("parameters"), world.secrets)
     health = world.health_of(item.connector).status
     spoken = given if "parameters" in sent else None
     attempt = refusals.Attempt(item, spoken, world.clock.now, world.settings, health, caller.is_widget)

@@ -11,15 +11,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from standalone import keys, leftovers
+from standalone import keys, orphans
 from standalone.demo.checks import Checks
 from standalone.demo.play import play
-from standalone.interruptions import interrupt_on_signals
 from standalone.logs import LogFiles, PrefixedLog
 from standalone.plan import INSTEAD_OF
+from standalone.polling import WaitedInVainError
 from standalone.service import LEDGER, AlreadyRunningError, Service, locked, running_service
+from standalone.signals import interrupt_on_signals
 from standalone.supervisor import ProcessEndedError
-from standalone.waiting import WaitedInVainError
 
 DATA_DIR = Path(".data")
 
@@ -46,7 +46,7 @@ def up(data: Path) -> None:
         running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=log.show)
         with running as service:
             console.print(_addresses(service, data))
-            service.supervisor.wait()
+            service.supervisor.keep_running()
     except KeyboardInterrupt:
         log.say("stopped")
     # OSError: a port was free when it was chosen and is taken now.
@@ -87,7 +87,7 @@ def demo(data: Path) -> None:
 def _clear(data: Path) -> None:
     """Remove what the last demo left, processes included."""
     with locked(data):
-        leftovers.end(data / LEDGER)
+        orphans.end(data / LEDGER)
         for folder in filter(Path.is_dir, data.iterdir()):
             shutil.rmtree(folder)
         (data / "notifications.jsonl").unlink(missing_ok=True)

@@ -46,7 +46,7 @@ _WORTH_KNOWING = (
 
 @dataclass(frozen=True)
 class Plan:
-    """*env* is what every process gets; DATABASE_URL and REDIS_URL are added once those two run."""
+    """*env* is what every process gets; DATABASE_URL and REDIS_URL are added once those two are prepared."""
 
     data_dir: Path
     given: Mapping[str, str] = field(repr=False)

@@ -7,6 +7,7 @@ Postgres need not wait for the disk. Under `make up` the supervisor runs the pro
 
 import os
 import pwd
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -167,13 +168,18 @@ class Valkey(_Server):
 def prepare_postgres(data_dir: Path, settings: tuple[str, ...] = ()) -> Postgres:
     """Return a Postgres on *data_dir*, which is made and filled if it is not there. It does not run yet."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
+    modes = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in data_dir.resolve().parents}
     # The package fills the folder. It would also start Postgres, as a daemon that nobody watches.
     prepared = get_server(data_dir, cleanup_mode=None, start=False)
     prepared.ensure_pgdata_inited()
-    user = prepared.system_user
     socket_dir = find_suitable_socket_dir(prepared.pgdata, prepared.runtime_path)
+    user = prepared.system_user
     if user:
-        _let_in(user, parent=data_dir.parent, socket_dir=socket_dir)
+        account = pwd.getpwnam(user)
+        os.chown(socket_dir, account.pw_uid, account.pw_gid)
+        socket_dir.chmod(0o700)
+        for folder, mode in modes.items():
+            _open_a_way(folder, mode, account.pw_gid)
     # No port: whoever may open the socket's folder may connect, and nobody else.
     argv = [str(prepared.bin_path / "postgres"), "-D", str(prepared.pgdata), "-h", "", "-k", str(socket_dir)]
     argv += [option for setting in (*_QUIET, *settings) for option in ("-c", setting)]
@@ -182,14 +188,21 @@ def prepare_postgres(data_dir: Path, settings: tuple[str, ...] = ()) -> Postgres
     return Postgres(program, socket_dir, data_dir.with_name(f"{data_dir.name}.log"))
 
 
-def _let_in(user: str, *, parent: Path, socket_dir: Path) -> None:
-    """Let *user*, as whom Postgres runs where we are root, reach its folders, and nobody else."""
-    account = pwd.getpwnam(user)
-    # The package has opened every folder above the data to everybody.
-    os.chown(parent, -1, account.pw_gid)
-    parent.chmod(0o710)
-    os.chown(socket_dir, account.pw_uid, account.pw_gid)
-    socket_dir.chmod(0o700)
+def _open_a_way(folder: Path, mode: int, group: int) -> None:
+    """
+    Let *group*, as which Postgres runs where we are root, pass through *folder*, whose mode was *mode*.
+
+    The package has opened each folder above the data to everybody, for reading too.
+    """
+    if mode & 0o001 or (mode & 0o010 and folder.stat().st_gid == group):
+        wanted = mode
+    elif mode & 0o070:
+        wanted = mode | 0o001
+    else:
+        os.chown(folder, -1, group)
+        wanted = mode | 0o010
+    if stat.S_IMODE(folder.stat().st_mode) != wanted:
+        folder.chmod(wanted)
 
 
 def _with_database(url: str, name: str) -> str:

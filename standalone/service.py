@@ -1,6 +1,5 @@
 """Every process of the service on this machine, started in order and stopped together."""
 
-import fcntl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from standalone import keys, orphans, procfile
+from standalone.data_folder import LEDGER, UP_ENV, locked
 from standalone.plan import Plan, Say, make_plan
 from standalone.polling import WaitedInVainError, wait_for
 from standalone.programs import Program
@@ -21,12 +21,6 @@ from standalone.supervisor import Show, Supervisor
 READY_WITHIN_S = 60.0
 # Meanwhile no other process is started again.
 RECONNECT_WITHIN_S = 15.0
-# What was started, for the case that we are killed.
-LEDGER = "processes.jsonl"
-
-
-class AlreadyRunningError(Exception):
-    """Another run uses the same data."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +48,7 @@ def running_service(
     """
     ledger = data_dir / LEDGER
     with locked(data_dir), ExitStack() as stack:
+        (data_dir / UP_ENV).unlink(missing_ok=True)
         if ended := orphans.end(ledger):
             say(f"ended {ended} processes that a killed run had left behind")
         plan = make_plan(data_dir, given, say=say)
@@ -69,7 +64,8 @@ def running_service(
         _start_processes(plan, supervisor, say)
         if sandbox:
             _register_webhook(sandbox, plan)
-        keys.write_env_file(data_dir / "up.env", plan.worth_knowing())
+        keys.write_env_file(data_dir / UP_ENV, plan.worth_knowing())
+        stack.callback((data_dir / UP_ENV).unlink, missing_ok=True)
         yield Service(plan, supervisor, sandbox)
 
 
@@ -92,6 +88,8 @@ def _start_stores(plan: Plan, supervisor: Supervisor, say: Say) -> None:
 
 def _receiver(plan: Plan) -> Program:
     options = [f"--port={plan.port['receiver']}", f"--keep={plan.data_dir / 'notifications.jsonl'}"]
+    for name, url in plan.links:
+        options += ["--link", name, url]
     return Program(name="receiver", argv=[sys.executable, "-m", "standalone.receiver", *options], env=plan.env)
 
 
@@ -143,20 +141,3 @@ def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
             return False
 
     return look
-
-
-@contextmanager
-def locked(data_dir: Path) -> Iterator[None]:
-    """
-    Keep *data_dir*, which is made if it is not there, to ourselves.
-
-    Raises:
-        AlreadyRunningError: another run has it.
-    """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunningError(f"another run is using {data_dir}: stop that one first") from None
-        yield

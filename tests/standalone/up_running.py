@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from standalone.data_folder import LEDGER
 from standalone.keys import read_env_file
 from standalone.plan import INSTEAD_OF
-from standalone.service import LEDGER
 from tests.waiting import eventually
 
 UP_WITHIN_S = 90.0

@@ -16,7 +16,7 @@ from bench.stage import (
 )
 from pluggy_sync.resources import Resources
 from pluggy_sync.settings import read_settings
-from pluggy_sync.store.tables import inbox, item_work, sync_runs
+from pluggy_sync.store.tables import inbox, item_progress, sync_runs
 from webhook_app.app import create_app
 
 MOST_RUNS = 2
@@ -62,7 +62,7 @@ def _is_quiet(res: Resources, count: int) -> bool:
         ).scalar_one()
         synced = conn.execute(
             sa.select(sa.func.count())
-            .select_from(item_work)
-            .where(item_work.c.synced > 0, item_work.c.sync_wanted == item_work.c.synced)
+            .select_from(item_progress)
+            .where(item_progress.c.synced_seq > 0, item_progress.c.sync_requested_seq == item_progress.c.synced_seq)
         ).scalar_one()
     return handled == count and synced == 1

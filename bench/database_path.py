@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session, registry
 from bench import rows as made
 from bench.outcome import Outcome, rate
 from bench.stage import Stage
-from pluggy_sync.api import wire
-from pluggy_sync.api.payloads import Transaction
-from pluggy_sync.engine.account_sync import ROWS_PER_WRITE
+from pluggy_sync import wire
+from pluggy_sync.engine.sync.transactions import ROWS_PER_WRITE
+from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.store import items, tables, transactions
 from pluggy_sync.store.database import create_engine
 

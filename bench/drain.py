@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from bench.outcome import Outcome
 from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers, wait_for
 from pluggy_sync import events, queue
-from pluggy_sync.api.budget import Lane
+from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
-from pluggy_sync.store.tables import item_work, items, sync_runs
+from pluggy_sync.store.tables import item_progress, items, sync_runs
 
 PROCESSES = 6
 MOST_TIMES_FLOOR = 1.1
@@ -81,6 +81,6 @@ def _is_drained(res: Resources, count: int) -> bool:
         ).scalar_one()
         if done < count:
             return False
-        waiting = sa.exists().where(item_work.c.sync_wanted > item_work.c.synced)
+        waiting = sa.exists().where(item_progress.c.sync_requested_seq > item_progress.c.synced_seq)
         unseen = sa.exists().where(items.c.synced_through.is_(None))
         return not conn.execute(sa.select(sa.or_(waiting, unseen))).scalar_one()

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from pluggy_sync import events
-from pluggy_sync.engine import looking, syncing
+from pluggy_sync.engine import items
+from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import create_resources
 from pluggy_sync.settings import read_settings
@@ -36,11 +37,11 @@ def main(item_id: str) -> None:
 
     res = create_resources(settings, pool_size=2)
     with res.database.begin() as conn:
-        inbox.request_look(conn, item_id, why="bench", now=res.now())
-    looking.look(res, item_id, events.LOOK_REQUESTED, asked=0)
+        inbox.request_fetch(conn, item_id, why="bench", now=res.now())
+    items.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
     before = _peak_kib()
     began = time.perf_counter()
-    syncing.sync_item(res, item_id)
+    item_sync.sync_item(res, item_id)
     took = {"seconds": time.perf_counter() - began, "requests": res.pluggy.requests}
     res.close()
     print(json.dumps({**took, "before_kib": before, "peak_kib": _peak_kib()}))

@@ -13,7 +13,8 @@ from typing import Any
 from bench.outcome import Outcome
 from bench.stage import Pluggy, Stage, resources_of
 from pluggy_sync import events
-from pluggy_sync.engine import handling, syncing
+from pluggy_sync.engine import events as event_handling
+from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 
@@ -52,8 +53,8 @@ def _follow(res: Resources, item_id: str, payload: dict[str, Any]) -> None:
     event = events.of_payload(payload)
     with res.database.begin() as conn:
         inbox.record(conn, event, received_at=res.now())
-    handling.handle_event(res, event.event_id)
-    syncing.sync_item(res, item_id)
+    event_handling.handle_event(res, event.event_id)
+    item_sync.sync_item(res, item_id)
 
 
 def fewest(truth: dict[str, Any], *, accounts_with_absent_rows: int) -> int:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pluggy_sync.api import payloads, wire
+from pluggy_sync import wire
+from pluggy_sync.pluggy import payloads
 
 NEWEST = datetime(2026, 3, 9, 3, tzinfo=UTC)
 ACCOUNT = "22222222-2222-4222-8222-222222222222"

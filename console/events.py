@@ -36,7 +36,7 @@ def resend(event_id: str) -> None:
     """Have a dead or waiting event handled now."""
     with running.resources() as res:
         with res.database.begin() as conn:
-            again = inbox.revive(conn, event_id, now=res.now())
+            again = inbox.redrive(conn, event_id, now=res.now())
         if not again:
             raise click.ClickException("No such event, or it is handled.")
         sent = queue.send(res.celery, queue.HANDLE_EVENT, event_id)

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from console import running
 from console.bringing import PATIENCE_S, End, Result, bring_up_to_date
-from pluggy_sync.api import budget
+from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import items
+from pluggy_sync.store import item_progress, items
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
@@ -103,7 +103,7 @@ def _import_one(res: Resources, wanted: Wanted) -> Result:
     refusal = _register(res, wanted)
     if refusal is not None:
         return refusal
-    with budget.lane(budget.Lane.RECONCILIATION):
+    with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
         return bring_up_to_date(res, wanted.item_id, wait_s=PATIENCE_S)
 
 
@@ -117,8 +117,8 @@ def _register(res: Resources, wanted: Wanted) -> Result | None:
             if row.client_user_id not in (None, wanted.client_user_id):
                 return Result(end=End.FAILED, detail="known as another clientUserId's")
             items.name_user(conn, wanted.item_id, wanted.client_user_id)
-        work = items.work(conn, wanted.item_id)
-        if row.synced_through is not None and work.synced >= work.sync_wanted:
+        work = item_progress.get(conn, wanted.item_id)
+        if row.synced_through is not None and work.synced_seq >= work.sync_requested_seq:
             return Result(end=End.UP_TO_DATE)
     return None
 

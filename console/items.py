@@ -11,7 +11,7 @@ from console import running
 from console.running import moment
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import freshness_of
-from pluggy_sync.store import item_views, items, sync_runs
+from pluggy_sync.store import item_progress, item_views, sync_runs
 
 RUNS_SHOWN = 10
 
@@ -26,14 +26,14 @@ def show_item(item_id: str) -> None:
             if row is None:
                 raise click.ClickException("This Item is not known here.")
             actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
-            work = items.work(conn, item_id)
+            progress = item_progress.get(conn, item_id)
             runs = sync_runs.before(conn, item_id, None, limit=RUNS_SHOWN)
         console = running.output()
-        console.print(_facts(res, row, actions, work))
+        console.print(_facts(res, row, actions, progress))
         console.print(_runs(runs))
 
 
-def _facts(res: Resources, row: sa.Row[Any], actions: Any, work: items.Work) -> Table:
+def _facts(res: Resources, row: sa.Row[Any], actions: Any, progress: item_progress.ItemProgress) -> Table:
     fresh = freshness_of(
         item_views.known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours)
     )
@@ -46,9 +46,15 @@ def _facts(res: Resources, row: sa.Row[Any], actions: Any, work: items.Work) -> 
         ("next auto-sync", moment(row.next_auto_sync_at)),
         ("stored through", moment(row.synced_through)),
         ("consent ends", moment(row.consent_expires_at)),
-        ("held by a run until", moment(row.run_held_until)),
-        ("events", f"wanted {work.wanted}, looked {work.looked}, to sync {work.sync_wanted}, synced {work.synced}"),
-        ("failed syncs in a row", str(work.sync_attempts)),
+        ("leased to a sync run until", moment(row.lease_until)),
+        (
+            "events",
+            (
+                f"last {progress.last_event_seq}, fetched {progress.fetched_seq}, "
+                f"sync requested {progress.sync_requested_seq}, synced {progress.synced_seq}"
+            ),
+        ),
+        ("failed syncs in a row", str(progress.sync_attempts)),
         ("changes in the feed", str(row.change_seq)),
         ("reconciled", moment(row.reconciled_at)),
         ("deleted", moment(row.deleted_at)),

@@ -35,7 +35,7 @@ def resend(notification_id: str) -> None:
     """Deliver a notification now, with the same id, whatever its state."""
     with running.resources() as res:
         with res.database.begin() as conn:
-            again = outbox.revive(conn, notification_id, now=res.now())
+            again = outbox.redrive(conn, notification_id, now=res.now())
         if not again:
             raise click.ClickException("No such notification.")
         sent = queue.send(res.celery, queue.DELIVER, notification_id)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from console import running
 from console.bringing import End, Result, bring_up_to_date, is_held, newest_run
-from pluggy_sync.engine import syncing
+from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ def _deeply(res: Resources, item_id: str) -> Result:
     first = bring_up_to_date(res, item_id)
     if first.end not in (End.SYNCED, End.UP_TO_DATE):
         return first
-    if not syncing.sync_deeply(res, item_id):
+    if not item_sync.sync_deeply(res, item_id):
         return Result(end=End.HELD, detail="another run holds the Item")
     run = newest_run(res, item_id)
     if run is None or run.outcome != "done":

@@ -13,7 +13,7 @@ import marshmallow as ma
 import msgspec
 from marshmallow import validate
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 ITEM_CREATED = "item/created"
 ITEM_UPDATED = "item/updated"
@@ -28,7 +28,7 @@ TRANSACTIONS_UPDATED = "transactions/updated"
 TRANSACTIONS_DELETED = "transactions/deleted"
 
 # Ours, for work that no delivery asked for: the product registered an Item, a person acted, a sweep looks again.
-LOOK_REQUESTED = "local/look_requested"
+FETCH_REQUESTED = "local/fetch_requested"
 
 UNPARSABLE = "unparsable"
 

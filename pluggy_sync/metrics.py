@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from pluggy_sync.api import budget
+from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import metrics as counts
 
@@ -30,7 +30,7 @@ REJECTED = "pluggy-sync:rejected-deliveries"
 # Scraping must not stand in the way of work.
 STATEMENT_TIMEOUT_MS = 3000
 # Those that syncs live on, and the scarce one.
-ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /bills", budget.PATCH_ITEM)
+ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /bills", rate_budget.PATCH_ITEM)
 _HOUR = timedelta(hours=1)
 
 
@@ -92,7 +92,8 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("notifications", "Notifications that wait, or were given up.", "state", counts.notifications(conn))
     oldest = counts.oldest_notification(conn)
     yield _one("oldest_notification_age_seconds", "Age of the oldest notification that waits.", _age(oldest, now))
-    yield _one("syncs_wanted", "Items with something to sync.", counts.syncs_wanted(conn))
+    due = counts.syncs_due(conn)
+    yield _one("syncs_due", "Items with something to sync.", due)
     oldest = counts.oldest_sync(conn)
     yield _one("oldest_sync_overdue_seconds", "How long the sync that waits longest is overdue.", _age(oldest, now))
     yield _gauge("runs_last_hour", "Syncs begun in the last hour.", "outcome", counts.runs_since(conn, now - _HOUR))
@@ -101,7 +102,10 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
     repaired, found = counts.missed(conn)
     yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)
-    yield CounterMetricFamily("pluggy_sync_found_by_looking", "Looks at silent Items that found news.", found)
+    yield CounterMetricFamily("pluggy_sync_found_by_fetching", "Fetches of silent Items that found news.", found)
+    # The names of before, for one more version.
+    yield _one("syncs_wanted", "Old name of pluggy_sync_syncs_due.", due)
+    yield CounterMetricFamily("pluggy_sync_found_by_looking", "Old name of pluggy_sync_found_by_fetching.", found)
 
 
 def _age(moment: datetime | None, now: datetime) -> float:

@@ -14,7 +14,7 @@ DELIVER = "deliver"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
-LOOK_FOR_MISSED = "look_for_missed"
+FIND_MISSED = "find_missed"
 
 EVENTS = "events"
 SYNCS = "syncs"
@@ -28,7 +28,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     REMIND: NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
-    LOOK_FOR_MISSED: RECONCILIATIONS,
+    FIND_MISSED: RECONCILIATIONS,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

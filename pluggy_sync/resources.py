@@ -1,6 +1,7 @@
 """What a process holds to do its work: connections to Postgres, Redis and Pluggy, and the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,10 +10,11 @@ import redis
 from sqlalchemy import Engine
 
 from pluggy_sync import queue
-from pluggy_sync.api.client import PluggyClient, create_client
-from pluggy_sync.notifications.action_view import PageLinks
+from pluggy_sync.page_links import PageLinks
+from pluggy_sync.pluggy.client import PluggyClient, create_client
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
+from pluggy_sync.transaction import Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,19 @@ class Resources:
         self.pluggy.close()
         self.redis.close()
         self.database.dispose()
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """
+        Open a transaction, commit it at the end of the block, and then queue what the block asked for.
+
+        An exception rolls it back, and nothing is queued.
+        """
+        with self.database.begin() as conn:
+            tx = Transaction(conn=conn)
+            yield tx
+        for task, argument in tx.queued:
+            self.send(task, argument)
 
     def send(self, task: str, argument: str) -> None:
         """Queue *task* soon; if Redis does not take it, the sweep sends it later."""

@@ -13,7 +13,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.api.sealing import sealer
+from pluggy_sync.encryption import sealer
 
 ONE_MIB = 1024 * 1024
 

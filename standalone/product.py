@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 Json = dict[str, Any]
 

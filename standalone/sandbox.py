@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 
 class SandboxRefusedError(Exception):

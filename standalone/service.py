@@ -8,19 +8,25 @@ from pathlib import Path
 
 import httpx
 
-from standalone import keys, orphans, procfile
+from standalone import keys, orphans, ports, procfile
 from standalone.data_folder import LEDGER, UP_ENV, locked
 from standalone.plan import Plan, Say, make_plan
 from standalone.polling import WaitedInVainError, wait_for
 from standalone.programs import Program
 from standalone.sandbox import Sandbox, SandboxRefusedError
 from standalone.servers import prepare_postgres, prepare_valkey
-from standalone.supervisor import Show, Supervisor
+from standalone.supervisor import ProcessEndedError, Show, Supervisor
 
 # Long enough for a cold disk and a busy machine.
 READY_WITHIN_S = 60.0
+# Whoever starts at the same moment chooses the same ports.
+ATTEMPTS = 3
 # Meanwhile no other process is started again.
 RECONNECT_WITHIN_S = 15.0
+
+
+class PortTakenError(ProcessEndedError):
+    """A port was free when it was chosen, and is not any more."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +52,53 @@ def running_service(
         ProcessEndedError: a process ended instead of becoming ready.
         WaitedInVainError: a process did not become ready.
     """
-    ledger = data_dir / LEDGER
-    with locked(data_dir), ExitStack() as stack:
+    with locked(data_dir):
         (data_dir / UP_ENV).unlink(missing_ok=True)
-        if ended := orphans.end(ledger):
+        if ended := orphans.end(data_dir / LEDGER):
             say(f"ended {ended} processes that a killed run had left behind")
-        plan = make_plan(data_dir, given, say=say)
-        supervisor = stack.enter_context(Supervisor(show=show, say=say, ledger=ledger))
+        with ExitStack() as stack:
+            yield _start_on_free_ports(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+
+
+def _start_on_free_ports(
+    data_dir: Path, given: Mapping[str, str], stack: ExitStack, *, sandbox_seed: int, say: Say, show: Show
+) -> Service:
+    """Start everything, once more if somebody took one of its ports meanwhile; *stack* stops it."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _start(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+        except PortTakenError as exc:
+            say(f"{exc}; starting once more")
+            stack.close()
+    return _start(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+
+
+def _start(
+    data_dir: Path, given: Mapping[str, str], stack: ExitStack, *, sandbox_seed: int, say: Say, show: Show
+) -> Service:
+    """Start everything; *stack* stops it."""
+    plan = make_plan(data_dir, given, say=say)
+    supervisor = stack.enter_context(Supervisor(show=show, say=say, ledger=data_dir / LEDGER))
+    sandbox = stack.enter_context(closing(_sandbox(plan))) if plan.starts("sandbox") else None
+    try:
         _start_stores(plan, supervisor, say)
         if plan.starts("receiver"):
             supervisor.start(_receiver(plan))
-        sandbox = stack.enter_context(closing(_sandbox(plan))) if plan.starts("sandbox") else None
         if sandbox:
             say("starting the sandbox")
             supervisor.start(_sandbox_program(plan, sandbox_seed), restarted=lambda: _reconnect_sandbox(plan, say))
             supervisor.wait_until("the sandbox", sandbox.is_up, timeout_s=READY_WITHIN_S)
         _start_processes(plan, supervisor, say)
-        if sandbox:
-            _register_webhook(sandbox, plan)
-        keys.write_env_file(data_dir / UP_ENV, plan.worth_knowing())
-        stack.callback((data_dir / UP_ENV).unlink, missing_ok=True)
-        yield Service(plan, supervisor, sandbox)
+    except ProcessEndedError as exc:
+        port = plan.port.get(exc.name)
+        if port is None or ports.is_free(port):
+            raise
+        raise PortTakenError(exc.name, f"somebody took port {port} before {exc.name} could") from exc
+    if sandbox:
+        _register_webhook(sandbox, plan)
+    keys.write_env_file(data_dir / UP_ENV, plan.worth_knowing())
+    stack.callback((data_dir / UP_ENV).unlink, missing_ok=True)
+    return Service(plan, supervisor, sandbox)
 
 
 def _start_stores(plan: Plan, supervisor: Supervisor, say: Say) -> None:

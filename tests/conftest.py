@@ -11,18 +11,18 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
-from pluggy_sync.api import client
 from pluggy_sync.logs import configure_logs
+from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
-from tests.clock import Clock
-from tests.factories import a_settings
-from tests.service import Service
-from tests.upstream import Upstream
+from tests.kit.clock import Clock
+from tests.kit.factories import a_settings
+from tests.kit.pluggy import Upstream
+from tests.kit.service import Service
 from webhook_app.app import create_app
 
 

@@ -14,11 +14,11 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync.api.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
-from pluggy_sync.engine.acting import CannotActError
-from pluggy_sync.engine.refreshing import PersonNeededError
+from pluggy_sync.engine.refresh import PersonNeededError
+from pluggy_sync.engine.submissions import CannotActError
 from pluggy_sync.notifications import action_view
-from webhook_app import current, requests
+from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from webhook_app import app_resources, request_ids
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ def _problem(
         "status": status,
         "detail": detail,
         "code": code,
-        "requestId": requests.request_id(),
+        "requestId": request_ids.request_id(),
         **(more or {}),
     }
     response = current_app.response_class(
@@ -114,7 +114,7 @@ def _of_refusal(error: CannotActError) -> Response:
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:
-    action = action_view.of_row(error.action, current.resources().links)
+    action = action_view.of_row(error.action, app_resources.resources().links)
     return _problem(409, "action-required", "A person must act first.", more={"action": action})
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from flask.json.provider import JSONProvider
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 
 class ExactJSON(JSONProvider):

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 blueprint = Blueprint("health", __name__)
 

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from pluggy_sync import events, queue
 from pluggy_sync.metrics import count_rejected
 from pluggy_sync.store import inbox
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 blueprint = Blueprint("intake", __name__)
 

@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from pluggy_sync.metrics import ServiceCollector
 from webhook_app.api import access
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 blueprint = Blueprint("metrics", __name__)

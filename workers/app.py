@@ -19,7 +19,7 @@ from pluggy_sync.settings import Settings, SettingsError, read_settings
 log = structlog.get_logger(__name__)
 
 REMIND_EVERY_S = 60
-LOOK_FOR_MISSED_EVERY_S = 600
+FIND_MISSED_EVERY_S = 600
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -57,9 +57,9 @@ def create_celery(settings: Settings) -> Celery:
                 "options": {"expires": REMIND_EVERY_S},
             },
             "look for missed": {
-                "task": queue.LOOK_FOR_MISSED,
-                "schedule": LOOK_FOR_MISSED_EVERY_S,
-                "options": {"expires": LOOK_FOR_MISSED_EVERY_S},
+                "task": queue.FIND_MISSED,
+                "schedule": FIND_MISSED_EVERY_S,
+                "options": {"expires": FIND_MISSED_EVERY_S},
             },
         },
     )

@@ -68,10 +68,10 @@ def _conclude(conn: sa.Connection, url: str, row: sa.Row[Any], status_code: int 
         endpoints.stop(conn, url, now=now)
         log.error("endpoint.stopped", reason="it answered 410", next="pluggy-sync notifications resume")
     elif row.attempts > len(SCHEDULE_S):
-        outbox.give_up(conn, row.id)
+        outbox.mark_dead(conn, row.id)
     else:
         wait_s = SCHEDULE_S[row.attempts - 1] * random.uniform(0.8, 1.2)
-        outbox.put_off(conn, row.id, until=now + timedelta(seconds=wait_s))
+        outbox.reschedule(conn, row.id, until=now + timedelta(seconds=wait_s))
 
 
 def _post(res: Resources, url: str, row: sa.Row[Any], now: datetime) -> tuple[int | None, str | None]:

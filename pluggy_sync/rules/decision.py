@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pluggy_sync import events
-from pluggy_sync.api.payloads import Item
+from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.rules.needs import Kind, Need, need_of
 
 
-class Act(StrEnum):
+class Step(StrEnum):
     """What to do with an Item."""
 
     SYNC = "sync"  # there is good data: fetch what is new; open actions are settled
     ASK = "ask"  # a person must act
     WAIT = "wait"  # nobody can do anything now: Pluggy or the bank has trouble
     NOTE = "note"  # a run is going on: the next event will tell
-    FORGET = "forget"  # the Item is gone: purge it, leave a tombstone
-    ASK_AGAIN = "ask_again"  # Pluggy does not know it, which may be temporary
+    PURGE = "purge"  # the Item is gone: purge it, leave a tombstone
+    FETCH_AGAIN = "fetch_again"  # Pluggy does not know it, which may be temporary
     IGNORE = "ignore"  # deleted before: late events change nothing
 
 
@@ -28,7 +28,7 @@ class Act(StrEnum):
 class Decision:
     """What to do. `need` comes with ASK; `reason` is the code behind it, for people."""
 
-    act: Act
+    step: Step
     reason: str | None = None
     need: Need | None = None
 
@@ -74,29 +74,29 @@ def decide(event_name: str, item: Item | None, *, deleted: bool, asked: int, pat
     404s in a row for this event; after *patience* of them the Item is taken for deleted.
     """
     if deleted:
-        return Decision(act=Act.IGNORE)
+        return Decision(step=Step.IGNORE)
     if item is None:
         gone = event_name == events.ITEM_DELETED or asked >= patience
-        return Decision(act=Act.FORGET if gone else Act.ASK_AGAIN, reason="ITEM_NOT_FOUND")
+        return Decision(step=Step.PURGE if gone else Step.FETCH_AGAIN, reason="ITEM_NOT_FOUND")
     if event_name == events.ITEM_DELETED and asked < patience:
         # It says deleted, Pluggy still shows it: too early, out of order, or untrue. Never delete on doubt.
-        return Decision(act=Act.ASK_AGAIN, reason="STILL_THERE")
+        return Decision(step=Step.FETCH_AGAIN, reason="STILL_THERE")
     return of_view(item)
 
 
 def of_view(item: Item) -> Decision:
     """Return what to do about *item* as Pluggy shows it, whatever told of it."""
     if item.status in RUNNING:
-        return Decision(act=Act.NOTE, reason=item.execution_status)
+        return Decision(step=Step.NOTE, reason=item.execution_status)
     if item.status == "UPDATED":
-        return Decision(act=Act.SYNC, reason=item.execution_status)
+        return Decision(step=Step.SYNC, reason=item.execution_status)
     kind = _kind_asked(item)
     if kind is None:
-        return Decision(act=Act.WAIT, reason=item.execution_status)
+        return Decision(step=Step.WAIT, reason=item.execution_status)
     if item.connector.offline:
-        return Decision(act=Act.WAIT, reason=BANK_OUTAGE)
+        return Decision(step=Step.WAIT, reason=BANK_OUTAGE)
     need = need_of(item, kind)
-    return Decision(act=Act.ASK, reason=need.reason, need=need)
+    return Decision(step=Step.ASK, reason=need.reason, need=need)
 
 
 def _kind_asked(item: Item) -> Kind | None:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pluggy_sync.api import wire
-from pluggy_sync.api.payloads import Item, Raw
+from pluggy_sync import wire
+from pluggy_sync.pluggy.payloads import Item, Raw
 
 
 class Kind(StrEnum):
@@ -36,11 +36,11 @@ def blocks_updates(reason: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """One thing that a person must do. `same_as` is equal for two reports of one need."""
+    """One thing that a person must do. `dedup_key` is equal for two reports of one need."""
 
     kind: Kind
     reason: str
-    same_as: str
+    dedup_key: str
     parameter: Raw | None
     user_action: Raw | None
     provider_message: str | None
@@ -59,7 +59,7 @@ def need_of(item: Item, kind: Kind) -> Need:
     return Need(
         kind=kind,
         reason=reason,
-        same_as=_same_as(kind, reason, asked, act),
+        dedup_key=_dedup_key(kind, reason, asked, act),
         parameter=parameter_of_login(item) if kind is Kind.MFA and not waiting else asked,
         user_action=act,
         provider_message=item.provider_message,
@@ -88,7 +88,7 @@ def _deadline(asked: Raw | None) -> datetime | None:
         return None
 
 
-def _same_as(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> str:
+def _dedup_key(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> str:
     """
     Return the identity of a need.
 

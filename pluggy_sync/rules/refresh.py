@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pluggy_sync.api.payloads import Item
+from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.rules.decision import KIND_OF_CODE, RUNNING
 from pluggy_sync.rules.needs import UPDATE_NEEDS_PERSON, Kind, Need, parameter_of_login
 
@@ -40,7 +40,7 @@ def need_to_update(item: Item) -> Need:
     return Need(
         kind=Kind.MFA,
         reason=UPDATE_NEEDS_PERSON,
-        same_as=f"{Kind.MFA.value}:{UPDATE_NEEDS_PERSON}",
+        dedup_key=f"{Kind.MFA.value}:{UPDATE_NEEDS_PERSON}",
         parameter=parameter,
         user_action=None,
         provider_message=None,

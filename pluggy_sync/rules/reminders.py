@@ -3,7 +3,7 @@
 import math
 from datetime import datetime, timedelta
 
-from pluggy_sync.api.payloads import SAO_PAULO
+from pluggy_sync.pluggy.payloads import SAO_PAULO
 
 # Days before the end of a consent at which its person is warned (Pluggy facts 8; no end: never).
 WARN_DAYS = (30, 7, 1)

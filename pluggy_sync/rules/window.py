@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pluggy_sync.api.payloads import SAO_PAULO, Item
+from pluggy_sync.pluggy.payloads import SAO_PAULO, Item
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync.api import payloads
+from pluggy_sync.pluggy import payloads
 from pluggy_sync.store.tables import accounts
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync.api.payloads import Connector
+from pluggy_sync.pluggy.payloads import Connector
 from pluggy_sync.store.tables import connectors
 
 

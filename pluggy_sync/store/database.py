@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 _SCHEME = "postgresql+psycopg://"
 

@@ -1,7 +1,7 @@
 """
 Events as they came in, each once. Storing one raises its Item's `wanted` in the same transaction.
 
-The Item's `item_work` row is locked first, so that an Item's events are numbered in the order of their commits.
+The Item's `item_progress` row is locked first, so that an Item's events are numbered in the order of their commits.
 """
 
 import uuid
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import inbox, item_work
+from pluggy_sync.store.tables import inbox, item_progress
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
@@ -30,7 +30,7 @@ def record(conn: Connection, event: events.Event, *, received_at: datetime, due_
 
     *due_at*: when the sweep sends it if nobody handled it before; None: after the grace.
     """
-    item_seq = None if event.item_id is None else _raise_wanted(conn, event, received_at)
+    item_seq = None if event.item_id is None else _next_event_seq(conn, event, received_at)
     if event.item_id is not None and item_seq is None:
         return False
     row = {
@@ -45,16 +45,16 @@ def record(conn: Connection, event: events.Event, *, received_at: datetime, due_
     return _insert(conn, row)
 
 
-def _raise_wanted(conn: Connection, event: events.Event, now: datetime) -> int | None:
+def _next_event_seq(conn: Connection, event: events.Event, now: datetime) -> int | None:
     """Return the raised count, or None if the event is stored already."""
-    new = insert(item_work).values(item_id=event.item_id, wanted=1, due_at=now)
+    new = insert(item_progress).values(item_id=event.item_id, last_event_seq=1, due_at=now)
     stored_already = sa.exists().where(inbox.c.event_id == event.event_id)
     raised: int | None = conn.scalar(
         new.on_conflict_do_update(
-            index_elements=[item_work.c.item_id],
-            set_={"wanted": item_work.c.wanted + 1},
+            index_elements=[item_progress.c.item_id],
+            set_={"last_event_seq": item_progress.c.last_event_seq + 1},
             where=~stored_already,
-        ).returning(item_work.c.wanted)
+        ).returning(item_progress.c.last_event_seq)
     )
     return raised
 
@@ -89,26 +89,26 @@ def _insert(conn: Connection, row: dict[str, Any]) -> bool:
     return conn.scalar(stmt.returning(inbox.c.id)) is not None
 
 
-def request_look(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
+def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
     """Store an event of our own that asks to look at the Item, at *due_at* or soon; return its event id."""
     event_id = str(uuid.uuid4())
-    payload = {"event": events.LOOK_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
+    payload = {"event": events.FETCH_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
     record(
         conn,
-        events.Event(event_id=event_id, name=events.LOOK_REQUESTED, item_id=item_id, payload=payload),
+        events.Event(event_id=event_id, name=events.FETCH_REQUESTED, item_id=item_id, payload=payload),
         received_at=now,
         due_at=due_at,
     )
     return event_id
 
 
-def found_by_looking(conn: Connection) -> int:
+def found_by_fetching(conn: Connection) -> int:
     """Return how many looks at silent Items found news: their webhooks were missed."""
     count: int = conn.execute(
         sa.select(sa.func.count()).where(
-            inbox.c.name == events.LOOK_REQUESTED,
+            inbox.c.name == events.FETCH_REQUESTED,
             inbox.c.payload["why"].astext == SILENT,
-            inbox.c.outcome.in_(["sync", "ask", "forget"]),
+            inbox.c.outcome.in_(["sync", "ask", "purge"]),
         )
     ).scalar_one()
     return count
@@ -128,7 +128,7 @@ def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> N
     )
 
 
-def put_off(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
+def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
     """Leave the event stored, to be handled again when it is due."""
     conn.execute(
         sa.update(inbox)
@@ -137,7 +137,7 @@ def put_off(conn: Connection, event_id: str, error: str, *, until: datetime) -> 
     )
 
 
-def give_up(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
+def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
     """Mark the event as a dead letter: only an operator sends it again."""
     conn.execute(
         sa.update(inbox)
@@ -182,7 +182,7 @@ def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Ro
     ).one_or_none()
 
 
-def forget_persons(conn: Connection, item_id: str) -> None:
+def remove_person(conn: Connection, item_id: str) -> None:
     """Take the person's id out of the Item's stored events; the events stay, so that repeats are recognised."""
     conn.execute(
         sa.update(inbox).where(inbox.c.item_id == item_id).values(payload=inbox.c.payload.op("-")("clientUserId"))
@@ -200,7 +200,7 @@ def count(conn: Connection, *, state: str) -> int:
     return number
 
 
-def revive(conn: Connection, event_id: str, *, now: datetime) -> bool:
+def redrive(conn: Connection, event_id: str, *, now: datetime) -> bool:
     """Make an event that is not handled due now, with all its attempts before it; return False if there is none."""
     revived = conn.execute(
         sa.update(inbox)

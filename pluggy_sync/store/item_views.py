@@ -8,18 +8,20 @@ from sqlalchemy import Connection
 
 from pluggy_sync.rules import needs
 from pluggy_sync.rules.freshness import Known
-from pluggy_sync.store.tables import connectors, item_work, items, user_actions
+from pluggy_sync.store.tables import connectors, item_progress, items, user_actions
 from pluggy_sync.store.user_actions import UNSETTLED
 
 _WITH_ALL = (
     sa.select(
         items,
-        sa.func.coalesce(item_work.c.sync_wanted > item_work.c.synced, sa.false()).label("sync_pending"),
-        sa.func.coalesce(item_work.c.sync_attempts, 0).label("sync_attempts"),
+        sa.func.coalesce(item_progress.c.sync_requested_seq > item_progress.c.synced_seq, sa.false()).label(
+            "sync_pending"
+        ),
+        sa.func.coalesce(item_progress.c.sync_attempts, 0).label("sync_attempts"),
         connectors.c.status.label("connector_status"),
         connectors.c.updated_at.label("connector_status_at"),
     )
-    .outerjoin(item_work, item_work.c.item_id == items.c.id)
+    .outerjoin(item_progress, item_progress.c.item_id == items.c.id)
     .outerjoin(connectors, connectors.c.id == items.c.connector_id)
 )
 

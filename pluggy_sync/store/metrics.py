@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pluggy_sync.rules.decision import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store import sync_runs as run_queries
-from pluggy_sync.store.tables import inbox, item_work, items, outbox, sync_runs, user_actions
+from pluggy_sync.store.tables import inbox, item_progress, items, outbox, sync_runs, user_actions
 
 Counts = Sequence[tuple[str, int]]
 
@@ -59,15 +59,17 @@ def oldest_notification(conn: Connection) -> datetime | None:
     return oldest
 
 
-def syncs_wanted(conn: Connection) -> int:
+def syncs_due(conn: Connection) -> int:
     """Return how many Items have something to sync."""
-    return _count(conn, item_work.c.sync_wanted > item_work.c.synced)
+    return _count(conn, item_progress.c.sync_requested_seq > item_progress.c.synced_seq)
 
 
 def oldest_sync(conn: Connection) -> datetime | None:
     """Return since when the sync that waits longest is due, or None."""
     oldest: datetime | None = conn.scalar(
-        sa.select(sa.func.min(item_work.c.due_at)).where(item_work.c.sync_wanted > item_work.c.synced)
+        sa.select(sa.func.min(item_progress.c.due_at)).where(
+            item_progress.c.sync_requested_seq > item_progress.c.synced_seq
+        )
     )
     return oldest
 
@@ -102,4 +104,4 @@ def open_actions(conn: Connection) -> Counts:
 
 def missed(conn: Connection) -> tuple[int, int]:
     """Return how many rows reconciliation repaired, and how many looks at silent Items found news."""
-    return run_queries.repaired(conn), inbox_queries.found_by_looking(conn)
+    return run_queries.repaired(conn), inbox_queries.found_by_fetching(conn)

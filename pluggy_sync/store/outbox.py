@@ -86,12 +86,12 @@ def mark_delivered(conn: Connection, notification_id: str, *, now: datetime) -> 
     conn.execute(sa.update(outbox).where(outbox.c.id == notification_id).values(state="delivered", delivered_at=now))
 
 
-def put_off(conn: Connection, notification_id: str, *, until: datetime) -> None:
+def reschedule(conn: Connection, notification_id: str, *, until: datetime) -> None:
     """Try again at *until*."""
     conn.execute(sa.update(outbox).where(outbox.c.id == notification_id).values(due_at=until))
 
 
-def give_up(conn: Connection, notification_id: str) -> None:
+def mark_dead(conn: Connection, notification_id: str) -> None:
     """Mark it as a dead letter: only an operator sends it again."""
     conn.execute(sa.update(outbox).where(outbox.c.id == notification_id).values(state="dead"))
 
@@ -114,7 +114,7 @@ def count(conn: Connection, *, state: str) -> int:
     return number
 
 
-def revive(conn: Connection, notification_id: str, *, now: datetime) -> bool:
+def redrive(conn: Connection, notification_id: str, *, now: datetime) -> bool:
     """Make the notification due now, with all its attempts before it; return False if there is none."""
     revived = conn.execute(
         sa.update(outbox).where(outbox.c.id == notification_id).values(state="pending", attempts=0, due_at=now)

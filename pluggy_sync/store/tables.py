@@ -1,9 +1,9 @@
 """
 The tables. Postgres is the truth about work to do and about what is known of each Item.
 
-Two rows carry the order of an Item's life. Its `item_work` row counts what came in (`wanted`) and how far that was
-followed (`looked`, `synced`); webhook intake locks it, briefly. Its `items` row is the write lock of everything
-else that belongs to the Item: whoever writes rows, changes, actions or notifications of an Item holds it.
+Two rows carry the order of an Item's life. Its `item_progress` row numbers its events (`last_event_seq`) and says how
+far each consumer is (`fetched_seq`, `synced_seq`); webhook intake locks it, briefly. Its `items` row is the write lock
+of everything else of the Item: whoever writes rows, changes, actions or notifications of an Item holds it.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ inbox = sa.Table(
     sa.Column("event_id", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text),
-    # The value of item_work.wanted that this event raised it to; null without an Item.
+    # The value of item_progress.last_event_seq that this event raised it to; null without an Item.
     sa.Column("item_seq", sa.BigInteger),
     sa.Column("payload", JSONB),
     # The body as it came, kept only when it could not be parsed.
@@ -53,24 +53,24 @@ inbox = sa.Table(
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
-    sa.Index("inbox_looks_idx", "id", postgresql_where=sa.text("name = 'local/look_requested'")),
+    sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),
 )
 
-# How far each Item's events were followed; every number is a value of `wanted`.
-item_work = sa.Table(
-    "item_work",
+# How far each Item's events were followed; every number is a value of `last_event_seq`.
+item_progress = sa.Table(
+    "item_progress",
     metadata,
     sa.Column("item_id", sa.Text, primary_key=True),
-    _count("wanted"),
+    _count("last_event_seq"),
     # As of which the Item was last fetched from Pluggy and saved.
-    _count("looked"),
+    _count("fetched_seq"),
     # As of which there was something to sync.
-    _count("sync_wanted"),
+    _count("sync_requested_seq"),
     # As of which the last finished run began.
-    _count("synced"),
+    _count("synced_seq"),
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", INSTANT, nullable=False),
-    sa.Index("item_work_due_idx", "due_at", postgresql_where=sa.text("sync_wanted > synced")),
+    sa.Index("item_progress_due_idx", "due_at", postgresql_where=sa.text("sync_requested_seq > synced_seq")),
 )
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
@@ -94,12 +94,12 @@ items = sa.Table(
     sa.Column("synced_update_at", INSTANT),
     sa.Column("first_seen_at", INSTANT, nullable=False),
     # When it was last fetched and saved, and when its whole stored year was last compared with Pluggy's.
-    sa.Column("looked_at", INSTANT),
+    sa.Column("fetched_at", INSTANT),
     sa.Column("reconciled_at", INSTANT),
     sa.Column("deleted_at", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
-    sa.Column("run_held_until", INSTANT),
+    sa.Column("lease_until", INSTANT),
     # Of which end of the consent, and how many days before it, the product was warned last.
     sa.Column("consent_warned_of", INSTANT),
     sa.Column("consent_warned_days", sa.Integer),
@@ -251,8 +251,8 @@ categories = sa.Table(
 )
 
 # Up to which collection each product of an Item is stored; transactions have `items.synced_through`.
-product_marks = sa.Table(
-    "product_marks",
+data_product_watermarks = sa.Table(
+    "data_product_watermarks",
     metadata,
     sa.Column("item_id", sa.Text, primary_key=True),
     sa.Column("product", sa.Text, primary_key=True),
@@ -320,7 +320,7 @@ sync_runs = sa.Table(
     # Name of the event that made it due, and who started Pluggy's run (USER, CLIENT, SYNC, INTERNAL).
     sa.Column("trigger", sa.Text, nullable=False),
     sa.Column("triggered_by", sa.Text),
-    # The value of item_work.sync_wanted as it began.
+    # The value of item_progress.sync_requested_seq as it began.
     sa.Column("began_at_seq", sa.BigInteger, nullable=False),
     sa.Column("window_from", sa.Date),
     sa.Column("window_to", INSTANT),
@@ -353,7 +353,7 @@ user_actions = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     # What makes two reports the same need.
-    sa.Column("need", sa.Text, nullable=False),
+    sa.Column("dedup_key", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="open"),
     sa.Column("parameter", JSONB),
     sa.Column("user_action", JSONB),
@@ -363,7 +363,7 @@ user_actions = sa.Table(
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("submitted_at", INSTANT),
     # `updatedAt` of the Item as Pluggy took the submission: what shows the Item later than this is its outcome.
-    sa.Column("taken_at", INSTANT),
+    sa.Column("accepted_at", INSTANT),
     # Not to be tried before: Pluggy makes a person wait after two failed logins (Pluggy facts 3.7).
     sa.Column("retry_at", INSTANT),
     # `lastUpdatedAt` of the Item, for an action that asks for a newer update.
@@ -378,7 +378,7 @@ user_actions = sa.Table(
     sa.Index(
         "user_actions_unsettled_key",
         "item_id",
-        "need",
+        "dedup_key",
         unique=True,
         postgresql_where=sa.text("state IN ('open', 'submitted')"),
     ),
@@ -388,8 +388,8 @@ user_actions = sa.Table(
 )
 
 # Every try of a person or the product to settle an action. What was given is not kept.
-action_attempts = sa.Table(
-    "action_attempts",
+submissions = sa.Table(
+    "submissions",
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("action_id", sa.Text, sa.ForeignKey("user_actions.id", ondelete="CASCADE"), nullable=False),
@@ -398,7 +398,7 @@ action_attempts = sa.Table(
     sa.Column("started_at", INSTANT, nullable=False),
     # taken, a code of `rules/refusals.py`, or `unavailable`; null while Pluggy is asked.
     sa.Column("outcome", sa.Text),
-    sa.Index("action_attempts_action_id_idx", "action_id"),
+    sa.Index("submissions_action_id_idx", "action_id"),
 )
 
 # Notifications to the product, written in the transaction that caused them. `body` is sent byte for byte.

@@ -2,7 +2,7 @@
 Transactions of the mirror, their tombstones and the change feed.
 
 Rows arrive by COPY in a temporary table and are merged by set: insert, update where different, leave the rest
-untouched. A row whose id is buried is dropped. Every effective change takes the next number of the Item's feed.
+untouched. A row that has a tombstone is dropped. Every effective change takes the next number of the Item's feed.
 Callers own the transaction and hold the Item's write lock.
 """
 
@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync.api import wire
-from pluggy_sync.api.payloads import Transaction
+from pluggy_sync import wire
+from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.store.tables import changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
@@ -123,11 +123,11 @@ def _copying(conn: Connection, statement: str) -> AbstractContextManager[psycopg
 def remove(
     conn: Connection, item_id: str, account_id: str, ids: Collection[str], *, reason: Reason, now: datetime
 ) -> int:
-    """Remove and bury the transactions *ids* of one account, unknown ones too; return how many were stored."""
+    """Replace the transactions *ids* of one account by tombstones, unknown ones too; return how many were stored."""
     if not ids:
         return 0
     id_list = list(ids)
-    buried = (
+    tombstoned = (
         insert(tombstones)
         .from_select(
             ["id", "item_id", "account_id", "reason", "removed_at"],
@@ -141,7 +141,7 @@ def remove(
         )
         .on_conflict_do_nothing(index_elements=[tombstones.c.id])
     )
-    conn.execute(buried)
+    conn.execute(tombstoned)
     gone = conn.scalars(
         sa.delete(transactions)
         .where(
@@ -211,12 +211,12 @@ def outside_window(conn: Connection, account_id: str, ids: Collection[str], from
             )
         )
     )
-    buried = set(
+    tombstoned = set(
         conn.scalars(
             sa.select(tombstones.c.id).where(tombstones.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))))
         )
     )
-    return [each for each in ids if each not in inside and each not in buried]
+    return [each for each in ids if each not in inside and each not in tombstoned]
 
 
 def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[sa.Row[Any]]:

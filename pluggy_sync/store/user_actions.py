@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.needs import Need
-from pluggy_sync.store.tables import action_attempts, items, user_actions
+from pluggy_sync.store.tables import items, submissions, user_actions
 
 UNSETTLED = ("open", "submitted")
 CANCELLED = "cancelled"
@@ -72,7 +72,7 @@ def open_new(
             client_user_id=whose,
             kind=need.kind.value,
             reason=need.reason,
-            need=need.same_as,
+            dedup_key=need.dedup_key,
             parameter=need.parameter,
             user_action=need.user_action,
             provider_message=need.provider_message,
@@ -107,17 +107,17 @@ def submit(conn: Connection, action_id: str, *, now: datetime) -> sa.Row[Any] | 
     return conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state == "open")
-        .values(state="submitted", submitted_at=now, taken_at=None, attempts=user_actions.c.attempts + 1)
+        .values(state="submitted", submitted_at=now, accepted_at=None, attempts=user_actions.c.attempts + 1)
         .returning(user_actions)
     ).one_or_none()
 
 
-def mark_taken(conn: Connection, action_id: str, taken_at: datetime) -> None:
+def mark_accepted(conn: Connection, action_id: str, accepted_at: datetime) -> None:
     """Record the Item's `updatedAt` as Pluggy took the submission."""
     conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state == "submitted")
-        .values(taken_at=taken_at)
+        .values(accepted_at=accepted_at)
     )
 
 
@@ -129,22 +129,22 @@ def reopen(conn: Connection, action_id: str, *, retry_at: datetime | None) -> No
         .values(
             state="open",
             submitted_at=None,
-            taken_at=None,
+            accepted_at=None,
             retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
         )
     )
 
 
-def begin_attempt(conn: Connection, action_id: str, what: str, *, now: datetime) -> int:
+def begin_submission(conn: Connection, action_id: str, what: str, *, now: datetime) -> int:
     """Keep that someone tries to settle the action; return the attempt's id."""
-    attempt = sa.insert(action_attempts).values(action_id=action_id, what=what, started_at=now)
-    attempt_id: int = conn.execute(attempt.returning(action_attempts.c.id)).scalar_one()
+    attempt = sa.insert(submissions).values(action_id=action_id, what=what, started_at=now)
+    attempt_id: int = conn.execute(attempt.returning(submissions.c.id)).scalar_one()
     return attempt_id
 
 
-def end_attempt(conn: Connection, attempt_id: int, outcome: str) -> None:
+def end_submission(conn: Connection, attempt_id: int, outcome: str) -> None:
     """Keep how the attempt went."""
-    conn.execute(sa.update(action_attempts).where(action_attempts.c.id == attempt_id).values(outcome=outcome))
+    conn.execute(sa.update(submissions).where(submissions.c.id == attempt_id).values(outcome=outcome))
 
 
 def settle(
@@ -164,16 +164,18 @@ def settle(
             settled_at=now,
             parameter=None,
             user_action=None,
-            taken_at=sa.func.coalesce(seen_at, user_actions.c.taken_at),
+            accepted_at=sa.func.coalesce(seen_at, user_actions.c.accepted_at),
         )
     )
 
 
-def cancelled_at(conn: Connection, item_id: str, need: str) -> datetime | None:
+def cancelled_at(conn: Connection, item_id: str, dedup_key: str) -> datetime | None:
     """Return `updatedAt` of the Item when an action for this need was last given up; None if none was."""
     seen_at: datetime | None = conn.scalar(
-        sa.select(sa.func.max(user_actions.c.taken_at)).where(
-            user_actions.c.item_id == item_id, user_actions.c.need == need, user_actions.c.outcome == CANCELLED
+        sa.select(sa.func.max(user_actions.c.accepted_at)).where(
+            user_actions.c.item_id == item_id,
+            user_actions.c.dedup_key == dedup_key,
+            user_actions.c.outcome == CANCELLED,
         )
     )
     return seen_at

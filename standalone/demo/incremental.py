@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from pluggy_sync.api.payloads import SAO_PAULO
+from pluggy_sync.pluggy.payloads import SAO_PAULO
 from standalone.demo.stage import Stage
 
 DAYS_PASSED = 5

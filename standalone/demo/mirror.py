@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 from pluggy_sync.store.tables import accounts, transactions
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ import httpx
 import sqlalchemy as sa
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import inbox, item_work, items, outbox
+from pluggy_sync.store.tables import inbox, item_progress, items, outbox
 from standalone.demo import mirror
 from standalone.demo.checks import Checks
 from standalone.plan import Plan
@@ -94,11 +94,11 @@ class Stage:
             # The service reminds itself to look at an item later; that is not work yet.
             sa.exists().where(
                 inbox.c.state == "stored",
-                sa.or_(inbox.c.name != events.LOOK_REQUESTED, inbox.c.due_at <= sa.func.now()),
+                sa.or_(inbox.c.name != events.FETCH_REQUESTED, inbox.c.due_at <= sa.func.now()),
             ),
             sa.exists().where(
-                item_work.c.sync_wanted > item_work.c.synced,
-                item_work.c.item_id == items.c.id,
+                item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
+                item_progress.c.item_id == items.c.id,
                 items.c.deleted_at.is_(None),
             ),
             sa.exists().where(outbox.c.state == "pending"),

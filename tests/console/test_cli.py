@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import main
-from pluggy_sync.engine import syncing
+from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, items, outbox, tables
-from tests.factories import an_environ
-from tests.mirror import mirror_of
-from tests.service import Service
-from tests.upstream import Upstream
+from pluggy_sync.store import inbox, item_lease, items, outbox, tables
+from tests.kit.factories import an_environ
+from tests.kit.mirror import mirror_of
+from tests.kit.pluggy import Upstream
+from tests.kit.service import Service
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def call(environ):
 def _hold(res: Resources, item_id: str, until: datetime) -> None:
     with res.database.begin() as conn:
         items.lock(conn, item_id, now=datetime.now(UTC))
-        items.hold(conn, item_id, uuid.uuid4(), until=until)
+        item_lease.acquire(conn, item_id, uuid.uuid4(), until=until)
 
 
 def test_sync_mirrors_an_item_that_no_event_told_of(call, service, upstream):
@@ -178,7 +178,7 @@ def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstrea
     call("sync", item_id)
     (row,) = service.rows(tables.outbox)
     with service.res.database.begin() as conn:
-        outbox.give_up(conn, row.id)
+        outbox.mark_dead(conn, row.id)
     assert row.id in call("notifications").output
 
     assert call("notifications", "resend", row.id).exit_code == 0
@@ -202,7 +202,7 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
 
 def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
     item_id = upstream.connect()
-    sync_item, attempts = syncing.sync_item, []
+    sync_item, attempts = item_sync.sync_item, []
 
     def passed_over_at_first(res, wanted):
         # As when the other run's lease ends between the attempt and the look at how it went.
@@ -210,7 +210,7 @@ def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, 
         if len(attempts) > 1:
             sync_item(res, wanted)
 
-    monkeypatch.setattr(syncing, "sync_item", passed_over_at_first)
+    monkeypatch.setattr(item_sync, "sync_item", passed_over_at_first)
 
     result = call("import", "-", text=item_id)
 
@@ -221,6 +221,6 @@ def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, 
 
 def _dead_event(res: Resources, item_id: str) -> str:
     with res.database.begin() as conn:
-        event_id = inbox.request_look(conn, item_id, why="test", now=res.now())
-        inbox.give_up(conn, event_id, "503 for GET /items/{id}", now=res.now())
+        event_id = inbox.request_fetch(conn, item_id, why="test", now=res.now())
+        inbox.mark_dead(conn, event_id, "503 for GET /items/{id}", now=res.now())
     return event_id

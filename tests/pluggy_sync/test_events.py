@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pluggy_sync import events
-from tests.factories import an_event
+from tests.kit.factories import an_event
 
 ACCOUNT = {"accountId": "22222222-2222-4222-8222-222222222222"}
 IDS = {"transactionIds": ["a", "b"]}

@@ -7,8 +7,8 @@ import pytest
 
 from pluggy_sync import queue
 from standalone.servers import running_valkey
-from tests.driving import take_messages
-from tests.silence import silent_port
+from tests.kit.quiet_logs import silent_port
+from tests.kit.workers import take_messages
 
 
 def test_a_task_goes_to_its_queue_with_its_one_argument(resources):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pluggy_sync.settings import SettingsError, read_settings, setting_names
-from tests.factories import a_settings, an_environ
+from tests.kit.factories import a_settings, an_environ
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from pluggy_sync.engine import reconciling, sweeping
+from pluggy_sync.engine import reconciliation, sweep
 from pluggy_sync.store import inbox, items
-from tests.crashing import CrashError, crash_at
-from tests.driving import run_message, take_messages
-from tests.moments import when_answered
-from tests.service import Service
-from tests.upstream import ImpossibleError, Upstream
+from tests.kit.crashes import CrashError, crash_at
+from tests.kit.interception import when_answered
+from tests.kit.pluggy import ImpossibleError, Upstream
+from tests.kit.service import Service
+from tests.kit.workers import run_message, take_messages
 
 CHANGES = ["add", "pending", "post_new_id", "post_same_id", "edit", "remove", "backdate"]
 PRODUCTS = ["ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS"]
@@ -128,7 +128,7 @@ class Histories(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([20, 400, 4000]))
     def time_passes_and_the_sweep_comes(self, seconds: int) -> None:
         self.service.res.now.advance(seconds=seconds)
-        sweeping.sweep(self.service.res)
+        sweep.sweep(self.service.res)
 
     @rule()
     def redis_is_emptied(self) -> None:
@@ -160,9 +160,9 @@ class Histories(RuleBasedStateMachine):
         with res.database.begin() as conn:
             if items.get(conn, self.item_id) is None:
                 # Every event so far was lost: somebody has to tell that it exists.
-                inbox.request_look(conn, self.item_id, why="import", now=res.now())
+                inbox.request_fetch(conn, self.item_id, why="import", now=res.now())
         self.service.work_until_quiet()
-        reconciling.reconcile(res, self.item_id)
+        reconciliation.reconcile(res, self.item_id)
         self.service.work_until_quiet()
         self.lost = False
 

@@ -3,8 +3,8 @@
 import pytest
 
 from pluggy_sync.store.tables import inbox, transactions
-from tests.driving import take_messages
-from tests.factories import WEBHOOK_SECRET
+from tests.kit.factories import WEBHOOK_SECRET
+from tests.kit.workers import take_messages
 
 
 def test_a_newer_event_within_the_same_second_is_not_dropped(service, upstream):

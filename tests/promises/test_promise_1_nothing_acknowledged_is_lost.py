@@ -7,16 +7,16 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from pluggy_sync.engine import run as runs
-from pluggy_sync.engine import sweeping
+from pluggy_sync.engine import sweep
+from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.resources import create_resources
-from pluggy_sync.store.tables import inbox, item_work, items, sync_runs, transactions
+from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, transactions
 from standalone.servers import running_postgres, running_valkey
-from tests.driving import run_message, run_queued, take_messages
-from tests.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
-from tests.silence import silent_port
-from tests.waiting import eventually
-from tests.workers_running import running_worker
+from tests.kit.conditions import eventually
+from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
+from tests.kit.quiet_logs import silent_port
+from tests.kit.worker_processes import running_worker
+from tests.kit.workers import run_message, run_queued, take_messages
 from webhook_app.app import create_app
 
 HEADERS = {"X-Webhook-Secret": WEBHOOK_SECRET}
@@ -69,7 +69,7 @@ def test_redis_emptied_after_every_single_step_loses_nothing(service, upstream, 
     for _ in range(50):
         take_messages(resources)  # lost
         clock.advance(seconds=60)
-        sweeping.sweep(resources)
+        sweep.sweep(resources)
         messages = take_messages(resources)
         if not messages:
             break
@@ -132,7 +132,7 @@ def test_an_event_whose_insert_fails_is_not_acknowledged(web, database_url, reso
     assert take_messages(resources) == []
     with resources.database.begin() as conn:
         # Nothing of it is left: the count and the event are one transaction.
-        assert conn.scalar(sa.select(sa.func.count()).select_from(item_work)) == 0
+        assert conn.scalar(sa.select(sa.func.count()).select_from(item_progress)) == 0
 
 
 def test_an_event_is_not_marked_as_handled_before_its_work_is_committed(service, upstream, resources):

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from pluggy_sync.store.tables import balances, changes, metadata
-from tests.driving import run_queued
-from tests.mirror import mirror_of
-from tests.moments import when_answered
+from tests.kit.interception import when_answered
+from tests.kit.mirror import mirror_of
+from tests.kit.workers import run_queued
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from pluggy_sync.engine import syncing
-from pluggy_sync.store.tables import item_work, metadata
-from tests.driving import run_message, run_queued, take_messages
-from tests.factories import an_event
-from tests.moments import when_answered
+from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.store.tables import item_progress, metadata
+from tests.kit.factories import an_event
+from tests.kit.interception import when_answered
+from tests.kit.workers import run_message, run_queued, take_messages
 
 
 def in_sync(service, upstream):
@@ -48,7 +48,7 @@ def test_an_event_that_lands_during_a_sync_is_not_lost(service, upstream, resour
 def test_an_event_that_lands_as_the_sync_ends_is_not_lost(service, upstream, resources, monkeypatch):
     item_id = in_sync(service, upstream)
     service.deliver(*a_new_run(upstream, item_id))
-    finish = syncing.runs.finish
+    finish = item_sync.runs.finish
     landed = []
 
     def finish_after_more_happened(*args, **more):
@@ -58,7 +58,7 @@ def test_an_event_that_lands_as_the_sync_ends_is_not_lost(service, upstream, res
             run_queued(resources)
         finish(*args, **more)
 
-    monkeypatch.setattr(syncing.runs, "finish", finish_after_more_happened)
+    monkeypatch.setattr(item_sync.runs, "finish", finish_after_more_happened)
     service.work_until_quiet()
 
     assert landed
@@ -76,7 +76,7 @@ def test_a_burst_of_a_hundred_events_is_at_most_two_runs(service, upstream):
     assert 1 <= len(service.runs()) - before <= 2
     reads = [each["endpoint"] for each in upstream.take_requests()]
     assert reads.count("GET /items/{id}") == 1
-    assert service.rows(item_work)[0].wanted >= 100
+    assert service.rows(item_progress)[0].last_event_seq >= 100
     service.assert_mirrors(item_id)
 
 
@@ -107,7 +107,7 @@ def test_of_many_workers_only_one_syncs_the_item(service, upstream, resources):
 
     def sync():
         start.wait()
-        syncing.sync_item(resources, item_id)
+        item_sync.sync_item(resources, item_id)
 
     threads = [threading.Thread(target=sync) for _ in range(6)]
     for thread in threads:
@@ -164,14 +164,14 @@ def test_two_items_are_synced_at_the_same_time(service, upstream, resources):
     service.deliver(*upstream.take_events())
 
     def the_other_one():
-        syncing.sync_item(resources, second)
+        item_sync.sync_item(resources, second)
         assert service.item(second).synced_through is not None
 
     for message in take_messages(resources):
         if message[0] == "handle_event":
             run_message(resources, message)
     with when_answered(resources, "/v2/transactions", the_other_one):
-        syncing.sync_item(resources, first)
+        item_sync.sync_item(resources, first)
 
     service.assert_mirrors(first)
     service.assert_mirrors(second)

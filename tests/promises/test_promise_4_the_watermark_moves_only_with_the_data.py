@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from pluggy_sync.api import payloads
-from pluggy_sync.engine import account_sync
+from pluggy_sync.engine.sync import transactions as sync_transactions
+from pluggy_sync.pluggy import payloads
 from pluggy_sync.store.tables import accounts, transactions
-from tests.driving import run_queued
-from tests.factories import an_event
-from tests.moments import when_answered
+from tests.kit.factories import an_event
+from tests.kit.interception import when_answered
+from tests.kit.workers import run_queued
 
 
 class CrashError(BaseException):
@@ -31,7 +31,7 @@ def watermarks(service, item_id):
 @pytest.fixture
 def small_writes(monkeypatch):
     """Write after every page, so that a crash leaves a part."""
-    monkeypatch.setattr(account_sync, "ROWS_PER_WRITE", 1)
+    monkeypatch.setattr(sync_transactions, "ROWS_PER_WRITE", 1)
 
 
 @pytest.mark.parametrize("page", range(5))

@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from pluggy_sync.store.tables import changes, inbox, item_work, items, metadata, outbox, tombstones, transactions
-from tests.driving import run_queued
-from tests.factories import an_event, an_id
-from tests.moments import when_answered
+from pluggy_sync.store.tables import changes, inbox, item_progress, items, metadata, outbox, tombstones, transactions
+from tests.kit.factories import an_event, an_id
+from tests.kit.interception import when_answered
+from tests.kit.workers import run_queued
 
 
 def in_sync(service, upstream):
@@ -123,7 +123,7 @@ def test_a_deleted_item_is_purged_of_everything_that_is_the_persons(service, ups
     item_id = deleted(service, upstream)
 
     left = of_item(service, item_id)
-    assert set(left) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+    assert set(left) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
     (item,) = left["items"]
     assert item.deleted_at is not None
     assert (item.raw, item.client_user_id, item.status, item.synced_through) == (None, None, None, None)
@@ -142,13 +142,13 @@ def test_the_product_hears_once_that_an_item_was_deleted(service, upstream):
 @pytest.mark.parametrize("name", ["item/updated", "item/created", "item/error", "item/waiting_user_input"])
 def test_late_events_for_a_deleted_item_change_nothing_and_cost_nothing(service, upstream, name):
     item_id = deleted(service, upstream)
-    before = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_work")}
+    before = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_progress")}
     upstream.take_requests()
 
     service.deliver(an_event(name, itemId=item_id))
     service.work_until_quiet()
 
-    after = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_work")}
+    after = {name: rows for name, rows in of_item(service, item_id).items() if name not in ("inbox", "item_progress")}
     assert after == before
     assert upstream.take_requests() == []
     assert {row.state for row in service.rows(inbox)} == {"handled"}
@@ -165,7 +165,7 @@ def test_late_transaction_events_for_a_deleted_item_leave_no_trace(service, upst
     )
     service.work_until_quiet()
 
-    assert set(of_item(service, item_id)) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
 
 
 @pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/identity"])
@@ -182,7 +182,7 @@ def test_an_item_deleted_during_its_sync_leaves_nothing_behind(service, upstream
         service.work_until_quiet()
 
     assert done
-    assert set(of_item(service, item_id)) <= {"items", "item_work", "inbox", "outbox", "sync_runs"}
+    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
     assert service.item(item_id).deleted_at is not None
 
 
@@ -225,7 +225,7 @@ def test_an_event_about_an_item_that_never_was_leaves_no_work(service):
 
     with service.res.database.begin() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(transactions)) == 0
-        assert conn.scalar(sa.select(item_work.c.sync_wanted)) == 0
+        assert conn.scalar(sa.select(item_progress.c.sync_requested_seq)) == 0
 
 
 def test_an_event_that_names_the_account_of_another_item_removes_nothing(service, upstream):

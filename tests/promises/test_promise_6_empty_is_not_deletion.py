@@ -2,10 +2,10 @@
 
 import pytest
 
-from pluggy_sync.engine.reconciling import reconcile
-from pluggy_sync.engine.syncing import sync_deeply
+from pluggy_sync.engine.reconciliation import reconcile
+from pluggy_sync.engine.sync.item import sync_deeply
 from pluggy_sync.store.tables import accounts, bills, changes, identities, investments, loans, tombstones, transactions
-from tests.factories import an_event
+from tests.kit.factories import an_event
 
 TABLES = (accounts, transactions, bills, investments, identities, loans)
 

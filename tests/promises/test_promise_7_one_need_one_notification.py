@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pluggy_sync.engine import handling, sweeping
+from pluggy_sync.engine import events, sweep
 from pluggy_sync.store.tables import outbox
-from tests.driving import run_queued, take_messages
-from tests.factories import an_event
+from tests.kit.factories import an_event
+from tests.kit.workers import run_queued, take_messages
 
 
 def needs_credentials(service, upstream):
@@ -55,7 +55,7 @@ def test_the_same_need_handled_by_five_workers_at_once_notifies_once(service, up
 
     def handle(event_id):
         start.wait()
-        handling.handle_event(resources, event_id)
+        events.handle_event(resources, event_id)
 
     with ThreadPoolExecutor(5) as threads:
         list(threads.map(handle, [payload["eventId"] for payload in payloads]))
@@ -108,8 +108,8 @@ def test_a_question_that_nobody_answered_expires_once_and_then_asks_for_a_new_up
 
     upstream.later(seconds=130)
     clock.advance(seconds=130)
-    sweeping.sweep(service.res)
-    sweeping.sweep(service.res)
+    sweep.sweep(service.res)
+    sweep.sweep(service.res)
     service.catch_up()
 
     assert service.notifications().count("item.action_expired") == 1
@@ -171,7 +171,7 @@ def test_a_crash_after_the_decision_neither_loses_nor_repeats_the_notification(
 
     with monkeypatch.context() as crashing:
         # The decision is committed, the event is not marked yet.
-        crashing.setattr(handling, "_finish", crash)
+        crashing.setattr(events, "_finish", crash)
         with pytest.raises(CrashError):
             run_queued(resources)
     service.work_until_quiet()

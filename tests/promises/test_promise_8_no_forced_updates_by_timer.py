@@ -1,7 +1,7 @@
 """Promise 8: `PATCH /items` happens only because a person or the product asked."""
 
-from pluggy_sync.engine import reconciling, sweeping
-from tests.driving import run_queued, take_messages
+from pluggy_sync.engine import reconciliation, sweep
+from tests.kit.workers import run_queued, take_messages
 
 
 def test_two_weeks_of_everything_that_runs_by_itself_update_no_item(service, upstream, resources, clock):
@@ -14,11 +14,11 @@ def test_two_weeks_of_everything_that_runs_by_itself_update_no_item(service, ups
     for _ in range(14):
         clock.advance(days=1)
         upstream.later(days=1)
-        reconciling.look_for_missed(resources)
-        sweeping.sweep(resources)
+        reconciliation.find_missed(resources)
+        sweep.sweep(resources)
         run_queued(resources)
         for _, item_id in take_messages(resources, "reconciliations"):
-            reconciling.reconcile(resources, item_id)
+            reconciliation.reconcile(resources, item_id)
         service.catch_up()
 
     assert any(run.trigger == "reconciliation" for run in service.runs())

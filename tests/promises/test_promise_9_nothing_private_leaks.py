@@ -7,8 +7,8 @@ import re
 import psycopg
 import pytest
 
-from tests.driving import take_messages
-from tests.factories import API_TOKEN, WEBHOOK_SECRET, an_event
+from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_event
+from tests.kit.workers import take_messages
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_fault_of_ours_is_logged_without_what_it_was_working_on(service, upstr
         secret = upstream.truth(item_id)["transactions"][0]["description"]
         raise RuntimeError(f"could not store {secret}")
 
-    monkeypatch.setattr("pluggy_sync.engine.account_sync._merge", fail)
+    monkeypatch.setattr("pluggy_sync.engine.sync.transactions._merge", fail)
     try:
         service.work()
     except RuntimeError:

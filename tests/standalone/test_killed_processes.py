@@ -14,9 +14,9 @@ import pytest
 from standalone import procfile
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
+from tests.kit.conditions import eventually
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
-from tests.waiting import eventually
 
 # The promise itself.
 WITHIN_S = 45.0

@@ -12,7 +12,7 @@ import psutil
 from standalone.data_folder import LEDGER
 from standalone.keys import read_env_file
 from standalone.plan import INSTEAD_OF
-from tests.waiting import eventually
+from tests.kit.conditions import eventually
 
 UP_WITHIN_S = 90.0
 DOWN_WITHIN_S = 60.0

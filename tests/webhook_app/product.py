@@ -5,8 +5,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from pluggy_sync.api import wire
-from tests.factories import API_TOKEN
+from pluggy_sync import wire
+from tests.kit.factories import API_TOKEN
 
 
 class Product:

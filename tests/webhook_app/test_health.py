@@ -6,7 +6,7 @@ import pytest
 
 from pluggy_sync.resources import create_resources
 from standalone.servers import running_valkey
-from tests.factories import a_settings
+from tests.kit.factories import a_settings
 from webhook_app.app import create_app
 
 

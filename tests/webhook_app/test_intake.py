@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import item_work
-from tests.driving import take_messages
-from tests.factories import WEBHOOK_SECRET, an_event
+from pluggy_sync.store.tables import item_progress
+from tests.kit.factories import WEBHOOK_SECRET, an_event
+from tests.kit.workers import take_messages
 from webhook_app.app import create_app
 
 URL = "/webhooks/pluggy"
@@ -48,7 +48,7 @@ def test_storing_an_event_raises_what_is_wanted_of_its_item(post, service):
     post(an_event(itemId="item-1"))
     post(an_event(itemId="item-2"))
 
-    assert {row.item_id: row.wanted for row in service.rows(item_work)} == {"item-1": 2, "item-2": 1}
+    assert {row.item_id: row.last_event_seq for row in service.rows(item_progress)} == {"item-1": 2, "item-2": 1}
     assert [row.item_seq for row in service.events()] == [1, 2, 1]
 
 
@@ -60,7 +60,7 @@ def test_a_repeated_event_is_stored_once_raises_nothing_and_is_queued_again(post
     assert [answer.json["result"] for answer in answers] == ["recorded", "repeated", "repeated"]
     assert {answer.status_code for answer in answers} == {202}
     assert len(service.events()) == 1
-    assert service.rows(item_work)[0].wanted == 1
+    assert service.rows(item_progress)[0].last_event_seq == 1
     assert len(take_messages(resources)) == 3
 
 
@@ -176,7 +176,7 @@ def test_an_event_of_another_application_is_kept_and_never_acted_on(post, servic
     assert [answer.status_code for answer in answers] == [202, 202]
     kept, stored = service.events()
     assert (kept.outcome, kept.state, stored.state) == ("foreign", "handled", "stored")
-    assert [row.item_id for row in service.rows(item_work)] == ["item-2"]
+    assert [row.item_id for row in service.rows(item_progress)] == ["item-2"]
     assert take_messages(resources) == [("handle_event", ours["eventId"])]
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pluggy_sync.engine import reconciling
+from pluggy_sync.engine import reconciliation
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import tombstones, transactions
-from tests.factories import API_TOKEN, an_event
+from tests.kit.factories import API_TOKEN, an_event
 from webhook_app.app import create_app
 
 AUTHORIZED = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -61,7 +61,7 @@ def test_metrics_count_syncs_that_are_wanted_and_overdue(scrape, service, upstre
 
     found = scrape()
 
-    assert found["syncs_wanted"] == 1
+    assert found["syncs_due"] == 1
     assert found["oldest_sync_overdue_seconds"] > 600
     assert found["runs_last_hour failed"] == 1
 
@@ -69,7 +69,7 @@ def test_metrics_count_syncs_that_are_wanted_and_overdue(scrape, service, upstre
 def test_metrics_count_dead_events(scrape, service):
     service.deliver(an_event(eventId="dies"))
     with service.res.database.begin() as conn:
-        inbox.give_up(conn, "dies", "503", now=service.res.now())
+        inbox.mark_dead(conn, "dies", "503", now=service.res.now())
 
     assert scrape()["events dead"] == 1
 
@@ -96,7 +96,7 @@ def test_metrics_count_rows_that_reconciliation_repaired(scrape, service, upstre
     with service.res.database.begin() as conn:
         conn.execute(transactions.delete())
         conn.execute(tombstones.delete())
-    reconciling.reconcile(service.res, item_id)
+    reconciliation.reconcile(service.res, item_id)
 
     assert scrape()["rows_repaired_total"] == lost
 

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 
-from pluggy_sync.notifications.action_view import PAGE_LINK_LIFE_S
-from pluggy_sync.store.tables import action_attempts
-from tests.service import Service
-from webhook_app.person.following import MAX_STREAMS
+from pluggy_sync.page_links import PAGE_LINK_LIFE_S
+from pluggy_sync.store.tables import submissions
+from tests.kit.service import Service
+from webhook_app.person.progress import MAX_STREAMS
 from webhook_app.person.screens import bank_address
 
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
@@ -140,7 +140,7 @@ def test_a_double_tap_reaches_the_bank_once(service: Service):
     person.give("123456")
     person.give("123456")
 
-    assert len(service.rows(action_attempts)) == 1
+    assert len(service.rows(submissions)) == 1
     assert person.screen() == "progress"
 
 
@@ -154,7 +154,7 @@ def test_a_second_tab_sees_what_the_first_did(service: Service):
     other.give("999999")
 
     assert other.screen() == "done"
-    assert len(service.rows(action_attempts)) == 1
+    assert len(service.rows(submissions)) == 1
 
 
 def test_time_that_ends_while_the_page_is_open_is_said(service: Service, clock):
@@ -166,7 +166,7 @@ def test_time_that_ends_while_the_page_is_open_is_said(service: Service, clock):
     person.give("123456")
 
     assert person.screen() == "expired"
-    assert service.rows(action_attempts) == []
+    assert service.rows(submissions) == []
 
 
 def test_a_value_of_a_wrong_form_is_said_and_not_sent(service: Service):
@@ -177,7 +177,7 @@ def test_a_value_of_a_wrong_form_is_said_and_not_sent(service: Service):
 
     assert "Confira o que você digitou" in page
     assert 'role="alert"' in page
-    assert service.rows(action_attempts) == []
+    assert service.rows(submissions) == []
     assert person.screen() == "form"
 
 

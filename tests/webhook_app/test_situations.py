@@ -5,7 +5,7 @@ hears, what the person is asked, and how it ends.
 
 import pytest
 
-from tests.service import Service
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pluggy_sync import queue
-from tests.factories import a_settings, an_environ
+from tests.kit.factories import a_settings, an_environ
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import hmac
 
 from flask import Flask, request
 
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 PREFIX = "/v1/"

@@ -12,7 +12,7 @@ from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")

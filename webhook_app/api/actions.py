@@ -6,14 +6,14 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.engine import acting
+from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, PageQuery, page_of
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 blueprint = ApiBlueprint("actions", __name__, description="What persons must do")
@@ -94,7 +94,7 @@ class _ActionsQuery(PageQuery):
 
 
 class _Value(ma.Schema):
-    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=acting.MAX_VALUE_LENGTH))
+    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=submissions.MAX_VALUE_LENGTH))
 
 
 class _Credentials(ma.Schema):
@@ -158,7 +158,7 @@ def get_action(action_id: str) -> dict[str, Any]:
 @blueprint.response(202, ActionSchema)
 def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give the code, choice or text that the bank asked for. It goes to Pluggy and is not stored."""
-    action = acting.answer_mfa(resources(), action_id, answer["value"])
+    action = submissions.answer_mfa(resources(), action_id, answer["value"])
     return action_view.of_row(action, resources().links)
 
 
@@ -168,7 +168,7 @@ def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
 def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
     credentials = given.get("parameters") or given["encrypted_parameters"]
-    action = acting.give_credentials(resources(), action_id, credentials)
+    action = submissions.give_credentials(resources(), action_id, credentials)
     return action_view.of_row(action, resources().links)
 
 
@@ -180,14 +180,14 @@ def restart(action_id: str) -> dict[str, Any]:
 
     After what was asked is done at the bank, and where the bank asks for its code only during the update.
     """
-    return action_view.of_row(acting.restart(resources(), action_id), resources().links)
+    return action_view.of_row(submissions.restart(resources(), action_id), resources().links)
 
 
 @blueprint.post("/actions/<action_id>/cancel")
 @blueprint.response(200, ActionSchema)
 def cancel(action_id: str) -> dict[str, Any]:
     """Give an open action up: it ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
-    return action_view.of_row(acting.cancel(resources(), action_id), resources().links)
+    return action_view.of_row(submissions.cancel(resources(), action_id), resources().links)
 
 
 @blueprint.post("/actions/<action_id>/page-link")

@@ -18,7 +18,7 @@ from webhook_app.api.accounts import TransactionSchema
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Query
 from webhook_app.api.items import living
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 blueprint = ApiBlueprint("changes", __name__, description="What changed since a cursor")
 

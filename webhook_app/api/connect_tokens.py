@@ -6,12 +6,12 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.api import budget
-from pluggy_sync.api.errors import PluggyRefusedError
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyRefusedError
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 blueprint = ApiBlueprint("connect tokens", __name__, description="Tokens for the Pluggy Connect widget")
@@ -83,7 +83,7 @@ def _token(item_id: str | None, options: dict[str, Any]) -> dict[str, Any]:
     res = resources()
     made_at = res.now()
     try:
-        with budget.lane(budget.Lane.PERSON):
+        with rate_budget.lane(rate_budget.Lane.PERSON):
             token = res.pluggy.connect_token(item_id, options)
     except PluggyRefusedError as exc:
         if exc.status == 404:

@@ -8,7 +8,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 
 
 class Instant(ma.fields.Field[datetime]):

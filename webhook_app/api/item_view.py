@@ -7,11 +7,11 @@ from typing import Any
 import marshmallow as ma
 import sqlalchemy as sa
 
-from pluggy_sync.api import payloads
+from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
 from pluggy_sync.store import item_views
 from webhook_app.api.fields import Instant, PluggyObject
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 Row = sa.Row[Any]
 

@@ -8,15 +8,14 @@ import sqlalchemy as sa
 from marshmallow import validate
 from sqlalchemy import Connection
 
-from pluggy_sync import queue
-from pluggy_sync.engine import forgetting
+from pluggy_sync.engine import deletion, requests
 from pluggy_sync.rules.freshness import State
-from pluggy_sync.store import inbox, item_views, items
+from pluggy_sync.store import item_views, items
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import PageQuery, page_of
 from webhook_app.api.item_view import ItemSchema
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
 blueprint = ApiBlueprint("items", __name__, description="Connections of persons to their banks")
@@ -133,7 +132,8 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
     """
     res = resources()
     item_id, client_user_id = new["item_id"], new["client_user_id"]
-    with res.database.begin() as conn:
+    with res.begin() as tx:
+        conn = tx.conn
         row = items.lock(conn, item_id, now=res.now())
         if row.deleted_at is not None:
             raise ProblemError(410, "item-deleted", "The Item was deleted and its data purged.")
@@ -141,10 +141,8 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
             items.name_user(conn, item_id, client_user_id)
-        event_id = inbox.request_look(conn, item_id, why="registered by the product", now=res.now())
-        answer = shown(conn, item_id)
-    res.send(queue.HANDLE_EVENT, event_id)
-    return answer
+        requests.fetch(tx, item_id, why="registered by the product", now=res.now())
+        return shown(conn, item_id)
 
 
 @blueprint.get("/items/<item_id>")
@@ -166,6 +164,6 @@ def delete_item(item_id: str) -> dict[str, Any]:
     res = resources()
     with res.database.begin() as conn:
         known(conn, item_id)
-    forgetting.delete(res, item_id)
+    deletion.delete(res, item_id)
     with res.database.begin() as conn:
         return shown(conn, item_id)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 from webhook_app.errors import ProblemError
 
 _Row = TypeVar("_Row")

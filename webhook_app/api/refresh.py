@@ -5,11 +5,11 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.engine import refreshing
-from pluggy_sync.engine.refreshing import Result
+from pluggy_sync.engine import refresh as refreshing
+from pluggy_sync.engine.refresh import Result
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 blueprint = ApiBlueprint("refresh", __name__, description="Updating an Item now")
 

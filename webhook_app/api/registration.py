@@ -10,14 +10,14 @@ from webhook_app.api import (
     blueprint,
     changes,
     connect_tokens,
+    data_products,
     docs,
     items,
-    products,
     refresh,
     sync_runs,
 )
 
-SUBJECTS = (items, accounts, products, changes, sync_runs, actions, refresh, connect_tokens)
+SUBJECTS = (items, accounts, data_products, changes, sync_runs, actions, refresh, connect_tokens)
 
 
 def register(app: Flask) -> None:

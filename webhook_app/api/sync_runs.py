@@ -12,7 +12,7 @@ from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, PageQuery, page_of
 from webhook_app.api.items import living
-from webhook_app.current import resources
+from webhook_app.app_resources import resources
 
 blueprint = ApiBlueprint("sync runs", __name__, description="What each sync did")
 

@@ -18,14 +18,15 @@ import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 
-from pluggy_sync.api import budget, wire
-from pluggy_sync.api.errors import PluggyError
-from pluggy_sync.engine import acting
-from pluggy_sync.engine.acting import CannotActError
+from pluggy_sync import wire
+from pluggy_sync.engine import submissions
+from pluggy_sync.engine.submissions import CannotActError
 from pluggy_sync.notifications.texts import texts_of
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.store import connectors, items, user_actions
-from webhook_app.current import resources
-from webhook_app.person import following, limiting, screens, words
+from webhook_app.app_resources import resources
+from webhook_app.person import progress, rate_limit, screens, texts
 from webhook_app.person.screens import FOLLOWED, Screen
 
 blueprint = Blueprint(
@@ -82,9 +83,9 @@ def act(token: str) -> Answer:
         return action
     try:
         if request.form.get("do") == "restart":
-            acting.restart(resources(), action.id)
+            submissions.restart(resources(), action.id)
         else:
-            acting.answer_mfa(resources(), action.id, request.form.get("value", "").strip())
+            submissions.answer_mfa(resources(), action.id, request.form.get("value", "").strip())
     except CannotActError as exc:
         if exc.code in ("action-submitted", "action-settled", "action-expired", "already-updating"):
             # A second tab, a double tap, or too late: the page says how things stand.
@@ -103,7 +104,7 @@ def changes(token: str) -> Answer:
     if isinstance(action, Response):
         return action
     res = resources()
-    stream = following.open_stream(lambda: _version(res, action.id))
+    stream = progress.open_stream(lambda: _version(res, action.id))
     if stream is None:
         return Response(status=503, headers={"Retry-After": "3"})
     answer = Response(iter(stream), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -130,7 +131,7 @@ def connect_token(token: str) -> Answer:
     if screens.shown(action, res.now()).screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
-        with budget.lane(budget.Lane.PERSON):
+        with rate_budget.lane(rate_budget.Lane.PERSON):
             made = res.pluggy.connect_token(action.item_id, {})
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))
@@ -145,7 +146,7 @@ def connected(token: str) -> Answer:
     if isinstance(action, Response):
         return action
     try:
-        acting.told_by_widget(resources(), action.id)
+        submissions.told_by_widget(resources(), action.id)
     except CannotActError as exc:
         log.info("person.widget_not_heard", code=exc.code)
     return _see(token)
@@ -157,10 +158,10 @@ def _action_of(token: str, *, tries: bool = False) -> Action | Response:
     redis_url = res.settings.redis_url
     action_id = res.links.read(token)
     if action_id is None:
-        within = limiting.allowed(redis_url, limiting.STRANGERS, "strangers", request.remote_addr or "")
+        within = rate_limit.allowed(redis_url, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
         return _notice("gone", 410) if within else _notice("busy", 429)
-    limit = limiting.TRIES if tries else limiting.READS
-    if not limiting.allowed(redis_url, limit, "tries" if tries else "reads", action_id):
+    limit = rate_limit.TRIES if tries else rate_limit.READS
+    if not rate_limit.allowed(redis_url, limit, "tries" if tries else "reads", action_id):
         return _notice("busy", 429)
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)
@@ -174,7 +175,7 @@ def _version(res: Any, action_id: str) -> str:
     if action is None:
         return "gone"
     if _watches_pluggy(action, res.now()):
-        following.look_if_due(res, action.item_id)
+        progress.look_if_due(res, action.item_id)
         with res.database.begin() as conn:
             action = user_actions.get(conn, action_id)
         if action is None:
@@ -198,19 +199,19 @@ def _see(token: str) -> Response:
 
 
 def _language() -> str:
-    return words.language_of(request.accept_languages)
+    return texts.language_of(request.accept_languages)
 
 
 def _notice(name: str, status: int) -> Response:
     language = _language()
-    said = words.words(language)
+    said = texts.words(language)
     body = render_template("notice.html", said=said, title=said[f"{name}_title"], body=said[f"{name}_body"])
     return make_response(body, status, {"Vary": "Accept-Language"})
 
 
 def _page(token: str, action: Action, now: datetime, *, error: str | None = None) -> Response:
     language = _language()
-    said = words.words(language)
+    said = texts.words(language)
     shown = screens.shown(action, now)
     with resources().database.begin() as conn:
         bank = _bank(conn, action)
@@ -235,7 +236,7 @@ def _page(token: str, action: Action, now: datetime, *, error: str | None = None
         picture=_picture(action),
         bank_address=screens.bank_address(action),
         connect_url=resources().settings.pluggy_connect_url,
-        error=None if error is None else words.error(language, error),
+        error=None if error is None else texts.error(language, error),
     )
     headers = {
         "Vary": "Accept-Language",
@@ -245,13 +246,13 @@ def _page(token: str, action: Action, now: datetime, *, error: str | None = None
 
 
 def _title_and_body(language: str, action: Action, screen: Screen) -> tuple[str, str]:
-    said = words.words(language)
+    said = texts.words(language)
     if screen is Screen.DONE:
-        return words.outcome(language, action.outcome)
+        return texts.outcome(language, action.outcome)
     if screen in (Screen.WAIT, Screen.PROGRESS, Screen.EXPIRED, Screen.CANCELLED):
         return said[f"{screen.value}_title"], said[f"{screen.value}_body"]
-    texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
-    text = texts.pt if language == "pt" else texts.en
+    action_texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
+    text = action_texts.pt if language == "pt" else action_texts.en
     return text.title, text.body
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 from pluggy_sync.rules.needs import Kind
 
 

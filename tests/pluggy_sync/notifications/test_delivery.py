@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from pluggy_sync.engine import sweeping
+from pluggy_sync.engine import sweep
 from pluggy_sync.notifications import delivery, messages
 from pluggy_sync.store import endpoints
 from pluggy_sync.store.tables import delivery_attempts, outbox
-from tests.driving import run_queued
-from tests.factories import PRODUCT_SECRET
+from pluggy_sync.transaction import Transaction
+from tests.kit.factories import PRODUCT_SECRET
+from tests.kit.workers import run_queued
 
 OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHByb2R1Y3Q="
 
@@ -64,7 +65,10 @@ def res(resources, product):
 
 def tell(res):
     with res.database.begin() as conn:
-        return messages.connector_status_changed(conn, 2, "Pluggy Bank", "OFFLINE", now=res.now())
+        tx = Transaction(conn=conn)
+        messages.connector_status_changed(tx, 2, "Pluggy Bank", "OFFLINE", now=res.now())
+    ((_task, notification_id),) = tx.queued
+    return notification_id
 
 
 def stored(res, notification_id):
@@ -108,7 +112,7 @@ def test_what_the_product_did_not_take_is_tried_again_under_the_same_id(res, pro
     delivery.deliver(res, notification_id)  # not due yet
     assert len(product.got) == 1
     clock.advance(seconds=delivery.SCHEDULE_S[0] * 1.3)
-    sweeping.sweep(res)
+    sweep.sweep(res)
     run_queued(res)
 
     assert [headers["webhook-id"] for headers, _ in product.got] == [notification_id] * 2
@@ -145,7 +149,7 @@ def test_an_endpoint_that_answers_gone_hears_nothing_until_it_is_resumed(res, pr
     first, second = tell(res), tell(res)
     delivery.deliver(res, first)
     clock.advance(days=1)
-    sweeping.sweep(res)
+    sweep.sweep(res)
     run_queued(res)
     delivery.deliver(res, second)
     assert len(product.got) == 1
@@ -153,7 +157,7 @@ def test_an_endpoint_that_answers_gone_hears_nothing_until_it_is_resumed(res, pr
     product.answers = [200]
     with res.database.begin() as conn:
         assert endpoints.resume(conn, product.url)
-    sweeping.sweep(res)
+    sweep.sweep(res)
     run_queued(res)
 
     assert {stored(res, each).state for each in (first, second)} == {"delivered"}

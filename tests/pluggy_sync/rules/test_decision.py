@@ -2,9 +2,9 @@
 
 import pytest
 
-from pluggy_sync.rules.decision import Act, decide
+from pluggy_sync.rules.decision import Step, decide
 from pluggy_sync.rules.needs import Kind
-from tests.factories import a_raw_connector, an_item
+from tests.kit.factories import a_raw_connector, an_item
 
 
 def decided(item, event_name="item/updated", *, deleted=False, asked=0, patience=8):
@@ -15,7 +15,7 @@ def decided(item, event_name="item/updated", *, deleted=False, asked=0, patience
 def test_a_good_run_is_synced(code):
     decision = decided(an_item(status="UPDATED", executionStatus=code))
 
-    assert decision.act is Act.SYNC
+    assert decision.step is Step.SYNC
     assert decision.reason == code
     assert decision.need is None
 
@@ -48,11 +48,11 @@ def test_a_good_run_is_synced(code):
     ],
 )
 def test_a_run_that_goes_on_is_only_noted(status, code):
-    assert decided(an_item(status=status, executionStatus=code)).act is Act.NOTE
+    assert decided(an_item(status=status, executionStatus=code)).step is Step.NOTE
 
 
 def test_a_run_that_goes_on_is_noted_even_when_its_last_code_was_an_error():
-    assert decided(an_item(status="UPDATING", executionStatus="INVALID_CREDENTIALS")).act is Act.NOTE
+    assert decided(an_item(status="UPDATING", executionStatus="INVALID_CREDENTIALS")).step is Step.NOTE
 
 
 # Pluggy facts 3.2 and 3.3. ACCOUNT_LOCKED, ACCOUNT_CREDENTIALS_RESET and USER_AUTHORIZATION_REVOKED were seen with
@@ -81,7 +81,7 @@ def test_a_run_that_goes_on_is_noted_even_when_its_last_code_was_an_error():
 def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
     decision = decided(an_item(status=status, executionStatus=code), "item/error")
 
-    assert decision.act is Act.ASK
+    assert decision.step is Step.ASK
     assert decision.need is not None
     assert decision.need.kind is kind
     assert decision.reason == code
@@ -104,7 +104,7 @@ def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
 def test_nobody_is_asked_about_trouble_of_pluggy_or_the_bank(code):
     decision = decided(an_item(status="OUTDATED", executionStatus=code), "item/error")
 
-    assert decision.act is Act.WAIT
+    assert decision.step is Step.WAIT
     assert decision.need is None
 
 
@@ -117,7 +117,7 @@ def test_a_code_is_asked_for_when_the_item_waits_for_one():
 
     decision = decided(item, "item/waiting_user_input")
 
-    assert decision.act is Act.ASK
+    assert decision.step is Step.ASK
     assert decision.need is not None
     assert decision.need.kind is Kind.MFA
     assert decision.need.parameter == item.parameter
@@ -135,7 +135,7 @@ def test_an_approval_is_asked_for_when_the_item_waits_for_one():
     action = {"type": "qr", "instructions": "Aponte a câmera", "attributes": {"qr": "x"}}
     decision = decided(an_item(status="WAITING_USER_ACTION", userAction=action))
 
-    assert decision.act is Act.ASK
+    assert decision.step is Step.ASK
     assert decision.need is not None
     assert decision.need.kind is Kind.AUTHORIZE
     assert decision.need.user_action == action
@@ -156,38 +156,38 @@ def test_nobody_is_asked_anything_while_the_bank_is_down(status, code):
     offline = a_raw_connector(health={"status": "OFFLINE"})
     decision = decided(an_item(status=status, executionStatus=code, connector=offline))
 
-    assert decision.act is Act.WAIT
+    assert decision.step is Step.WAIT
     assert decision.need is None
 
 
 def test_a_good_run_is_synced_even_when_the_bank_went_down_since():
     offline = a_raw_connector(health={"status": "OFFLINE"})
 
-    assert decided(an_item(connector=offline)).act is Act.SYNC
+    assert decided(an_item(connector=offline)).step is Step.SYNC
 
 
 @pytest.mark.parametrize("event_name", ["item/updated", "item/created", "transactions/created", "something/new"])
 def test_an_item_that_pluggy_does_not_know_is_asked_for_again_before_it_is_given_up(event_name):
-    assert decided(None, event_name, asked=0).act is Act.ASK_AGAIN
-    assert decided(None, event_name, asked=7).act is Act.ASK_AGAIN
-    assert decided(None, event_name, asked=8).act is Act.FORGET
+    assert decided(None, event_name, asked=0).step is Step.FETCH_AGAIN
+    assert decided(None, event_name, asked=7).step is Step.FETCH_AGAIN
+    assert decided(None, event_name, asked=8).step is Step.PURGE
 
 
 def test_an_item_that_was_announced_as_deleted_and_is_not_found_is_forgotten_at_once():
-    assert decided(None, "item/deleted").act is Act.FORGET
+    assert decided(None, "item/deleted").step is Step.PURGE
 
 
 def test_an_item_that_is_still_there_is_never_forgotten_on_the_word_of_an_event():
-    assert decided(an_item(), "item/deleted", asked=0).act is Act.ASK_AGAIN
-    assert decided(an_item(), "item/deleted", asked=8).act is Act.SYNC
+    assert decided(an_item(), "item/deleted", asked=0).step is Step.FETCH_AGAIN
+    assert decided(an_item(), "item/deleted", asked=8).step is Step.SYNC
 
 
 @pytest.mark.parametrize("item", [None, an_item()])
 @pytest.mark.parametrize("event_name", ["item/updated", "item/deleted", "transactions/created"])
 def test_events_for_an_item_that_we_hold_a_tombstone_for_change_nothing(item, event_name):
-    assert decided(item, event_name, deleted=True).act is Act.IGNORE
+    assert decided(item, event_name, deleted=True).step is Step.IGNORE
 
 
 @pytest.mark.parametrize("event_name", ["item/error", "item/created", "item/waiting_user_input", "something/new"])
 def test_the_item_decides_and_not_the_name_of_the_event(event_name):
-    assert decided(an_item(), event_name).act is Act.SYNC
+    assert decided(an_item(), event_name).step is Step.SYNC

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pluggy_sync.rules.freshness import Freshness, Known, freshness_of
-from tests.factories import NOON
+from tests.kit.factories import NOON
 
 GRACE = timedelta(hours=12)
 

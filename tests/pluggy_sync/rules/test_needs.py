@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pluggy_sync.rules.needs import Kind, need_of
-from tests.factories import NOON, a_raw_connector, an_item
+from tests.kit.factories import NOON, a_raw_connector, an_item
 
 
 def waiting_for_a_code(**changes):
@@ -17,21 +17,21 @@ def test_a_question_with_another_deadline_is_another_need():
     first = need_of(waiting_for_a_code(), Kind.MFA)
     second = need_of(waiting_for_a_code(expiresAt="2026-03-10T16:05:00.000Z"), Kind.MFA)
 
-    assert first.same_as != second.same_as
+    assert first.dedup_key != second.dedup_key
 
 
 def test_a_question_for_another_thing_is_another_need():
     first = need_of(waiting_for_a_code(name="phone"), Kind.MFA)
     second = need_of(waiting_for_a_code(name="sms"), Kind.MFA)
 
-    assert first.same_as != second.same_as
+    assert first.dedup_key != second.dedup_key
 
 
 def test_a_question_that_is_only_worded_differently_is_the_same_need():
     first = need_of(waiting_for_a_code(label="Token"), Kind.MFA)
     second = need_of(waiting_for_a_code(label="Código"), Kind.MFA)
 
-    assert first.same_as == second.same_as
+    assert first.dedup_key == second.dedup_key
 
 
 def test_a_qr_code_that_rotates_is_the_same_need():
@@ -41,7 +41,7 @@ def test_a_qr_code_that_rotates_is_the_same_need():
 
     first, second = shown("one", "2026-03-10T15:05:00.000Z"), shown("two", "2026-03-10T15:06:00.000Z")
 
-    assert first.same_as == second.same_as
+    assert first.dedup_key == second.dedup_key
     assert first.user_action != second.user_action
 
 

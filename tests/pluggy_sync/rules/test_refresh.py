@@ -3,7 +3,7 @@
 import pytest
 
 from pluggy_sync.rules.refresh import verdict_on
-from tests.factories import a_raw_connector, an_item
+from tests.kit.factories import a_raw_connector, an_item
 
 TWO_STEPS = a_raw_connector(hasMFA=True)
 ONE_STEP = a_raw_connector(credentials=[{"name": "user"}, {"name": "token", "mfa": True}])

@@ -2,9 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 from pluggy_sync.rules.window import EVERYTHING, later, transactions_since, updated_since, window_since, year_before
-from tests.factories import NOON, an_item
+from tests.kit.factories import NOON, an_item
 
 EARLIER = NOON - timedelta(days=1)
 LATER = NOON + timedelta(days=1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pluggy_sync.store import balances, items, transactions
-from tests.factories import NOON, a_transaction
+from tests.kit.factories import NOON, a_transaction
 
 ACCOUNT = "a-bank-account"
 ITEM = "an-item"

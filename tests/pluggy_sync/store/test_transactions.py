@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from pluggy_sync.api import wire
+from pluggy_sync import wire
 from pluggy_sync.store import items, transactions
 from pluggy_sync.store.tables import accounts, changes, tombstones
 from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import transactions as table
-from tests.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_transaction
+from tests.kit.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_transaction
 
 ITEM = a_raw_item()["id"]
 ACCOUNT = a_raw_account()["id"]

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.factories import API_TOKEN, a_settings
+from tests.kit.factories import API_TOKEN, a_settings
 from tests.webhook_app.product import Product
 from webhook_app.app import create_app
 

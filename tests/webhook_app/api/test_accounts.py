@@ -1,7 +1,7 @@
 """Accounts and transactions by filter."""
 
-from tests.factories import an_id
-from tests.service import Service
+from tests.kit.factories import an_id
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from pluggy_sandbox import encrypted
-from pluggy_sync.api.sealing import sealer
-from pluggy_sync.store.tables import action_attempts, metadata
-from tests.factories import an_id
-from tests.service import Service
+from pluggy_sync.encryption import sealer
+from pluggy_sync.store.tables import metadata, submissions
+from tests.kit.factories import an_id
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 
@@ -29,7 +29,7 @@ def test_an_mfa_answer_settles_the_item(service: Service, product: Product):
     assert (settled["state"], settled["outcome"], settled["pageUrl"]) == ("resolved", "SUCCESS", None)
     assert product.get(f"/v1/items/{item_id}")["freshness"]["state"] == "fresh"
     assert service.notifications() == ["item.action_required", "item.action_resolved", "item.synced"]
-    assert [row.outcome for row in service.rows(action_attempts)] == ["taken"]
+    assert [row.outcome for row in service.rows(submissions)] == ["accepted"]
 
 
 def test_a_wrong_mfa_value_is_a_new_action_that_says_so(service: Service, product: Product):
@@ -85,7 +85,7 @@ def test_credentials_that_are_wrong_again_are_a_new_action_with_a_time_to_wait(s
     )
     assert problem["retryAt"] == second["retryAt"]
     # It is enforced here already: Pluggy and the bank see nothing of this try.
-    assert len(service.rows(action_attempts)) == 1
+    assert len(service.rows(submissions)) == 1
 
 
 def test_an_answer_that_pluggy_refuses_leaves_the_action_open(service: Service, product: Product):
@@ -103,7 +103,7 @@ def test_an_answer_that_pluggy_refuses_leaves_the_action_open(service: Service, 
     )
 
     assert product.get(f"/v1/actions/{action['id']}")["state"] == "open"
-    assert [row.outcome for row in service.rows(action_attempts)] == ["bank-offline"]
+    assert [row.outcome for row in service.rows(submissions)] == ["bank-offline"]
 
 
 def test_an_answer_that_does_not_reach_pluggy_leaves_the_action_open(service: Service, product: Product):

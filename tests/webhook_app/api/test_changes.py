@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Service
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests.factories import an_id
-from tests.service import Service
+from tests.kit.factories import an_id
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from tests.service import Service
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 from webhook_app.api.actions import ActionSchema
 from webhook_app.api.item_view import ItemSchema

@@ -1,8 +1,8 @@
 """Deleting an Item because the product asks."""
 
 from pluggy_sync.store.tables import accounts, changes, inbox, outbox, transactions, user_actions
-from tests.factories import an_id
-from tests.service import Service
+from tests.kit.factories import an_id
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

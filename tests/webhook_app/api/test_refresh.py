@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.factories import an_id
-from tests.service import Service
+from tests.kit.factories import an_id
+from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
 

@@ -17,10 +17,10 @@ from pluggy_sandbox.testing import RunningSandbox, running_sandbox
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from standalone.servers import Postgres, running_valkey
-from tests.factories import API_TOKEN, WEBHOOK_SECRET, an_environ
-from tests.waiting import eventually
-from tests.web_running import running_web
-from tests.workers_running import running_worker
+from tests.kit.conditions import eventually
+from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ
+from tests.kit.web_server import running_web
+from tests.kit.worker_processes import running_worker
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -1,0 +1,179 @@
+"""
+User actions follow the Item: a decision opens the action it asks for and settles those that are over.
+
+The caller holds the Item's write lock, so that one need is one action and one notification.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import Connection
+
+from pluggy_sync.engine import requests
+from pluggy_sync.notifications import messages
+from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules import needs, reminders
+from pluggy_sync.rules.decision import MACHINE_RETRYABLE, RUNNING, Decision, Step
+from pluggy_sync.rules.needs import Need
+from pluggy_sync.store import items, user_actions
+from pluggy_sync.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+Action = sa.Row[Any]
+
+
+def apply(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
+    """Bring the Item's actions in line with *decision*, and tell the product what changed."""
+    unsettled = user_actions.unsettled(tx.conn, item.id)
+    if decision.step is Step.SYNC:
+        for action in unsettled:
+            if _is_over(action, item):
+                _resolve(tx, action, decision.reason or item.status, now=now)
+    elif decision.step is Step.ASK and decision.need is not None:
+        _ask(tx, res, item, decision.need, unsettled, now=now)
+    elif decision.step is Step.WAIT and item.execution_status in MACHINE_RETRYABLE:
+        # The person did what was asked; what failed after that is for Pluggy or the bank to mend.
+        for action in unsettled:
+            if action.state == "submitted" and _is_outcome(action, item):
+                _resolve(tx, action, str(item.execution_status), now=now)
+
+
+def _is_over(action: Action, item: Item) -> bool:
+    """Return whether the Item, which is well, shows that *action* is done; some are asked for while it is well."""
+    if action.reason == needs.CONSENT_EXPIRING:
+        return bool(item.consent_expires_at != action.expires_at)
+    if action.reason == needs.UPDATE_NEEDS_PERSON:
+        return bool(item.last_updated_at != action.asked_at_update)
+    return True
+
+
+def _resolve(tx: Transaction, action: Action, outcome: str, *, now: datetime) -> None:
+    user_actions.settle(tx.conn, action.id, "resolved", outcome, now=now)
+    messages.action_settled(tx, action, messages.ACTION_RESOLVED, outcome, now=now)
+
+
+def _ask(
+    tx: Transaction,
+    res: Resources,
+    item: Item,
+    need: Need,
+    unsettled: Sequence[Action],
+    *,
+    now: datetime,
+) -> None:
+    same = next((action for action in unsettled if _same(action, need, item)), None)
+    for action in unsettled:
+        if (same is None or action.id != same.id) and _replaces(need, action):
+            # No notification: the new request says all that matters.
+            user_actions.settle(tx.conn, action.id, "superseded", need.reason, now=now)
+    if same is not None:
+        user_actions.refresh(tx.conn, same.id, need, retry_at=_not_before(need, now))
+        return
+    if need.expires_at is not None and need.expires_at <= now:
+        # Too late to be answered: the run's end will say what is needed instead.
+        return
+    given_up = user_actions.cancelled_at(tx.conn, item.id, need.dedup_key)
+    if given_up is not None and (item.updated_at is None or item.updated_at <= given_up):
+        # The same report as the one that the person or the product has turned down.
+        return
+    _open(tx, res, item, need, now=now)
+
+
+def _open(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datetime) -> Action:
+    remind_at = reminders.reminder_at(now, 0, res.settings.remind_after_hours, need.expires_at)
+    action = user_actions.open_new(
+        tx.conn,
+        item.id,
+        need,
+        retry_at=_not_before(need, now),
+        asked_at_update=item.last_updated_at,
+        remind_at=remind_at,
+        now=now,
+    )
+    messages.action_required(tx, action, res.links, now=now)
+    return action
+
+
+def ask_for(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datetime) -> Action:
+    """
+    Return the unsettled action for *need*. Open it, and tell the product, unless it is open already.
+
+    For a need that the product brings up: nothing else is settled by it.
+    """
+    for action in user_actions.unsettled(tx.conn, item.id):
+        if action.dedup_key == need.dedup_key:
+            return action
+    return _open(tx, res, item, need, now=now)
+
+
+def opened(conn: Connection, item: Item, need: Need, *, now: datetime) -> Action:
+    """Return the unsettled action for *need*, opened unless it is. The caller tells the product, now and again."""
+    for action in user_actions.unsettled(conn, item.id):
+        if action.dedup_key == need.dedup_key:
+            return action
+    return user_actions.open_new(conn, item.id, need, asked_at_update=item.last_updated_at, now=now)
+
+
+def _not_before(need: Need, now: datetime) -> datetime | None:
+    """Return until when to wait by our own clock: never longer than documented, however far Pluggy's differs."""
+    return None if need.retry_at is None else min(need.retry_at, now + needs.LOGIN_BACKOFF)
+
+
+def _replaces(need: Need, action: Action) -> bool:
+    """Return whether asking for *need* ends *action*. That a consent ends soon stays true whatever else is asked."""
+    return action.reason != needs.CONSENT_EXPIRING or need.kind is needs.Kind.CONSENT
+
+
+def _same(action: Action, need: Need, item: Item) -> bool:
+    """
+    Return whether *need* is what *action* asked for already.
+
+    The answer to a submitted action is under way: the same question is still the same. The same failure is a new
+    one if the Item shows it later than Pluggy took the submission: what was submitted did not help.
+    """
+    if action.dedup_key != need.dedup_key:
+        return False
+    if action.state == "open" or need.reason.startswith("WAITING_"):
+        return True
+    return not _is_outcome(action, item)
+
+
+def _is_outcome(action: Action, item: Item) -> bool:
+    """Return whether the stopped Item shows what became of a submission, not how it was before."""
+    if action.accepted_at is None:
+        # Pluggy has not answered yet.
+        return False
+    return item.updated_at is None or bool(item.updated_at >= action.accepted_at)
+
+
+def expire(res: Resources, item_id: str, action_id: str) -> None:
+    """Close an action whose deadline has passed, and tell the product."""
+    now = res.now()
+    with res.begin() as tx:
+        items.lock(tx.conn, item_id, now=now)
+        action = user_actions.get(tx.conn, action_id)
+        if action is None or action.state not in user_actions.UNSETTLED:
+            return
+        if action.expires_at is None or action.expires_at > now:
+            return
+        user_actions.settle(tx.conn, action_id, "expired", "deadline_passed", now=now)
+        messages.action_settled(tx, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
+    log.info("action.expired", item_id=item_id, action_id=action_id)
+
+
+def reopen_stuck(res: Resources, item_id: str, action_id: str) -> None:
+    """Open an action again whose submission came to nothing: the process died over it, or the widget was left."""
+    now = res.now()
+    with res.begin() as tx:
+        row = items.lock(tx.conn, item_id, now=now)
+        action = user_actions.get(tx.conn, action_id)
+        if action is None or action.state != "submitted" or row.status in RUNNING:
+            return
+        user_actions.reopen(tx.conn, action_id, retry_at=None)
+        requests.fetch(tx, item_id, why="a submission came to nothing", now=now)
+    log.warning("action.reopened", item_id=item_id, action_id=action_id)

@@ -1,0 +1,43 @@
+"""
+The sweep: whatever is due in Postgres and was not done is queued again.
+
+It is what makes every other send optional: Redis may lose them all.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from pluggy_sync import queue
+from pluggy_sync.engine import actions
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import endpoints, inbox, item_progress, outbox, user_actions
+
+log = structlog.get_logger(__name__)
+
+# Per kind and sweep; what is left over comes with the next one.
+LIMIT = 500
+RESEND_SYNC_AFTER = timedelta(seconds=60)
+
+
+def sweep(res: Resources) -> None:
+    """Queue the events, syncs and notifications that are due; close the actions whose deadline has passed."""
+    now = res.now()
+    with res.begin() as tx:
+        event_ids = inbox.take_due(tx.conn, now=now, limit=LIMIT)
+        item_ids = item_progress.take_due_syncs(tx.conn, now=now, until=now + RESEND_SYNC_AFTER, limit=LIMIT)
+        url = res.settings.product_webhook_url
+        served = url is not None and endpoints.stopped_at(tx.conn, url) is None
+        notification_ids = outbox.due(tx.conn, now=now, limit=LIMIT) if served else []
+        late = user_actions.past_deadline(tx.conn, now=now, limit=LIMIT)
+        for task, ids in (
+            (queue.HANDLE_EVENT, event_ids),
+            (queue.SYNC_ITEM, item_ids),
+            (queue.DELIVER, notification_ids),
+        ):
+            for each in ids:
+                tx.after_commit(task, each)
+    for action in late:
+        actions.expire(res, action.item_id, action.id)
+    if event_ids or item_ids or late:
+        log.info("sweep.found", events=len(event_ids), syncs=len(item_ids), expired=len(late))

@@ -1,0 +1,1 @@
+"""One sync run of an Item: what it reads, and what it writes."""

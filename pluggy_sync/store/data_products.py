@@ -1,0 +1,232 @@
+"""
+Products that are re-read as whole lists: bills, investments and their transactions, identity, loans, consents.
+
+A list is merged by set. Rows that are the same are not rewritten; rows that it lacks are marked, never removed.
+Callers own the transaction and hold the Item's write lock.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync import wire
+from pluggy_sync.pluggy.payloads import Raw
+from pluggy_sync.store import tables
+from pluggy_sync.store.tables import data_product_watermarks
+
+ROWS_PER_STATEMENT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A table and, for each of its columns, the key in Pluggy's object (Pluggy facts 5.7, 5.8)."""
+
+    table: sa.Table
+    keys: dict[str, str]
+
+
+BILLS = Listed(
+    table=tables.bills,
+    keys={
+        "due_date": "dueDate",
+        "closing_date": "billClosingDate",
+        "total_amount": "totalAmount",
+        "minimum_payment_amount": "minimumPaymentAmount",
+        "currency_code": "totalAmountCurrencyCode",
+    },
+)
+INVESTMENTS = Listed(
+    table=tables.investments,
+    keys={
+        "type": "type",
+        "subtype": "subtype",
+        "name": "name",
+        "status": "status",
+        "balance": "balance",
+        "amount": "amount",
+        "currency_code": "currencyCode",
+        "due_date": "dueDate",
+    },
+)
+INVESTMENT_TRANSACTIONS = Listed(
+    table=tables.investment_transactions,
+    keys={
+        "type": "type",
+        "movement_type": "movementType",
+        "date": "date",
+        "amount": "amount",
+        "quantity": "quantity",
+        "value": "value",
+    },
+)
+IDENTITIES = Listed(table=tables.identities, keys={"full_name": "fullName", "tax_number": "taxNumber"})
+LOANS = Listed(
+    table=tables.loans,
+    keys={
+        "contract_number": "contractNumber",
+        "product_name": "productName",
+        "type": "type",
+        "kind": "kind",
+        "contract_amount": "contractAmount",
+        "currency_code": "currencyCode",
+        "due_date": "dueDate",
+    },
+)
+CONSENTS = Listed(
+    table=tables.consents,
+    keys={"created_at": "createdAt", "expires_at": "expiresAt", "revoked_at": "revokedAt"},
+)
+
+
+def merge(
+    conn: Connection, listed: Listed, item_id: str, parent_id: str, found: Sequence[Raw], *, now: datetime
+) -> None:
+    """Merge a whole list that was asked of *parent_id*. An empty list changes nothing: empty is not deletion."""
+    rows = [_row(listed, item_id, parent_id, raw, now) for raw in found if isinstance(raw.get("id"), str)]
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        _upsert(conn, listed.table, rows[start : start + ROWS_PER_STATEMENT])
+    if rows:
+        _mark_missing(conn, listed.table, parent_id, [row["id"] for row in rows], now=now)
+
+
+def _row(listed: Listed, item_id: str, parent_id: str, raw: Raw, now: datetime) -> dict[str, Any]:
+    typed = {column: _TYPED[type(listed.table.c[column].type)](raw.get(key)) for column, key in listed.keys.items()}
+    return {
+        "id": raw["id"],
+        "item_id": item_id,
+        "parent_id": parent_id,
+        **typed,
+        "raw": raw,
+        "synced_at": now,
+        "missing_since": None,
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: Any) -> Any:
+    """A number, or None for what is none: the raw object keeps what was sent."""
+    return None if isinstance(value, bool | str | list | dict) else value
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return wire.instant(value)
+    except (ValueError, TypeError):
+        return None
+
+
+_TYPED: dict[type[Any], Callable[[Any], Any]] = {
+    sa.Text: _text,
+    sa.Numeric: _number,
+    sa.DateTime: _instant,
+}
+
+
+def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    new = insert(table).values(list({row["id"]: row for row in rows}.values()))
+    columns = [column.name for column in table.columns if column.name not in ("id", "item_id", "parent_id")]
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[table.c.id],
+            set_={name: new.excluded[name] for name in columns},
+            where=sa.and_(
+                # An id that another Item holds is not taken over.
+                table.c.item_id == new.excluded.item_id,
+                sa.or_(table.c.raw.is_distinct_from(new.excluded.raw), table.c.missing_since.is_not(None)),
+            ),
+        )
+    )
+
+
+def _mark_missing(conn: Connection, table: sa.Table, parent_id: str, listed: list[str], *, now: datetime) -> None:
+    conn.execute(
+        sa.update(table)
+        .where(
+            table.c.parent_id == parent_id,
+            table.c.missing_since.is_(None),
+            table.c.id != sa.func.all(sa.cast(listed, sa.ARRAY(sa.Text))),
+        )
+        .values(missing_since=now)
+    )
+
+
+def ids(conn: Connection, listed: Listed, item_id: str) -> list[str]:
+    """Return the ids of the Item's rows that were in the last list."""
+    table = listed.table
+    return list(
+        conn.scalars(
+            sa.select(table.c.id)
+            .where(table.c.item_id == item_id, table.c.missing_since.is_(None))
+            .order_by(table.c.id)
+        )
+    )
+
+
+def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
+    stmt = sa.select(listed.table).where(listed.table.c.item_id == item_id)
+    if row_id is not None:
+        stmt = stmt.where(listed.table.c.id > row_id)
+    return conn.execute(stmt.order_by(listed.table.c.id).limit(limit)).all()
+
+
+def watermarks(conn: Connection, item_id: str) -> dict[str, datetime]:
+    """Return up to which collection each product of the Item is stored."""
+    rows = conn.execute(
+        sa.select(data_product_watermarks.c.product, data_product_watermarks.c.collected_at).where(
+            data_product_watermarks.c.item_id == item_id
+        )
+    )
+    return {row.product: row.collected_at for row in rows}
+
+
+def move_watermark(conn: Connection, item_id: str, product: str, collected_at: datetime, *, now: datetime) -> None:
+    """Record that the collection of *product* at *collected_at* is stored; the watermark only moves forward."""
+    new = insert(data_product_watermarks).values(
+        item_id=item_id, product=product, collected_at=collected_at, synced_at=now
+    )
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[data_product_watermarks.c.item_id, data_product_watermarks.c.product],
+            set_={
+                "collected_at": sa.func.greatest(data_product_watermarks.c.collected_at, new.excluded.collected_at),
+                "synced_at": now,
+            },
+        )
+    )
+
+
+def categories_older_than(conn: Connection, moment: datetime) -> bool:
+    """Return whether the categories were last read before *moment*, or never."""
+    newest: datetime | None = conn.scalar(sa.select(sa.func.max(tables.categories.c.synced_at)))
+    return newest is None or newest < moment
+
+
+def save_categories(conn: Connection, found: Sequence[Raw], *, now: datetime) -> None:
+    """Keep Pluggy's categories."""
+    table = tables.categories
+    rows = [
+        {
+            "id": raw["id"],
+            "description": _text(raw.get("description")),
+            "description_translated": _text(raw.get("descriptionTranslated")),
+            "parent_id": _text(raw.get("parentId")),
+            "raw": raw,
+            "synced_at": now,
+        }
+        for raw in found
+    ]
+    if rows:
+        new = insert(table).values(rows)
+        names = [column.name for column in table.columns if column.name != "id"]
+        conn.execute(
+            new.on_conflict_do_update(index_elements=[table.c.id], set_={name: new.excluded[name] for name in names})
+        )

@@ -1,0 +1,31 @@
+"""Who may write an Item: a sync run with a lease. Its id is the fencing token. Callers own the transaction."""
+
+import uuid
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from pluggy_sync.store.tables import items
+
+
+def acquire(conn: Connection, item_id: str, run_id: uuid.UUID, *, until: datetime) -> None:
+    """Give the Item to a run. The caller holds its lock and has found it free."""
+    conn.execute(sa.update(items).where(items.c.id == item_id).values(run_id=run_id, lease_until=until))
+
+
+def renew(conn: Connection, item_id: str, run_id: uuid.UUID, *, until: datetime) -> bool:
+    """Take the write lock and prolong the lease; return False if the Item is no longer this run's."""
+    held = conn.execute(
+        sa.update(items)
+        .where(items.c.id == item_id, items.c.run_id == run_id, items.c.deleted_at.is_(None))
+        .values(lease_until=until)
+    )
+    return held.rowcount == 1
+
+
+def release(conn: Connection, item_id: str, run_id: uuid.UUID) -> None:
+    """Give the Item back, if it is still this run's."""
+    conn.execute(
+        sa.update(items).where(items.c.id == item_id, items.c.run_id == run_id).values(run_id=None, lease_until=None)
+    )

@@ -1,0 +1,67 @@
+"""Real Celery workers, as processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.kit.conditions import eventually
+
+_ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A running worker: its main process, with the log file that it writes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """End the worker and its children as a loss of power would."""
+        processes = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        for each in processes:
+            each.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+        psutil.wait_procs(processes, timeout=10)
+
+    def is_ready(self) -> bool:
+        """Whether it takes tasks."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"the worker ended:\n{self.log.read_text()}")
+        return " ready." in self.log.read_text()
+
+
+@contextmanager
+def running_worker(environ: dict[str, str], folder: Path, *, beat: bool = False) -> Iterator[Worker]:
+    """Run `celery worker` with *environ* for our settings, and beat inside it if wanted, until the block ends."""
+    log = folder / f"worker-{len(list(folder.iterdir()))}.log"
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "events,syncs,notifications"]
+    command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
+    if beat:
+        command += ["--beat", "--schedule", str(folder / "beat")]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            env={**os.environ, **environ, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    worker = Worker(process, log)
+    try:
+        eventually(worker.is_ready, within_s=30, what="the worker is ready")
+        yield worker
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                worker.kill()

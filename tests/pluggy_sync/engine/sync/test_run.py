@@ -1,0 +1,106 @@
+"""A run holds its Item, and nothing else while Pluggy answers."""
+
+from pluggy_sync.engine import events
+from pluggy_sync.engine.sync import item as item_sync
+from tests.kit.factories import an_event
+from tests.kit.workers import run_queued
+
+
+def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstream, resources, monkeypatch):
+    held = []
+    resources.pluggy._http.event_hooks["request"].append(
+        lambda _request: held.append(resources.database.pool.checkedout())
+    )
+    # One account at a time, or another thread may just be writing.
+    monkeypatch.setattr(item_sync, "PARALLEL_ACCOUNTS", 1)
+    item_id = upstream.connect()
+    service.deliver(*upstream.take_events())
+
+    run_queued(resources)
+
+    service.assert_mirrors(item_id)
+    assert len(held) > 5
+    assert set(held) == {0}
+
+
+def test_an_event_whose_news_is_stored_already_costs_no_request(service, upstream, resources):
+    upstream.connect()
+    events = upstream.take_events()
+    told = [event for event in events if event["event"] == "item/created"]
+    late = [event for event in events if event["event"] == "transactions/created"]
+    service.deliver(*told)
+    service.work()
+    runs = len(service.runs())
+    upstream.take_requests()
+
+    service.deliver(*late)
+    service.work()
+
+    assert late
+    # The Item is looked at once, since it may have changed; its data are not read again.
+    assert {request["endpoint"] for request in upstream.take_requests()} <= {"GET /items/{id}"}
+    assert len(service.runs()) == runs
+
+
+def test_a_fault_of_ours_gives_the_item_back_and_is_tried_again(service, upstream, resources, monkeypatch):
+    item_id = upstream.connect()
+    service.deliver(*upstream.take_events())
+    with monkeypatch.context() as broken:
+        broken.setattr(item_sync, "sync_products", lambda *_: 1 / 0)
+        failures = 0
+        try:
+            run_queued(resources)
+        except ZeroDivisionError:
+            failures += 1
+    assert failures == 1
+    assert service.runs()[-1].outcome == "failed"
+    assert service.runs()[-1].error == "ZeroDivisionError"
+
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_an_event_that_breaks_us_is_put_off_longer_each_time_and_ends_as_a_dead_letter(
+    service, upstream, resources, clock, monkeypatch
+):
+    upstream.connect()
+    service.deliver(*upstream.take_events()[-1:])
+    monkeypatch.setattr(events, "_handle_item", lambda *_: 1 / 0)
+    monkeypatch.setattr(events, "MAX_ATTEMPTS", 3)
+    waits = []
+    for _ in range(3):
+        try:
+            events.handle_event(resources, service.events()[0].event_id)
+        except ZeroDivisionError:
+            waits.append(service.events()[0].due_at - clock())
+
+    assert waits[0] < waits[1]
+    assert service.events()[0].state == "dead"
+    assert service.events()[0].error == "ZeroDivisionError"
+
+
+def test_an_event_in_the_middle_of_a_run_that_brings_no_news_costs_one_look_and_no_second_run(
+    service, upstream, monkeypatch
+):
+    item_id = upstream.connect()
+    told = [event for event in upstream.take_events() if event["event"] == "item/created"]
+    service.deliver(*told)
+    sync_products = item_sync.sync_products
+
+    def with_an_event_landing(*args):
+        monkeypatch.setattr(item_sync, "sync_products", sync_products)
+        event = an_event(itemId=item_id)
+        service.deliver(event)
+        events.handle_event(service.res, event["eventId"])
+        sync_products(*args)
+
+    monkeypatch.setattr(item_sync, "sync_products", with_an_event_landing)
+
+    service.work()
+
+    requests = [request["endpoint"] for request in upstream.take_requests()]
+    assert requests.count("GET /items/{id}") == 2
+    assert requests.count("GET /accounts") == 1
+    assert len(service.runs()) == 1
+    service.assert_mirrors(item_id)

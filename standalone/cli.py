@@ -14,9 +14,10 @@ import psycopg
 from rich.console import Console
 from rich.text import Text
 
-from standalone import keys, orphans
+from console import local_run
+from standalone import orphans
 from standalone.addresses import box, show_on_enter
-from standalone.data_folder import LEDGER, LOGS, UP_ENV, AlreadyRunningError, is_locked, locked, make_private
+from standalone.data_folder import LEDGER, LOGS, AlreadyRunningError, locked, make_private
 from standalone.demo.play import play
 from standalone.logs import ConsoleLog, LogFiles
 from standalone.plan import INSTEAD_OF, BadPlanError, Say
@@ -26,7 +27,6 @@ from standalone.service import running_service
 from standalone.signals import interrupt_on_signals
 from standalone.supervisor import ProcessEndedError
 
-DATA_DIR = Path(".data")
 WIDTH = 80
 
 # What can keep the service from starting, or end it, through no fault of the code.
@@ -44,7 +44,11 @@ FAILURES = (
 )
 
 _data_dir = click.option(
-    "--data", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Folder of the data."
+    "--data",
+    type=click.Path(path_type=Path),
+    default=local_run.DATA_FOLDER,
+    show_default=True,
+    help="Folder of the data.",
 )
 
 
@@ -71,7 +75,7 @@ def up(data: Path) -> None:
         seed = secrets.randbelow(2**31)
         running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=show)
         with files, running as service:
-            addresses = box(service.plan.worth_knowing(), data / UP_ENV)
+            addresses = box(service.plan.worth_knowing(), data / local_run.UP_ENV)
             console.print(addresses)
             show_on_enter(lambda: console.print(addresses))
             service.supervisor.keep_running()
@@ -86,10 +90,10 @@ def up(data: Path) -> None:
 @_data_dir
 def where(data: Path) -> None:
     """Show the addresses and keys of the run that is up."""
-    run = keys.read_env_file(data / UP_ENV)
-    if not is_locked(data) or not run:
+    run = local_run.settings(data)
+    if not run:
         raise click.ClickException("nothing is up here; `make up` starts it")
-    Console(highlight=False).print(box(run, data / UP_ENV))
+    Console(highlight=False).print(box(run, data / local_run.UP_ENV))
 
 
 @main.command()
@@ -144,6 +148,6 @@ def _clear(data: Path) -> None:
 def given_settings() -> dict[str, str]:
     """Return the variables that are set to something in `.env` or, before that, in the environment."""
     return {
-        **keys.read_env_file(Path(".env")),
+        **local_run.env_file(Path(".env")),
         **{name: value for name, value in os.environ.items() if value},
     }

@@ -8,13 +8,16 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from console.local_run import LOCK
+from standalone.polling import WaitedInVainError, wait_for
 
 # What was started, for the case that we are killed.
 LEDGER = "processes.jsonl"
-LOCK = "lock"
 LOGS = "logs"
-# Addresses and keys of the run that is up, for other processes that join in; gone when it is stopped.
-UP_ENV = "up.env"
+# Who only looks whether it is locked has the lock for a moment.
+WAIT_FOR_LOCK_S = 0.5
 # Postgres keeps the modes of its own files, and their owner may be another user.
 _NOT_OURS = "postgres"
 
@@ -34,22 +37,18 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as held:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            wait_for("the lock", lambda: _take(held), timeout_s=WAIT_FOR_LOCK_S)
+        except WaitedInVainError:
             raise AlreadyRunningError(f"another run is using {folder}: stop that one first") from None
         yield
 
 
-def is_locked(folder: Path) -> bool:
-    """Return whether a run uses *folder*."""
+def _take(held: IO[str]) -> bool:
     try:
-        with (folder / LOCK).open() as held:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    return False
+        return False
+    return True
 
 
 def make_private(folder: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 
+from console.local_run import UP_ENV
 from standalone import keys, orphans, ports, procfile
-from standalone.data_folder import LEDGER, UP_ENV, locked
+from standalone.data_folder import LEDGER, locked
 from standalone.plan import Plan, Say, make_plan
 from standalone.polling import WaitedInVainError, wait_for
 from standalone.programs import Program

@@ -5,7 +5,8 @@ import stat
 
 import pytest
 
-from standalone.data_folder import AlreadyRunningError, is_locked, locked, make_private
+from console.local_run import is_up
+from standalone.data_folder import AlreadyRunningError, locked, make_private
 
 
 @pytest.fixture(autouse=True)
@@ -51,11 +52,11 @@ def test_the_files_of_postgres_are_left_alone(tmp_path):
 
 
 def test_one_run_at_a_time_has_the_folder_and_others_see_that_it_does(tmp_path):
-    assert not is_locked(tmp_path / "data")
+    assert not is_up(tmp_path / "data")
 
     with locked(tmp_path / "data"):
-        assert is_locked(tmp_path / "data")
+        assert is_up(tmp_path / "data")
         with pytest.raises(AlreadyRunningError, match="stop that one first"), locked(tmp_path / "data"):
             pytest.fail("two runs have it")
 
-    assert not is_locked(tmp_path / "data")
+    assert not is_up(tmp_path / "data")

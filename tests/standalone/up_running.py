@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from console.local_run import env_file
 from standalone.data_folder import LEDGER
-from standalone.keys import read_env_file
 from standalone.plan import INSTEAD_OF
 from tests.kit.conditions import eventually
 
@@ -37,7 +37,7 @@ class Run:
     def wait_until_up(self) -> dict[str, str]:
         """Return what it wrote down for other processes, once it is up."""
         eventually(self._is_up, within_s=UP_WITHIN_S, what="the service is up")
-        return read_env_file(self.data / "up.env")
+        return env_file(self.data / "up.env")
 
     @property
     def printed(self) -> str:

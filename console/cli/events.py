@@ -3,8 +3,8 @@
 import click
 from rich.table import Table
 
-from console import running
-from console.running import moment
+from console.cli import connections, output
+from console.cli.output import moment
 from pluggy_sync import queue
 from pluggy_sync.store import inbox
 
@@ -18,7 +18,7 @@ def events(ctx: click.Context, *, state: str) -> None:
     """List the newest events in a state: `dead` ones were given up, `stored` ones wait."""
     if ctx.invoked_subcommand is not None:
         return
-    with running.resources() as res, res.database.begin() as conn:
+    with connections.resources() as res, res.database.begin() as conn:
         found = inbox.newest(conn, state=state, limit=SHOWN)
         counted = inbox.count(conn, state=state)
     table = Table("Event", "Name", "Item", "Received", "Due", "Attempts", "Outcome or error")
@@ -26,7 +26,7 @@ def events(ctx: click.Context, *, state: str) -> None:
         why = row.error or row.outcome or ""
         received, due = moment(row.received_at), moment(row.due_at) if state == "stored" else "-"
         table.add_row(row.event_id, row.name, row.item_id or "-", received, due, str(row.attempts), why)
-    running.output().print(table)
+    output.console().print(table)
     click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
 
 
@@ -34,7 +34,7 @@ def events(ctx: click.Context, *, state: str) -> None:
 @click.argument("event_id", metavar="EVENT_ID")
 def resend(event_id: str) -> None:
     """Have a dead or waiting event handled now."""
-    with running.resources() as res:
+    with connections.resources() as res:
         with res.database.begin() as conn:
             again = inbox.redrive(conn, event_id, now=res.now())
         if not again:

@@ -15,8 +15,8 @@ from typing import TextIO
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from console import running
-from console.bringing import PATIENCE_S, End, Result, bring_up_to_date
+from console.cli import connections
+from console.cli.catch_up import PATIENCE_S, End, Result, catch_up
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import item_progress, items
@@ -72,7 +72,7 @@ def import_items(file: TextIO, *, jobs: int) -> None:
     wanted = [each for each in found if isinstance(each, Wanted)]
     for each in bad:
         click.echo(f"line {each.number}: {each.why}", err=True)
-    with running.resources(pool_size=4 * jobs) as res:
+    with connections.resources(pool_size=4 * jobs) as res:
         ends = _import_all(res, wanted, jobs)
     click.echo(_summary(ends, bad))
     if bad or ends[End.FAILED] or ends[End.HELD]:
@@ -104,7 +104,7 @@ def _import_one(res: Resources, wanted: Wanted) -> Result:
     if refusal is not None:
         return refusal
     with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
-        return bring_up_to_date(res, wanted.item_id, wait_s=PATIENCE_S)
+        return catch_up(res, wanted.item_id, wait_s=PATIENCE_S)
 
 
 def _register(res: Resources, wanted: Wanted) -> Result | None:

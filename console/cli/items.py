@@ -7,8 +7,8 @@ import click
 import sqlalchemy as sa
 from rich.table import Table
 
-from console import running
-from console.running import moment
+from console.cli import connections, output
+from console.cli.output import moment
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import freshness_of
 from pluggy_sync.store import item_progress, item_views, sync_runs
@@ -20,7 +20,7 @@ RUNS_SHOWN = 10
 @click.argument("item_id", metavar="ITEM")
 def show_item(item_id: str) -> None:
     """Show the state, freshness, open actions and last runs of ITEM."""
-    with running.resources() as res:
+    with connections.resources() as res:
         with res.database.begin() as conn:
             row = item_views.get(conn, item_id)
             if row is None:
@@ -28,7 +28,7 @@ def show_item(item_id: str) -> None:
             actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
             progress = item_progress.get(conn, item_id)
             runs = sync_runs.before(conn, item_id, None, limit=RUNS_SHOWN)
-        console = running.output()
+        console = output.console()
         console.print(_facts(res, row, actions, progress))
         console.print(_runs(runs))
 

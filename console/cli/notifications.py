@@ -3,8 +3,8 @@
 import click
 from rich.table import Table
 
-from console import running
-from console.running import moment
+from console.cli import connections, output
+from console.cli.output import moment
 from pluggy_sync import queue
 from pluggy_sync.store import endpoints, outbox
 
@@ -18,14 +18,14 @@ def notifications(ctx: click.Context, *, state: str) -> None:
     """List the newest notifications in a state: `dead` ones were given up, `pending` ones wait."""
     if ctx.invoked_subcommand is not None:
         return
-    with running.resources() as res, res.database.begin() as conn:
+    with connections.resources() as res, res.database.begin() as conn:
         found = outbox.newest(conn, state=state, limit=SHOWN)
         counted = outbox.count(conn, state=state)
     table = Table("Notification", "Type", "Item", "Written", "Due", "Attempts")
     for row in found:
         due = moment(row.due_at) if state == "pending" else "-"
         table.add_row(row.id, row.type, row.item_id or "-", moment(row.created_at), due, str(row.attempts))
-    running.output().print(table)
+    output.console().print(table)
     click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
 
 
@@ -33,7 +33,7 @@ def notifications(ctx: click.Context, *, state: str) -> None:
 @click.argument("notification_id", metavar="ID")
 def resend(notification_id: str) -> None:
     """Deliver a notification now, with the same id, whatever its state."""
-    with running.resources() as res:
+    with connections.resources() as res:
         with res.database.begin() as conn:
             again = outbox.redrive(conn, notification_id, now=res.now())
         if not again:
@@ -45,7 +45,7 @@ def resend(notification_id: str) -> None:
 @notifications.command()
 def resume() -> None:
     """Serve the product's endpoint again, after it had answered 410 and was stopped."""
-    with running.resources() as res:
+    with connections.resources() as res:
         url = res.settings.product_webhook_url
         if url is None:
             raise click.ClickException("PRODUCT_WEBHOOK_URL is not set.")

@@ -1,5 +1,5 @@
 """
-Processes that a killed run left behind.
+Processes whose parent is dead: those that a killed run left behind, and what is left of a process group.
 
 Each process is written down when it starts, by its id and its time of birth, since ids are given away again.
 """
@@ -12,15 +12,16 @@ from pathlib import Path
 
 import psutil
 
-from standalone.waiting import WaitedInVainError, wait_for
+from standalone.polling import WaitedInVainError, wait_for
 
 PATIENCE_S = 5.0
 
 
-def note(ledger: Path, pid: int) -> None:
-    """Write down that *pid* is ours."""
+def note(ledger: Path, name: str, pid: int) -> None:
+    """Write down that *pid* is ours; *name* is for whoever reads it."""
     with suppress(psutil.NoSuchProcess), ledger.open("a") as lines:
-        lines.write(json.dumps({"pid": pid, "born": psutil.Process(pid).create_time()}) + "\n")
+        born = psutil.Process(pid).create_time()
+        lines.write(json.dumps({"name": name, "pid": pid, "born": born}) + "\n")
 
 
 def end(ledger: Path) -> int:
@@ -33,7 +34,13 @@ def end(ledger: Path) -> int:
 
 def end_families(processes: Iterable[psutil.Process]) -> None:
     """Kill *processes* and all their descendants."""
-    _kill([member for process in processes for member in (process, *descendants(process))])
+    _kill([member for process in processes for member in (process, *descendants(process.pid))])
+
+
+def end_family(pid: int) -> None:
+    """Kill process *pid* and all its descendants."""
+    with suppress(psutil.NoSuchProcess):
+        end_families([psutil.Process(pid)])
 
 
 def end_group(leader_pid: int) -> None:
@@ -41,10 +48,10 @@ def end_group(leader_pid: int) -> None:
     _kill([process for process in psutil.process_iter() if _group(process) == leader_pid])
 
 
-def descendants(process: psutil.Process) -> list[psutil.Process]:
-    """Return the children of *process* and theirs; none when it is gone."""
+def descendants(pid: int) -> list[psutil.Process]:
+    """Return the children of process *pid* and theirs; none when it is gone."""
     try:
-        return process.children(recursive=True)
+        return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
 
@@ -75,8 +82,9 @@ def _is_alive(process: psutil.Process) -> bool:
 def _noted(ledger: Path) -> list[psutil.Process]:
     processes = []
     for line in ledger.read_text().splitlines() if ledger.exists() else []:
-        entry = json.loads(line)
-        with suppress(psutil.NoSuchProcess):
+        # The last line is cut where the machine stopped while it was written.
+        with suppress(psutil.NoSuchProcess, json.JSONDecodeError):
+            entry = json.loads(line)
             process = psutil.Process(entry["pid"])
             if process.create_time() == entry["born"]:
                 processes.append(process)

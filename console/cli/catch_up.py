@@ -1,4 +1,4 @@
-"""Bringing one Item up to date in this process: look, sync, and say how that ended. Safe to repeat."""
+"""Fetches one Item and syncs what is new, in this process, and says how that ended. Safe to repeat."""
 
 import time
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Result:
     run: sa.Row[tuple[object, ...]] | None = None
 
 
-def bring_up_to_date(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
+def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
     """Look at the Item and sync what is new; wait up to *wait_s* seconds for another run that holds it."""
     try:
         decision = _look(res, item_id)

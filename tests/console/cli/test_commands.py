@@ -32,7 +32,10 @@ def environ(service: Service) -> dict[str, str]:
 
 
 @pytest.fixture
-def call(environ):
+def call(environ, tmp_path, monkeypatch):
+    # Where neither a .env nor a run of `make up` has settings of its own.
+    monkeypatch.chdir(tmp_path)
+
     def run(*arguments: str, text: str | None = None) -> Result:
         return CliRunner().invoke(main, arguments, env=environ, input=text)
 

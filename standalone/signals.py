@@ -1,5 +1,5 @@
 """
-Ctrl-C and its relatives.
+Ctrl-C and the other signals that end a run.
 
 A process that was started and not yet remembered would be forgotten if an interruption came between the two.
 """
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_put_off_depth = 0
-_reschedule: list[int] = []
+_deferred_depth = 0
+_deferred: list[int] = []
 
 
 def interrupt_on_signals() -> None:
@@ -22,23 +22,23 @@ def interrupt_on_signals() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    if _put_off_depth:
-        _reschedule.append(number)
+    if _deferred_depth:
+        _deferred.append(number)
     else:
         raise KeyboardInterrupt
 
 
 @contextmanager
-def interruptions_put_off() -> Iterator[None]:
+def interruptions_deferred() -> Iterator[None]:
     """Let an interruption wait until the block is done, so that no process is started and then forgotten."""
-    global _put_off_depth  # noqa: PLW0603  # signals belong to the whole process, and so does this
-    _put_off_depth += 1
+    global _deferred_depth  # noqa: PLW0603  # signals belong to the whole process, and so does this
+    _deferred_depth += 1
     try:
         yield
     finally:
-        _put_off_depth -= 1
-    if _reschedule and not _put_off_depth:
-        _reschedule.clear()
+        _deferred_depth -= 1
+    if _deferred and not _deferred_depth:
+        _deferred.clear()
         raise KeyboardInterrupt
 
 
@@ -54,17 +54,3 @@ def interruptions_ignored() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def children_spared() -> Iterator[None]:
-    """
-    Start no process in the block that gets the Ctrl-C of the terminal: each inherits that it is held back.
-
-    For libraries that start a process in our own group. We stop it ourselves, after those that need it.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

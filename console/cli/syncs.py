@@ -8,13 +8,15 @@ import click
 import structlog
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from console import running
-from console.bringing import End, Result, bring_up_to_date, is_held, newest_run
+from console.cli import connections
+from console.cli.catch_up import End, Result, catch_up, is_held, newest_run
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
 
+# Exit status, beside 0 and 1, when another run has the Item.
+LEASE_HELD = 3
 _POLL_S = 0.2
 
 
@@ -28,9 +30,9 @@ def sync(item_id: str, *, deep: bool) -> None:
     Safe to stop and to repeat: what was written stays, and the next run goes on from the last good one. Exits 3 when
     another run holds the Item, 1 when the Item could not be synced.
     """
-    with running.resources() as res:
+    with connections.resources() as res:
         _refuse_held(res, item_id)
-        result = _with_progress(res, item_id, lambda: _deeply(res, item_id) if deep else bring_up_to_date(res, item_id))
+        result = _with_progress(res, item_id, lambda: _deeply(res, item_id) if deep else catch_up(res, item_id))
     _say(item_id, result)
 
 
@@ -45,12 +47,12 @@ def reconcile(ctx: click.Context, item_id: str) -> None:
 def _refuse_held(res: Resources, item_id: str) -> None:
     if is_held(res, item_id):
         click.echo(f"{item_id}: another run holds the Item; it will do what is wanted.", err=True)
-        raise SystemExit(running.HELD)
+        raise SystemExit(LEASE_HELD)
 
 
 def _deeply(res: Resources, item_id: str) -> Result:
     """Bring what is new first, so that what the deep run changes are repairs."""
-    first = bring_up_to_date(res, item_id)
+    first = catch_up(res, item_id)
     if first.end not in (End.SYNCED, End.UP_TO_DATE):
         return first
     if not item_sync.sync_deeply(res, item_id):
@@ -95,6 +97,6 @@ def _say(item_id: str, result: Result) -> None:
         return
     click.echo(f"{item_id}: {result.end}" + (f" ({result.detail})" if result.detail else ""))
     if result.end is End.HELD:
-        raise SystemExit(running.HELD)
+        raise SystemExit(LEASE_HELD)
     if result.end is not End.UP_TO_DATE:
         raise SystemExit(1)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings, SettingsError, read_settings
+from pluggy_sync.store.database import OPERATOR
 
 # Exit statuses beside 0 and 1.
 HELD = 3
@@ -32,7 +33,7 @@ def resources(*, pool_size: int = 5) -> Iterator[Resources]:
     chosen = settings()
     configure_logs("ERROR")
     structlog.contextvars.clear_contextvars()
-    res = create_resources(chosen, pool_size=pool_size)
+    res = create_resources(chosen, OPERATOR, pool_size=pool_size)
     try:
         yield res
     except OperationalError as exc:

@@ -62,7 +62,7 @@ class Clock:
         passed, self.seen = max(real - self.seen, timedelta(0)), real
         if self.speed:
             # A quick clock that nobody stops ends there, since a datetime does end too.
-            self.move(min(self.now + passed * self.speed, _END))
+            self.move(self.now + min(passed * self.speed, _END - self.now))
         while self._real_alarms and self._real_alarms[0][0] <= real:
             heapq.heappop(self._real_alarms)[2]()
 

@@ -21,7 +21,7 @@ def commands(file: Path = PROCFILE) -> dict[str, str]:
 
 def program(name: str, env: Mapping[str, str]) -> Program:
     """Return what starts *name*: a shell that fills in the variables from *env* and then becomes that process."""
-    return Program(name=name, argv=["/bin/sh", "-c", f"exec {commands()[name]}"], env=env)
+    return Program(name=name, argv=["/bin/sh", "-c", f"exec {commands()[name]}"], env=env, cwd=PROCFILE.parent)
 
 
 def lasting() -> list[str]:

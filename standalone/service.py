@@ -46,7 +46,7 @@ def running_service(
     """
     Run the service with the settings in *given* on the data in *data_dir*; *show* gets every line it prints.
 
-    The sandbox forgets everything when it stops. With the seed of an earlier run it gives the same ids again.
+    The sandbox keeps its state in *data_dir* too. *sandbox_seed* is for one that has none yet.
 
     Raises:
         AlreadyRunningError: another run uses *data_dir*.
@@ -132,10 +132,10 @@ def _sandbox(plan: Plan) -> Sandbox:
 
 
 def _sandbox_program(plan: Plan, seed: int) -> Program:
-    argv = ["pluggy-sandbox", "serve", f"--port={plan.port['sandbox']}", f"--seed={seed}"]
+    options = [f"--port={plan.port['sandbox']}", f"--seed={seed}", f"--state={plan.data_dir / 'sandbox'}"]
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
     env = {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret}
-    return Program(name="sandbox", argv=argv, env=env)
+    return Program(name="sandbox", argv=["pluggy-sandbox", "serve", *options], env=env)
 
 
 def _register_webhook(sandbox: Sandbox, plan: Plan) -> None:

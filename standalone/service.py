@@ -135,7 +135,8 @@ def _sandbox_program(plan: Plan, seed: int) -> Program:
     options = [f"--port={plan.port['sandbox']}", f"--seed={seed}", f"--state={plan.data_dir / 'sandbox'}"]
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
     env = {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret}
-    return Program(name="sandbox", argv=["pluggy-sandbox", "serve", *options], env=env)
+    command = str(Path(sys.executable).with_name("pluggy-sandbox"))
+    return Program(name="sandbox", argv=[command, "serve", *options], env=env)
 
 
 def _register_webhook(sandbox: Sandbox, plan: Plan) -> None:

@@ -1,10 +1,7 @@
 """Flower, as the Procfile starts it, is for the operator alone."""
 
-import os
-import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,8 +15,7 @@ LOGIN = ("operator", "sesame")
 
 
 def environment(valkey, **more):
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return an_environ(REDIS_URL=valkey.url, PATH=path, FLOWER_PORT=str(any_free()), **more)
+    return an_environ(REDIS_URL=valkey.url, FLOWER_PORT=str(any_free()), **more)
 
 
 @contextmanager

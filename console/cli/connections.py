@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 from console.cli import environment
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources, create_resources
+from pluggy_sync.store.database import OPERATOR
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def resources(*, pool_size: int = 5) -> Iterator[Resources]:
     chosen = environment.settings()
     configure_logs("ERROR")
     structlog.contextvars.clear_contextvars()
-    res = create_resources(chosen, pool_size=pool_size)
+    res = create_resources(chosen, OPERATOR, pool_size=pool_size)
     try:
         with explained_outages():
             yield res

@@ -1,6 +1,5 @@
 """The connection to Postgres."""
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
@@ -28,13 +27,6 @@ def create_engine(database_url: str, *, pool_size: int = 5) -> Engine:
         # Parameters hold bank data; they must not reach an error text.
         hide_parameters=True,
         json_serializer=lambda value: wire.encode(value).decode(),
-        json_deserializer=_decode,
+        json_deserializer=wire.decode_stored,
         connect_args={"connect_timeout": 3, "application_name": "pluggy-sync"},
     )
-
-
-def _decode(text: str | bytes) -> object:
-    try:
-        return wire.decode(text)
-    except msgspec.DecodeError as exc:
-        raise ValueError("a JSON column that cannot be read") from exc

@@ -82,7 +82,7 @@ def _outdated(row: sa.Row[Any], item: Item, *, fetched_seq: int, event_seq: int)
 
 def _write(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
     connector = item.connector
-    if connectors.save(tx.conn, connector, now=now):
+    if connectors.save(tx.conn, connector, now=now) and connector.id is not None:
         messages.connector_status_changed(tx, connector.id, connector.name, connector.status, now=now)
     items.save(tx.conn, item, now=now)
     actions.apply(tx, res, item, decision, now=now)

@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test bench bench-sandbox check lint format lock clean
+.PHONY: help setup demo up where test bench bench-sandbox check lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ demo: $(STAMP) ## run the whole service once on real processes and check its pro
 
 up: $(STAMP) ## run the whole service until Ctrl-C; its data stay in .data/
 	@$(BIN)/python -m standalone up
+
+where: $(STAMP) ## show the addresses and keys of the service that is up
+	@$(BIN)/python -m standalone where
 
 lint: $(STAMP) ## format, lint, types, imports
 	$(BIN)/ruff format --check .

@@ -435,20 +435,32 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
+    # A worker delivers it, until then at the latest.
+    sa.Column("claimed_until", INSTANT),
+    # A message for it was sent to Redis; it is not sent again before then.
+    sa.Column("queued_until", INSTANT),
+    sa.Column("first_tried_at", INSTANT),
     sa.Column("delivered_at", INSTANT),
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
     sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    # The first of each Item comes first.
+    sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
-# Endpoints of the product that answered 410: nothing is sent there until an operator says so.
-stopped_endpoints = sa.Table(
-    "stopped_endpoints",
+# Endpoints of the product that fail or were stopped. One that works has no row.
+endpoints = sa.Table(
+    "endpoints",
     metadata,
     # A digest of the address, which may hold a secret.
-    sa.Column("endpoint", sa.Text, primary_key=True),
-    sa.Column("stopped_at", INSTANT, nullable=False),
+    sa.Column("url_digest", sa.Text, primary_key=True),
+    # It answered 410: nothing is sent there until an operator says so.
+    sa.Column("stopped_at", INSTANT),
+    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
+    sa.Column("failing_since", INSTANT),
+    sa.Column("retry_at", INSTANT),
+    sa.Column("probing_until", INSTANT),
 )
 
 delivery_attempts = sa.Table(

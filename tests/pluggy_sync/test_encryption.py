@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from pluggy_sandbox.lifecycle import encrypted
+from pluggy_sandbox.state.secrets import of_process
 from pluggy_sync.encryption import Box, TooLongError, sealer
 from pluggy_sync.pluggy.client import create_client
 from pluggy_sync.settings import SettingsError
@@ -18,7 +19,7 @@ def test_what_is_sealed_is_what_pluggy_reads():
     sealed = seal({"user": "user-ok", "password": "sênha"})
 
     assert "user-ok" not in sealed
-    assert encrypted.parameters(sealed) == {"user": "user-ok", "password": "sênha"}
+    assert encrypted.parameters(sealed, of_process()) == {"user": "user-ok", "password": "sênha"}
     assert sealed != seal({"user": "user-ok", "password": "sênha"})
 
 

@@ -13,7 +13,7 @@ from pluggy_sandbox.scenarios import player
 from pluggy_sandbox.scenarios.language import ScenarioError
 from pluggy_sandbox.server.app import create_app
 from pluggy_sandbox.server.http import make_server
-from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.settings import Mode, Settings
 from pluggy_sandbox.state.sandbox import Sandbox
 from pluggy_sandbox.state.world import Origin
 from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
@@ -61,7 +61,7 @@ def serve(
     client_id: str,
     client_secret: str,
     run_seconds: float,
-    mode: str,
+    mode: Mode,
     limits: bool,
     local_webhooks: bool,
 ) -> None:

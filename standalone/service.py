@@ -41,7 +41,7 @@ def running_service(
     """
     Run the service with the settings in *given* on the data in *data_dir*; *show* gets every line it prints.
 
-    The sandbox forgets everything when it stops. With the seed of an earlier run it gives the same ids again.
+    The sandbox keeps its state in *data_dir* too. *sandbox_seed* is for one that has none yet.
 
     Raises:
         AlreadyRunningError: another run uses *data_dir*.
@@ -92,7 +92,13 @@ def _start_surroundings(plan: Plan, supervisor: Supervisor, seed: int, say: Say)
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
     supervisor.start(
         "sandbox",
-        ["pluggy-sandbox", "serve", f"--port={plan.port['sandbox']}", f"--seed={seed}"],
+        [
+            "pluggy-sandbox",
+            "serve",
+            f"--port={plan.port['sandbox']}",
+            f"--seed={seed}",
+            f"--state={plan.data_dir / 'sandbox'}",
+        ],
         {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret},
     )
     sandbox = Sandbox(plan.addresses["sandbox"], client_id=client_id, client_secret=client_secret)

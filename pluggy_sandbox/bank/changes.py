@@ -61,6 +61,7 @@ def make(account: Account, change: Change, scene: Scene) -> Changed:
     for _ in range(change.count):
         kind(account, change, scene, done)
     account.touched.update(done.added, done.modified, done.removed)
+    account.revision += 1
     return done
 
 

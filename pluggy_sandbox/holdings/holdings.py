@@ -50,6 +50,7 @@ class Holdings:
     identity: Json | None = None
     loans: list[Json] = field(default_factory=list)
     seen: datetime | None = None  # when transactions were last collected
+    revision: int = 0  # grows with every change
 
     def collect_bank_accounts(self, customer: Customer, at: datetime) -> None:
         """Take in the accounts of type BANK."""
@@ -124,6 +125,7 @@ class Holdings:
         for held in self.accounts.values():
             found = held.ledger.recategorise(transaction_id, category_id, at)
             if found is not None:
+                self.revision += 1
                 return found
         return None
 
@@ -157,7 +159,7 @@ class Holdings:
         today = day_in_brazil(scope.now)
         changes.bulk_created = held.ledger.bulk.collect(max(scope.since, held.source.opened), today, scope.now)
         changes.min_date = min((row.at for _, row in merge.created), default=None)
-        held.source.touched.clear()
+        held.source.collected()
         return changes
 
     def _would_change(self, held: HeldAccount, customer: Customer, scope: Scope) -> AccountChanges:
@@ -169,7 +171,7 @@ class Holdings:
             deleted=[s.id for s in merge.deleted],
         )
 
-    def _new(self, held: HeldAccount, mark: object, row: Row, frame: Frame, at: datetime) -> Stored:
+    def _new(self, held: HeldAccount, mark: str, row: Row, frame: Frame, at: datetime) -> Stored:
         row_id = self.make_id("transaction", self.item_id, row.key)
         position = held.ledger.next_position(row.at)
         order = position[1]

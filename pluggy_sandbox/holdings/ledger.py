@@ -23,7 +23,7 @@ class Stored:
 
     id: str
     key: str
-    mark: object
+    mark: str
     at: datetime
     position: Position
     order: int
@@ -64,26 +64,26 @@ class Ledger:
 
     bulk: BulkRows
     by_id: dict[str, Stored] = field(default_factory=dict)
-    by_mark: dict[object, Stored] = field(default_factory=dict)
+    by_mark: dict[str, Stored] = field(default_factory=dict)
+    gone: dict[str, Position] = field(default_factory=dict)  # where rows stood that were taken, for old cursors
+    count: int = 0  # how many rows were ever put
     _order: list[tuple[Position, str]] = field(default_factory=list)
-    _places: dict[str, Position] = field(default_factory=dict)  # also of rows that are gone, for old cursors
-    _count: int = 0
 
     def next_position(self, at: datetime) -> Position:
         """Return the position of a new row of *at*."""
-        self._count += 1
-        return _ms(at), self._count
+        self.count += 1
+        return _ms(at), self.count
 
     def put(self, row: Stored) -> None:
         """Store a new row."""
         self.by_id[row.id] = self.by_mark[row.mark] = row
-        self._places[row.id] = row.position
         insort(self._order, (row.position, row.id))
 
     def take(self, row: Stored) -> None:
         """Remove a stored row."""
         del self.by_id[row.id], self.by_mark[row.mark]
         del self._order[bisect_left(self._order, (row.position, row.id))]
+        self.gone[row.id] = row.position
 
     def __len__(self) -> int:
         return len(self.by_id) + self.bulk.count()
@@ -104,7 +104,8 @@ class Ledger:
 
     def place(self, row_id: str) -> Position | None:
         """Return where a row stands or stood, or None for an id that was never here."""
-        return self._places.get(row_id) or self.bulk.place(row_id)
+        stored = self.by_id.get(row_id)
+        return stored.position if stored else self.gone.get(row_id) or self.bulk.place(row_id)
 
     def page(self, window: Window, before: Position | None, size: int) -> list[tuple[Position, str, bytes]]:
         """Return up to *size* rows of *window*, newest first, from just before the position *before*."""

@@ -42,12 +42,12 @@ class Scope:
 class Merge:
     """What one execution does to one account."""
 
-    created: list[tuple[object, Row]] = field(default_factory=list)
+    created: list[tuple[str, Row]] = field(default_factory=list)
     matched: list[tuple[Stored, Row]] = field(default_factory=list)
     deleted: list[Stored] = field(default_factory=list)
 
 
-def plan(visible: list[Row], stored: dict[object, Stored], scope: Scope, *, has_provider_ids: bool) -> Merge:
+def plan(visible: list[Row], stored: dict[str, Stored], scope: Scope, *, has_provider_ids: bool) -> Merge:
     """Return what an execution that collects within *scope* would do, given all rows the institution shows."""
     marks = _provider_marks(visible) if has_provider_ids else _fingerprints(visible)
     merge = Merge()
@@ -62,15 +62,15 @@ def plan(visible: list[Row], stored: dict[object, Stored], scope: Scope, *, has_
     return merge
 
 
-def _provider_marks(rows: list[Row]) -> dict[object, Row]:
+def _provider_marks(rows: list[Row]) -> dict[str, Row]:
     return {row.key: row for row in rows}
 
 
-def _fingerprints(rows: list[Row]) -> dict[object, Row]:
-    twins: Counter[object] = Counter()
-    marks: dict[object, Row] = {}
+def _fingerprints(rows: list[Row]) -> dict[str, Row]:
+    twins: Counter[str] = Counter()
+    marks: dict[str, Row] = {}
     for row in rows:
-        base = (row.description, row.amount, row.at)
-        marks[(*base, twins[base])] = row
+        base = f"{row.at.isoformat()} {row.amount.normalize():f} {row.description}"
+        marks[f"{base} {twins[base]}"] = row
         twins[base] += 1
     return marks

@@ -83,6 +83,7 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
     working = [p for p in item.options.products if p not in warned or not warned[p].failed]
     at = item.stamp(world.clock.now)
     item.holdings.enriched = world.settings.enrichment
+    item.holdings.revision += 1
     for product in working:
         if product in _READERS:
             _READERS[product](item.holdings, customer, at)

@@ -38,6 +38,11 @@ def grant(world: World, item: Item) -> None:
         },
     )
     item.authorization.is_revoked, item.authorization.pending_since = False, None
+    set_end(world, item)
+
+
+def set_end(world: World, item: Item) -> None:
+    """Let the newest consent end when its time is over."""
     if item.authorization.expires_at is not None:
         world.clock.at(item.authorization.expires_at, lambda: _end(world, item))
 

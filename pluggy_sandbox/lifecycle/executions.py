@@ -18,7 +18,7 @@ def start(world: World, item: Item, triggered_by: str) -> None:
     item.history.executions += 1
     item.history.outcome_before = item.execution_status
     item.error = item.parameter = item.user_action = None
-    item.auto_sync.next_at = None
+    item.auto_sync.next_at = item.auto_sync.resumes_at = None
     enter(item, "UPDATING", "CREATED" if item.history.executions == 1 else "LOGIN_IN_PROGRESS", world.clock.now)
     execution = item.execution = Execution(triggered_by, stories.steps(item))
     _later(world, item, execution)
@@ -37,14 +37,27 @@ def stop(item: Item) -> None:
     item.execution = None
 
 
+def resume(world: World, item: Item) -> None:
+    """Go on with *item* after a restart of the sandbox: with its execution, and with what it starts by itself."""
+    execution = item.execution
+    if execution is None:
+        _plan_cleanup(world, item)
+    elif execution.ask is None:
+        _later(world, item, execution)
+    else:
+        _set_deadline(world, item, execution, execution.ask)
+    _set_auto_sync(world, item)
+    _set_resumption(world, item)
+
+
 def plan_auto_sync(world: World, item: Item, wait: timedelta) -> None:
     """Set when the next auto-sync is due: never in development mode, nor where a person is needed each time."""
     possible = item.connector.login in (Login.PASSWORD, Login.OPEN_FINANCE)
     if world.settings.mode != "production" or item.auto_sync.disabled_at or not possible:
         item.auto_sync.next_at = None
         return
-    due = item.auto_sync.next_at = item.updated_at + wait
-    world.clock.at(due, lambda: _auto_sync(world, item, due))
+    item.auto_sync.next_at = item.updated_at + wait
+    _set_auto_sync(world, item)
 
 
 def _later(world: World, item: Item, execution: Execution) -> None:
@@ -75,6 +88,10 @@ def _wait(world: World, item: Item, execution: Execution, ask: Ask) -> None:
     enter(item, ask.state, ask.state, world.clock.now)
     event = "item/waiting_user_input" if ask.parameter else "item/waiting_user_action"
     events.item_event(world, item, event, execution.triggered_by)
+    _set_deadline(world, item, execution, ask)
+
+
+def _set_deadline(world: World, item: Item, execution: Execution, ask: Ask) -> None:
     ring_at = world.at_real if ask.in_real_time else world.clock.at
     ring_at(ask.expires_at, lambda: _expire(world, item, execution, ask))
 
@@ -106,7 +123,8 @@ def _fail(world: World, item: Item, execution: Execution, failure: ExecutionFail
     if failure.provider_message:
         item.error["providerMessage"] = failure.provider_message
     if failure.waits_seconds is not None:
-        _resume_later(world, item, timedelta(seconds=failure.waits_seconds))
+        item.auto_sync.resumes_at = world.clock.now + timedelta(seconds=failure.waits_seconds)
+        _set_resumption(world, item)
     elif failure.status != "LOGIN_ERROR" and item.history.errors_in_row <= _SPAREABLE_ERRORS:
         plan_auto_sync(world, item, timedelta(hours=1))
     _plan_cleanup(world, item)
@@ -116,15 +134,22 @@ def _fail(world: World, item: Item, execution: Execution, failure: ExecutionFail
     events.item_event(world, item, "item/error", execution.triggered_by, error=told)
 
 
-def _resume_later(world: World, item: Item, wait: timedelta) -> None:
+def _set_auto_sync(world: World, item: Item) -> None:
+    due = item.auto_sync.next_at
+    if due is not None:
+        world.clock.at(due, lambda: _auto_sync(world, item, due))
+
+
+def _set_resumption(world: World, item: Item) -> None:
     """Let Pluggy try again by itself, as it does some minutes after an approval (Pluggy facts 3.3)."""
-    number = item.history.executions
+    due = item.auto_sync.resumes_at
 
     def resume() -> None:
-        if world.items.get(item.id) is item and item.history.executions == number and item.execution is None:
+        if world.items.get(item.id) is item and item.auto_sync.resumes_at == due and item.execution is None:
             start(world, item, "INTERNAL")
 
-    world.clock.at(world.clock.now + wait, resume)
+    if due is not None:
+        world.clock.at(due, resume)
 
 
 def _auto_sync(world: World, item: Item, due: datetime) -> None:

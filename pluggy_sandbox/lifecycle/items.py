@@ -37,7 +37,7 @@ def create(world: World, caller: Caller, sent: Json) -> Item:
     connector = _connector(sent)
     said = options.read(world, sent) | options.fixed_by(caller)
     products = options.products(sent, caller)
-    given = encrypted.parameters(sent.get("parameters"))
+    given = encrypted.parameters(sent.get("parameters"), world.secrets)
     parameters.check(connector, given)
     _check_creation(world, caller, connector, given, said)
     now = world.clock.now
@@ -72,7 +72,7 @@ def update(world: World, caller: Caller, item: Item, sent: Json) -> None:
         ApiError: one of Pluggy facts 3.8, PATCH /items/{id}.
     """
     said, products = options.read(world, sent), options.products(sent, caller)
-    given = encrypted.parameters(sent.get("parameters"))
+    given = encrypted.parameters(sent.get("parameters"), world.secrets)
     health = world.health_of(item.connector).status
     spoken = given if "parameters" in sent else None
     attempt = refusals.Attempt(item, spoken, world.clock.now, world.settings, health, caller.is_widget)

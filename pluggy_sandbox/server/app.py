@@ -1,6 +1,6 @@
 """The Flask application: the API, the control surface, the page."""
 
-from flask import Flask
+from flask import Flask, Response
 
 from pluggy_sandbox.api import (
     accounts,
@@ -13,6 +13,7 @@ from pluggy_sandbox.api import (
     transactions,
     webhooks,
 )
+from pluggy_sandbox.api.answers import world
 from pluggy_sandbox.control import openapi, page
 from pluggy_sandbox.control import views as control
 from pluggy_sandbox.state.sandbox import Sandbox
@@ -32,4 +33,10 @@ def create_app(sandbox: Sandbox) -> Flask:
     app.register_blueprint(control.blueprint)
     app.register_blueprint(page.blueprint)
     app.register_blueprint(openapi.blueprint)
+    app.after_request(_keep)
     return app
+
+
+def _keep(response: Response) -> Response:
+    world().keep()
+    return response

@@ -68,6 +68,11 @@ class Delivery:
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
+    def number(self) -> int:
+        """Which one it is, counted from 1."""
+        return int(self.id.removeprefix("d"))
+
+    @property
     def event(self) -> str:
         """The event's name."""
         return str(self.payload.get("event"))
@@ -99,12 +104,13 @@ class Courier:
         self._clock = clock
         self._dice = dice
         self._http = httpx.Client(follow_redirects=False, limits=httpx.Limits(max_connections=None), trust_env=False)
-        self._count = 0
+        self.count = 0  # how many there ever were
         self.settings = Settings()
         self.faults = DeliveryFaults()
         self.log: deque[Delivery] = deque(maxlen=_KEPT)
         self.pending = 0
         self.on_settled: Callable[[Delivery], None] = lambda _: None
+        self.before_telling: Callable[[], None] = lambda: None
 
     def send(self, payload: Json, target: Target) -> Delivery:
         """Put *payload* on its way to *target*, under the faults of the moment."""
@@ -126,13 +132,20 @@ class Courier:
         self._start(again, 0)
         return again
 
+    def resume(self) -> None:
+        """Go on with what was on its way when the sandbox stopped; an attempt that was cut off is made again."""
+        for delivery in self.log:
+            if delivery.state == "pending":
+                wait = self._next_wait(delivery, delivery.attempts[-1]) if delivery.attempts else 0
+                self._start(delivery, wait or 0)
+
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()
 
     def _logged(self, payload: Json, target: Target) -> Delivery:
-        self._count += 1
-        delivery = Delivery(f"d{self._count}", payload, target, self._clock.now)
+        self.count += 1
+        delivery = Delivery(f"d{self.count}", payload, target, self._clock.now)
         self.log.append(delivery)
         return delivery
 
@@ -141,6 +154,8 @@ class Courier:
         self._timers.network_after(wait, lambda: self._attempt(delivery))
 
     def _attempt(self, delivery: Delivery) -> None:
+        with self._lock:
+            self.before_telling()
         attempt = self._post(delivery)
         with self._lock:
             delivery.attempts.append(attempt)

@@ -36,10 +36,11 @@ class Options:
 
 @dataclass
 class AutoSync:
-    """When the next automatic update is due, None if never."""
+    """When executions start by themselves, None if never."""
 
     next_at: datetime | None = None
     disabled_at: datetime | None = None
+    resumes_at: datetime | None = None  # when Pluggy looks again whether an approval that was missing has come
 
 
 @dataclass

@@ -5,16 +5,13 @@ They live in the machine's time, not the sandbox's: a client compares `exp` with
 """
 
 import base64
-import hashlib
 import os
 import time
 from dataclasses import dataclass, field
-from functools import cache
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pluggy_sandbox.state.secrets import Secrets
 from pluggy_sandbox.wire.encoding import Json, decode, encode
 from pluggy_sandbox.wire.errors import ForbiddenError, UnauthorizedError
 
@@ -51,8 +48,9 @@ class Caller:
 class Keyring:
     """Issues keys and tells whose they are."""
 
-    def __init__(self, applications: list[Application]) -> None:
+    def __init__(self, applications: list[Application], secrets: Secrets) -> None:
         self.applications = {a.client_id: a for a in applications}
+        self.secrets = secrets
         self.generation = 0  # keys of an earlier one are void
         self._known: dict[str, tuple[float, Caller]] = {}
 
@@ -70,14 +68,14 @@ class Keyring:
             raise UnauthorizedError("Client is disabled", "CLIENT_DISABLED")
         now = int(time.time())
         claims = {"clientId": application.client_id, "generation": self.generation, "iat": now, "exp": now + seconds}
-        return jwt.encode(claims, _hmac_secret(), algorithm="HS256")
+        return jwt.encode(claims, self.secrets.signing, algorithm="HS256")
 
     def connect_token(self, caller: Caller, item_id: str | None, options: Json, seconds: int) -> str:
         """Return a connect token of *caller*'s application."""
         now = int(time.time())
         private = {"tokenId": os.urandom(12).hex(), "itemId": item_id, "options": options}
-        claims = {"clientId": caller.client_id, "data": _seal(private), "iat": now, "exp": now + seconds}
-        return jwt.encode(claims, _rsa_key(), algorithm="RS256")
+        claims = {"clientId": caller.client_id, "data": self._seal(private), "iat": now, "exp": now + seconds}
+        return jwt.encode(claims, self.secrets.token_key, algorithm="RS256")
 
     def caller(self, token: str | None) -> Caller:
         """
@@ -113,8 +111,8 @@ class Keyring:
 
     def _claims(self, token: str, algorithm: str) -> Json:
         if algorithm == "RS256":
-            return jwt.decode(token, _rsa_key().public_key(), algorithms=["RS256"])
-        claims: Json = jwt.decode(token, _hmac_secret(), algorithms=["HS256"])
+            return jwt.decode(token, self.secrets.token_key.public_key(), algorithms=["RS256"])
+        claims: Json = jwt.decode(token, self.secrets.signing, algorithms=["HS256"])
         if claims["generation"] < self.generation:
             raise ValueError("void")
         return claims
@@ -124,32 +122,14 @@ class Keyring:
             raise ValueError("no such application")
         if "data" not in claims:
             return Caller(claims["clientId"])
-        private = _unseal(claims["data"])
+        private = self._unseal(claims["data"])
         return Caller(claims["clientId"], private["tokenId"], private["itemId"], private["options"])
 
+    def _seal(self, private: Json) -> str:
+        nonce = os.urandom(12)
+        return base64.b64encode(nonce + self.secrets.seal.encrypt(nonce, encode(private), None)).decode()
 
-@cache
-def _hmac_secret() -> bytes:
-    # One per process: a key of another sandbox is not good here.
-    return hashlib.sha256(os.urandom(32)).digest()
-
-
-@cache
-def _rsa_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@cache
-def _seal_key() -> AESGCM:
-    return AESGCM(AESGCM.generate_key(128))
-
-
-def _seal(private: Json) -> str:
-    nonce = os.urandom(12)
-    return base64.b64encode(nonce + _seal_key().encrypt(nonce, encode(private), None)).decode()
-
-
-def _unseal(data: str) -> Json:
-    raw = base64.b64decode(data)
-    private: Json = decode(_seal_key().decrypt(raw[:12], raw[12:], None))
-    return private
+    def _unseal(self, data: str) -> Json:
+        raw = base64.b64decode(data)
+        private: Json = decode(self.secrets.seal.decrypt(raw[:12], raw[12:], None))
+        return private

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from pluggy_sandbox.state.items import Item
 from pluggy_sandbox.state.keys import Application, Keyring
 from pluggy_sandbox.state.limits import Counters
 from pluggy_sandbox.state.quotas import Quotas
+from pluggy_sandbox.state.secrets import Secrets, of_process
 from pluggy_sandbox.state.timers import Timers
 from pluggy_sandbox.state.webhooks import Webhook
 from pluggy_sandbox.wire.encoding import Json
@@ -43,7 +45,7 @@ class Origin:
 class World:
     """One application's Pluggy and its bank. Every reader and writer holds `lock`."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, secrets: Secrets | None = None) -> None:
         self.origin = origin
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
@@ -52,7 +54,8 @@ class World:
         self.ids = Identifiers(origin.seed)
         self.clock = Clock(origin.start or origin.real(), real=origin.real)
         self.timers = Timers()
-        self.keyring = Keyring([Application(origin.client_id, origin.client_secret)])
+        self.secrets = secrets or of_process()
+        self.keyring = Keyring([Application(origin.client_id, origin.client_secret)], self.secrets)
         self.items: dict[str, Item] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.customers: dict[str, Customer] = {}
@@ -69,6 +72,7 @@ class World:
         self.fault_dice: random.Random = self.ids.chance("faults")
         self.courier = Courier(self.lock, self.changed, self.timers, self.clock, self.ids.chance("deliveries"))
         self.courier.on_settled = self._count_failures
+        self.keep: Callable[[], None] = lambda: None  # writes down what changed, before anybody is told of it
         self._is_ticking = False
         self.apply(self.settings)
         self.run_clock(origin.speed)

@@ -10,7 +10,7 @@ class Identifiers:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._counters: dict[str, int] = {}
+        self.counters: dict[str, int] = {}  # how many of a kind there were
 
     def of(self, *parts: object) -> str:
         """Return the UUID of the thing that *parts* describe."""
@@ -19,8 +19,8 @@ class Identifiers:
 
     def next(self, kind: str) -> str:
         """Return the UUID of the next thing of *kind*."""
-        number = self._counters.get(kind, 0) + 1
-        self._counters[kind] = number
+        number = self.counters.get(kind, 0) + 1
+        self.counters[kind] = number
         return self.of(kind, number)
 
     def chance(self, *parts: object) -> random.Random:

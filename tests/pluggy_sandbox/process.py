@@ -15,9 +15,15 @@ import httpx
 class Process:
     """A served sandbox. `control` reaches its control surface."""
 
-    address: str
+    url: str
     control: httpx.Client = field(repr=False)
     _process: "subprocess.Popen[str]" = field(repr=False)
+
+    client_id: str = "me"
+    client_secret: str = "s"
+
+    def settle(self) -> None:
+        assert self.control.post("/settle", json={"timeoutSeconds": 30}).json()["settled"]
 
     def stop(self) -> tuple[int, str, str]:
         """Ask it to end; return its exit code and what it printed since its start, to stdout and stderr."""

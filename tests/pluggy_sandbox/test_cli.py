@@ -21,7 +21,7 @@ def test_scenarios_are_listed_and_shown() -> None:
 
 def test_the_server_starts_on_a_free_port_and_ends_when_told() -> None:
     with served_process() as sandbox:
-        answer = httpx.post(f"{sandbox.address}/auth", json={"clientId": "me", "clientSecret": "s"}, trust_env=False)
+        answer = httpx.post(f"{sandbox.url}/auth", json={"clientId": "me", "clientSecret": "s"}, trust_env=False)
         code, rest, errors = sandbox.stop()
 
     assert answer.status_code == 200

@@ -90,6 +90,15 @@ def send_event(env):
     return event["eventId"]
 
 
+def connect_item(env):
+    connection = {"connectorId": 2, "parameters": {"user": "user-ok", "password": "password-ok"}}
+    return httpx.post(f"{env['PLUGGY_API_URL']}/_sandbox/items", json=connection).json()["id"]
+
+
+def items_at_the_bank(env):
+    return httpx.get(f"{env['PLUGGY_API_URL']}/_sandbox/items").json()["results"]
+
+
 def stored_events(env):
     with psycopg.connect(env["DATABASE_URL"]) as conn:
         return [event_id for (event_id,) in conn.execute("SELECT event_id FROM inbox")]
@@ -106,6 +115,7 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
         assert stat.S_IMODE((first.data / "up.env").stat().st_mode) == 0o600
         assert len(processes) > 8
         event_id = send_event(env)
+        item_id = connect_item(env)
         assert first.stop(signal.SIGINT) == 0
 
     assert [pid for pid in processes if is_running(pid)] == []
@@ -115,7 +125,8 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
     again = second.wait_until_up()
     processes = second.processes()
 
-    assert stored_events(again) == [event_id]
+    assert event_id in stored_events(again)
+    assert [item["id"] for item in items_at_the_bank(again)] == [item_id]
     assert {name for name in env if env[name] != again.get(name)} <= {
         *(name for name in env if name.endswith(("_URL", "PORT"))),
     }

@@ -6,7 +6,7 @@ from pluggy_sandbox.api.answers import answer, world
 from pluggy_sandbox.api.gate import template
 from pluggy_sandbox.catalogue import connectors, guide
 from pluggy_sandbox.lifecycle import items
-from pluggy_sandbox.state import faults
+from pluggy_sandbox.wire import switches
 from pluggy_sandbox.wire.instants import iso
 
 blueprint = Blueprint("overview", __name__)
@@ -27,7 +27,6 @@ def page() -> str:
         users=guide.USERS,
         people=guide.PEOPLE,
         endpoints=_endpoints(),
-        kinds=faults.KINDS,
         speeds=SPEEDS,
     )
 
@@ -45,7 +44,7 @@ def overview() -> Response:
                 "mode": here.settings.mode,
                 "items": [items.item_view(here, item) for item in here.items.values()],
                 "deliveries": [delivery.view() for delivery in list(here.courier.log)[-_DELIVERIES:]],
-                "faults": here.faults.as_json(),
+                "faults": switches.as_json(here.faults),
                 "health": {str(number): health.status for number, health in here.health.items()},
             }
         )

@@ -25,6 +25,8 @@ def create_app(sandbox: Sandbox) -> Flask:
     """Return the WSGI application that serves *sandbox*."""
     app = Flask("pluggy_sandbox")  # whose static files and templates it serves
     app.extensions["sandbox"] = sandbox
+    app.url_map.strict_slashes = False  # programs in use against Pluggy call `/accounts/` (Pluggy facts 13.16)
+    app.url_map.merge_slashes = False
     gate.install(app)
     for module in _API:
         app.register_blueprint(module.blueprint)

@@ -17,7 +17,7 @@ from pluggy_sandbox.scenarios import player
 from pluggy_sandbox.scenarios.language import ScenarioError
 from pluggy_sandbox.server.app import create_app
 from pluggy_sandbox.server.http import make_server
-from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.settings import Mode, Settings
 from pluggy_sandbox.state.keeper import Keeper, UnreadableStateError
 from pluggy_sandbox.state.sandbox import Sandbox
 from pluggy_sandbox.state.world import Origin, World
@@ -89,7 +89,7 @@ def serve(
     client_id: str,
     client_secret: str,
     run_seconds: float,
-    mode: str,
+    mode: Mode,
     limits: bool,
     local_webhooks: bool,
 ) -> None:

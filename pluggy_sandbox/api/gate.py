@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
 
 from pluggy_sandbox.api.answers import JSON, answer, world
 from pluggy_sandbox.state.faults import RequestFault
@@ -22,18 +23,18 @@ def install(app: Flask) -> None:
     app.before_request(_enter)
     app.after_request(_leave)
     app.register_error_handler(ApiError, _refuse)
-    app.register_error_handler(404, _unknown)
-    app.register_error_handler(405, _not_allowed)
+    app.register_error_handler(HTTPException, _failed)
 
 
 def endpoint() -> str:
     """Return the endpoint of this request as the reference writes it, e.g. `GET /items/{id}`."""
     rule = request.url_rule.rule if request.url_rule else request.path
-    return f"{request.method} {_template(rule)}"
+    return f"{request.method} {template(rule)}"
 
 
 @cache
-def _template(rule: str) -> str:
+def template(rule: str) -> str:
+    """Return the path of a Flask rule as the reference writes it."""
     return re.sub(r"<[^>]+>", "{id}", rule)
 
 
@@ -101,7 +102,7 @@ def _log(response: Response) -> None:
                 "method": request.method,
                 "path": request.path,
                 "endpoint": g.get("endpoint"),
-                "query": request.query_string.decode(),
+                "query": request.query_string.decode(errors="replace"),
                 "status": response.status_code,
             }
         )
@@ -114,9 +115,8 @@ def _refuse(error: ApiError) -> Response:
     return response
 
 
-def _unknown(_: Exception) -> Response:
-    return answer({"code": 404, "message": f"Cannot {request.method} {request.path}"}, 404)
-
-
-def _not_allowed(_: Exception) -> Response:
-    return answer({"code": 405, "message": "Method Not Allowed"}, 405)
+def _failed(error: HTTPException) -> Response:
+    """Answer in the API's own form what Flask refuses, or what failed here, which Flask logs."""
+    status = error.code or 500
+    message = f"Cannot {request.method} {request.path}" if status == 404 else error.name
+    return answer({"code": status, "message": message}, status)

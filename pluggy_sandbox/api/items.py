@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, body, caller, server_only, world
+from pluggy_sandbox.api.answers import answer, caller, server_only, world
 from pluggy_sandbox.api.lookup import found_item
-from pluggy_sandbox.catalogue.connectors import BY_ID
+from pluggy_sandbox.api.requests import body
 from pluggy_sandbox.lifecycle import items
-from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError, UnauthorizedError
+from pluggy_sandbox.wire.errors import NotFoundError, UnauthorizedError
 
 blueprint = Blueprint("items", __name__)
 
@@ -21,11 +21,8 @@ def no_list() -> Response:
 def create() -> Response:
     """Make an Item and start its first execution."""
     here, sent = world(), body()
-    connector = BY_ID.get(sent.get("connectorId", -1)) if isinstance(sent.get("connectorId"), int) else None
-    if connector is None:
-        raise BadRequestError("connectorId is not a known connector", "CONNECTOR_NOT_FOUND")
     with here.lock:
-        return answer(items.item_view(here, items.create(here, caller(), connector, sent)))
+        return answer(items.item_view(here, items.create(here, caller(), sent)))
 
 
 @blueprint.get("/items/<item_id>")

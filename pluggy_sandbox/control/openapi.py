@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response, current_app, render_template
 from werkzeug.routing import Rule
@@ -11,7 +11,8 @@ from pluggy_sandbox.api.answers import answer
 from pluggy_sandbox.bank.changes import KINDS as CHANGES
 from pluggy_sandbox.catalogue.outcomes import ERRORS
 from pluggy_sandbox.settings import Settings
-from pluggy_sandbox.state.faults import KINDS as FAULTS
+from pluggy_sandbox.state.faults import Kind as Fault
+from pluggy_sandbox.wire import switches
 from pluggy_sandbox.wire.encoding import Json
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/_sandbox")
@@ -38,7 +39,7 @@ CHANCE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 
 _REQUEST_FAULT = _object(
     endpoint={**TEXT, "description": "As in the API's reference, e.g. `GET /items/{id}`; `*` for all"},
-    do=_enum(*FAULTS),
+    do=_enum(*get_args(Fault)),
     status={**WHOLE, "description": "For `status`; 429 comes with its headers"},
     seconds={**NUMBER, "description": "For `slow`"},
     times={**WHOLE, "description": "How often; for good where absent"},
@@ -78,7 +79,7 @@ QUERIES: dict[tuple[str, str], dict[str, Json]] = {
 
 def _settings_schema() -> Json:
     kinds: dict[type, Json] = {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT, list: _list(NUMBER), dict: ANY}
-    values = Settings().as_json()
+    values = switches.as_json(Settings())
     return _object(**{name: {**kinds[type(value)], "default": value} for name, value in values.items()})
 
 

@@ -13,7 +13,7 @@ from pluggy_sandbox.holdings.accounts import HeldAccount
 from pluggy_sandbox.holdings.bulk_rows import BulkRows
 from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.holdings.merge import Merge, Scope, plan
-from pluggy_sandbox.holdings.transactions import Frame, content, with_category
+from pluggy_sandbox.holdings.transactions import Frame, content
 from pluggy_sandbox.wire.encoding import Json
 from pluggy_sandbox.wire.instants import day_in_brazil
 
@@ -123,12 +123,10 @@ class Holdings:
     def recategorise(self, transaction_id: str, category_id: str, at: datetime) -> bytes | None:
         """Set the category that the application chose; return the transaction, None for an unknown one."""
         for held in self.accounts.values():
-            stored = held.ledger.by_id.get(transaction_id)
-            if stored is not None:
-                stored.category_id, stored.updated_at = category_id, at
-                stored.content = with_category(stored.content, category_id)
+            found = held.ledger.recategorise(transaction_id, category_id, at)
+            if found is not None:
                 self.revision += 1
-                return stored.body()
+                return found
         return None
 
     def _hold(self, source: Account, at: datetime) -> HeldAccount:

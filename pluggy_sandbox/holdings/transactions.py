@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.catalogue.categories import CATEGORIES
-from pluggy_sandbox.wire.encoding import Json, decode_exact, encode
+from pluggy_sandbox.wire.encoding import Json, encode
 from pluggy_sandbox.wire.instants import iso
 
 
@@ -50,13 +50,6 @@ def content(row: Row, row_id: str, order: int, frame: Frame, category_id: str | 
         "creditCardMetadata": _card(row, frame),
         "merchant": row.merchant if frame.enriched else None,
     }
-    return encode(view)
-
-
-def with_category(stored: bytes, category_id: str) -> bytes:
-    """Return a stored transaction in another category."""
-    view = decode_exact(stored)
-    view |= {"category": CATEGORIES[category_id].description, "categoryId": category_id}
     return encode(view)
 
 

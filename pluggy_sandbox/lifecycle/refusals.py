@@ -39,10 +39,15 @@ def refusal(attempt: Attempt) -> ApiError | None:
     return next((refused for check in _CHECKS if (refused := check(attempt)) is not None), None)
 
 
+def already_updating(settings: Settings) -> ApiError:
+    """Return what Pluggy says while an execution is in progress, in one of its forms (Pluggy facts 3.8, 13.14)."""
+    if settings.already_updating_code:
+        return BadRequestError("Item is already being updated", settings.already_updating_code)
+    return BadRequestError("An update is already in progress, wait until the last execution ends")
+
+
 def _busy(attempt: Attempt) -> ApiError | None:
-    if attempt.item.is_running:
-        return BadRequestError("Item is already being updated", attempt.settings.already_updating_code)
-    return None
+    return already_updating(attempt.settings) if attempt.item.is_running else None
 
 
 def _not_here(attempt: Attempt) -> ApiError | None:

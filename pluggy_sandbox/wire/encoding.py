@@ -22,9 +22,12 @@ def decode(raw: bytes) -> Any:
     Return the value written in *raw*.
 
     Raises:
-        msgspec.DecodeError: it is not JSON.
+        ValueError: it is not JSON, or nested too deeply.
     """
-    return _decoder.decode(raw)
+    try:
+        return _decoder.decode(raw)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def decode_exact(raw: bytes) -> Any:

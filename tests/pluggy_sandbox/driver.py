@@ -93,7 +93,7 @@ class Driver:
         assert self.control.post(f"/items/{item_id}/run", json={}).status_code == 200
         self.sandbox.settle()
 
-    def mfa(self, item_id: str, **value: str) -> httpx.Response:
+    def mfa(self, item_id: str, **value: object) -> httpx.Response:
         answer = self.api.post(f"/items/{item_id}/mfa", json=value)
         self.sandbox.settle()
         return answer

@@ -14,11 +14,13 @@ import structlog
 from pluggy_sync import queue
 from pluggy_sync.engine import actions
 from pluggy_sync.notifications import messages
+from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import window
 from pluggy_sync.rules.decision import Decision, Step, decide
-from pluggy_sync.store import connectors, inbox, item_progress, items, outbox
+from pluggy_sync.store import connectors, inbox, item_progress, items, outbox, unreadable_rows
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -40,7 +42,7 @@ def fetch(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decis
         event_seq = item_progress.get(conn, item_id).last_event_seq
         row = items.get(conn, item_id)
     deleted = row is not None and row.deleted_at is not None
-    item = None if deleted else res.pluggy.item(item_id)
+    item = None if deleted else _read(res, item_id)
     decision = decide(event_name, item, deleted=deleted, asked=asked, patience=PATIENCE)
     if decision.step is Step.IGNORE:
         with res.database.begin() as conn:
@@ -51,6 +53,18 @@ def fetch(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decis
     elif item is not None and decision.step is not Step.FETCH_AGAIN:
         save(res, item, decision, event_seq=event_seq)
     return decision
+
+
+def _read(res: Resources, item_id: str) -> Item | None:
+    """Return the Item, or None for a 404. One that cannot be read is kept as it came."""
+    found = Unreadable()
+    try:
+        with unreadable.collecting(found):
+            return res.pluggy.item(item_id)
+    finally:
+        if found.found_anything:
+            with res.database.begin() as conn:
+                unreadable_rows.save(conn, item_id, found, now=res.now())
 
 
 def save(res: Resources, item: Item, decision: Decision, *, event_seq: int) -> None:

@@ -21,7 +21,7 @@ from pluggy_sync.engine.sync.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError
-from pluggy_sync.pluggy.unreadable import TRANSACTION, Unreadable
+from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.window import later, updated_since, window_since
 from pluggy_sync.store import data_products, inbox, item_lease, item_progress, items, sync_runs, unreadable_rows
@@ -91,11 +91,19 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
             began_at=now,
             watermarks=data_products.watermarks(conn, item_id),
             hints=_hints(named),
-            unreadable=Unreadable(unreadable_rows.known(conn, item_id)),
+            unreadable=_unreadable_before(conn, item_id),
         )
         item_lease.acquire(conn, item_id, run.id, until=_lease_end(res, now))
         _record_begin(conn, run, row, _from_day(res, row, deep=deep), now=now)
     return run
+
+
+def _unreadable_before(conn: sa.Connection, item_id: str) -> Unreadable:
+    known = unreadable_rows.known(conn, item_id)
+    found = Unreadable(known)
+    # The run works from an Item that could be read.
+    found.healed |= {each for each in known if each[0] == ITEM}
+    return found
 
 
 def _hints(named: Sequence[events.Event]) -> dict[str, set[str]]:

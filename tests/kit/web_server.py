@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from standalone import procfile
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
 
@@ -20,13 +21,11 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Run the web app with *environ* for our settings, and yield its address, until the block ends."""
     port = any_free()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--blocking-threads", "8", "--no-ws", "webhook_app.wsgi:app"]
     with (folder / "web.log").open("wb") as output:
         process = subprocess.Popen(
-            command,
+            procfile.program("web", {}).argv,
             cwd=_ROOT,
-            env={**os.environ, **environ, "PUBLIC_URL": address, "PYTHONPATH": str(_ROOT)},
+            env={**os.environ, **environ, "PUBLIC_URL": address, "PYTHONPATH": str(_ROOT), **_where(port)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -40,6 +39,11 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(timeout=10)
+
+
+def _where(port: int) -> dict[str, str]:
+    """Return what the Procfile's command takes from the environment."""
+    return {"HOST": "127.0.0.1", "PORT": str(port), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"}
 
 
 def _answers(address: str) -> bool:

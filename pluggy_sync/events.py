@@ -121,7 +121,7 @@ def parse(body: bytes) -> Event:
     """
     try:
         payload = wire.decode(_as_utf8(body))
-    except (ValueError, ArithmeticError) as exc:
+    except ValueError as exc:
         raise UnparsableError("not JSON, or nested too deeply") from exc
     if not isinstance(payload, dict):
         raise UnparsableError("not a JSON object")
@@ -151,7 +151,7 @@ def of_payload(payload: Mapping[str, Any]) -> Event:
         connector_id=_connector_id(reading) if of_connector else None,
         connector_status=reading.take("data", _status) if of_connector else None,
         transaction_ids=reading.take_ids("transactionIds"),
-        created_at_from=reading.take("transactionsCreatedAtFrom", _instant),
+        created_at_from=reading.take("transactionsCreatedAtFrom", wire.instant_or_none),
     )
     missing = {key for key in ("event", "eventId", *_EXPECTED.get(name, ())) if reading.lacks(key)}
     if event.connector_id is not None:
@@ -163,7 +163,7 @@ def of_stored(event_id: str, name: str, about_item: str | None, payload: str | N
     """Return a stored event. Its columns count, also when its *payload*, JSON, cannot be read any more."""
     try:
         value = {} if payload is None else wire.decode(payload)
-    except (ValueError, ArithmeticError):
+    except ValueError:
         value = None
     event = of_payload(value if isinstance(value, dict) else {})
     unread = event.unread if isinstance(value, dict) else ("payload",)
@@ -237,13 +237,6 @@ class _Reading:
 def _text(value: Any) -> str | None:
     """Return *value* if it is a short text that can be stored and shown."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isprintable() else None
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        return wire.instant(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _connector_id(reading: _Reading) -> int | None:

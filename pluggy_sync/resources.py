@@ -1,4 +1,4 @@
-"""What a process holds to do its work: connections to Postgres, Redis and Pluggy, and the settings."""
+"""What a process holds to do its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from pluggy_sync import queue
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
+from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
@@ -25,6 +26,7 @@ class Resources:
     settings: Settings
     database: Engine
     pluggy: PluggyClient
+    product: ProductClient
     redis: redis.Redis
     celery: celery.Celery
     links: PageLinks
@@ -33,6 +35,7 @@ class Resources:
     def close(self) -> None:
         """Close all connections."""
         self.pluggy.close()
+        self.product.close()
         self.redis.close()
         self.database.dispose()
 
@@ -61,6 +64,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         settings=settings,
         database=create_engine(settings.database_url, bounds, pool_size=pool_size),
         pluggy=create_client(settings, redis_client),
+        product=ProductClient(),
         redis=redis_client,
         celery=queue.celery_app(settings.redis_url),
         links=PageLinks(settings.secret_key, settings.public_url),

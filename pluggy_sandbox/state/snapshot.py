@@ -7,7 +7,7 @@ again. Not written: the log of requests, the counters of limits, and where dice 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec import Raw
@@ -32,7 +32,6 @@ from pluggy_sandbox.wire.encoding import encode
 from pluggy_sandbox.wire.records import embed, read_value, write
 
 Kept = Mapping[str, Mapping[str, bytes]]  # what was written, by kind and key
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,8 @@ def _clock(world: World) -> Part:
     clock = world.clock
     time = _Time(clock.now, clock.seen, clock.speed)
     # A clock that just runs on need not be written again.
-    version = clock.speed, clock.now - (clock.seen - _EPOCH) * clock.speed
+    began = clock.now.timestamp() - clock.seen.timestamp() * clock.speed
+    version = clock.speed, round(began, 3)
     return Part("clock", "", version, lambda: encode(time))
 
 

@@ -82,7 +82,7 @@ def _outdated(row: sa.Row[Any], item: Item, *, fetched_seq: int, event_seq: int)
 
 def _write(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
     connector = item.connector
-    if connectors.save(tx.conn, connector, now=now):
+    if connectors.save(tx.conn, connector, now=now) and connector.id is not None:
         messages.connector_status_changed(tx, connector.id, connector.name, connector.status, now=now)
     items.save(tx.conn, item, now=now)
     actions.apply(tx, res, item, decision, now=now)
@@ -96,9 +96,11 @@ def purge(res: Resources, item_id: str) -> None:
         row = items.lock(conn, item_id, now=now)
         if row.deleted_at is not None:
             return
-        client_user_id = row.client_user_id
+        # Where no product is told, the notification stays, and must not name anybody.
+        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
         items.purge(conn, item_id, now=now)
-        outbox.drop_of_item(conn, item_id)
+        # In order: what is on its way to the product at this moment comes first.
+        due_at = outbox.drop_of_item(conn, item_id)
         inbox.remove_person(conn, item_id)
-        messages.deleted(tx, item_id, client_user_id, now=now)
+        messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
     log.info("item.purged", item_id=item_id)

@@ -22,6 +22,7 @@ from pluggy_sync.store.tables import (
     loans,
     tombstones,
     transactions,
+    unreadable_rows,
     user_actions,
 )
 
@@ -38,6 +39,7 @@ _OF_THE_PERSON = (
     loans,
     consents,
     data_product_watermarks,
+    unreadable_rows,
     user_actions,
     accounts,
 )

@@ -2,18 +2,15 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from standalone import procfile
+from standalone import procfile, programs
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
-
-_ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -21,14 +18,9 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Run the web app with *environ* for our settings, and yield its address, until the block ends."""
     port = any_free()
     address = f"http://127.0.0.1:{port}"
+    env = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": address}
     with (folder / "web.log").open("wb") as output:
-        process = subprocess.Popen(
-            procfile.program("web", {}).argv,
-            cwd=_ROOT,
-            env={**os.environ, **environ, "PUBLIC_URL": address, "PYTHONPATH": str(_ROOT), **_where(port)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = programs.start(procfile.program("web", env), output)
     try:
         eventually(lambda: _answers(address), within_s=30, what="the web app answers")
         yield address
@@ -39,11 +31,6 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(timeout=10)
-
-
-def _where(port: int) -> dict[str, str]:
-    """Return what the Procfile's command takes from the environment."""
-    return {"HOST": "127.0.0.1", "PORT": str(port), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"}
 
 
 def _answers(address: str) -> bool:

@@ -148,6 +148,11 @@ def test_what_says_nothing_is_kept_as_it_came_and_acknowledged_since_a_retry_can
     [
         b'"n": 1e999999',
         b'"n": 1e4300',
+        b'"n": 1e9999999999999999999',
+        b'"n": ' + b"9" * 5000,
+        b'"s": "\\ud800"',
+        b'"s": "\xff"',
+        b'"eventId": "\\ud800"',
         b'"s": "\\u0000"',
         b'"\\u0000": 1',
         b'"clientUserId": "\\u0000"',

@@ -41,8 +41,8 @@ def backoff(attempts: int) -> timedelta:
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
     with res.database.begin() as conn:
-        row = inbox.get(conn, event_id)
-    if row is None or row.state != "stored":
+        row = inbox.begin_attempt(conn, event_id)
+    if row is None:
         return
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
         try:
@@ -80,7 +80,7 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
 
 def _handle(res: Resources, row: sa.Row[Any]) -> str | None:
     """Return the outcome, or None when the event was put off."""
-    event = events.of_payload(row.payload)
+    event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
     if event.item_id is None:

@@ -39,8 +39,9 @@ inbox = sa.Table(
     # The value of item_progress.last_event_seq that this event raised it to; null without an Item.
     sa.Column("item_seq", sa.BigInteger),
     sa.Column("payload", JSONB),
-    # The body as it came, kept only when it could not be parsed.
+    # The body as it came, kept only when it could not be read, or part of it could not: `unread` names the parts.
     sa.Column("raw", sa.LargeBinary),
+    sa.Column("unread", sa.ARRAY(sa.Text)),
     sa.Column("state", sa.Text, nullable=False, server_default="stored"),
     sa.Column("outcome", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
@@ -51,6 +52,7 @@ inbox = sa.Table(
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),

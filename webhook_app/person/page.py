@@ -26,6 +26,7 @@ from pluggy_sync.pluggy import fields, rate_budget
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.store import connectors, items, user_actions
 from webhook_app.app_resources import resources
+from webhook_app.front.areas import PERSON_BODY_BYTES
 from webhook_app.person import progress, rate_limit, screens, texts
 from webhook_app.person.screens import FOLLOWED, Screen
 
@@ -35,7 +36,6 @@ blueprint = Blueprint(
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 16 * 1024
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 Action = sa.Row[Any]
@@ -44,7 +44,7 @@ Answer = Response | tuple[Response, int]
 
 @blueprint.before_request
 def _bound_body() -> None:
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = PERSON_BODY_BYTES
 
 
 @blueprint.after_request

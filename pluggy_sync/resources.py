@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import celery
 import redis
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from pluggy_sync import queue
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
+from pluggy_sync.pluggy_clock import PluggyClock
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.transaction import Transaction
@@ -24,6 +25,7 @@ class Resources:
     settings: Settings
     database: Engine
     pluggy: PluggyClient
+    pluggy_clock: PluggyClock
     redis: redis.Redis
     celery: celery.Celery
     links: PageLinks
@@ -34,6 +36,10 @@ class Resources:
         self.pluggy.close()
         self.redis.close()
         self.database.dispose()
+
+    def pluggy_now(self) -> datetime:
+        """Return what Pluggy's clock shows now: by it deadlines pass that Pluggy set."""
+        return self.now() - timedelta(seconds=self.pluggy_clock.ahead_s)
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
@@ -56,10 +62,12 @@ class Resources:
 def create_resources(settings: Settings, *, pool_size: int = 5) -> Resources:
     """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
     redis_client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=2)
+    pluggy = create_client(settings, redis_client)
     return Resources(
         settings=settings,
         database=create_engine(settings.database_url, pool_size=pool_size),
-        pluggy=create_client(settings, redis_client),
+        pluggy=pluggy,
+        pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         redis=redis_client,
         celery=queue.celery_app(settings.redis_url),
         links=PageLinks(settings.secret_key, settings.public_url),

@@ -5,10 +5,13 @@ Links in payloads are never followed. `next` is taken apart and only its cursor 
 """
 
 import random
+import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -63,11 +66,18 @@ class PluggyClient:
         self._seal = seal
         self.budget = budget
         self.requests = 0
+        self._clock_differences: deque[float] = deque(maxlen=15)
         self._counting = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
+        with self._counting:
+            return statistics.median(self._clock_differences) if self._clock_differences else None
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
@@ -152,9 +162,11 @@ class PluggyClient:
         """
         return _readable(payloads.item, self._send("POST", f"/items/{_segment(item_id)}/mfa", {name: value}))
 
-    def delete_item(self, item_id: str) -> None:
+    def delete_item(self, item_id: str) -> bool:
         """
-        Delete the Item, its data and its consent at Pluggy. One that is gone already is gone (Pluggy facts 3.8).
+        Delete the Item, its data and its consent at Pluggy (Pluggy facts 3.8).
+
+        Return whether it was there; False: Pluggy answered 404.
 
         Raises:
             PluggyRefusedError: it is still there.
@@ -164,6 +176,8 @@ class PluggyClient:
         except PluggyRefusedError as exc:
             if exc.status != httpx.codes.NOT_FOUND:
                 raise
+            return False
+        return True
 
     def connect_token(self, item_id: str | None, options: Mapping[str, Any]) -> str:
         """
@@ -249,12 +263,20 @@ class PluggyClient:
             raise PluggyUnavailableError(f"{type(exc).__name__} for {what}") from exc
         with self._counting:
             self.requests += 1
+            self._note_clock(response.headers.get("Date"))
         if response.is_success:
             return _decoded(response, what)
         error = _error(response, what)
         if isinstance(error, PluggyLimitedError):
             self.budget.pause(what, error.retry_after_s)
         raise error
+
+    def _note_clock(self, date: str | None) -> None:
+        try:
+            # The header has whole seconds: on average it is half a second old.
+            self._clock_differences.append(time.time() - parsedate_to_datetime(date or "").timestamp() - 0.5)
+        except (ValueError, OverflowError):
+            return
 
 
 def _segment(item_id: str) -> str:
@@ -290,7 +312,7 @@ def _error(response: httpx.Response, what: str) -> PluggyError:
     except msgspec.DecodeError:
         body = {}
     body = body if isinstance(body, dict) else {}
-    code = body.get("codeDescription")
+    code = body.get("codeDescription") or _code_of_message(body.get("message"))
     data = dict(body["data"]) if isinstance(body.get("data"), dict) else {}
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
@@ -301,6 +323,12 @@ def _error(response: httpx.Response, what: str) -> PluggyError:
         code=code if isinstance(code, str) else None,
         data=data,
     )
+
+
+def _code_of_message(message: Any) -> str | None:
+    """Return the code that Pluggy means where it gives only a message (Pluggy facts 13.14)."""
+    told = isinstance(message, str) and message.startswith("An update is already in progress")
+    return "ITEM_ALREADY_UPDATING" if told else None
 
 
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:

@@ -13,18 +13,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import segno
-import sqlalchemy as sa
 import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 
 from pluggy_sync import wire
 from pluggy_sync.engine import submissions
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications.texts import texts_of
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.store import connectors, items, user_actions
+from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
 from webhook_app.person import progress, rate_limit, screens, texts
 from webhook_app.person.screens import FOLLOWED, Screen
@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 MAX_BODY_BYTES = 16 * 1024
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
-Action = sa.Row[Any]
 Answer = Response | tuple[Response, int]
 
 

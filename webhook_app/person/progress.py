@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator
 import structlog
 from redis.exceptions import RedisError
 
-from pluggy_sync import events
 from pluggy_sync.engine import items
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError
@@ -81,6 +80,6 @@ def look_if_due(res: Resources, item_id: str) -> None:
         return
     try:
         with rate_budget.lane(rate_budget.Lane.PERSON):
-            items.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+            items.fetch(res, item_id)
     except PluggyError as exc:
         log.info("item.not_followed", item_id=item_id, error=str(exc))

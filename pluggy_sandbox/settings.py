@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from pluggy_sandbox.encoding import Json
+from pluggy_sandbox.wire.encoding import Json
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Settings:
     auto_sync_hours: float = 24
     overlap_days: int = 3  # 3, 5 or 7 (Pluggy facts 4.1)
     first_run_days: int = 365
-    run_seconds: float = 0.25  # how long one good run takes
+    run_seconds: float = 0.25  # how long one good execution takes
     min_update_frequency_hours: float = 0  # the 409 of Pluggy facts 3.8; 0 switches it off
     item_limit: int = 100  # of a development application (Pluggy facts 7.5)
     api_key_seconds: int = 7200
@@ -36,7 +36,8 @@ class Settings:
     cleanup_days: int = 30  # virtual; untouched sandbox Items are deleted after so long (Pluggy facts 7.5); 0 never
     refuse_creation_with: str = ""  # a codeDescription, e.g. CREATE_ITEMS_API_FREE_DISABLED
     refuse_updates_with: str = ""  # e.g. CLIENT_HAS_ITEM_UPDATES_DISABLED
-    mfa_seconds: int = 120  # virtual; until USER_INPUT_TIMEOUT
+    mfa_seconds: int = 120  # until USER_INPUT_TIMEOUT
+    real_deadlines: bool = False  # True: `mfa_seconds` are real, whatever the clock does; False: they are virtual
     authorization_pending_seconds: int = 120  # virtual (Pluggy facts 7.3)
     webhook_created_status: int = 200  # or 201 (Pluggy facts 2.2)
     item_deleted_status: int = 200  # or 204 (Pluggy facts 3.8)

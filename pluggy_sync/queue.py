@@ -8,6 +8,8 @@ import celery
 import structlog
 from kombu.exceptions import OperationalError
 
+from pluggy_sync.redis_options import redis_options
+
 HANDLE_EVENT = "handle_event"
 SYNC_ITEM = "sync_item"
 DELIVER = "deliver"
@@ -39,9 +41,17 @@ log = structlog.get_logger(__name__)
 
 
 def celery_app(redis_url: str) -> celery.Celery:
-    """Return a Celery app that can send tasks. The workers' app is made from it."""
-    app = celery.Celery("pluggy_sync", broker=redis_url)
+    """
+    Return a Celery app that can send tasks. The workers' app is made from it.
+
+    Raises:
+        ValueError: *redis_url* cannot be used (`redis_options`).
+    """
+    options = redis_options(redis_url)
+    app = celery.Celery("pluggy_sync", broker=options.url)
     app.conf.update(
+        # Without options of its own, Celery verifies nothing behind rediss://.
+        broker_use_ssl=dict(options.tls) or None,
         task_routes={task: {"queue": queue} for task, queue in QUEUE_OF_TASK.items()},
         task_ignore_result=True,
         task_publish_retry=False,

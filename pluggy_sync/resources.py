@@ -13,8 +13,9 @@ from pluggy_sync import queue
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
 from pluggy_sync.pluggy_clock import PluggyClock
+from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
-from pluggy_sync.store.database import create_engine
+from pluggy_sync.store.database import WORKER, Bounds, create_engine
 from pluggy_sync.transaction import Transaction
 
 
@@ -59,13 +60,13 @@ class Resources:
         queue.send(self.celery, task, argument)
 
 
-def create_resources(settings: Settings, *, pool_size: int = 5) -> Resources:
+def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: int = 5) -> Resources:
     """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
-    redis_client = redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=2)
+    redis_client = redis_options(settings.redis_url).client(connect_timeout_s=1, timeout_s=2)
     pluggy = create_client(settings, redis_client)
     return Resources(
         settings=settings,
-        database=create_engine(settings.database_url, pool_size=pool_size),
+        database=create_engine(settings.database_url, bounds, pool_size=pool_size),
         pluggy=pluggy,
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         redis=redis_client,

@@ -158,3 +158,11 @@ def test_the_worker_of_the_procfile_serves_every_queue():
     served = re.search(r"--queues (\S+)", procfile.commands()["worker"])[1].split(",")
 
     assert sorted(served) == sorted(set(queue.QUEUE_OF_TASK.values()))
+
+
+def test_zones_are_known_where_the_system_has_none():
+    code = "from zoneinfo import ZoneInfo; print(ZoneInfo('America/Sao_Paulo').key)"
+
+    # Set to nothing, it makes Python look nowhere but in the package.
+    assert output_of(sys.executable, "-c", code, env={**os.environ, "PYTHONTZPATH": ""}) == "America/Sao_Paulo\n"
+    assert re.search(r"^tzdata==\S+ \\$", (ROOT / "requirements-production.lock").read_text(), re.MULTILINE)

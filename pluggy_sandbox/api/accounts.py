@@ -3,9 +3,9 @@
 from flask import Blueprint, Response, request
 
 from pluggy_sandbox.api.answers import answer, caller, page, server_only, world
-from pluggy_sandbox.api.found import found_account, found_item, items_of, required
-from pluggy_sandbox.errors import BadRequestError, NotFoundError
-from pluggy_sandbox.mirror.accounts import REDUCED
+from pluggy_sandbox.api.lookup import found_account, found_item, items_of, required
+from pluggy_sandbox.holdings.accounts import REDUCED
+from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -22,7 +22,7 @@ def show_all() -> Response:
         if item_id in here.deleted and here.settings.deleted_item_accounts == "empty":
             return page([])
         item = found_item(here, who, item_id)
-        views = [held.view for held in item.mirror.accounts.values() if not item.is_revoked]
+        views = [held.view for held in item.holdings.accounts.values() if not item.authorization.is_revoked]
         views = [v for v in views if wanted in (None, v["type"])]
         if who.is_widget:
             views = [{key: v[key] for key in REDUCED} for v in views]
@@ -44,7 +44,7 @@ def bills() -> Response:
     account_id = required(request.args.get("accountId"), "accountId")
     with here.lock:
         item, held = found_account(here, who, account_id)
-        return page([] if item.is_revoked else held.bills)
+        return page([] if item.authorization.is_revoked else held.bills)
 
 
 @blueprint.get("/bills/<bill_id>")
@@ -53,7 +53,7 @@ def bill(bill_id: str) -> Response:
     here, who = world(), server_only()
     with here.lock:
         for item in items_of(here, who):
-            for held in item.mirror.accounts.values():
+            for held in item.holdings.accounts.values():
                 for view in held.bills:
                     if view["id"] == bill_id:
                         return answer(view)

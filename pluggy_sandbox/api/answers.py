@@ -5,11 +5,11 @@ from typing import Any, cast
 
 from flask import Response, current_app, g, request
 
-from pluggy_sandbox import encoding
-from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import BadRequestError, ForbiddenError
-from pluggy_sandbox.keys import Caller
-from pluggy_sandbox.world import World
+from pluggy_sandbox.state.keys import Caller
+from pluggy_sandbox.state.world import World
+from pluggy_sandbox.wire import encoding
+from pluggy_sandbox.wire.encoding import Json
+from pluggy_sandbox.wire.errors import BadRequestError, ForbiddenError
 
 JSON = "application/json; charset=utf-8"
 MOST_PER_PAGE = 500

@@ -2,9 +2,10 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox import connecting, webhooks
 from pluggy_sandbox.api.answers import answer, body, optional_text, server_only, world
-from pluggy_sandbox.api.found import found_item
+from pluggy_sandbox.api.lookup import found_item
+from pluggy_sandbox.lifecycle import items
+from pluggy_sandbox.state import webhooks
 
 blueprint = Blueprint("auth", __name__)
 _OPTIONS = ("clientUserId", "webhookUrl", "oauthRedirectUri", "avoidDuplicates", "products")
@@ -30,6 +31,6 @@ def connect_token() -> Response:
         options = {name: value for name, value in (sent.get("options") or {}).items() if name in _OPTIONS}
         if options.get("webhookUrl"):
             webhooks.check_url(options["webhookUrl"], allow_local=here.settings.allow_local_webhooks)
-        connecting.redirect_uri(here, options)
+        items.redirect_uri(here, options)
         token = here.keyring.connect_token(caller, item_id, options, here.settings.connect_token_seconds)
     return answer({"accessToken": token})

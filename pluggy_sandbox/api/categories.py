@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, request
 
 from pluggy_sandbox.api.answers import answer, page, server_only
-from pluggy_sandbox.categories import CATEGORIES
-from pluggy_sandbox.errors import NotFoundError
+from pluggy_sandbox.catalogue.categories import CATEGORIES
+from pluggy_sandbox.wire.errors import NotFoundError
 
 blueprint = Blueprint("categories", __name__)
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, request
 
-from pluggy_sandbox import connectors, parameters
 from pluggy_sandbox.api.answers import answer, body, page, world
-from pluggy_sandbox.connectors import BY_ID, CATALOGUE, Connector
-from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.errors import NotFoundError
+from pluggy_sandbox.catalogue import connectors
+from pluggy_sandbox.catalogue.connectors import BY_ID, CATALOGUE, Connector
+from pluggy_sandbox.lifecycle import parameters
+from pluggy_sandbox.wire.encoding import Json
+from pluggy_sandbox.wire.errors import NotFoundError
 
 blueprint = Blueprint("connectors", __name__)
 

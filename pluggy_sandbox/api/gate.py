@@ -9,9 +9,9 @@ from functools import cache
 from flask import Flask, Response, g, request
 
 from pluggy_sandbox.api.answers import JSON, answer, world
-from pluggy_sandbox.errors import ApiError, NotFoundError, UnavailableError
-from pluggy_sandbox.faults import RequestFault
-from pluggy_sandbox.limits import OverLimitError
+from pluggy_sandbox.state.faults import RequestFault
+from pluggy_sandbox.state.limits import OverLimitError
+from pluggy_sandbox.wire.errors import ApiError, NotFoundError, UnavailableError
 
 _OPEN = ("POST /auth",)
 _OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect")

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox import connecting
 from pluggy_sandbox.api.answers import answer, body, caller, server_only, world
-from pluggy_sandbox.api.found import found_item
-from pluggy_sandbox.connectors import BY_ID
-from pluggy_sandbox.errors import BadRequestError, NotFoundError, UnauthorizedError
+from pluggy_sandbox.api.lookup import found_item
+from pluggy_sandbox.catalogue.connectors import BY_ID
+from pluggy_sandbox.lifecycle import items
+from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError, UnauthorizedError
 
 blueprint = Blueprint("items", __name__)
 
@@ -19,13 +19,13 @@ def no_list() -> Response:
 
 @blueprint.post("/items")
 def create() -> Response:
-    """Make an Item and start its first run."""
+    """Make an Item and start its first execution."""
     here, sent = world(), body()
     connector = BY_ID.get(sent.get("connectorId", -1)) if isinstance(sent.get("connectorId"), int) else None
     if connector is None:
         raise BadRequestError("connectorId is not a known connector", "CONNECTOR_NOT_FOUND")
     with here.lock:
-        return answer(connecting.item_view(here, connecting.create(here, caller(), connector, sent)))
+        return answer(items.item_view(here, items.create(here, caller(), connector, sent)))
 
 
 @blueprint.get("/items/<item_id>")
@@ -34,31 +34,31 @@ def show(item_id: str) -> Response:
     here = world()
     with here.lock:
         item = found_item(here, caller(), item_id)
-        if item.not_found_left:
-            item.not_found_left -= 1
+        if item.staged.not_found_left:
+            item.staged.not_found_left -= 1
             raise NotFoundError("Item not found", "ITEM_NOT_FOUND")
         item.looks += 1
-        return answer(connecting.item_view(here, item))
+        return answer(items.item_view(here, item))
 
 
 @blueprint.patch("/items/<item_id>")
 def update(item_id: str) -> Response:
-    """Change an Item and start a run; an empty object means `sync now`."""
+    """Change an Item and start an execution; an empty object means `sync now`."""
     here, sent = world(), body()
     with here.lock:
         item = found_item(here, caller(), item_id)
-        connecting.update(here, caller(), item, sent)
-        return answer(connecting.item_view(here, item))
+        items.update(here, caller(), item, sent)
+        return answer(items.item_view(here, item))
 
 
 @blueprint.post("/items/<item_id>/mfa")
 def give_mfa(item_id: str) -> Response:
-    """Give a waiting run what it asked for."""
+    """Give a waiting execution what it asked for."""
     here, sent = world(), body()
     with here.lock:
         item = found_item(here, caller(), item_id)
-        connecting.answer(here, item, sent)
-        return answer(connecting.item_view(here, item))
+        items.answer(here, item, sent)
+        return answer(items.item_view(here, item))
 
 
 @blueprint.patch("/items/<item_id>/disable-auto-sync")
@@ -67,9 +67,9 @@ def disable_auto_sync(item_id: str) -> Response:
     here = world()
     with here.lock:
         item = found_item(here, server_only(), item_id)
-        item.auto_sync_disabled_at = item.stamp(here.clock.now)
-        item.next_auto_sync_at = None
-        return answer(connecting.item_view(here, item))
+        item.auto_sync.disabled_at = item.stamp(here.clock.now)
+        item.auto_sync.next_at = None
+        return answer(items.item_view(here, item))
 
 
 @blueprint.delete("/items/<item_id>")
@@ -77,7 +77,7 @@ def delete(item_id: str) -> Response:
     """Delete an Item for good."""
     here = world()
     with here.lock:
-        connecting.delete(here, found_item(here, server_only(), item_id))
+        items.delete(here, found_item(here, server_only(), item_id))
         if here.settings.item_deleted_status == 204:
             return Response(status=204)
         return answer({"count": 1})

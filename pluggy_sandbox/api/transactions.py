@@ -10,11 +10,11 @@ from uuid import UUID
 from flask import Blueprint, Response, g, request
 
 from pluggy_sandbox.api.answers import MOST_PER_PAGE, body, raw, server_only, world
-from pluggy_sandbox.api.found import found_account, items_of, required
-from pluggy_sandbox.categories import CATEGORIES
-from pluggy_sandbox.errors import BadRequestError, GoneError, NotFoundError
-from pluggy_sandbox.instants import iso, parse_instant
-from pluggy_sandbox.mirror.ledger import Ledger, Position, Window
+from pluggy_sandbox.api.lookup import found_account, items_of, required
+from pluggy_sandbox.catalogue.categories import CATEGORIES
+from pluggy_sandbox.holdings.ledger import Ledger, Position, Window
+from pluggy_sandbox.wire.errors import BadRequestError, GoneError, NotFoundError
+from pluggy_sandbox.wire.instants import iso, parse_instant
 
 blueprint = Blueprint("transactions", __name__)
 _ALLOWED = frozenset({"accountId", "ids", "dateFrom", "dateTo", "createdAtFrom", "after"})
@@ -36,7 +36,7 @@ def show_page() -> Response:
     here, who, query = world(), server_only(), _query()
     with here.lock:
         item, held = found_account(here, who, query.account_id)
-        if item.is_revoked:
+        if item.authorization.is_revoked:
             return _envelope([], None)
         if query.ids is not None:
             return _envelope(_chosen(held.ledger, query), None)
@@ -54,22 +54,22 @@ def show(transaction_id: str) -> Response:
     here, who = world(), server_only()
     with here.lock:
         for item in items_of(here, who):
-            for held in item.mirror.accounts.values():
+            for held in item.holdings.accounts.values():
                 found = held.ledger.find(transaction_id)
-                if found is not None and not item.is_revoked:
+                if found is not None and not item.authorization.is_revoked:
                     return raw(found)
     raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")
 
 
 @blueprint.patch("/transactions/<transaction_id>")
 def recategorise(transaction_id: str) -> Response:
-    """Put a transaction into another category; later runs keep it there."""
+    """Put a transaction into another category; later executions keep it there."""
     here, who, category_id = world(), server_only(), body().get("categoryId")
     if category_id not in CATEGORIES:
         raise BadRequestError("categoryId is not a known category", "CATEGORY_NOT_FOUND")
     with here.lock:
         for item in items_of(here, who):
-            found = item.mirror.recategorise(transaction_id, category_id, item.stamp(here.clock.now))
+            found = item.holdings.recategorise(transaction_id, category_id, item.stamp(here.clock.now))
             if found is not None:
                 return raw(found)
     raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")

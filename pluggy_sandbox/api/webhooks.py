@@ -2,12 +2,12 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox import webhooks
 from pluggy_sandbox.api.answers import answer, body, page, server_only, world
-from pluggy_sandbox.api.found import found_webhook
-from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.webhooks import Webhook
-from pluggy_sandbox.world import World
+from pluggy_sandbox.api.lookup import found_webhook
+from pluggy_sandbox.state import webhooks
+from pluggy_sandbox.state.webhooks import Webhook
+from pluggy_sandbox.state.world import World
+from pluggy_sandbox.wire.encoding import Json
 
 blueprint = Blueprint("webhooks", __name__)
 

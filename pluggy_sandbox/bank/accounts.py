@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from pluggy_sandbox.bank import card
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import cents
-from pluggy_sandbox.instants import day_in_brazil, midnight_in_brazil
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
 DayOf = Callable[[random.Random, date], Iterator[Row]]
 Dice = Callable[..., random.Random]
@@ -46,9 +46,13 @@ class Account:
     volume: int = 0
     rows: list[Row] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
-    _waiting: list[Row] = field(default_factory=list)  # rows that post on a day to come
     lived_until: date | None = None
     touched: set[str] = field(default_factory=set)  # changed on demand since Pluggy last looked
+    revision: int = 0  # grows with every change
+    _waiting: list[Row] = field(init=False, repr=False)  # rows that post on a day to come
+
+    def __post_init__(self) -> None:
+        self._waiting = [row for row in self.rows if row.posts_on is not None]
 
     def live_until(self, today: date) -> Iterator[date]:
         """Let days pass up to *today*, and yield each one after it has passed."""
@@ -56,8 +60,15 @@ class Account:
         while day <= today:
             self._live(day)
             self.lived_until = day
+            self.revision += 1
             yield day
             day += timedelta(days=1)
+
+    def collected(self) -> None:
+        """Take note that Pluggy has looked."""
+        if self.touched:
+            self.touched.clear()
+            self.revision += 1
 
     def visible(self, now: datetime) -> Iterator[Row]:
         """Yield the rows that the institution shows at *now*."""

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 
 from pluggy_sandbox.bank import names
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import Json, cents
-from pluggy_sandbox.instants import iso, midnight_in_brazil
+from pluggy_sandbox.wire.encoding import Json, cents
+from pluggy_sandbox.wire.instants import iso, midnight_in_brazil
 
 CLOSING_DAY = 25
 DUE_AFTER_DAYS = 10

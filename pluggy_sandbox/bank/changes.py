@@ -1,4 +1,4 @@
-"""What can be made to happen at the bank on demand; Pluggy sees it in its next run."""
+"""What can be made to happen at the bank on demand; Pluggy sees it in its next execution."""
 
 import random
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 
 from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import Json, cents
-from pluggy_sandbox.instants import day_in_brazil, midnight_in_brazil
+from pluggy_sandbox.wire.encoding import Json, cents
+from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
 
 @dataclass
@@ -54,6 +54,7 @@ def make(account: Account, change: Json, scene: Scene) -> Changed:
     for _ in range(int(change.get("count", 1))):
         kind(account, change, scene, done)
     account.touched.update(done.added, done.modified, done.removed)
+    account.revision += 1
     return done
 
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from pluggy_sandbox.bank import names
 from pluggy_sandbox.bank.people import Person, any_cpf
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import Json, cents, money
-from pluggy_sandbox.instants import midnight_in_brazil
+from pluggy_sandbox.wire.encoding import Json, cents, money
+from pluggy_sandbox.wire.instants import midnight_in_brazil
 
 
 def day_of(dice: random.Random, person: Person, day: date) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from pluggy_sandbox.encoding import Json
+from pluggy_sandbox.wire.encoding import Json
 
 
 @dataclass(eq=False)

@@ -9,10 +9,10 @@ from werkzeug.routing import Rule
 
 from pluggy_sandbox.api.answers import answer
 from pluggy_sandbox.bank.changes import KINDS as CHANGES
-from pluggy_sandbox.encoding import Json
-from pluggy_sandbox.faults import KINDS as FAULTS
-from pluggy_sandbox.outcomes import ERRORS
+from pluggy_sandbox.catalogue.outcomes import ERRORS
 from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.state.faults import KINDS as FAULTS
+from pluggy_sandbox.wire.encoding import Json
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/_sandbox")
 

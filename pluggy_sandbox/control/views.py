@@ -5,19 +5,21 @@ from datetime import timedelta
 
 from flask import Blueprint, Response, current_app, request, stream_with_context
 
-from pluggy_sandbox import collecting, connecting, events, faults, instants, runs
 from pluggy_sandbox.api.answers import JSON, answer, body, world
 from pluggy_sandbox.api.connectors import found as found_connector
 from pluggy_sandbox.bank import changes
 from pluggy_sandbox.bank.accounts import Account
-from pluggy_sandbox.control.found import any_item
-from pluggy_sandbox.encoding import Json, encode
-from pluggy_sandbox.errors import BadRequestError, NotFoundError
-from pluggy_sandbox.items import Item
-from pluggy_sandbox.keys import Application
-from pluggy_sandbox.mirror.mirror import AccountChanges
-from pluggy_sandbox.quotas import Quotas
-from pluggy_sandbox.world import World
+from pluggy_sandbox.control.lookup import any_item
+from pluggy_sandbox.holdings.holdings import AccountChanges
+from pluggy_sandbox.lifecycle import collection, events, executions, items
+from pluggy_sandbox.state import faults
+from pluggy_sandbox.state.items import Item
+from pluggy_sandbox.state.keys import Application
+from pluggy_sandbox.state.quotas import Quotas
+from pluggy_sandbox.state.world import World
+from pluggy_sandbox.wire import instants
+from pluggy_sandbox.wire.encoding import Json, encode
+from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
 
 blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
 
@@ -53,46 +55,46 @@ def _time(here: World) -> Response:
 
 
 @blueprint.get("/items")
-def items() -> Response:
+def show_items() -> Response:
     """List every Item, which the API itself never does."""
     here = world()
     with here.lock:
-        return answer({"results": [connecting.item_view(here, item) for item in here.items.values()]})
+        return answer({"results": [items.item_view(here, item) for item in here.items.values()]})
 
 
 @blueprint.post("/items/<item_id>/run")
 def run(item_id: str) -> Response:
-    """Start a run as auto-sync would."""
+    """Start an execution as auto-sync would."""
     here, sent = world(), body()
     with here.lock:
         item = _item(item_id)
         if item.is_running:
             raise BadRequestError("Item is already being updated", here.settings.already_updating_code)
-        runs.stop(item)
-        runs.start(here, item, str(sent.get("triggeredBy", "SYNC")))
-        return answer(connecting.item_view(here, item))
+        executions.stop(item)
+        executions.start(here, item, str(sent.get("triggeredBy", "SYNC")))
+        return answer(items.item_view(here, item))
 
 
 @blueprint.post("/items/<item_id>/evolve")
 def evolve(item_id: str) -> Response:
-    """Make changes happen at the bank; the next run brings them to Pluggy."""
+    """Make changes happen at the bank; the next execution brings them to Pluggy."""
     here, sent = world(), body()
     with here.lock:
         item = _item(item_id)
         done = _make_changes(here, item, sent)
-        plan = collecting.next_run(here, item, collecting.customer_of(here, item))
+        plan = collection.next_execution(here, item, collection.customer_of(here, item))
         return answer({**_ids(item, done), "nextRun": _totals(plan)})
 
 
 def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
-    customer = collecting.customer_of(here, item)
-    held = item.mirror.accounts.get(sent.get("accountId", ""))
+    customer = collection.customer_of(here, item)
+    held = item.holdings.accounts.get(sent.get("accountId", ""))
     if "accountId" in sent and held is None:
         raise NotFoundError("Account not found", "ACCOUNT_NOT_FOUND")
     since = instants.day_in_brazil((item.last_updated_at or here.clock.now) - timedelta(days=2))
     here.evolutions += 1
     dice = here.ids.chance("evolve", item.id, here.evolutions)
-    scene = changes.Scene(here.clock.now, dice, item.mirror.collected_keys(), since)
+    scene = changes.Scene(here.clock.now, dice, item.holdings.collected_keys(), since)
     done = changes.Changed()
     for change in sent.get("changes") or []:
         preferred = [held.source] if held else _suited(customer.accounts, change)
@@ -111,9 +113,9 @@ def _suited(accounts: list[Account], change: Json) -> list[Account]:
 
 def _ids(item: Item, done: changes.Changed) -> Json:
     return {
-        "added": [item.mirror.transaction_id(key) for key in done.added],
-        "modified": [item.mirror.transaction_id(key) for key in done.modified],
-        "removed": [item.mirror.transaction_id(key) for key in done.removed],
+        "added": [item.holdings.transaction_id(key) for key in done.added],
+        "modified": [item.holdings.transaction_id(key) for key in done.modified],
+        "removed": [item.holdings.transaction_id(key) for key in done.removed],
     }
 
 
@@ -132,15 +134,15 @@ def truth(item_id: str) -> Response:
     with here.lock:
         item = _item(item_id)
         head = {
-            "item": connecting.item_view(here, item),
-            "hidden": item.is_revoked,
-            "accounts": [held.view for held in item.mirror.accounts.values()],
-            "bills": [b for held in item.mirror.accounts.values() for b in held.bills],
-            "investments": item.mirror.investments,
-            "investmentTransactions": item.mirror.investment_transactions,
-            "identity": item.mirror.identity,
-            "loans": item.mirror.loans,
-            "consents": item.consents,
+            "item": items.item_view(here, item),
+            "hidden": item.authorization.is_revoked,
+            "accounts": [held.view for held in item.holdings.accounts.values()],
+            "bills": [b for held in item.holdings.accounts.values() for b in held.bills],
+            "investments": item.holdings.investments,
+            "investmentTransactions": item.holdings.investment_transactions,
+            "identity": item.holdings.identity,
+            "loans": item.holdings.loans,
+            "consents": item.authorization.consents,
         }
         start = encode(head)[:-1] + b',"transactions":['
     return Response(stream_with_context(_with_rows(start, item)), content_type=JSON)
@@ -149,7 +151,7 @@ def truth(item_id: str) -> Response:
 def _with_rows(start: bytes, item: Item) -> Iterator[bytes]:
     yield start
     comma = b""
-    for row in item.mirror.transactions():
+    for row in item.holdings.transactions():
         yield comma + row
         comma = b","
     yield b"]}"
@@ -161,8 +163,8 @@ def approve(item_id: str) -> Response:
     here = world()
     with here.lock:
         item = _item(item_id)
-        connecting.approve(here, item)
-        return answer(connecting.item_view(here, item))
+        items.approve(here, item)
+        return answer(items.item_view(here, item))
 
 
 @blueprint.post("/items/<item_id>/reject")
@@ -171,8 +173,8 @@ def reject(item_id: str) -> Response:
     here = world()
     with here.lock:
         item = _item(item_id)
-        connecting.reject(here, item)
-        return answer(connecting.item_view(here, item))
+        items.reject(here, item)
+        return answer(items.item_view(here, item))
 
 
 @blueprint.post("/items/<item_id>/exhaust")
@@ -181,8 +183,8 @@ def exhaust(item_id: str) -> Response:
     here, sent = world(), body()
     with here.lock:
         item = _item(item_id)
-        quota = here.quotas.setdefault(collecting.customer_key(item), Quotas())
-        quota.exhaust(sent.get("products") or item.products, here.clock.now)
+        quota = here.quotas.setdefault(collection.customer_key(item), Quotas())
+        quota.exhaust(sent.get("products") or item.options.products, here.clock.now)
         return answer({"used": quota.used})
 
 
@@ -192,8 +194,8 @@ def revoke(item_id: str) -> Response:
     here = world()
     with here.lock:
         item = _item(item_id)
-        connecting.revoke(here, item)
-        return answer(connecting.item_view(here, item))
+        items.revoke(here, item)
+        return answer(items.item_view(here, item))
 
 
 @blueprint.delete("/items/<item_id>")
@@ -201,13 +203,13 @@ def delete(item_id: str) -> Response:
     """Clean an Item up, as Pluggy does with old ones."""
     here = world()
     with here.lock:
-        connecting.delete(here, _item(item_id))
+        items.delete(here, _item(item_id))
         return answer({"count": 1})
 
 
 @blueprint.post("/settle")
 def settle() -> Response:
-    """Wait until no run is in progress and no delivery is on its way."""
+    """Wait until no execution is in progress and no delivery is on its way."""
     here = world()
     with here.lock:
         settled = here.wait_idle(float(body().get("timeoutSeconds", 30)))
@@ -268,7 +270,7 @@ def show_or_set_faults() -> Response:
 
 
 @blueprint.route("/settings", methods=["GET", "PUT"])
-def settings() -> Response:
+def show_or_set_settings() -> Response:
     """Tell or change how the sandbox behaves."""
     here = world()
     with here.lock:

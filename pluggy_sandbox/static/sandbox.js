@@ -33,7 +33,7 @@
   const act = (path, body, method = "POST") => async () => {
     try {
       const answer = await ask(method, path, body);
-      if (answer.added) say(`At the bank: ${answer.added.length} new, ${answer.modified.length} changed, ${answer.removed.length} gone. The next run will see it.`);
+      if (answer.added) say(`At the bank: ${answer.added.length} new, ${answer.modified.length} changed, ${answer.removed.length} gone. The next execution will see it.`);
     } catch { /* said already */ }
     await repaint();
   };
@@ -57,7 +57,7 @@
     row.append(
       button("Run", act(`${at}/run`, { triggeredBy: "SYNC" }), "As auto-sync would"),
       button("Change data", act(`${at}/evolve`, { changes: EVERYTHING }), "One change of every kind at the bank"),
-      button("Break next run", act(`${at}/break`, { executionStatus: "SITE_NOT_AVAILABLE" })),
+      button("Break next execution", act(`${at}/break`, { executionStatus: "SITE_NOT_AVAILABLE" })),
       button("Revoke", act(`${at}/revoke`), "The person withdraws the consent"),
       button("Delete", act(at, undefined, "DELETE")),
       button(open.has(item.id) ? "Hide" : "Statement", () => { open.has(item.id) ? open.delete(item.id) : open.add(item.id); painted = ""; repaint(); }),

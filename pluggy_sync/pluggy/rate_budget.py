@@ -16,11 +16,11 @@ from enum import Enum
 import redis
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
 from pluggy_sync.pluggy.errors import PluggyLimitedError
+from pluggy_sync.redis_options import redis_options
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class Budget:
     def __init__(self, client: redis.Redis, redis_url: str, per_minute: int) -> None:
         self._redis = client
         self._limiter = MovingWindowRateLimiter(
-            RedisStorage(redis_url, key_prefix="pluggy-sync:budget", socket_connect_timeout=1, socket_timeout=2)
+            redis_options(redis_url).storage(prefix="pluggy-sync:budget", connect_timeout_s=1, timeout_s=2)
         )
         self._common = RateLimitItemPerMinute(per_minute)
         self._special = {PATCH_ITEM: RateLimitItemPerMinute(min(PATCH_ITEM_PER_MINUTE, per_minute))}

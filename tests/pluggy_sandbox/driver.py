@@ -60,7 +60,7 @@ class Driver:
         return self.api.post("/items", json={"connectorId": connector, "parameters": parameters, **more})
 
     def connect(self, user: str = "user-ok", connector: int = 2, **more: Any) -> str:
-        """Connect, let the run end or stop, and return the Item's id."""
+        """Connect, let the execution end or stop, and return the Item's id."""
         answer = self.create(user, connector, **more)
         assert answer.status_code == 200, answer.text
         self.sandbox.settle()

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pluggy_sandbox import encrypted
+from pluggy_sandbox.lifecycle import encrypted
 from pluggy_sync.encryption import TooLongError, sealer
 from pluggy_sync.pluggy.client import create_client
 from pluggy_sync.settings import SettingsError

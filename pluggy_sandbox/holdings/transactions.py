@@ -1,0 +1,66 @@
+"""Bank rows as transactions of Pluggy's API (Pluggy facts 5.5)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pluggy_sandbox.bank.rows import Row
+from pluggy_sandbox.catalogue.categories import CATEGORIES
+from pluggy_sandbox.wire.encoding import Json, decode_exact, encode
+from pluggy_sandbox.wire.instants import iso
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What an account adds to each of its rows."""
+
+    account_id: str
+    regulated: bool  # Open Finance: with providerId and operationType
+    enriched: bool  # False: the plan has no categories
+    bill_id: Callable[[str], str]
+
+
+def content(row: Row, row_id: str, order: int, frame: Frame, category_id: str | None) -> bytes:
+    """
+    Return *row* as JSON, without `createdAt` and `updatedAt`.
+
+    Top-level keys without a value are null, nested ones are absent (Pluggy facts 0). *category_id* is the
+    application's own choice, None where it made none.
+    """
+    category = category_id or (row.category if frame.enriched else None)
+    view: Json = {
+        "id": row_id,
+        "accountId": frame.account_id,
+        "description": row.description,
+        "descriptionRaw": row.description_raw,
+        "currencyCode": row.currency,
+        "amount": row.amount,
+        "amountInAccountCurrency": row.amount_in_account_currency,
+        "date": iso(row.at),
+        "type": row.type,
+        "balance": None,
+        "providerCode": None,
+        "providerId": row.key if frame.regulated else None,
+        "status": row.status,
+        "category": CATEGORIES[category].description if category in CATEGORIES else None,
+        "categoryId": category,
+        "operationType": row.operation if frame.regulated else None,
+        "operationTypeAdditionalInfo": row.operation_info if frame.regulated else None,
+        "order": order,
+        "paymentData": row.payment,
+        "creditCardMetadata": _card(row, frame),
+        "merchant": row.merchant if frame.enriched else None,
+    }
+    return encode(view)
+
+
+def with_category(stored: bytes, category_id: str) -> bytes:
+    """Return a stored transaction in another category."""
+    view = decode_exact(stored)
+    view |= {"category": CATEGORIES[category_id].description, "categoryId": category_id}
+    return encode(view)
+
+
+def _card(row: Row, frame: Frame) -> Json | None:
+    if row.card is None or "billId" not in row.card:
+        return row.card
+    return row.card | {"billId": frame.bill_id(row.card["billId"])}

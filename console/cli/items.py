@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from console.cli import connections, output
+from console.cli.item_argument import ITEM
 from console.cli.output import moment
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import freshness_of
@@ -17,7 +18,7 @@ RUNS_SHOWN = 10
 
 
 @click.command("items")
-@click.argument("item_id", metavar="ITEM")
+@click.argument("item_id", metavar="ITEM", type=ITEM)
 def show_item(item_id: str) -> None:
     """Show the state, freshness, open actions and last runs of ITEM."""
     with connections.resources() as res:

@@ -13,7 +13,7 @@ from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import Instant, PageQuery, page_of
+from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
@@ -91,7 +91,7 @@ class PageLinkSchema(ma.Schema):
 class _ActionsQuery(PageQuery):
     state = ma.fields.Str(load_default=None, validate=validate.OneOf(STATES))
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
-    item_id = ma.fields.Str(load_default=None, data_key="itemId")
+    item_id = ItemId(load_default=None, data_key="itemId")
 
 
 class _Value(ma.Schema):

@@ -13,7 +13,7 @@ from pluggy_sync.store import item_views, items, user_actions
 from pluggy_sync.store.item_views import ItemView
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import PageQuery, page_of
+from webhook_app.api.fields import ItemId, PageQuery, page_of
 from webhook_app.api.item_view import ItemSchema
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
@@ -22,8 +22,6 @@ blueprint = ApiBlueprint("items", __name__, description="Connections of persons 
 
 # A page filtered by freshness looks through at most this many Items, and may then be short or empty with a `next`.
 MAX_SCANNED = 5000
-
-PLAIN_ID = validate.Regexp(r"^[A-Za-z0-9_-]{1,128}$", error="Not an id.")
 
 
 class _ItemsQuery(PageQuery):
@@ -36,7 +34,7 @@ class _ItemsQuery(PageQuery):
 
 
 class _NewItem(ma.Schema):
-    item_id = ma.fields.Str(required=True, data_key="itemId", validate=PLAIN_ID)
+    item_id = ItemId(required=True, data_key="itemId")
     client_user_id = ma.fields.Str(
         load_default=None, data_key="clientUserId", allow_none=True, validate=validate.Length(min=1, max=256)
     )
@@ -141,7 +139,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
         return shown(conn, item_id)
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import metrics as counts
+from pluggy_sync.store import unreadable_rows
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,7 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("runs_last_hour", "Syncs begun in the last hour.", "outcome", counts.runs_since(conn, now - _HOUR))
     yield _gauge("items", "Items that are not deleted.", "status", counts.items_by_status(conn))
     yield _one("items_overdue", "Items past their next auto-sync.", counts.items_overdue(conn, now))
+    yield _gauge("unreadable_rows", "Rows of Pluggy that cannot be read.", "what", unreadable_rows.counts(conn))
     yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
     repaired, found = counts.missed(conn)
     yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)

@@ -1,4 +1,4 @@
-"""What a process holds to do its work: connections to Postgres, Redis and Pluggy, and the settings."""
+"""What a process holds to do its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from pluggy_sync import queue
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
 from pluggy_sync.pluggy_clock import PluggyClock
+from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
@@ -27,6 +28,7 @@ class Resources:
     database: Engine
     pluggy: PluggyClient
     pluggy_clock: PluggyClock
+    product: ProductClient
     redis: redis.Redis
     celery: celery.Celery
     links: PageLinks
@@ -35,6 +37,7 @@ class Resources:
     def close(self) -> None:
         """Close all connections."""
         self.pluggy.close()
+        self.product.close()
         self.redis.close()
         self.database.dispose()
 
@@ -69,6 +72,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         database=create_engine(settings.database_url, bounds, pool_size=pool_size),
         pluggy=pluggy,
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
+        product=ProductClient(),
         redis=redis_client,
         celery=queue.celery_app(settings.redis_url),
         links=PageLinks(settings.secret_key, settings.public_url),

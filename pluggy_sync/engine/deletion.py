@@ -113,11 +113,13 @@ def purge(res: Resources, item_id: str) -> None:
         row = items.lock(conn, item_id, now=now)
         if row.deleted_at is not None:
             return
-        client_user_id = row.client_user_id
+        # Where no product is told, the notification stays, and must not name anybody.
+        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
         items.purge(conn, item_id, now=now)
-        outbox.drop_of_item(conn, item_id)
+        # In order: what is on its way to the product at this moment comes first.
+        due_at = outbox.drop_of_item(conn, item_id)
         inbox.remove_person(conn, item_id)
-        messages.deleted(tx, item_id, client_user_id, now=now)
+        messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
         through = item_progress.get(conn, item_id).last_event_seq
         contradictions.settle(conn, item_id, None, through=through, told={})
     log.info("item.purged", item_id=item_id)

@@ -132,6 +132,8 @@ def _is_older(row: StoredItem, item: Item) -> bool:
 
 def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> None:
     connector = item.connector
+    if connector.id is None:
+        return
     before = connectors.status(tx.conn, connector.id)
     if connectors.save(tx.conn, connector, now=now):
         outages.status_changed(tx, connector.id, before, connector.status, name=connector.name, now=now)

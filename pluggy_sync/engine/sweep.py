@@ -10,13 +10,15 @@ import structlog
 
 from pluggy_sync import queue
 from pluggy_sync.engine import actions, outages
+from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import endpoints, inbox, item_progress, outbox, user_actions
+from pluggy_sync.store import inbox, item_progress, user_actions
 
 log = structlog.get_logger(__name__)
 
 # Per kind and sweep; what is left over comes with the next one.
 LIMIT = 500
+NOTIFICATIONS_LIMIT = 2000
 RESEND_SYNC_AFTER = timedelta(seconds=60)
 
 
@@ -27,8 +29,7 @@ def sweep(res: Resources) -> None:
         event_ids = inbox.take_due(tx.conn, now=now, limit=LIMIT)
         item_ids = item_progress.take_due_syncs(tx.conn, now=now, until=now + RESEND_SYNC_AFTER, limit=LIMIT)
         url = res.settings.product_webhook_url
-        served = url is not None and endpoints.stopped_at(tx.conn, url) is None
-        notification_ids = outbox.due(tx.conn, now=now, limit=LIMIT) if served else []
+        notification_ids = [] if url is None else delivery.due(tx.conn, url, now=now, limit=NOTIFICATIONS_LIMIT)
         late = user_actions.past_deadline(tx.conn, now=res.pluggy_now(), limit=LIMIT)
         for task, ids in (
             (queue.HANDLE_EVENT, event_ids),

@@ -103,9 +103,17 @@ def sync_failed(
     _about_item(tx, SYNC_FAILED, run.item_id, client_user_id, data, now=now)
 
 
-def deleted(tx: Transaction, item_id: str, client_user_id: str | None, *, now: datetime) -> None:
-    """Tell that the Item is gone and its data purged."""
-    _about_item(tx, DELETED, item_id, client_user_id, {}, now=now)
+def deleted(
+    tx: Transaction, item_id: str, client_user_id: str | None, *, due_at: datetime | None = None, now: datetime
+) -> None:
+    """Tell that the Item is gone and its data purged; not before *due_at*, if that is given."""
+    _about_item(tx, DELETED, item_id, client_user_id, {}, due_at=due_at, now=now)
+
+
+def without_person(body: str) -> str:
+    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    told = wire.decode(body)
+    return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 
 
 def connector_status_changed(
@@ -113,7 +121,7 @@ def connector_status_changed(
 ) -> None:
     """Tell that a connector works, is unstable, or is offline."""
     data = {"connectorId": connector_id, "name": name, "status": status}
-    _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, now=now)
+    _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, due_at=now, now=now)
 
 
 def _about_item(
@@ -123,11 +131,12 @@ def _about_item(
     client_user_id: str | None,
     data: Mapping[str, Any],
     *,
+    due_at: datetime | None = None,
     now: datetime,
 ) -> None:
     sequence = items.next_notification(tx.conn, item_id)
     whole = {"itemId": item_id, "clientUserId": client_user_id, "sequence": sequence, **data}
-    _store(tx, type_, item_id, sequence, whole, now=now)
+    _store(tx, type_, item_id, sequence, whole, due_at=due_at or now, now=now)
 
 
 def _store(
@@ -137,6 +146,7 @@ def _store(
     sequence: int | None,
     data: Mapping[str, Any],
     *,
+    due_at: datetime,
     now: datetime,
 ) -> None:
     notification_id = outbox.new_id()
@@ -148,6 +158,7 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
+        due_at=due_at,
         now=now,
     )
     tx.after_commit(queue.DELIVER, notification_id)

@@ -13,11 +13,7 @@ from pluggy_sync.store.tables import accounts
 
 
 def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
-    """
-    Keep *found*, the whole list of the Item's accounts. One that it lacks is marked, not removed.
-
-    An empty list changes nothing: empty is not deletion.
-    """
+    """Keep the accounts that were *found* in the Item's list."""
     if not found:
         return
     new = insert(accounts).values(
@@ -48,6 +44,16 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
             where=accounts.c.item_id == new.excluded.item_id,
         )
     )
+
+
+def mark_missing(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
+    """
+    Mark the Item's accounts that are not among *found*, the whole list. They are not removed.
+
+    An empty list changes nothing: empty is not deletion.
+    """
+    if not found:
+        return
     conn.execute(
         sa.update(accounts)
         .where(

@@ -24,6 +24,8 @@ class KnownConnector:
 
 def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
     """Keep what an Item showed of its connector; return whether the known status changed."""
+    if connector.id is None:
+        return False
     before = status(conn, connector.id)
     new = insert(connectors).values(
         id=connector.id,

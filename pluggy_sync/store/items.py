@@ -29,6 +29,7 @@ from pluggy_sync.store.tables import (
     loans,
     tombstones,
     transactions,
+    unreadable_rows,
     user_actions,
 )
 
@@ -45,6 +46,7 @@ _OF_THE_PERSON = (
     loans,
     consents,
     data_product_watermarks,
+    unreadable_rows,
     user_actions,
     accounts,
 )

@@ -97,7 +97,7 @@ items = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("client_user_id", sa.Text),
-    sa.Column("connector_id", sa.Integer),
+    sa.Column("connector_id", sa.BigInteger),
     # Null until the Item was first seen.
     sa.Column("status", sa.Text),
     sa.Column("execution_status", sa.Text),
@@ -132,7 +132,8 @@ items = sa.Table(
     sa.Column("stale_told_of", INSTANT),
     _count("change_seq"),
     _count("notification_seq"),
-    sa.Index("items_client_user_id_idx", "client_user_id"),
+    # A hash: products choose these ids, and one may be too long for a B-tree.
+    sa.Index("items_client_user_id_idx", "client_user_id", postgresql_using="hash"),
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
@@ -143,7 +144,7 @@ items = sa.Table(
 connectors = sa.Table(
     "connectors",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text),
     sa.Column("image_url", sa.Text),
     sa.Column("status", sa.Text),
@@ -214,8 +215,8 @@ def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
 bills = _listed(
     "bills",
     "account",
-    sa.Column("due_date", INSTANT),
-    sa.Column("closing_date", INSTANT),
+    sa.Column("due_date", sa.Date),
+    sa.Column("closing_date", sa.Date),
     sa.Column("total_amount", sa.Numeric),
     sa.Column("minimum_payment_amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
@@ -230,14 +231,14 @@ investments = _listed(
     sa.Column("balance", sa.Numeric),
     sa.Column("amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
-    sa.Column("due_date", INSTANT),
+    sa.Column("due_date", sa.Date),
 )
 investment_transactions = _listed(
     "investment_transactions",
     "investment",
     sa.Column("type", sa.Text),
     sa.Column("movement_type", sa.Text),
-    sa.Column("date", INSTANT),
+    sa.Column("date", sa.Date),
     sa.Column("amount", sa.Numeric),
     sa.Column("quantity", sa.Numeric),
     sa.Column("value", sa.Numeric),
@@ -257,7 +258,7 @@ loans = _listed(
     sa.Column("kind", sa.Text),
     sa.Column("contract_amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
-    sa.Column("due_date", INSTANT),
+    sa.Column("due_date", sa.Date),
 )
 consents = _listed(
     "consents",
@@ -289,6 +290,25 @@ data_product_watermarks = sa.Table(
     sa.Column("synced_at", INSTANT, nullable=False),
 )
 
+# Rows of Pluggy that could not be read, as they came, until a later read succeeds. A few per Item.
+unreadable_rows = sa.Table(
+    "unreadable_rows",
+    metadata,
+    # Empty: of no Item, as a category.
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # item, account, transaction, or the table of a data product.
+    sa.Column("what", sa.Text, primary_key=True),
+    # The id of the row, or a digest if it has none that can be read.
+    sa.Column("key", sa.Text, primary_key=True),
+    # What it was asked of: an Item, an account, an investment.
+    sa.Column("parent_id", sa.Text, nullable=False),
+    sa.Column("raw", JSONB, nullable=False),
+    # Names the fields that cannot be read, and quotes none.
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("first_seen_at", INSTANT, nullable=False),
+    sa.Column("last_seen_at", INSTANT, nullable=False),
+)
+
 # No foreign key to accounts: a row is checked against its account when it is read, and bulk writes stay cheap.
 transactions = sa.Table(
     "transactions",
@@ -296,7 +316,7 @@ transactions = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text, nullable=False),
-    # As sent, and the day that instant is in São Paulo (Pluggy facts 9.7).
+    # As sent, and the day that this means (decision 17).
     sa.Column("date", INSTANT, nullable=False),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("description", sa.Text),
@@ -446,20 +466,32 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
+    # A worker delivers it, until then at the latest.
+    sa.Column("claimed_until", INSTANT),
+    # A message for it was sent to Redis; it is not sent again before then.
+    sa.Column("queued_until", INSTANT),
+    sa.Column("first_tried_at", INSTANT),
     sa.Column("delivered_at", INSTANT),
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
     sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    # The first of each Item comes first.
+    sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
-# Endpoints of the product that answered 410: nothing is sent there until an operator says so.
-stopped_endpoints = sa.Table(
-    "stopped_endpoints",
+# Endpoints of the product that fail or were stopped. One that works has no row.
+endpoints = sa.Table(
+    "endpoints",
     metadata,
     # A digest of the address, which may hold a secret.
-    sa.Column("endpoint", sa.Text, primary_key=True),
-    sa.Column("stopped_at", INSTANT, nullable=False),
+    sa.Column("url_digest", sa.Text, primary_key=True),
+    # It answered 410: nothing is sent there until an operator says so.
+    sa.Column("stopped_at", INSTANT),
+    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
+    sa.Column("failing_since", INSTANT),
+    sa.Column("retry_at", INSTANT),
+    sa.Column("probing_until", INSTANT),
 )
 
 delivery_attempts = sa.Table(

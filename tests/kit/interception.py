@@ -4,8 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import httpx
-
+from pluggy_sync.pluggy.exchange import Answer
 from pluggy_sync.resources import Resources
 
 
@@ -16,13 +15,11 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
 
     Yields a list that holds the request once that was done.
     """
-    http = res.pluggy._http
     lock = threading.Lock()
     left, done = [skip], []
 
-    def hook(response: httpx.Response) -> None:
-        request = response.request
-        if request.method != "GET" or not request.url.path.startswith(path):
+    def hook(answer: Answer) -> None:
+        if answer.method != "GET" or not answer.path.startswith(path):
             return
         with lock:
             if done:
@@ -30,13 +27,12 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
             if left[0]:
                 left[0] -= 1
                 return
-            done.append(str(request.url))
-        response.read()
+            done.append(answer.path)
         action()
 
-    before = http.event_hooks
-    http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
+    hooks = res.pluggy.hooks.answered
+    hooks.append(hook)
     try:
         yield done
     finally:
-        http.event_hooks = before
+        hooks.remove(hook)

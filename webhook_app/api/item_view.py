@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from pluggy_sync.pluggy import payloads
+from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
 from pluggy_sync.store import item_views
 from pluggy_sync.store.item_views import ItemView
@@ -92,11 +92,14 @@ def freshness(row: ItemView, actions: Sequence[Action], *, now: datetime) -> Fre
 def _connector(row: ItemView) -> dict[str, Any] | None:
     if row.raw is None:
         return None
-    connector: dict[str, Any] = row.raw.get("connector") or {}
+    connector = fields.object_of(row.raw.get("connector")) or {}
     if row.connector_status is None:
         return connector
     # Its own events may have told of it later than the Item was seen.
-    return {**connector, "health": {**(connector.get("health") or {}), "status": row.connector_status}}
+    return {
+        **connector,
+        "health": {**(fields.object_of(connector.get("health")) or {}), "status": row.connector_status},
+    }
 
 
 def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
@@ -105,7 +108,7 @@ def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
         return item.products
     good = item.status == "UPDATED"
     each = payloads.Product(is_updated=good, last_updated_at=item.last_updated_at, warnings=[])
-    return {_camel(str(name)): each for name in item.raw.get("products") or []}
+    return {_camel(name): each for name in item.requested}
 
 
 def _camel(name: str) -> str:

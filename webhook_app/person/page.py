@@ -21,7 +21,7 @@ from pluggy_sync import wire
 from pluggy_sync.engine import submissions
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications.texts import texts_of
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy import fields, rate_budget
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.store import connectors, items, user_actions
 from pluggy_sync.store.user_actions import Action
@@ -271,7 +271,7 @@ def _is_sandbox(item_id: str) -> bool:
     with resources().database.begin() as conn:
         row = items.get(conn, item_id)
     raw = {} if row is None or row.raw is None else row.raw
-    return bool((raw.get("connector") or {}).get("isSandbox"))
+    return bool((fields.object_of(raw.get("connector")) or {}).get("isSandbox"))
 
 
 def _picture(action: Action) -> str | None:

@@ -104,9 +104,7 @@ def _collected(run: Run, product: _Product) -> datetime | None:
 def _asked_for(item: Item, product: _Product) -> bool:
     if product.requested_as is None:
         return item.connector.is_open_finance
-    # Without a list, everything that the plan allows is collected (Pluggy facts 3.1).
-    wanted = item.raw.get("products")
-    return bool(not wanted or product.requested_as in wanted)
+    return not item.requested or product.requested_as in item.requested
 
 
 def _store(res: Resources, run: Run, product: _Product, collected: datetime) -> None:

@@ -17,7 +17,7 @@ from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
 from pluggy_sync.engine.sync.run import LeaseLostError, Run, writing
 from pluggy_sync.engine.sync.transactions import sync_account
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.window import after
@@ -50,7 +50,7 @@ def _carry_out(res: Resources, run: Run) -> None:
     with structlog.contextvars.bound_contextvars(item_id=run.item.id, run_id=str(run.id)):
         before = res.pluggy.requests
         try:
-            _read_and_write(res, run)
+            _read_and_keep_what_is_odd(res, run)
             runs.finish(res, run, requests=res.pluggy.requests - before)
         except LeaseLostError:
             log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
@@ -61,11 +61,21 @@ def _carry_out(res: Resources, run: Run) -> None:
             raise
 
 
+def _read_and_keep_what_is_odd(res: Resources, run: Run) -> None:
+    try:
+        with unreadable.collecting(run.unreadable):
+            _read_and_write(res, run)
+    finally:
+        runs.keep_unreadable(res, run)
+
+
 def _read_and_write(res: Resources, run: Run) -> None:
     found = [account for account in res.pluggy.accounts(run.item.id) if account.item_id == run.item.id]
     with writing(res, run) as tx:
         conn = tx.conn
         accounts.save(conn, run.item.id, found, now=res.now())
+        if not run.unreadable.any_of(unreadable.ACCOUNT):
+            accounts.mark_missing(conn, run.item.id, found, now=res.now())
         listed = accounts.listed(conn, run.item.id)
     _sync_accounts(res, run, [row for row in listed if _has_news(run, row)])
     sync_products(res, run)

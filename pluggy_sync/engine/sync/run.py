@@ -19,10 +19,11 @@ from pluggy_sync.engine.sync.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError
+from pluggy_sync.pluggy.unreadable import TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
 from pluggy_sync.rules.window import later, updated_since, window_since
-from pluggy_sync.store import data_products, inbox, item_lease, item_progress, items, sync_runs
+from pluggy_sync.store import data_products, inbox, item_lease, item_progress, items, sync_runs, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
@@ -52,10 +53,12 @@ class Run:
     seq: int
     to: datetime | None
     deep: bool
+    began_at: datetime
     # Up to which collection each product was stored as the run began.
     watermarks: dict[str, datetime]
     # Transaction ids, by account, that events say were updated.
     hints: dict[str, set[str]] = field(default_factory=dict)
+    unreadable: Unreadable = field(default_factory=Unreadable)
     # Set when one of the run's threads failed: the others stop at their next write.
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -85,8 +88,10 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
             seq=work.sync_requested_seq,
             to=later(item.collected_at("transactions"), row.synced_through),
             deep=deep,
+            began_at=now,
             watermarks=data_products.watermarks(conn, item_id),
             hints=_hints(named),
+            unreadable=Unreadable(unreadable_rows.known(conn, item_id)),
         )
         item_lease.acquire(conn, item_id, run.id, until=_lease_end(res, now))
         _record_begin(conn, run, row, _from_day(res, row, deep=deep), now=now)
@@ -149,6 +154,16 @@ def writing(res: Resources, run: Run) -> Iterator[Transaction]:
         yield tx
 
 
+def keep_unreadable(res: Resources, run: Run) -> None:
+    """Keep the rows that the run could not read, and remove those that it could read now; also of a failed run."""
+    if not run.unreadable.found_anything:
+        return
+    now = res.now()
+    with res.begin() as tx:
+        if item_lease.renew(tx.conn, run.item.id, run.id, until=_lease_end(res, now)):
+            unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
+
+
 def finish(res: Resources, run: Run, *, requests: int) -> None:
     """
     Write watermark, counts and notification in one transaction; queue another run if more is wanted by now.
@@ -164,6 +179,7 @@ def finish(res: Resources, run: Run, *, requests: int) -> None:
         items.mark_update_synced(conn, item_id, run.item.last_updated_at)
         if run.deep:
             reconciliation_queries.mark_reconciled(conn, item_id, now=now)
+            unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
         done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now)
         if done is None:
             raise LeaseLostError

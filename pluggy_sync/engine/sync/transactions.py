@@ -11,6 +11,7 @@ from pluggy_sync.engine.sync.run import Run, writing
 from pluggy_sync.pluggy.client import IDS_PER_REQUEST
 from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.pluggy.payloads import Transaction
+from pluggy_sync.pluggy.unreadable import TRANSACTION
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.window import EVERYTHING, after, window_since, year_before
 from pluggy_sync.store import accounts, balances, sync_runs, transactions
@@ -111,6 +112,7 @@ class _AccountSync:
         Empty is not deletion: a witness is asked for with them, a row that Pluggy has just shown. An answer that
         lacks it proves nothing.
         """
+        unlisted = self._without_unreadable(unlisted)
         witness = self._witness() if unlisted else None
         for ids in _chunks(unlisted, IDS_PER_REQUEST - 1):
             asked = ids if witness is None else [*ids, witness]
@@ -120,9 +122,14 @@ class _AccountSync:
                 # New rows may be missing too, so the watermark must not move.
                 raise PluggyUnavailableError("GET /v2/transactions lists nothing, though there are rows")
             self._write(answer)
-            gone = [each for each in ids if each not in found]
+            gone = self._without_unreadable([each for each in ids if each not in found])
             if gone:
                 self._remove(gone, proven=witness in found)
+
+    def _without_unreadable(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return *ids* without those that Pluggy lists in a form that cannot be read: they are there."""
+        listed = self._run.unreadable.ids(TRANSACTION)
+        return [each for each in ids if each not in listed] if listed else ids
 
     def _witness(self) -> str | None:
         """Return the id of a row that Pluggy shows; None when it shows nothing, as after a consent has ended."""

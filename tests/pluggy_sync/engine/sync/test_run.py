@@ -9,9 +9,7 @@ from tests.kit.workers import run_queued
 
 def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstream, resources, monkeypatch):
     held = []
-    resources.pluggy._http.event_hooks["request"].append(
-        lambda _request: held.append(resources.database.pool.checkedout())
-    )
+    resources.pluggy.hooks.requested.append(lambda _request: held.append(resources.database.pool.checkedout()))
     # One account at a time, or another thread may just be writing.
     monkeypatch.setattr(item_sync, "PARALLEL_ACCOUNTS", 1)
     item_id = upstream.connect()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pluggy_sync import events
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications import messages
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
 from pluggy_sync.store import contradictions, inbox, item_progress, items, outbox
@@ -36,7 +36,7 @@ def delete(res: Resources, item_id: str) -> None:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was deleted.
         CannotActError: Pluggy answers 404 for this Item and for all others that were asked for.
     """
-    with rate_budget.lane(rate_budget.Lane.PERSON):
+    with somebody_waits():
         was_there = res.pluggy.delete_item(item_id)
         if not was_there and not is_gone(res, item_id, told=True):
             raise CannotActError(

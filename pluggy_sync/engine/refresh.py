@@ -14,8 +14,9 @@ import structlog
 from pluggy_sync.engine import actions, executions, requests
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.errors import CannotActError, PersonNeededError
-from pluggy_sync.pluggy import payloads, rate_budget
-from pluggy_sync.pluggy.errors import PluggyRefusedError
+from pluggy_sync.pluggy import payloads
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs, refusals
 from pluggy_sync.rules.decision import of_view
@@ -91,7 +92,8 @@ def _update_once(res: Resources, item: payloads.Item, event_seq: int) -> Refresh
     if not claimed:
         return Refreshed(result=Result.RUNNING)
     try:
-        return _update(res, item, event_seq)
+        with somebody_waits():
+            return _update(res, item, event_seq)
     finally:
         with res.database.begin() as conn:
             items.end_refresh(conn, item.id)
@@ -100,10 +102,15 @@ def _update_once(res: Resources, item: payloads.Item, event_seq: int) -> Refresh
 def _update(res: Resources, item: payloads.Item, event_seq: int) -> Refreshed:
     with structlog.contextvars.bound_contextvars(item_id=item.id):
         try:
-            with rate_budget.lane(rate_budget.Lane.PERSON):
-                running = res.pluggy.update_item(item.id, None)
+            running = res.pluggy.update_item(item.id, None)
         except PluggyRefusedError as exc:
             return _refused(res, item, exc)
+        except PluggyLimitedError:
+            raise
+        except PluggyUnavailableError:
+            # Pluggy may have begun all the same.
+            _fetch_soon(res, item.id, why="an update was not answered")
+            raise
         _started(res, running, event_seq)
         log.info("item.refresh_started")
         return Refreshed(result=Result.STARTED)
@@ -124,7 +131,7 @@ def _refused(res: Resources, item: payloads.Item, error: PluggyRefusedError) -> 
     retry_at = refusals.retry_at({"lastUpdatedAt": item.raw.get("lastUpdatedAt"), **error.data})
     if refusal.code == refusals.ALREADY_FRESH:
         return Refreshed(result=Result.FRESH, available_at=retry_at)
-    _fetch_soon(res, item.id)
+    _fetch_soon(res, item.id, why="an update was refused")
     if refusal.code == refusals.ALREADY_UPDATING:
         return Refreshed(result=Result.RUNNING)
     if refusal.code in (refusals.NEEDS_PERSON, refusals.WAIT):
@@ -132,9 +139,9 @@ def _refused(res: Resources, item: payloads.Item, error: PluggyRefusedError) -> 
     raise CannotActError.of_refusal(refusal, retry_at=retry_at) from error
 
 
-def _fetch_soon(res: Resources, item_id: str) -> None:
+def _fetch_soon(res: Resources, item_id: str, *, why: str) -> None:
     with res.begin() as tx:
-        requests.fetch(tx, item_id, why="an update was refused", now=res.now())
+        requests.fetch(tx, item_id, why=why, now=res.now())
 
 
 def _fetch_and_ask(res: Resources, item: payloads.Item) -> Action:

@@ -15,8 +15,9 @@ import structlog
 from pluggy_sync.encryption import TooLongError
 from pluggy_sync.engine import executions, requests
 from pluggy_sync.engine.errors import CannotActError
-from pluggy_sync.pluggy import payloads, rate_budget
+from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.errors import PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import answers, refusals
 from pluggy_sync.rules.answers import Fault
@@ -215,7 +216,7 @@ def _submit(res: Resources, claim: _Claim, ask_pluggy: Callable[[], payloads.Ite
     action = claim.action
     with structlog.contextvars.bound_contextvars(item_id=action.item_id, action_id=action.id):
         try:
-            with rate_budget.lane(rate_budget.Lane.PERSON):
+            with somebody_waits():
                 item = ask_pluggy()
         except PluggyRefusedError as exc:
             refusal = refusals.refusal_of(exc.code, exc.status)

@@ -21,8 +21,9 @@ from pluggy_sync import wire
 from pluggy_sync.engine import submissions
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications.texts import texts_of
-from pluggy_sync.pluggy import fields, rate_budget
+from pluggy_sync.pluggy import fields
 from pluggy_sync.pluggy.errors import PluggyError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.store import connectors, items, user_actions
 from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
@@ -130,7 +131,7 @@ def connect_token(token: str) -> Answer:
     if screens.shown(action, res.now()).screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
-        with rate_budget.lane(rate_budget.Lane.PERSON):
+        with somebody_waits():
             made = res.pluggy.connect_token(action.item_id, {})
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
@@ -72,10 +71,10 @@ def _look(res: Resources, item_id: str) -> Decision:
 def _look_within_budget(res: Resources, item_id: str) -> Decision:
     for _ in range(LIMITED_ATTEMPTS):
         try:
-            return item_fetching.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+            return item_fetching.fetch(res, item_id)
         except PluggyLimitedError as exc:
             time.sleep(exc.retry_after_s)
-    return item_fetching.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+    return item_fetching.fetch(res, item_id)
 
 
 def _not_synced(decision: Decision) -> Result:

@@ -151,6 +151,22 @@ def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, du
     return event_id
 
 
+def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
+    """Return whether the Item is to be fetched for that reason already."""
+    return bool(
+        conn.scalar(
+            sa.select(
+                sa.exists().where(
+                    inbox.c.item_id == item_id,
+                    # As in the index, which is only used for values known as the statement is planned.
+                    sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
+                    inbox.c.payload["why"].astext == why,
+                )
+            )
+        )
+    )
+
+
 def found_by_fetching(conn: Connection) -> int:
     """Return how many looks at silent Items found news: their webhooks were missed."""
     count: int = conn.execute(

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.rules.decision import RUNNING
+from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store import sync_runs as run_queries
 from pluggy_sync.store.tables import inbox, item_progress, items, outbox, sync_runs, user_actions

@@ -56,6 +56,12 @@ inbox = sa.Table(
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),
+    # For "one open request per Item and reason".
+    sa.Index(
+        "inbox_open_fetches_idx",
+        "item_id",
+        postgresql_where=sa.text("state = 'stored' AND name = 'local/fetch_requested'"),
+    ),
 )
 
 # How far each Item's events were followed; every number is a value of `last_event_seq`.
@@ -72,7 +78,19 @@ item_progress = sa.Table(
     _count("synced_seq"),
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", INSTANT, nullable=False),
+    # As of which the fetched Item agreed with what the events told, and its `updatedAt` and `lastUpdatedAt` then.
+    _count("settled_seq"),
+    sa.Column("settled_updated_at", INSTANT),
+    sa.Column("settled_last_updated_at", INSTANT),
+    # How Pluggy's answer contradicts the events after `settled_seq`, and how often the Item was fetched again for it.
+    sa.Column("contradiction", sa.Text),
+    sa.Column("refetches", sa.Integer, nullable=False, server_default="0"),
     sa.Index("item_progress_due_idx", "due_at", postgresql_where=sa.text("sync_requested_seq > synced_seq")),
+    sa.Index(
+        "item_progress_contradiction_idx",
+        "contradiction",
+        postgresql_where=sa.text("contradiction IS NOT NULL"),
+    ),
 )
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
@@ -95,10 +113,17 @@ items = sa.Table(
     # `lastUpdatedAt` of the Item that the last good run worked from.
     sa.Column("synced_update_at", INSTANT),
     sa.Column("first_seen_at", INSTANT, nullable=False),
+    # The client id with which Pluggy showed it last.
+    sa.Column("application", sa.Text),
     # When it was last fetched and saved, and when its whole stored year was last compared with Pluggy's.
     sa.Column("fetched_at", INSTANT),
     sa.Column("reconciled_at", INSTANT),
+    # A reconciliation that failed is not tried again before then; how often it failed in a row.
+    sa.Column("reconcile_after", INSTANT),
+    sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
+    # Until when one request to update the Item stands for all that come meanwhile.
+    sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
     sa.Column("lease_until", INSTANT),
@@ -114,6 +139,8 @@ items = sa.Table(
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For the metrics.
+    sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
 
 connectors = sa.Table(
@@ -124,6 +151,8 @@ connectors = sa.Table(
     sa.Column("image_url", sa.Text),
     sa.Column("status", sa.Text),
     sa.Column("updated_at", INSTANT, nullable=False),
+    # When it came back from OFFLINE, while its Items and persons are still to be followed up; null: nothing to do.
+    sa.Column("back_at", INSTANT),
 )
 
 accounts = sa.Table(
@@ -391,6 +420,8 @@ user_actions = sa.Table(
     # `lastUpdatedAt` of the Item, for an action that asks for a newer update.
     sa.Column("asked_at_update", INSTANT),
     sa.Column("reminders", sa.Integer, nullable=False, server_default="0"),
+    # When the product was last told of it: when it was opened, or by the last reminder.
+    sa.Column("told_at", INSTANT),
     # When the next reminder is due; null when there is none to come.
     sa.Column("remind_at", INSTANT),
     sa.Column("settled_at", INSTANT),

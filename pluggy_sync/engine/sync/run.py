@@ -10,22 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import events, queue
-from pluggy_sync.engine.events import backoff
 from pluggy_sync.engine.sync.news import names_news
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError
 from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import backoff
 from pluggy_sync.rules.window import later, updated_since, window_since
 from pluggy_sync.store import data_products, inbox, item_lease, item_progress, items, sync_runs, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
+from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -114,11 +114,11 @@ def _hints(named: Sequence[events.Event]) -> dict[str, set[str]]:
     return hints
 
 
-def _from_day(res: Resources, row: sa.Row[Any], *, deep: bool) -> date | None:
+def _from_day(res: Resources, row: StoredItem, *, deep: bool) -> date | None:
     return None if deep else window_since(row.synced_through, res.settings.sync_overlap_days).from_day
 
 
-def _record_begin(conn: sa.Connection, run: Run, row: sa.Row[Any], from_day: date | None, *, now: datetime) -> None:
+def _record_begin(conn: sa.Connection, run: Run, row: StoredItem, from_day: date | None, *, now: datetime) -> None:
     trigger, triggered_by = (RECONCILIATION, None) if run.deep else _trigger(conn, run.item.id, run.seq)
     sync_runs.begin(
         conn,
@@ -234,7 +234,7 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
 def _wait_after(error: Exception, attempts: int) -> timedelta:
     if isinstance(error, PluggyLimitedError):
         return timedelta(seconds=error.retry_after_s)
-    return backoff(attempts - 1)
+    return backoff.wait(attempts - 1)
 
 
 def _worth_telling(error: Exception, attempts: int) -> bool:

@@ -2,6 +2,7 @@
 
 from pluggy_sync.engine import events
 from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.rules import backoff
 from tests.kit.factories import an_event
 from tests.kit.workers import run_queued
 
@@ -65,7 +66,7 @@ def test_an_event_that_breaks_us_is_put_off_longer_each_time_and_ends_as_a_dead_
     upstream.connect()
     service.deliver(*upstream.take_events()[-1:])
     monkeypatch.setattr(events, "_handle_item", lambda *_: 1 / 0)
-    monkeypatch.setattr(events, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(backoff, "MAX_ATTEMPTS", 3)
     waits = []
     for _ in range(3):
         try:

@@ -14,7 +14,8 @@ from pluggy_sandbox.state.faults import RequestFault
 from pluggy_sandbox.state.limits import OverLimitError
 from pluggy_sandbox.wire.errors import ApiError, NotFoundError, UnavailableError
 
-_OPEN = ("POST /auth",)
+_WITH_ERROR_ID, _ABOUT_ITEMS = (400, 409), ("/items", "/v2/items")  # Pluggy facts 13.14
+_OPEN = ("POST /auth", "GET /api/status", "GET /api/connectors-incidents", "GET /api/summary")
 _OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect")
 
 
@@ -108,7 +109,10 @@ def _log(response: Response) -> None:
 
 
 def _refuse(error: ApiError) -> Response:
-    response = answer(error.body(), error.status)
+    body = error.body()
+    if error.status in _WITH_ERROR_ID and request.path.startswith(_ABOUT_ITEMS):
+        body["errorId"] = world().ids.of("error", world().request_count)
+    response = answer(body, error.status)
     if isinstance(error, OverLimitError):
         response.headers.update(error.headers)
     return response

@@ -94,7 +94,16 @@ def investment(item_id: str, owned: Investment, person: Person, make_id: MakeId,
         "debtor": None,
         "couponPayment": None,
         "status": "ACTIVE",
+        "institution": None,
     }
+
+
+def dated(fresh: Json, held: Json | None, at: datetime) -> Json:
+    """Return *fresh* with when it was first held and when it last changed; *held* is what was held so far."""
+    if held is None:
+        return fresh | {"createdAt": iso(at), "updatedAt": iso(at)}
+    dates = {name: held[name] for name in ("createdAt", "updatedAt")}
+    return held if fresh | dates == held else fresh | dates | {"updatedAt": iso(at)}
 
 
 def movements(investment_id: str, owned: Investment, make_id: MakeId, at: datetime) -> list[Json]:
@@ -123,7 +132,7 @@ def _movement(investment_id: str, movement: Movement, make_id: MakeId) -> Json:
     }
 
 
-def identity(item_id: str, person: Person, make_id: MakeId, at: datetime) -> Json:
+def identity(item_id: str, person: Person, make_id: MakeId) -> Json:
     """Return who the customer is."""
     return {
         "id": make_id("identity", item_id),
@@ -164,8 +173,6 @@ def identity(item_id: str, person: Person, make_id: MakeId, at: datetime) -> Jso
         "parties": None,
         "businessOtherDocuments": None,
         "companiesCnpj": None,
-        "createdAt": iso(at),
-        "updatedAt": iso(at),
     }
 
 

@@ -70,10 +70,12 @@ class Holdings:
 
     def collect_investments(self, customer: Customer, at: datetime) -> None:
         """Take in the investments."""
-        self.investments = [
+        held = {view["id"]: view for view in self.investments}
+        fresh = (
             data_products.investment(self.item_id, owned, customer.person, self.make_id, at)
             for owned in customer.investments
-        ]
+        )
+        self.investments = [data_products.dated(view, held.get(view["id"]), at) for view in fresh]
 
     def collect_investment_transactions(self, customer: Customer, at: datetime) -> None:
         """Take in the movements of the investments."""
@@ -85,7 +87,8 @@ class Holdings:
 
     def collect_identity(self, customer: Customer, at: datetime) -> None:
         """Take in who the customer is."""
-        self.identity = data_products.identity(self.item_id, customer.person, self.make_id, at)
+        fresh = data_products.identity(self.item_id, customer.person, self.make_id)
+        self.identity = data_products.dated(fresh, self.identity, at)
 
     def collect_loans(self, customer: Customer, at: datetime) -> None:
         """Take in the loans."""

@@ -156,6 +156,18 @@ def test_investments_have_movements_that_fit_them(driver: Driver) -> None:
     assert driver.api.get(f"/investments/{fixed['id']}/transactions?pageSize=501").status_code == 400
 
 
+def test_investments_and_identity_tell_when_they_came_and_when_they_changed(driver: Driver) -> None:
+    item_id = driver.connect()
+    before = [*driver.truth(item_id)["investments"], driver.truth(item_id)["identity"]]
+    driver.advance(days=1)
+    driver.run(item_id)
+    after = [*driver.truth(item_id)["investments"], driver.truth(item_id)["identity"]]
+
+    assert [view["createdAt"] for view in after] == [view["createdAt"] for view in before]
+    assert all(new["updatedAt"] > old["updatedAt"] for new, old in zip(after[:-1], before[:-1], strict=True))
+    assert after[-1] == before[-1]
+
+
 def test_a_loan_is_paid_as_months_pass(driver: Driver) -> None:
     driver.settings(cleanupDays=0)
     item_id = driver.connect()

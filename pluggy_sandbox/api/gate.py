@@ -9,6 +9,7 @@ from functools import cache
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from pluggy_sandbox.api import odd_text
 from pluggy_sandbox.api.answers import JSON, answer, world
 from pluggy_sandbox.state.faults import RequestFault
 from pluggy_sandbox.state.limits import OverLimitError
@@ -83,6 +84,8 @@ def _cut_short() -> Iterator[bytes]:
 
 def _leave(response: Response) -> Response:
     if _is_api():
+        if g.get("fault") == "odd_text" and response.mimetype == "application/json":
+            response.set_data(odd_text.spoil(response.get_data()))
         # The widget's page may stand on another origin; the real API allows that too.
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Headers"] = "Content-Type, X-API-KEY"

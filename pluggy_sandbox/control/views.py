@@ -136,7 +136,7 @@ def _kind(change: Json) -> str:
 
 def _suited(accounts: list[Account], change: changes.Change) -> list[Account]:
     """Return the accounts in the order in which a change looks for its row: pending ones live on cards."""
-    pending = change.kind in ("pending", "post_new_id", "post_same_id")
+    pending = change.kind in ("pending", "post_new_id", "post_same_id", "post_new_provider_id")
     return sorted(accounts, key=lambda a: (a.type == "CREDIT") != pending)
 
 

@@ -188,7 +188,7 @@ def loan(item_id: str, contract: Contract, make_id: MakeId, at: datetime) -> Jso
         "productName": contract.product,
         "type": "CREDITO_PESSOAL_SEM_CONSIGNACAO" if contract.kind == "LOAN" else "AQUISICAO_BENS_VEICULOS_AUTOMOTORES",
         "kind": contract.kind,
-        "date": iso(at),
+        "date": iso(at) if contract.kind == "LOAN" else None,  # nullable (Pluggy facts 13.13)
         "contractDate": _day(contract.signed_on),
         "disbursementDates": [contract.signed_on.isoformat()],
         "settlementDate": None,
@@ -196,9 +196,12 @@ def loan(item_id: str, contract: Contract, make_id: MakeId, at: datetime) -> Jso
         "currencyCode": "BRL",
         "dueDate": _day(contract.ends_on()),
         "installmentPeriodicity": "MONTHLY",
+        "installmentPeriodicityAdditionalInfo": None,
         "firstInstallmentDueDate": _day(paid[0] if paid else contract.ends_on()),
         "CET": money(2_489),
         "amortizationScheduled": "PRICE",
+        "amortizationScheduledAdditionalInfo": None,
+        "cnpjConsignee": None,
         "interestRates": [
             {
                 "taxType": "EFFECTIVE",

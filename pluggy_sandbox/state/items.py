@@ -95,7 +95,6 @@ class Item:
     """One Item: what it shows at present, and what belongs to it."""
 
     id: str
-    number: int  # in the order of creation
     client_id: str
     connector: Connector
     credentials: Credentials
@@ -103,6 +102,7 @@ class Item:
     holdings: Holdings
     created_at: datetime
     updated_at: datetime
+    number: int = 0  # in the order of creation
     token_id: str | None = None  # of the connect token that it was born from
     status: str = "UPDATING"
     execution_status: str = "CREATED"

@@ -31,11 +31,12 @@ def install(app: Flask) -> None:
 def endpoint() -> str:
     """Return the endpoint of this request as the reference writes it, e.g. `GET /items/{id}`."""
     rule = request.url_rule.rule if request.url_rule else request.path
-    return f"{request.method} {_template(rule)}"
+    return f"{request.method} {template(rule)}"
 
 
 @cache
-def _template(rule: str) -> str:
+def template(rule: str) -> str:
+    """Return the path of a Flask rule as the reference writes it."""
     return re.sub(r"<[^>]+>", "{id}", rule)
 
 

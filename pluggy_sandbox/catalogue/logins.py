@@ -67,8 +67,3 @@ def fate_of(user: str, password: str) -> Fate | None:
 def approvers_of(cpf: str) -> str | None:
     """Return what this person's further approvers do, or None where the mock bank does not know the CPF."""
     return APPROVERS.get("".join(c for c in cpf if c.isdigit()))
-
-
-def offered() -> list[str]:
-    """Return the names to offer, the one that never works included."""
-    return [*FATES, "user-ok-perf-100x", "user-bad"]

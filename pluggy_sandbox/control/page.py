@@ -1,4 +1,4 @@
-"""What the page at `/` needs besides: Items made without a key, a short statement, the mock bank's own page."""
+"""What a person does without a key: Items made and answered, a short statement, the widget, the bank's own page."""
 
 from itertools import islice
 from urllib.parse import urlencode, urlsplit
@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from pluggy_sandbox.api import webhooks
 from pluggy_sandbox.api.answers import answer, world
 from pluggy_sandbox.api.requests import argument, body, whole_argument
-from pluggy_sandbox.catalogue import connectors, logins
+from pluggy_sandbox.catalogue import connectors
 from pluggy_sandbox.control.lookup import any_item
 from pluggy_sandbox.holdings.accounts import HeldAccount
 from pluggy_sandbox.lifecycle import items, options
@@ -20,19 +20,13 @@ from pluggy_sandbox.wire.encoding import Json, decode_exact
 blueprint = Blueprint("page", __name__)
 
 
-@blueprint.get("/")
-def show() -> str:
-    """Show the sandbox to a person."""
-    here = world()
-    return render_template(
-        "sandbox.html", address=here.address, users=logins.offered(), connectors=connectors.CATALOGUE
-    )
-
-
 @blueprint.get("/_sandbox/connect-demo")
-def connect_demo() -> str:
+def connect_demo() -> Response:
     """Show a page that is written for Pluggy Connect, to try the stand-in of the widget."""
-    return render_template("connect_demo.html", address=world().address)
+    page = Response(render_template("connect_demo.html"), content_type="text/html; charset=utf-8")
+    # The widget brings a style sheet of its own, and pictures from whatever address the API names.
+    page.headers["Content-Security-Policy"] = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src * data:"
+    return page
 
 
 @blueprint.get("/pluggy-connect.js", defaults={"version": "latest"})

@@ -15,7 +15,7 @@ from pluggy_sandbox.api import (
     webhooks,
 )
 from pluggy_sandbox.api.answers import world
-from pluggy_sandbox.control import incidents, openapi, page
+from pluggy_sandbox.control import incidents, openapi, overview, page
 from pluggy_sandbox.control import views as control
 from pluggy_sandbox.state.sandbox import Sandbox
 
@@ -33,6 +33,7 @@ def create_app(sandbox: Sandbox) -> Flask:
         app.register_blueprint(module.blueprint)
     app.register_blueprint(control.blueprint)
     app.register_blueprint(incidents.blueprint)
+    app.register_blueprint(overview.blueprint)
     app.register_blueprint(page.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.after_request(_keep)

@@ -37,11 +37,14 @@ class Settings:
     overlap_days: Days = 3  # 3, 5 or 7 (Pluggy facts 4.1)
     first_run_days: Days = 365
     run_seconds: Seconds = 0.25  # how long one good execution takes
-    min_update_frequency_hours: Hours = 0  # the 409 of Pluggy facts 3.8; 0 switches it off
+    min_update_frequency_hours: Hours = 1  # virtual; the default of new client ids (Pluggy facts 13.6); 0: no 409
+    error_cooldown_seconds: WholeSeconds = 0  # virtual; until then 409 ITEM_IN_ERROR_COOLDOWN (Pluggy facts 13.14)
     item_limit: Count = 100  # of a development application (Pluggy facts 7.5)
     api_key_seconds: KeySeconds = 7200
     connect_token_seconds: KeySeconds = 1800
     consent_days: Days = 0  # virtual; 0: a consent without end (Pluggy facts 8)
+    list_items_enabled: bool = False  # `GET /v2/items`, which is opt-in and paid (Pluggy facts 13.1)
+    scr_enabled: bool = True  # `GET /items/{id}/scr` (Pluggy facts 13.13)
     open_finance_quotas: bool = True  # the monthly counters of Pluggy facts 5.9
     cleanup_days: Days = 30  # virtual; untouched sandbox Items are deleted after so long (Pluggy facts 7.5); 0 never
     refuse_creation_with: str = ""  # a codeDescription, e.g. CREATE_ITEMS_API_FREE_DISABLED
@@ -61,5 +64,7 @@ class Settings:
     delivery_delays_seconds: tuple[Seconds, Seconds] = (0.9, 7.2)  # 15 min and 2 h, a thousand times quicker
     delivery_attempts_per_batch: Annotated[int, Meta(ge=1, le=100)] = 3
     delivery_final_statuses: tuple[Status, ...] = (401,)
+    signing_secret: str = field(default="", repr=False)  # "": deliveries are not signed (Pluggy facts 13.15)
+    signing_secret_is_base64: bool = False  # whether it is decoded before it signs
     disable_webhook_after: Count = 0  # failed deliveries in a row; 0 never
     payloads: PayloadVariants = field(default_factory=PayloadVariants)

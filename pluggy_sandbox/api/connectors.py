@@ -5,12 +5,10 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, paged, world
+from pluggy_sandbox.api.answers import answer, caller, paged, world
 from pluggy_sandbox.api.requests import argument, arguments, body, truth_argument
-from pluggy_sandbox.catalogue import connectors
 from pluggy_sandbox.catalogue.connectors import BY_ID, CATALOGUE, Connector
-from pluggy_sandbox.lifecycle import parameters
-from pluggy_sandbox.wire.encoding import Json
+from pluggy_sandbox.lifecycle import institutions, parameters
 from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
 
 blueprint = Blueprint("connectors", __name__)
@@ -41,15 +39,17 @@ def show_all() -> Response:
     for flag, of in _FLAGS.items():
         if (value := truth_argument(flag)) is not None:
             wanted = [c for c in wanted if of(c) is value]
+    details_for = _details_for()
     with here.lock:
-        return paged([_view(c) for c in wanted])
+        return paged([institutions.view(here, c, details_for=details_for) for c in wanted])
 
 
 @blueprint.get("/connectors/<connector_id>")
 def show(connector_id: str) -> Response:
     """Show a connector."""
-    with world().lock:
-        return answer(_view(found(connector_id)))
+    here, details_for = world(), _details_for()
+    with here.lock:
+        return answer(institutions.view(here, found(connector_id), details_for=details_for))
 
 
 @blueprint.post("/connectors/<connector_id>/validate")
@@ -75,5 +75,5 @@ def found(connector_id: str) -> Connector:
     return connector
 
 
-def _view(connector: Connector) -> Json:
-    return connectors.view(connector, world().health_of(connector), world().address)
+def _details_for() -> str | None:
+    return caller().client_id if truth_argument("healthDetails") else None

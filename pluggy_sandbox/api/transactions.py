@@ -1,14 +1,12 @@
 """Transactions by cursor (Pluggy facts 5.3)."""
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from urllib.parse import urlencode
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
+from pluggy_sandbox.api import cursors
 from pluggy_sandbox.api.answers import MOST_PER_PAGE, raw, server_only, world
 from pluggy_sandbox.api.lookup import found_account, readable_items
 from pluggy_sandbox.api.requests import argument, arguments, body, refuse_unknown_arguments, required_argument
@@ -19,6 +17,7 @@ from pluggy_sandbox.wire.errors import BadRequestError, GoneError, NotFoundError
 from pluggy_sandbox.wire.instants import iso, parse_instant
 
 blueprint = Blueprint("transactions", __name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALLOWED = frozenset({"accountId", "ids", "dateFrom", "dateTo", "createdAtFrom", "after"})
 
 
@@ -128,26 +127,18 @@ def _chosen(ledger: Ledger, query: Query) -> list[bytes]:
 
 
 def _cursor(position: Position, row_id: str) -> str:
-    at = datetime.fromtimestamp(position[0] / 1000, UTC)
-    return base64.b64encode(f"{iso(at)}|{row_id}".encode()).decode()
+    return cursors.write(iso(_EPOCH + timedelta(milliseconds=position[0])), row_id)
 
 
 def _position(ledger: Ledger, cursor: str) -> Position:
-    if g.get("fault") == "bad_cursor":
-        raise BadRequestError("Invalid cursor")
-    try:
-        _, row_id = base64.b64decode(cursor, validate=True).decode().split("|")
-    except (binascii.Error, ValueError):
-        raise BadRequestError("Invalid cursor") from None
-    position = ledger.place(row_id)
+    position = ledger.place(cursors.read(cursor))
     if position is None:
-        raise BadRequestError("Invalid cursor")
+        raise cursors.refused()
     return position
 
 
 def _envelope(rows: list[bytes], cursor: str | None) -> Response:
     following = b"null"
     if cursor is not None:
-        args = {k: v for k, v in request.args.items() if k != "after"} | {"after": cursor}
-        following = b'"?%s"' % urlencode(args).encode()
+        following = b'"%s"' % cursors.following(cursor).encode()
     return raw(b'{"results":[%s],"next":%s}' % (b",".join(rows), following))

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.rows import Row
@@ -114,7 +114,7 @@ def _pending(account: Account, change: Change, scene: Scene, done: Changed) -> N
 
 def _post_new_id(account: Account, change: Change, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=True)
-    row.posts_as = f"{row.posts_as or row.description} POSTED"
+    row.posts_as, row.posts_at = f"{row.posts_as or row.description} POSTED", row.at - timedelta(days=1)
     done.removed.append(row.key)
     done.added.append(account.post(row, scene.now).key)
 
@@ -124,6 +124,25 @@ def _post_same_id(account: Account, change: Change, scene: Scene, done: Changed)
     row.posts_as = None
     account.post(row, scene.now)
     done.modified.append(row.key)
+
+
+def _post_new_provider_id(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _pick(account, change, scene, pending=True)
+    row.posts_as, row.posts_at = row.description, None
+    done.modified.append(row.key)
+    account.post(row, scene.now)
+
+
+def _odd_text(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
+    account.rows.append(replace(row, odd=True))
+    done.added.append(row.key)
+
+
+def _odd_date(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
+    account.rows.append(replace(row, at=_NO_DATE))
+    done.added.append(row.key)
 
 
 def _edit(account: Account, change: Change, scene: Scene, done: Changed) -> None:
@@ -142,15 +161,19 @@ def _remove(account: Account, change: Change, scene: Scene, done: Changed) -> No
     done.removed.append(row.key)
 
 
+_NO_DATE = datetime(1, 1, 1, tzinfo=UTC)  # what some banks send for a date that they do not know (Pluggy facts 13.18)
 _Kind = Callable[[Account, Change, Scene, Changed], None]
 KINDS: dict[str, _Kind] = {
     "add": _add,
     "pending": _pending,
     "post_new_id": _post_new_id,
     "post_same_id": _post_same_id,
+    "post_new_provider_id": _post_new_provider_id,
     "edit": _edit,
     "remove": _remove,
     "backdate": _backdate,
+    "odd_text": _odd_text,
+    "odd_date": _odd_date,
 }
 
 

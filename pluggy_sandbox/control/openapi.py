@@ -10,7 +10,9 @@ from werkzeug.routing import Rule
 from pluggy_sandbox.api.answers import answer
 from pluggy_sandbox.bank.changes import KINDS as CHANGES
 from pluggy_sandbox.catalogue.outcomes import ERRORS
+from pluggy_sandbox.lifecycle import resources
 from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.state import incidents
 from pluggy_sandbox.state.faults import Kind as Fault
 from pluggy_sandbox.wire import switches
 from pluggy_sandbox.wire.encoding import Json
@@ -62,6 +64,19 @@ BODIES: dict[tuple[str, str], Json] = {
     ("post", "/items/{item_id}/update"): _object(parameters=ANY, clientUserId=TEXT, webhookUrl=TEXT),
     ("post", "/webhooks"): _object(url=TEXT, event=TEXT, headers=ANY),
     ("post", "/connect_token"): _object(itemId=TEXT, options=ANY),
+    ("put", "/items/{item_id}/resources"): _object(**dict.fromkeys(resources.PRODUCTS, _enum(*resources.STATUSES))),
+    ("post", "/incidents"): _object(
+        connectorIds=_list(WHOLE),
+        type=_enum(*incidents.TYPES),
+        title=TEXT,
+        description=TEXT,
+        product=_enum(*incidents.PRODUCT_LINES),
+        kind=_enum(*incidents.KINDS),
+        severity=_enum(*incidents.SEVERITIES),
+        state=_enum(*incidents.OPEN_STATES),
+        startsInSeconds=NUMBER,
+    ),
+    ("patch", "/incidents/{incident_id}"): _object(state=_enum(*incidents.STATES), message=TEXT),
     ("post", "/settle"): _object(timeoutSeconds=NUMBER),
     ("post", "/deliver"): _object(payload=ANY, headers=ANY),
     ("put", "/faults"): _object(requests=_list(_REQUEST_FAULT), deliveries=_DELIVERY_FAULT, notFoundAfterEvent=WHOLE),

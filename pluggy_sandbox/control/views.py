@@ -13,9 +13,9 @@ from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.catalogue.connectors import CONNECTOR_STATUSES, PRODUCTS
 from pluggy_sandbox.control.lookup import any_item
 from pluggy_sandbox.holdings.holdings import AccountChanges
-from pluggy_sandbox.lifecycle import collection, events, executions, items, refusals
+from pluggy_sandbox.lifecycle import collection, events, executions, items, refusals, resources
 from pluggy_sandbox.state import faults, webhooks
-from pluggy_sandbox.state.items import Item
+from pluggy_sandbox.state.items import AVAILABLE, Item
 from pluggy_sandbox.state.keys import Application
 from pluggy_sandbox.state.quotas import Quotas
 from pluggy_sandbox.state.world import World
@@ -26,7 +26,7 @@ from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
 blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
 TRIGGERS = ("USER", "CLIENT", "SYNC", "INTERNAL")
 # A request beyond these is a mistake; each keeps one request from holding the sandbox for minutes.
-_MOST_DAYS, _MOST_SPEED, _MOST_WAIT, _MOST_CHANGES = 366, 100_000, 600, 1_000
+MOST_DAYS, _MOST_SPEED, _MOST_WAIT, _MOST_CHANGES = 366, 100_000, 600, 1_000
 _MOST_NUMBER = 2**53
 _LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -47,8 +47,8 @@ def clock() -> Response:
 def move_clock() -> Response:
     """Move time forward, or let it run."""
     here, sent = world(), body()
-    seconds = fields.number(sent, "advanceSeconds", least=0, most=_MOST_DAYS * 86_400) or 0
-    days = fields.number(sent, "advanceDays", least=0, most=_MOST_DAYS) or 0
+    seconds = fields.number(sent, "advanceSeconds", least=0, most=MOST_DAYS * 86_400) or 0
+    days = fields.number(sent, "advanceDays", least=0, most=MOST_DAYS) or 0
     speed = fields.number(sent, "speed", least=0, most=_MOST_SPEED)
     by = timedelta(seconds=seconds, days=days)
     with here.lock:
@@ -121,7 +121,7 @@ def _changes(sent: Json) -> list[changes.Change]:
         changes.Change(
             _kind(change),
             fields.whole(change, "count", least=1, most=_MOST_CHANGES) or 1,
-            fields.whole(change, "days", least=0, most=_MOST_DAYS),
+            fields.whole(change, "days", least=0, most=MOST_DAYS),
         )
         for change in fields.records(sent, "changes") or []
     ]
@@ -136,7 +136,7 @@ def _kind(change: Json) -> str:
 
 def _suited(accounts: list[Account], change: changes.Change) -> list[Account]:
     """Return the accounts in the order in which a change looks for its row: pending ones live on cards."""
-    pending = change.kind in ("pending", "post_new_id", "post_same_id")
+    pending = change.kind in ("pending", "post_new_id", "post_same_id", "post_new_provider_id")
     return sorted(accounts, key=lambda a: (a.type == "CREDIT") != pending)
 
 
@@ -215,6 +215,20 @@ def exhaust(item_id: str) -> Response:
         quota = here.quotas.setdefault(collection.customer_key(item), Quotas())
         quota.exhaust(products or item.options.products, here.clock.now)
         return answer({"used": quota.used})
+
+
+@blueprint.put("/items/<item_id>/resources")
+def arrange_resources(item_id: str) -> Response:
+    """Let the bank give resources of some types another status, by type; the next execution reads it."""
+    here, sent = world(), body()
+    unknown = sorted(set(sent) - set(resources.PRODUCTS))
+    if unknown:
+        raise BadRequestError(f"unknown type: {', '.join(unknown)}; there are {', '.join(resources.PRODUCTS)}")
+    statuses = {kind: fields.choice(sent, kind, resources.STATUSES) or AVAILABLE for kind in sent}
+    with here.lock:
+        item = _item(item_id)
+        item.resources.at_bank |= statuses
+        return answer(item.resources.at_bank)
 
 
 @blueprint.post("/items/<item_id>/revoke")

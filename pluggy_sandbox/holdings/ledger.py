@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import islice
 
 from pluggy_sandbox.holdings.bulk_rows import BulkRows
@@ -31,6 +32,7 @@ class Stored:
     pending: bool
     created_at: datetime
     updated_at: datetime
+    amount: Decimal = Decimal(0)
     category_id: str | None = None  # set by the application, and stronger than the bank's
 
     def body(self) -> bytes:
@@ -78,6 +80,12 @@ class Ledger:
         """Store a new row."""
         self.by_id[row.id] = self.by_mark[row.mark] = row
         insort(self._order, (row.position, row.id))
+
+    def mark_anew(self, row: Stored, mark: str) -> None:
+        """Know a stored row by another mark from now on."""
+        del self.by_mark[row.mark]
+        self.by_mark[mark] = row
+        row.mark = mark
 
     def take(self, row: Stored) -> None:
         """Remove a stored row."""

@@ -3,7 +3,17 @@
 from pluggy_sandbox.catalogue import connectors, outcomes
 from pluggy_sandbox.catalogue.connectors import Connector, Login
 from pluggy_sandbox.holdings.holdings import Holdings
-from pluggy_sandbox.lifecycle import consents, encrypted, events, executions, options, parameters, refusals
+from pluggy_sandbox.lifecycle import (
+    consents,
+    encrypted,
+    events,
+    executions,
+    institutions,
+    options,
+    parameters,
+    refusals,
+    resources,
+)
 from pluggy_sandbox.state.executions import APPROVED, REJECTED, Execution
 from pluggy_sandbox.state.items import Credentials, Item, Options, view
 from pluggy_sandbox.state.keys import Caller
@@ -21,8 +31,7 @@ def item_view(world: World, item: Item) -> Json:
         # The code rotates quickly: each look at the Item shows another one (Pluggy facts 3.6).
         code = world.ids.of("qr", item.id, item.history.executions, item.looks)
         item.user_action = item.user_action | {"attributes": {"qr": code}}
-    health = world.health_of(item.connector)
-    return view(item, connectors.view(item.connector, health, world.address))
+    return view(item, institutions.view(world, item.connector))
 
 
 def create(world: World, caller: Caller, sent: Json) -> Item:
@@ -44,6 +53,7 @@ def create(world: World, caller: Caller, sent: Json) -> Item:
     item_id = world.ids.next("item")
     item = Item(
         id=item_id,
+        number=world.ids.counters["item"],
         client_id=caller.client_id,
         connector=connector,
         credentials=Credentials(given),
@@ -121,12 +131,14 @@ def approve(world: World, item: Item) -> None:
         BadRequestError: nothing waits for an approval.
     """
     waiting = _awaiting_approval(item)
-    if waiting is None and item.execution_status not in _UNAPPROVED:
+    if waiting is None and item.execution_status not in _UNAPPROVED and not resources.are_pending(item):
         raise BadRequestError("nothing waits for an approval")
     item.authorization.approved_at = item.stamp(world.clock.now)
     if waiting is not None:
         executions.answer(world, item, waiting, APPROVED)
     else:
+        resources.approve(item)
+        executions.stop(item)
         executions.start(world, item, "INTERNAL")
 
 

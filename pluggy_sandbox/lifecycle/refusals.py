@@ -113,6 +113,15 @@ def _token(attempt: Attempt) -> ApiError | None:
     return None
 
 
+def _cooling_down(attempt: Attempt) -> ApiError | None:
+    item, ended = attempt.item, attempt.item.history.ended_at
+    wait = timedelta(seconds=attempt.settings.error_cooldown_seconds)
+    if item.status == "UPDATED" or not wait or ended is None or attempt.now >= ended + wait:
+        return None
+    data = {"lastExecutionEndedAt": iso(ended), "canRetryAfterDate": iso(ended + wait)}
+    return ConflictError("The item ended in error a moment ago, try again later", "ITEM_IN_ERROR_COOLDOWN", data=data)
+
+
 def _too_soon(attempt: Attempt) -> ApiError | None:
     hours, last = attempt.settings.min_update_frequency_hours, attempt.item.last_updated_at
     exempt = attempt.by_widget or attempt.item.status != "UPDATED"
@@ -124,4 +133,4 @@ def _too_soon(attempt: Attempt) -> ApiError | None:
     )  # fmt: skip
 
 
-_CHECKS = (_busy, _not_here, _worn_out, _somebody_else, _credentials, _token, _too_soon)
+_CHECKS = (_busy, _not_here, _worn_out, _cooling_down, _somebody_else, _credentials, _token, _too_soon)

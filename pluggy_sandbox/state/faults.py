@@ -16,7 +16,7 @@ from pluggy_sandbox.wire import fields, switches
 from pluggy_sandbox.wire.encoding import Json
 from pluggy_sandbox.wire.errors import BadRequestError
 
-Kind = Literal["status", "slow", "drop", "not_found", "empty", "expire_keys", "bad_cursor"]
+Kind = Literal["status", "slow", "drop", "not_found", "empty", "expire_keys", "bad_cursor", "odd_text"]
 Chance = Annotated[float, Meta(ge=0, le=1)]
 Wait = Annotated[float, Meta(ge=0, le=600)]  # seconds
 

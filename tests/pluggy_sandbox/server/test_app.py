@@ -36,6 +36,8 @@ REQUESTS = 3_000
 FORM = "application/x-www-form-urlencoded"
 CALM: Json = switches.as_json(Settings(limits=False, run_seconds=0, open_finance_quotas=False)) | {
     "itemLimit": 1_000_000,
+    "listItemsEnabled": True,
+    "minUpdateFrequencyHours": 0,
     "deliveryDelaysSeconds": [0, 0],
 }
 NOWHERE = "http://127.0.0.1:1/hook"
@@ -61,6 +63,10 @@ ITEM: Json = {
     "oauthRedirectUri": "https://app.example/done", "avoidDuplicates": False,
 }  # fmt: skip
 HOOK: Json = {"url": NOWHERE, "event": "all", "headers": {"X-Secret": "s"}}
+INCIDENT: Json = {
+    "connectorIds": [2, 600], "type": "TRANSACTIONS_MISSING", "title": "x", "description": "x", "product": "dados",
+    "kind": "INCIDENT", "severity": "DEGRADED", "state": "MONITORING", "startsInSeconds": 0,
+}  # fmt: skip
 TOKEN: Json = {"options": {"clientUserId": "u1", "webhookUrl": NOWHERE, "products": PRODUCTS}}
 # Bodies that are good, by the path's last word; each is spoilt more often than not.
 BODIES: dict[str, Json] = {
@@ -82,6 +88,8 @@ BODIES: dict[str, Json] = {
         "requests": [{"endpoint": "*", "do": "slow", "status": 503, "seconds": 1, "times": 1, "skip": 0, "chance": 1}],
         "deliveries": {"loss": 1, "duplicate": 0, "disorder": False, "delaySeconds": [0, 0]}, "notFoundAfterEvent": 1,
     },
+    "resources": {"CREDIT_CARD_ACCOUNT": "PENDING_AUTHORISATION", "LOAN": "UNAVAILABLE"},
+    "incidents": INCIDENT | {"message": "Estamos investigando."},
     "settings": {"mode": "production", "mfaSeconds": 5, "payloads": {"id": True}, "deliveryDelaysSeconds": [0, 0]},
     "reset": {"seed": "always spoilt: `populate` makes good ones"},
     "applications": {"clientSecret": "s", "enabled": True},
@@ -120,6 +128,7 @@ FOUND: dict[str, Callable[[World], Iterable[str]]] = {
     "loan_id": lambda world: (loan["id"] for item in items_of(world) for loan in item.holdings.loans),
     "consent_id": lambda world: (each["id"] for item in items_of(world) for each in item.authorization.consents),
     "webhook_id": lambda world: world.webhooks,
+    "incident_id": lambda world: world.incidents,
     "delivery_id": lambda world: (delivery.id for delivery in world.courier.log),
     "category_id": lambda _: ["19000000"],
     "client_id": lambda _: ["other"],
@@ -196,6 +205,7 @@ class Fuzzer:
             self.client.post("/_sandbox/items", json=item)
         consented = self.client.post("/_sandbox/items", json=everything | {"connectorId": 600}).json
         self.client.post("/_sandbox/webhooks", json=HOOK)
+        self.client.post("/_sandbox/incidents", json=INCIDENT)
         self.client.post("/_sandbox/settle", json={"timeoutSeconds": 10})
         self.client.post(f"/_sandbox/items/{(consented or {})['id']}/approve")
         self.client.post("/_sandbox/settle", json={"timeoutSeconds": 10})

@@ -157,7 +157,16 @@ def running_fixed_pluggy() -> Iterator[str]:
 def running_workers(environ: dict[str, str], *, processes: int) -> Iterator[None]:
     """Run Celery workers for events and syncs, and beat, as in production."""
     with tempfile.TemporaryDirectory(prefix="pluggy-sync-bench-") as folder:
-        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "events,syncs,notifications"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "workers.app",
+            "worker",
+            "-Q",
+            "events,syncs,notifications,schedule",
+        ]
         command += [
             "-c",
             str(processes),

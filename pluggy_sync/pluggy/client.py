@@ -5,6 +5,7 @@ Links in payloads are never followed. `next` is taken apart and only its cursor 
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ READ_ATTEMPTS = 3
 READ_BACKOFF_S = 0.3
 IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 LONGEST_PAUSE_S = 75.0
 # As documented, Retry-After is always 60 (Pluggy facts 6).
 ASSUMED_RETRY_AFTER_S = 60.0
@@ -290,7 +292,8 @@ def _error(response: httpx.Response, what: str) -> PluggyError:
     except msgspec.DecodeError:
         body = {}
     body = body if isinstance(body, dict) else {}
-    code = body.get("codeDescription")
+    said = body.get("codeDescription")
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else None
     data = dict(body["data"]) if isinstance(body.get("data"), dict) else {}
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
@@ -298,7 +301,7 @@ def _error(response: httpx.Response, what: str) -> PluggyError:
     return PluggyRefusedError(
         f"{status} {code or ''} for {what}".replace("  ", " "),
         status=status,
-        code=code if isinstance(code, str) else None,
+        code=code,
         data=data,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from pluggy_sync import queue
 from tests.kit.conditions import eventually
 
 _ROOT = Path(__file__).parents[1]
@@ -42,7 +43,9 @@ class Worker:
 def running_worker(environ: dict[str, str], folder: Path, *, beat: bool = False) -> Iterator[Worker]:
     """Run `celery worker` with *environ* for our settings, and beat inside it if wanted, until the block ends."""
     log = folder / f"worker-{len(list(folder.iterdir()))}.log"
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "events,syncs,notifications"]
+    # All the queues, whatever the Procfile splits them into.
+    queues = ",".join(sorted(set(queue.QUEUE_OF_TASK.values())))
+    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", queues]
     command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     if beat:
         command += ["--beat", "--schedule", str(folder / "beat")]

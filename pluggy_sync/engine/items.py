@@ -6,21 +6,22 @@ change has its own event, and every event its own fetch. If Pluggy's answer cont
 own has the Item fetched again, however many events there are.
 """
 
+import dataclasses
 from datetime import datetime
 
 import structlog
 
-from pluggy_sync import queue
 from pluggy_sync.engine import actions, deletion, outages, requests
+from pluggy_sync.engine.sync import due
 from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import window
 from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, contradiction_of
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
-from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, unreadable_rows
+from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
 from pluggy_sync.store.contradictions import Settlement
+from pluggy_sync.store.item_progress import ItemProgress
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
@@ -34,10 +35,25 @@ def fetch(res: Resources, item_id: str) -> Decision:
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was saved.
     """
-    return _fetch(res, item_id, again=False)
+    with res.database.begin() as conn:
+        progress = item_progress.get(conn, item_id)
+    return fetch_at(res, item_id, progress)
 
 
-def fetch_again(res: Resources, item_id: str) -> Decision | None:
+def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: bool = False) -> Decision:
+    """As `fetch`, with the Item's *progress* as it was read just now. *again*: as `fetch_again`."""
+    if progress.is_deleted:
+        with res.database.begin() as conn:
+            # The late event named the person again.
+            inbox.remove_person(conn, item_id)
+        return decide(None, None, deleted=True, offline=False)
+    item = _read(res, item_id)
+    if item is None:
+        return _not_found(res, item_id, event_seq=progress.last_event_seq, again=again)
+    return save(res, item, event_seq=progress.last_event_seq, again=again)
+
+
+def fetch_again(res: Resources, item_id: str, progress: ItemProgress) -> Decision | None:
     """
     Fetch the Item once more because Pluggy's last answer contradicted an event; return the decision.
 
@@ -49,22 +65,7 @@ def fetch_again(res: Resources, item_id: str) -> Decision | None:
     with res.database.begin() as conn:
         if contradictions.get(conn, item_id).contradiction is None:
             return None
-    return _fetch(res, item_id, again=True)
-
-
-def _fetch(res: Resources, item_id: str, *, again: bool) -> Decision:
-    with res.database.begin() as conn:
-        event_seq = item_progress.get(conn, item_id).last_event_seq
-        row = items.get(conn, item_id)
-    if row is not None and row.deleted_at is not None:
-        with res.database.begin() as conn:
-            # The late event named the person again.
-            inbox.remove_person(conn, item_id)
-        return decide(None, None, deleted=True, offline=False)
-    item = _read(res, item_id)
-    if item is None:
-        return _not_found(res, item_id, event_seq=event_seq, again=again)
-    return save(res, item, event_seq=event_seq, again=again)
+    return fetch_at(res, item_id, progress, again=True)
 
 
 def _read(res: Resources, item_id: str) -> Item | None:
@@ -91,7 +92,7 @@ def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> 
         return decide(None, None, deleted=False, offline=False)
     with res.begin() as tx:
         contradictions.lock(tx.conn, item_id)
-        item_progress.mark_fetched(tx.conn, item_id, through=event_seq)
+        item_progress.mark_fetched(tx.conn, item_id, through=event_seq, sync_due_at=None)
         _contradict(tx, item_id, found, refetches=refetches, again=again, now=res.now())
     return decide(None, found, deleted=False, offline=False)
 
@@ -108,8 +109,12 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         row = items.lock(conn, item.id, now=now)
         if row.deleted_at is not None:
             return decide(None, None, deleted=True, offline=False)
-        if event_seq < item_progress.get(conn, item.id).fetched_seq:
+        state = sync_state.read(conn, item.id)
+        if state is None:
+            raise LookupError("an Item that is locked is not there")
+        if event_seq < state.fetched_seq:
             # A fetch that began later was saved already.
+            due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
             return of_view(item, offline=connectors.is_offline(conn, item.connector.id))
         older = _is_older(row, item)
         settlement = contradictions.get(conn, item.id)
@@ -125,12 +130,9 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
             actions.apply(tx, res, item, decision, now=now)
-        item_progress.mark_fetched(conn, item.id, through=event_seq)
-        news = decision.step is Step.SYNC and window.updated_since(item, row.synced_update_at, row.synced_through)
-        if news and not older:
-            item_progress.request_sync(conn, item.id, through=event_seq, now=now)
-            tx.after_commit(queue.SYNC_ITEM, item.id)
+            state = dataclasses.replace(state, item=item)
         # Last, since webhook intake waits for the row that these write.
+        due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
         if open_contradiction is None:
             contradictions.settle(conn, item.id, view, through=event_seq, told=told)
         else:

@@ -26,7 +26,6 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
     """Keep what an Item showed of its connector; return whether the known status changed."""
     if connector.id is None:
         return False
-    before = status(conn, connector.id)
     new = insert(connectors).values(
         id=connector.id,
         name=connector.name,
@@ -41,10 +40,15 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
     }
     # Many Items share a connector: an unchanged row is left alone, so that they do not wait for each other.
     differs = sa.or_(*[connectors.c[name].is_distinct_from(value) for name, value in values.items()])
-    conn.execute(
-        new.on_conflict_do_update(index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs)
-    )
-    return before is not None and connector.status is not None and before != connector.status
+    before = sa.select(connectors.c.status).where(connectors.c.id == connector.id).scalar_subquery()
+    changed = conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs
+        ).returning(before.label("before"))
+    ).one_or_none()
+    if changed is None or changed.before is None or connector.status is None:
+        return False
+    return bool(changed.before != connector.status)
 
 
 def set_status(conn: Connection, connector_id: int, to: str | None, *, now: datetime) -> bool:

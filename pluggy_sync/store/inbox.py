@@ -37,8 +37,8 @@ class Recorded:
 _RECORD = sa.text(
     """
     WITH raised AS (
-        INSERT INTO item_progress (item_id, last_event_seq, due_at)
-        SELECT :item_id, 1, :received_at
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT :item_id, 1
         WHERE :item_id IS NOT NULL AND NOT EXISTS (SELECT FROM inbox WHERE event_id = :event_id)
         ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
         RETURNING last_event_seq
@@ -239,29 +239,6 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     )
     taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
     return list(conn.scalars(taken))
-
-
-def transaction_events(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> list[events.Event]:
-    """Return the Item's `transactions/created` and `transactions/updated` events between two counts."""
-    payloads = conn.scalars(
-        sa.select(inbox.c.payload).where(
-            inbox.c.item_id == item_id,
-            inbox.c.item_seq > after_seq,
-            inbox.c.item_seq <= through_seq,
-            inbox.c.name.in_([events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED]),
-        )
-    )
-    return [events.of_payload(payload or {}) for payload in payloads]
-
-
-def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Row[Any, Any] | None:
-    """Return name and payload of the Item's newest event up to a count, or None."""
-    return conn.execute(
-        sa.select(inbox.c.name, inbox.c.payload)
-        .where(inbox.c.item_id == item_id, inbox.c.item_seq <= through_seq)
-        .order_by(inbox.c.item_seq.desc())
-        .limit(1)
-    ).one_or_none()
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

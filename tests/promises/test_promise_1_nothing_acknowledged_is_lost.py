@@ -133,7 +133,7 @@ def test_whatever_ails_redis_eighty_webhooks_at_once_beside_strangers_are_answer
 
 
 def delivered_at_once(address, bodies, headers):
-    """Return status and seconds of each. As little as possible is done here: it would count as the time of the service."""
+    """Return status and seconds of each. Little is done here: it would count as time of the service."""
     with raw_clients(address, len(bodies)) as clients:
         began = time.monotonic()
         for client, body, given in zip(clients, bodies, headers, strict=True):

@@ -2,15 +2,20 @@
 
 import gzip
 import json
+import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from pluggy_sync import events
+from pluggy_sync.resources import create_resources
+from pluggy_sync.store.database import WEB
 from pluggy_sync.store.tables import item_progress
 from tests.kit.factories import WEBHOOK_SECRET, an_event
+from tests.kit.pgbouncer import pooled
 from tests.kit.workers import take_messages
 from webhook_app.app import create_app
 
@@ -321,3 +326,49 @@ def test_the_stored_row_is_committed_before_the_answer(post, database_url):
 
     with psycopg.connect(database_url) as conn:
         assert conn.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
+
+
+def test_after_a_failover_the_server_that_cannot_write_is_left(post, resources):
+    assert post(an_event()).status_code == 202
+    with resources.database.connect() as conn:
+        # As a demoted primary; new connections are to the new one.
+        conn.connection.driver_connection.execute("SET default_transaction_read_only = on")
+
+    assert [post(an_event()).status_code for _ in range(3)] == [503, 202, 202]
+
+
+def test_one_locked_item_stops_no_other(settings, database_url):
+    resources = create_resources(settings, WEB)
+    web = create_app(settings, resources).test_client()
+
+    def post(item_id):
+        return web.post(URL, json=an_event(itemId=item_id), headers=HEADERS).status_code
+
+    assert post("held") == 202
+    with psycopg.connect(database_url) as conn:
+        conn.execute("SELECT * FROM item_progress WHERE item_id = 'held' FOR UPDATE")
+        began = time.monotonic()
+        statuses = [post("held"), post("other")]
+        took = time.monotonic() - began
+
+    assert statuses == [503, 202]
+    assert WEB.lock_s <= took < WEB.lock_s + 3
+    assert post("held") == 202
+    resources.close()
+
+
+def test_behind_a_pooler_in_transaction_mode_every_webhook_is_stored(settings, service, database_url, tmp_path):
+    with pooled(database_url, tmp_path) as url:
+        behind = replace(settings, database_url=url)
+        resources = create_resources(behind, WEB, pool_size=8)
+        app = create_app(behind, resources)
+
+        def post(_):
+            return app.test_client().post(URL, json=an_event(), headers=HEADERS).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            statuses = set(threads.map(post, range(200)))
+        resources.close()
+
+    assert statuses == {202}
+    assert len(service.events()) == 200

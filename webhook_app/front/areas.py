@@ -54,8 +54,8 @@ def areas(settings: Settings) -> tuple[Area, ...]:
             threads=8,
             waiting=1000,
             body_bytes=settings.webhook_max_bytes,
-            body_s=3,
-            answer_s=4.5,
+            body_s=2.5,
+            answer_s=4,
             # It is not known whether Pluggy tries again after 408. After 503 it does.
             too_slow=503,
         ),

@@ -27,7 +27,7 @@ def receive() -> Answer:
     res = resources()
     if not authenticity.is_authentic(request.headers.get(res.settings.webhook_secret_header, ""), res.settings):
         log.warning("webhook.rejected", reason="wrong or missing secret")
-        count_rejected(res.redis)
+        count_rejected(res)
         return _answer("rejected", 401)
     try:
         content = body.read(request)

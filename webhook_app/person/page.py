@@ -155,13 +155,12 @@ def connected(token: str) -> Answer:
 def _action_of(token: str, *, tries: bool = False) -> Action | Response:
     """Return the action that the link is for, or the page that says why there is none."""
     res = resources()
-    redis_url = res.settings.redis_url
     action_id = res.links.read(token)
     if action_id is None:
-        within = rate_limit.allowed(redis_url, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
+        within = rate_limit.allowed(res, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
         return _notice("gone", 410) if within else _notice("busy", 429)
     limit = rate_limit.TRIES if tries else rate_limit.READS
-    if not rate_limit.allowed(redis_url, limit, "tries" if tries else "reads", action_id):
+    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", action_id):
         return _notice("busy", 429)
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)

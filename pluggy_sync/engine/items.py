@@ -19,6 +19,7 @@ from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, contradiction_of
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
+from pluggy_sync.rules.statuses import OFFLINE
 from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
 from pluggy_sync.store.contradictions import Settlement
 from pluggy_sync.store.item_progress import ItemProgress
@@ -117,25 +118,22 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
             due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
             return of_view(item, offline=connectors.is_offline(conn, item.connector.id))
         older = _is_older(row, item)
-        settlement = contradictions.get(conn, item.id)
-        told = contradictions.told(conn, item.id, after_seq=settlement.settled_seq, through_seq=event_seq)
+        settlement, told = contradictions.get_with_told(conn, item.id, through_seq=event_seq)
         view = row if older else item
         found = contradiction_of(told, view, settlement.settled)
         refetches = 0 if found is None else _refetches(settlement, found, again=again)
         open_contradiction = None if found is None or refetches >= REFETCHES[found] else found
-        if not older:
-            _write_connector(tx, item, now=now)
-        offline = connectors.is_offline(conn, item.connector.id)
+        offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            actions.apply(tx, res, item, decision, now=now)
+            if state.has_unsettled_actions or decision.step is Step.ASK:
+                actions.apply(tx, res, item, decision, now=now)
             state = dataclasses.replace(state, item=item)
         # Last, since webhook intake waits for the row that these write.
-        due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
-        if open_contradiction is None:
-            contradictions.settle(conn, item.id, view, through=event_seq, told=told)
-        else:
+        settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
+        due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
+        if open_contradiction is not None:
             _contradict(tx, item.id, open_contradiction, refetches=refetches, again=again, now=now)
     if found is not None and open_contradiction is None:
         log.warning("item.contradiction_believed", item_id=item.id, contradiction=found, next="Pluggy's answer stands")
@@ -146,13 +144,13 @@ def _is_older(row: StoredItem, item: Item) -> bool:
     return row.updated_at is not None and item.updated_at is not None and item.updated_at < row.updated_at
 
 
-def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> None:
+def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
+    """Keep what the Item shows of its connector; return whether the bank is offline."""
     connector = item.connector
-    if connector.id is None:
-        return
-    before = connectors.status(tx.conn, connector.id)
-    if connectors.save(tx.conn, connector, now=now):
-        outages.status_changed(tx, connector.id, before, connector.status, name=connector.name, now=now)
+    seen = connectors.save(tx.conn, connector, now=now)
+    if connector.id is not None and seen.changed:
+        outages.status_changed(tx, connector.id, seen.before, seen.after, name=connector.name, now=now)
+    return seen.after == OFFLINE
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:

@@ -167,6 +167,7 @@ class SyncState:
     item: Item | None
     client_user_id: str | None = None
     deleted_at: datetime | None = None
+    has_unsettled_actions: bool = False
     run_id: uuid.UUID | None = None
     lease_until: datetime | None = None
     synced_through: datetime | None = None

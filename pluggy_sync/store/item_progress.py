@@ -5,8 +5,10 @@ Events and requests to sync are numbered in one sequence, `last_event_seq`. A ru
 events and requests up to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,15 +66,24 @@ def get(conn: Connection, item_id: str) -> ItemProgress:
 SYNC_PENDING = item_progress.c.sync_requested_seq > item_progress.c.synced_seq
 
 
-def mark_fetched(conn: Connection, item_id: str, *, through: int, sync_due_at: datetime | None) -> None:
+def mark_fetched(
+    conn: Connection,
+    item_id: str,
+    *,
+    through: int,
+    sync_due_at: datetime | None,
+    settled: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     """
     Record that the Item was fetched when `last_event_seq` stood at *through*.
 
-    *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync.
+    *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync. *settled*: what
+    `contradictions.settled` has to write.
     """
-    fetched = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through)}
-    requested = {} if sync_due_at is None else _request(sync_due_at)
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values({**fetched, **requested}))
+    values = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through), **settled}
+    if sync_due_at is not None:
+        values |= _request(sync_due_at)
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
 
 
 def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:

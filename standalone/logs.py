@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Self
@@ -99,7 +100,10 @@ class ConsoleLog:
         with self._lock:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
             prefix = (f"{name:<8} │ ", colour)
-            self._console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), prefix, text), soft_wrap=True)
+            # A terminal that was closed under us silences the console, and no more: the files go on. SystemExit is
+            # what rich makes of a broken pipe; in a thread it would end the reading of a process.
+            with suppress(OSError, SystemExit):
+                self._console.print(Text.assemble((time.strftime("%H:%M:%S "), "dim"), prefix, text), soft_wrap=True)
 
 
 def readable(line: str) -> Text | None:

@@ -5,8 +5,6 @@ What the environment names is used as it is: each of DATABASE_URL, REDIS_URL, PL
 PRODUCT_WEBHOOK_URL stands for something that is then not started here.
 """
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +124,6 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PORT": str(port["web"]),
         "FLOWER_PORT": str(port["flower"]),
         "BEAT_SCHEDULE": str(data_dir / "beat-schedule"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
     }
     return Plan(data_dir, given, port, env)

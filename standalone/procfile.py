@@ -1,6 +1,9 @@
 """The commands of the service, as the Procfile has them: written there once, run from there by everybody."""
 
+import os
 import re
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,9 +22,19 @@ def commands(file: Path = PROCFILE) -> dict[str, str]:
     return {match["name"]: match["command"] for match in found}
 
 
-def program(name: str, env: Mapping[str, str]) -> Program:
-    """Return what starts *name*: a shell that fills in the variables from *env* and then becomes that process."""
-    return Program(name=name, argv=["/bin/sh", "-c", f"exec {commands()[name]}"], env=env)
+def program(name: str, env: Mapping[str, str], *more: str) -> Program:
+    """
+    Return what starts *name*: a shell that fills in the variables from *env* and then becomes that process.
+
+    *more* are further arguments; of an option that is given twice the last counts.
+    """
+    ours = Path(sys.executable).parent
+    return Program(
+        name=name,
+        argv=["/bin/sh", "-c", f"exec {commands()[name]} {shlex.join(more)}"],
+        env={**env, "PATH": f"{ours}{os.pathsep}{env.get('PATH', os.defpath)}"},
+        cwd=PROCFILE.parent,
+    )
 
 
 def lasting() -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 
@@ -16,6 +17,8 @@ class Program:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(repr=False)
+    # None: where we are.
+    cwd: Path | None = None
     # None: the user that we are.
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
@@ -32,6 +35,7 @@ def start(program: Program, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         program.argv,
         env=program.env,
+        cwd=program.cwd,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

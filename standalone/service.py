@@ -133,10 +133,10 @@ def _sandbox(plan: Plan) -> Sandbox:
 
 def _sandbox_program(plan: Plan, seed: int) -> Program:
     options = [f"--port={plan.port['sandbox']}", f"--seed={seed}", f"--state={plan.data_dir / 'sandbox'}"]
-    argv = ["pluggy-sandbox", "serve", *options]
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
     env = {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret}
-    return Program(name="sandbox", argv=argv, env=env)
+    command = str(Path(sys.executable).with_name("pluggy-sandbox"))
+    return Program(name="sandbox", argv=[command, "serve", *options], env=env)
 
 
 def _register_webhook(sandbox: Sandbox, plan: Plan) -> None:

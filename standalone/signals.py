@@ -6,11 +6,16 @@ A process that was started and not yet remembered would be forgotten if an inter
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Those that follow one this soon change nothing: the run is about to end. A later one counts again, in case the
+# first was lost, as in a destructor, whose exceptions Python drops.
+_SAME_S = 2.0
+_raised_at = -_SAME_S
 _deferred_depth = 0
 _deferred: list[int] = []
 
@@ -25,6 +30,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     if _deferred_depth:
         _deferred.append(number)
     else:
+        _raise()
+
+
+def _raise() -> None:
+    global _raised_at  # noqa: PLW0603  # signals belong to the whole process, and so does this
+    if time.monotonic() - _raised_at >= _SAME_S:
+        _raised_at = time.monotonic()
         raise KeyboardInterrupt
 
 
@@ -39,7 +51,13 @@ def interruptions_deferred() -> Iterator[None]:
         _deferred_depth -= 1
     if _deferred and not _deferred_depth:
         _deferred.clear()
-        raise KeyboardInterrupt
+        _raise()
+
+
+def ignore_interruptions() -> None:
+    """Ignore interruptions from now on: the run is ending because of one. (Only in the main thread.)"""
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

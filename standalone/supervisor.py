@@ -20,7 +20,7 @@ from standalone import orphans, programs
 from standalone.polling import wait_for
 from standalone.programs import Program
 from standalone.restarts import Restarts
-from standalone.signals import interruptions_deferred, interruptions_ignored
+from standalone.signals import ignore_interruptions, interruptions_deferred, interruptions_ignored
 
 # A worker may finish the task it is in.
 PATIENCE_S = 10.0
@@ -81,9 +81,14 @@ class Supervisor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with interruptions_ignored():
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is KeyboardInterrupt:
+            # A second one, a moment later, must not turn a good end into a failure.
+            ignore_interruptions()
             self.stop()
+        else:
+            with interruptions_ignored():
+                self.stop()
 
     def start(self, program: Program, *, restarted: Callable[[], None] | None = None) -> Child:
         """Start *program*. *restarted* is called each time after it was started again."""

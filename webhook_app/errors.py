@@ -9,16 +9,17 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app
+from flask import Flask, Response, abort, current_app, request
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync.engine.refresh import PersonNeededError
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError, PersonNeededError
 from pluggy_sync.notifications import action_view
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from pluggy_sync.rules import refusals
 from webhook_app import app_resources, request_ids
+from webhook_app.front.calls import REFUSED
 
 log = structlog.get_logger(__name__)
 
@@ -27,23 +28,11 @@ CODE_OF_STATUS = {
     401: "unauthorized",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     415: "unsupported-media-type",
     429: "too-many-requests",
-}
-
-# What the engine refuses, by its code; the rest is a conflict with the present state.
-STATUS_OF_REFUSAL = {
-    "action-not-found": 404,
-    "item-not-found": 404,
-    "item-gone-at-pluggy": 410,
-    "item-deleted": 410,
-    "invalid-value": 400,
-    "invalid-parameters": 400,
-    "encryption-not-configured": 400,
-    "bank-offline": 503,
-    "updates-not-allowed": 403,
-    "refused-by-pluggy": 502,
+    503: "unavailable",
 }
 
 
@@ -69,6 +58,7 @@ class ProblemError(Exception):
 
 def register(app: Flask) -> None:
     """Turn every error of *app* into a problem."""
+    app.before_request(_refuse)
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
@@ -78,6 +68,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(PoolTimeoutError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_bug)
+
+
+def _refuse() -> None:
+    """Refuse a request whose body the front did not read: it was too large, or did not come in time."""
+    status = request.environ.get(REFUSED)
+    if status is not None:
+        abort(status)
 
 
 def _problem(
@@ -109,8 +106,7 @@ def _of_problem(error: ProblemError) -> Response:
 
 
 def _of_refusal(error: CannotActError) -> Response:
-    status = STATUS_OF_REFUSAL.get(error.code, HTTPStatus.CONFLICT)
-    return _problem(status, error.code, error.detail, more=error.more)
+    return _problem(refusals.STATUS_OF_CODE[error.code], error.code, error.detail, more=error.more)
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:

@@ -6,8 +6,8 @@ again. Not written: the log of requests, the counters of limits, and where dice 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 
 from msgspec import Raw
@@ -21,6 +21,7 @@ from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.state.deliveries import Delivery
 from pluggy_sandbox.state.faults import Faults
+from pluggy_sandbox.state.incidents import Incident
 from pluggy_sandbox.state.items import Item
 from pluggy_sandbox.state.keys import Application
 from pluggy_sandbox.state.quotas import Quotas
@@ -32,7 +33,6 @@ from pluggy_sandbox.wire.encoding import encode
 from pluggy_sandbox.wire.records import embed, read_value, write
 
 Kept = Mapping[str, Mapping[str, bytes]]  # what was written, by kind and key
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class _Rest:
     deleted: list[str]
     connector_events: int
     evolutions: int
+    incidents: dict[str, Incident] = field(default_factory=dict)
 
 
 def parts(world: World) -> Iterator[Part]:
@@ -140,6 +141,7 @@ def _rest(world: World) -> _Rest:
         deleted=sorted(world.deleted),
         connector_events=world.connector_events,
         evolutions=world.evolutions,
+        incidents=world.incidents,
     )
 
 
@@ -152,6 +154,7 @@ def _put_rest(world: World, rest: _Rest) -> None:
     world.health, world.quotas = rest.health, rest.quotas
     world.deleted = set(rest.deleted)
     world.connector_events, world.evolutions = rest.connector_events, rest.evolutions
+    world.incidents = rest.incidents
     world.suffer(rest.faults)
 
 
@@ -159,7 +162,8 @@ def _clock(world: World) -> Part:
     clock = world.clock
     time = _Time(clock.now, clock.seen, clock.speed)
     # A clock that just runs on need not be written again.
-    version = clock.speed, clock.now - (clock.seen - _EPOCH) * clock.speed
+    began = clock.now.timestamp() - clock.seen.timestamp() * clock.speed
+    version = clock.speed, round(began, 3)
     return Part("clock", "", version, lambda: encode(time))
 
 

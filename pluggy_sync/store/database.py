@@ -64,10 +64,6 @@ _TCP = {
 }
 
 
-class Unreadable(dict[str, Any]):
-    """A JSON column that holds what cannot be read. It is empty: whoever asks it for a field finds nothing."""
-
-
 class _BoundedConnection(psycopg.Connection[Any]):
     """Waits for each answer as long as it may, and is closed when none came: what it would answer is not known."""
 
@@ -129,7 +125,7 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
         # Parameters hold bank data; they must not reach an error text.
         hide_parameters=True,
         json_serializer=lambda value: wire.encode(value).decode(),
-        json_deserializer=_decode,
+        json_deserializer=wire.decode_stored,
         connect_args={
             "connect_timeout": bounds.connect_s,
             "application_name": "pluggy-sync",
@@ -140,10 +136,3 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
             **_TCP,
         },
     )
-
-
-def _decode(text: str | bytes) -> object:
-    try:
-        return wire.decode(text)
-    except (ValueError, ArithmeticError):
-        return Unreadable()

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import httpx
-
+from pluggy_sync import wire
+from pluggy_sync.pluggy.exchange import Answer
 from pluggy_sync.resources import Resources
 
 
@@ -16,13 +16,11 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
 
     Yields a list that holds the request once that was done.
     """
-    http = res.pluggy._http
     lock = threading.Lock()
     left, done = [skip], []
 
-    def hook(response: httpx.Response) -> None:
-        request = response.request
-        if request.method != "GET" or not request.url.path.startswith(path):
+    def hook(answer: Answer) -> None:
+        if answer.method != "GET" or not answer.path.startswith(path):
             return
         with lock:
             if done:
@@ -30,13 +28,32 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
             if left[0]:
                 left[0] -= 1
                 return
-            done.append(str(request.url))
-        response.read()
+            done.append(answer.path)
         action()
 
-    before = http.event_hooks
-    http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
+    hooks = res.pluggy.hooks.answered
+    hooks.append(hook)
     try:
         yield done
     finally:
-        http.event_hooks = before
+        hooks.remove(hook)
+
+
+@contextmanager
+def hiding(res: Resources, *ids: str) -> Iterator[None]:
+    """Let Pluggy's answers about transactions lack the rows *ids*, as if they were not there, until the block ends."""
+
+    def hook(answer: Answer) -> None:
+        if answer.path != "/v2/transactions" or not answer.is_success:
+            return
+        page = wire.decode(answer.content)
+        page["results"] = [row for row in page["results"] if row["id"] not in ids]
+        # An answer is frozen for whoever reads it; here it is what Pluggy sent.
+        object.__setattr__(answer, "content", wire.encode(page))
+
+    hooks = res.pluggy.hooks.answered
+    hooks.append(hook)
+    try:
+        yield
+    finally:
+        hooks.remove(hook)

@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -88,3 +91,20 @@ def test_a_file_of_each_process_has_every_line_and_begins_anew_when_it_is_full(t
     assert (tmp_path / "logs/web.log").read_text() == "other\n"
     assert {file.name for file in (tmp_path / "logs").iterdir()} == {"worker.log", "worker.log.1", "web.log"}
     assert all(file.stat().st_size <= 100 for file in (tmp_path / "logs").iterdir())
+
+
+def test_a_console_that_is_gone_ends_nothing():
+    code = """
+from rich.console import Console
+from standalone.logs import ConsoleLog
+for _ in range(2):
+    ConsoleLog(Console()).say("to nobody")
+raise SystemExit(7)
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+
+    assert done.returncode == 7, done.stderr

@@ -10,8 +10,11 @@ import httpx
 import psycopg
 import pytest
 
+from standalone.ports import any_free
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -26,8 +29,8 @@ def listening_port():
 def start(data_dir, tmp_path):
     runs = []
 
-    def start(port):
-        runs.append(Run(data_dir, port, tmp_path / f"output-{len(runs)}"))
+    def start(port, **settings):
+        runs.append(Run(data_dir, port, tmp_path / f"output-{len(runs)}", **settings))
         return runs[-1]
 
     yield start
@@ -86,3 +89,40 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
     }
     second.stop(signal.SIGTERM)
     assert [pid for pid in processes if is_running(pid)] == []
+
+
+@pytest.mark.parametrize("moment", ["starting Postgres", "starting the sandbox", "starting web"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_up_that_is_interrupted_while_it_starts_ends_well_and_leaves_no_process(start, moment, how):
+    run = start(any_free())
+    run.wait_until_printed(moment)
+    processes = run.processes()
+
+    run.stop(how)
+
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in run.printed
+    assert not (run.data / "processes.jsonl").exists()
+
+
+def test_a_second_ctrl_c_does_not_turn_a_good_end_into_a_failure(start):
+    run = start(any_free())
+    run.wait_until_up()
+    processes = run.processes()
+
+    for _ in range(20):
+        run.popen.send_signal(signal.SIGINT)
+    run.stop(signal.SIGTERM)
+
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in run.printed
+
+
+def test_up_explains_settings_that_are_wrong_and_stops(start, tmp_path):
+    run = start(any_free(), SYNC_OVERLAP_DAYS="many")
+
+    assert run.popen.wait(60) == 1
+    assert "SYNC_OVERLAP_DAYS" in run.printed
+    assert "everything is stopped" in run.printed
+    assert "Traceback" not in run.printed
+    assert not (run.data / "up.env").exists()

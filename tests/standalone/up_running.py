@@ -21,7 +21,7 @@ DOWN_WITHIN_S = 60.0
 class Run:
     """One run of `up` on the folder *data*. What it prints is in the file *output*."""
 
-    def __init__(self, data: Path, port: int, output: Path) -> None:
+    def __init__(self, data: Path, port: int, output: Path, **settings: str) -> None:
         self.data = data
         self.output = output
         (data / "up.env").unlink(missing_ok=True)
@@ -29,15 +29,24 @@ class Run:
         with output.open("w") as out:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "standalone", "up", "--data", data],
-                env={**environment, "PORT": str(port)},
+                env={**environment, "PORT": str(port), **settings},
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
 
     def wait_until_up(self) -> dict[str, str]:
         """Return what it wrote down for other processes, once it is up."""
-        eventually(self._is_up, within_s=UP_WITHIN_S, what="the service is up")
+        self.wait_until_printed("pluggy-sync is up")
         return env_file(self.data / "up.env")
+
+    def wait_until_printed(self, text: str) -> None:
+        """Wait until it has printed *text*; fail if it ends before."""
+
+        def is_printed() -> bool:
+            assert self.popen.poll() is None, f"it ended:\n{self.printed}\n{self._logs()}"
+            return text in self.printed
+
+        eventually(is_printed, within_s=UP_WITHIN_S, what=f"it prints: {text}")
 
     @property
     def printed(self) -> str:
@@ -58,10 +67,6 @@ class Run:
         self.popen.send_signal(how)
         code = self.popen.wait(DOWN_WITHIN_S)
         assert code == 0, f"it exited {code} on {how.name}:\n{self.printed}\n{self._logs()}"
-
-    def _is_up(self) -> bool:
-        assert self.popen.poll() is None, f"it ended:\n{self.printed}\n{self._logs()}"
-        return "pluggy-sync is up" in self.printed
 
     def _logs(self) -> str:
         files = sorted((self.data / "logs").glob("*.log"))

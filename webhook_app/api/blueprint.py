@@ -9,6 +9,7 @@ from flask import Flask, current_app, request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
+from pluggy_sync import item_ids
 from webhook_app.errors import ProblemError
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -55,8 +56,21 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
 
 
 def register(app: Flask) -> None:
-    """Refuse query parameters on addresses that take none."""
+    """Refuse query parameters on addresses that take none, and addresses with an id that is no Item's."""
+    app.before_request(_read_item_id)
     app.before_request(_refuse_undeclared_query)
+
+
+def _read_item_id() -> None:
+    """Give the view the Item's id in lower case."""
+    values = request.view_args
+    if values is None or "item_id" not in values or not request.path.startswith("/v1/"):
+        return
+    try:
+        values["item_id"] = item_ids.read(values["item_id"])
+    except item_ids.NotAnItemIdError as exc:
+        faults = [{"where": "path", "field": "itemId", "message": str(exc)}]
+        raise ProblemError(400, "invalid-request", str(exc), more={"errors": faults}) from None
 
 
 def _refuse_undeclared_query() -> None:

@@ -13,19 +13,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import segno
-import sqlalchemy as sa
 import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 
 from pluggy_sync import wire
 from pluggy_sync.engine import submissions
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications.texts import texts_of
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy import fields
 from pluggy_sync.pluggy.errors import PluggyError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.store import connectors, items, user_actions
+from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
+from webhook_app.front.areas import PERSON_BODY_BYTES
 from webhook_app.person import progress, rate_limit, screens, texts
 from webhook_app.person.screens import FOLLOWED, Screen
 
@@ -35,16 +37,14 @@ blueprint = Blueprint(
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 16 * 1024
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
-Action = sa.Row[Any]
 Answer = Response | tuple[Response, int]
 
 
 @blueprint.before_request
 def _bound_body() -> None:
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = PERSON_BODY_BYTES
 
 
 @blueprint.after_request
@@ -131,7 +131,7 @@ def connect_token(token: str) -> Answer:
     if screens.shown(action, res.now()).screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
-        with rate_budget.lane(rate_budget.Lane.PERSON):
+        with somebody_waits():
             made = res.pluggy.connect_token(action.item_id, {})
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))
@@ -155,13 +155,12 @@ def connected(token: str) -> Answer:
 def _action_of(token: str, *, tries: bool = False) -> Action | Response:
     """Return the action that the link is for, or the page that says why there is none."""
     res = resources()
-    redis_url = res.settings.redis_url
     action_id = res.links.read(token)
     if action_id is None:
-        within = rate_limit.allowed(redis_url, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
+        within = rate_limit.allowed(res, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
         return _notice("gone", 410) if within else _notice("busy", 429)
     limit = rate_limit.TRIES if tries else rate_limit.READS
-    if not rate_limit.allowed(redis_url, limit, "tries" if tries else "reads", action_id):
+    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", action_id):
         return _notice("busy", 429)
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)
@@ -272,7 +271,7 @@ def _is_sandbox(item_id: str) -> bool:
     with resources().database.begin() as conn:
         row = items.get(conn, item_id)
     raw = {} if row is None or row.raw is None else row.raw
-    return bool((raw.get("connector") or {}).get("isSandbox"))
+    return bool((fields.object_of(raw.get("connector")) or {}).get("isSandbox"))
 
 
 def _picture(action: Action) -> str | None:

@@ -2,14 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
+from pluggy_sandbox.lifecycle import resumption
 from pluggy_sandbox.server.app import create_app
 from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.state.keeper import Keeper
 from pluggy_sandbox.state.sandbox import Sandbox
 from pluggy_sandbox.state.world import Origin
 from tests.pluggy_sandbox.driver import CPF, Json
@@ -52,7 +56,7 @@ class Served:
         """Let the machine's time pass, and wait until the sandbox has taken it in."""
         self.machine.pass_time(**by)
         with self.world.lock:
-            assert self.world.changed.wait_for(lambda: self.world.clock.seen >= self.machine.now, 10)
+            assert self.world.changed.wait_for(lambda: self.world.clock.seen >= self.machine.now, 60)
 
     def waiting(self, connector: int, parameters: Json) -> Json:
         """Connect somebody who is asked for something, and return what is asked."""
@@ -71,13 +75,20 @@ def deadline(item: Json) -> datetime:
     return datetime.fromisoformat((item["parameter"] or item["userAction"])["expiresAt"])
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    machine = Machine()
+@contextmanager
+def serving(machine: Machine, folder: Path | None = None) -> Iterator[Served]:
     settings = Settings(run_seconds=0, open_finance_quotas=False, real_deadlines=True)
-    sandbox = Sandbox(Origin("me", "secret", settings=settings, speed=1, real=machine))
+    keeper = Keeper(folder) if folder else None
+    sandbox = Sandbox(Origin("me", "secret", settings=settings, speed=1, real=machine), keeper)
+    resumption.resume(sandbox.world)
     yield Served(sandbox, machine)
     sandbox.close()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving(Machine()) as served:
+        yield served
 
 
 @pytest.mark.parametrize("way", [CODE, QR, CONSENT])
@@ -124,3 +135,30 @@ def test_the_clock_runs_with_the_machine_and_a_jump_stays(served: Served) -> Non
     now = datetime.fromisoformat(served.ask("GET", "/clock")["now"])
 
     assert now - began == timedelta(days=1, minutes=10)
+
+
+def test_a_restart_gives_a_person_no_more_time_and_no_less(tmp_path: Path) -> None:
+    machine = Machine()
+    with serving(machine, tmp_path) as before:
+        before.ask("POST", "/clock", {"advanceDays": 1})
+        item_id = before.waiting(*CODE)["id"]
+    machine.pass_time(seconds=60)
+
+    with serving(machine, tmp_path) as after:
+        after.let_pass(seconds=59)
+        assert after.state(item_id)["status"] == "WAITING_USER_INPUT"
+        after.let_pass(seconds=2)
+        assert after.state(item_id)["executionStatus"] == "USER_INPUT_TIMEOUT"
+
+
+def test_time_goes_on_while_the_sandbox_is_down_but_never_quicker_than_it_is(tmp_path: Path) -> None:
+    machine = Machine()
+    with serving(machine, tmp_path) as before:
+        before.ask("POST", "/clock", {"speed": 3600})
+        then = datetime.fromisoformat(before.ask("GET", "/clock")["now"])
+    machine.pass_time(hours=8)
+
+    with serving(machine, tmp_path) as after:
+        now = datetime.fromisoformat(after.ask("GET", "/clock")["now"])
+
+    assert now - then == timedelta(hours=8)

@@ -2,14 +2,14 @@
 Deliver in order and keep off an endpoint that fails: claims of notifications, and how each endpoint does.
 
 Revision ID: 0009
-Revises: 0004
+Revises: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0004"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -31,6 +31,13 @@ class NotOursError(Exception):
 class Channel(redis.Channel):
     """Reads queues; bytes that are not JSON are left out."""
 
+    def _connparams(self, *args: Any, **more: Any) -> Any:
+        # A channel that outlived its connection, as one does whose message is still worked on when Redis goes away.
+        # Celery waits for Redis after this error, and ends after the AttributeError that it would be.
+        if self.connection.client is None:
+            raise ConnectionError("the connection was closed")
+        return super()._connparams(*args, **more)  # type: ignore[misc]  # the stubs lack it
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs lack it

@@ -35,12 +35,18 @@ ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /b
 _HOUR = timedelta(hours=1)
 
 
-def count_rejected(client: redis.Redis) -> None:
+def count_rejected(res: Resources) -> None:
     """Count a delivery that was turned away (401). Without Redis it is only in the log."""
+    res.redis_breaker.call(lambda: _counted(res.redis))
+
+
+def _counted(client: redis.Redis) -> bool | None:
     try:
         client.incr(REJECTED)
     except RedisError as exc:
         log.warning("metrics.not_counted", error=type(exc).__name__)
+        return None
+    return True
 
 
 class ServiceCollector(Collector):

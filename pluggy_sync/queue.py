@@ -6,7 +6,8 @@ Sending fails fast and is allowed to fail: what must be done stands in Postgres,
 
 import celery
 import structlog
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from pluggy_sync.redis_options import redis_options
 
@@ -22,15 +23,17 @@ EVENTS = "events"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
 RECONCILIATIONS = "reconciliations"
+# What beat sends. Nothing else stands in its way, so that whatever is due is found, however much waits.
+SCHEDULE = "schedule"
 
 QUEUE_OF_TASK = {
     HANDLE_EVENT: EVENTS,
-    SWEEP: EVENTS,
     SYNC_ITEM: SYNCS,
     DELIVER: NOTIFICATIONS,
-    REMIND: NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
-    FIND_MISSED: RECONCILIATIONS,
+    SWEEP: SCHEDULE,
+    REMIND: SCHEDULE,
+    FIND_MISSED: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
@@ -71,7 +74,8 @@ def send(app: celery.Celery, task: str, argument: str | None = None) -> bool:
     """Queue *task*; return False when Redis did not take it, which costs time but loses nothing."""
     try:
         app.send_task(task, args=[] if argument is None else [argument], retry=False)
-    except (OperationalError, OSError) as exc:
+    except (KombuError, RedisError, OSError) as exc:
+        # A Redis that is away, and one that is full or may not write.
         log.warning("queue.unreachable", task=task, argument=argument, error=type(exc).__name__)
         return False
     return True

@@ -10,6 +10,7 @@ import redis
 from sqlalchemy import Engine
 
 from pluggy_sync import queue
+from pluggy_sync.breaker import Breaker
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
 from pluggy_sync.pluggy_clock import PluggyClock
@@ -30,6 +31,8 @@ class Resources:
     pluggy_clock: PluggyClock
     product: ProductClient
     redis: redis.Redis
+    # For whatever a request asks of Redis: it must not wait for a Redis that does not answer, each time anew.
+    redis_breaker: Breaker
     celery: celery.Celery
     links: PageLinks
     now: Callable[[], datetime]
@@ -60,7 +63,7 @@ class Resources:
 
     def send(self, task: str, argument: str) -> None:
         """Queue *task* soon; if Redis does not take it, the sweep sends it later."""
-        queue.send(self.celery, task, argument)
+        self.redis_breaker.call(lambda: queue.send(self.celery, task, argument) or None)
 
 
 def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: int = 5) -> Resources:
@@ -74,6 +77,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),
         redis=redis_client,
+        redis_breaker=Breaker(),
         celery=queue.celery_app(settings.redis_url),
         links=PageLinks(settings.secret_key, settings.public_url),
         now=lambda: datetime.now(UTC),

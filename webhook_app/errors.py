@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app
+from flask import Flask, Response, abort, current_app, request
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
@@ -19,6 +19,7 @@ from pluggy_sync.notifications import action_view
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.rules import refusals
 from webhook_app import app_resources, request_ids
+from webhook_app.front.calls import REFUSED
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +28,11 @@ CODE_OF_STATUS = {
     401: "unauthorized",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     415: "unsupported-media-type",
     429: "too-many-requests",
+    503: "unavailable",
 }
 
 
@@ -55,6 +58,7 @@ class ProblemError(Exception):
 
 def register(app: Flask) -> None:
     """Turn every error of *app* into a problem."""
+    app.before_request(_refuse)
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
@@ -64,6 +68,13 @@ def register(app: Flask) -> None:
     app.register_error_handler(PoolTimeoutError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_bug)
+
+
+def _refuse() -> None:
+    """Refuse a request whose body the front did not read: it was too large, or did not come in time."""
+    status = request.environ.get(REFUSED)
+    if status is not None:
+        abort(status)
 
 
 def _problem(

@@ -37,7 +37,7 @@ def resend(event_id: str) -> None:
     with connections.resources() as res:
         with res.database.begin() as conn:
             again = inbox.redrive(conn, event_id, now=res.now())
-        if not again:
+        if again is None:
             raise click.ClickException("No such event, or it is handled.")
-        sent = queue.send(res.celery, queue.HANDLE_EVENT, event_id)
-    click.echo(f"{event_id}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))
+        sent = queue.send(res.celery, queue.HANDLE_EVENT, again)
+    click.echo(f"{again}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

@@ -17,9 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from console.cli import connections
 from console.cli.catch_up import PATIENCE_S, End, Result, catch_up
 from pluggy_sync import item_ids
+from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import item_progress, items
+from pluggy_sync.store import items, sync_state
 
 _GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
 
@@ -119,8 +120,9 @@ def _register(res: Resources, wanted: Wanted) -> Result | None:
             if row.client_user_id not in (None, wanted.client_user_id):
                 return Result(end=End.FAILED, detail="known as another clientUserId's")
             items.name_user(conn, wanted.item_id, wanted.client_user_id)
-        work = item_progress.get(conn, wanted.item_id)
-        if row.synced_through is not None and work.synced_seq >= work.sync_requested_seq:
+        state = sync_state.read(conn, wanted.item_id)
+        synced = state is not None and state.first_synced_at is not None
+        if state is not None and synced and plan_of(res, state, now=res.now()) is None:
             return Result(end=End.UP_TO_DATE)
     return None
 

@@ -93,7 +93,7 @@ def _say(item_id: str, result: Result) -> None:
     if result.end is End.SYNCED and run is not None:
         click.echo(
             f"{item_id}: synced; {run.added} rows added, {run.modified} modified, {run.removed} removed, "
-            f"{run.requests} requests"
+            f"{run.requests} requests" + (f"; incomplete: {result.detail}" if result.detail else "")
         )
         return
     click.echo(f"{item_id}: {result.end}" + (f" ({result.detail})" if result.detail else ""))

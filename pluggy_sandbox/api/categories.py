@@ -1,8 +1,9 @@
 """Categories (Pluggy facts 5.8)."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, page, server_only
+from pluggy_sandbox.api.answers import answer, paged, server_only
+from pluggy_sandbox.api.requests import argument
 from pluggy_sandbox.catalogue.categories import CATEGORIES
 from pluggy_sandbox.wire.errors import NotFoundError
 
@@ -13,8 +14,8 @@ blueprint = Blueprint("categories", __name__)
 def show_all() -> Response:
     """List the categories, or those below one."""
     server_only()
-    parent = request.args.get("parentId")
-    return page([c.view() for c in CATEGORIES.values() if parent in (None, c.parent)])
+    parent = argument("parentId")
+    return paged([c.view() for c in CATEGORIES.values() if parent in (None, c.parent)])
 
 
 @blueprint.get("/categories/<category_id>")

@@ -8,7 +8,8 @@ from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.catalogue.connectors import Login
 from pluggy_sandbox.catalogue.logins import Fate
 from pluggy_sandbox.holdings.holdings import AccountChanges, Holdings, window_start
-from pluggy_sandbox.state.items import Item
+from pluggy_sandbox.lifecycle import resources
+from pluggy_sandbox.state.items import PENDING, Item
 from pluggy_sandbox.state.quotas import Quotas
 from pluggy_sandbox.state.world import World
 from pluggy_sandbox.wire.encoding import Json
@@ -82,6 +83,7 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
     warned = _warned(world, item, fate)
     working = [p for p in item.options.products if p not in warned or not warned[p].failed]
     at = item.stamp(world.clock.now)
+    resources.read(world, item, customer, at)
     item.holdings.enriched = world.settings.enrichment
     item.holdings.revision += 1
     for product in working:
@@ -100,8 +102,10 @@ def next_execution(world: World, item: Item, customer: Customer) -> list[Account
     return item.holdings.planned(customer, _since(world, item, now), now)
 
 
-def waits_for_approvers(item: Item) -> None:
-    """Say of every product that further holders have to approve (Pluggy facts 3.4, 8)."""
+def waits_for_approvers(world: World, item: Item) -> None:
+    """Say of every product and resource that further holders have to approve (Pluggy facts 3.4, 8, 13.2)."""
+    at = item.stamp(world.clock.now)
+    resources.read(world, item, customer_of(world, item), at, waits_for_others=True)
     item.status_detail = _status_detail(item, dict.fromkeys(item.options.products, _APPROVERS))
 
 
@@ -119,6 +123,8 @@ def _warned(world: World, item: Item, fate: Fate) -> dict[str, Warned]:
     warned: dict[str, Warned] = {}
     if fate.warns:
         warned["ACCOUNTS"] = _INCOMPLETE
+    for product, status in resources.withheld(item).items():
+        warned[product] = _APPROVERS if status == PENDING else _NO_PERMISSION
     if fate.failing_product:
         warned[fate.failing_product] = _NO_PERMISSION
     if item.connector.is_open_finance and world.settings.open_finance_quotas:

@@ -6,7 +6,7 @@ again. Not written: the log of requests, the counters of limits, and where dice 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,6 +21,7 @@ from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.state.deliveries import Delivery
 from pluggy_sandbox.state.faults import Faults
+from pluggy_sandbox.state.incidents import Incident
 from pluggy_sandbox.state.items import Item
 from pluggy_sandbox.state.keys import Application
 from pluggy_sandbox.state.quotas import Quotas
@@ -72,6 +73,7 @@ class _Rest:
     deleted: list[str]
     connector_events: int
     evolutions: int
+    incidents: dict[str, Incident] = field(default_factory=dict)
 
 
 def parts(world: World) -> Iterator[Part]:
@@ -139,6 +141,7 @@ def _rest(world: World) -> _Rest:
         deleted=sorted(world.deleted),
         connector_events=world.connector_events,
         evolutions=world.evolutions,
+        incidents=world.incidents,
     )
 
 
@@ -151,6 +154,7 @@ def _put_rest(world: World, rest: _Rest) -> None:
     world.health, world.quotas = rest.health, rest.quotas
     world.deleted = set(rest.deleted)
     world.connector_events, world.evolutions = rest.connector_events, rest.evolutions
+    world.incidents = rest.incidents
     world.suffer(rest.faults)
 
 

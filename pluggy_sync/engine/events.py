@@ -10,31 +10,33 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import events, queue
+from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
-from pluggy_sync.engine.sync.news import names_news
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
 from pluggy_sync.rules.statuses import RUNNING
-from pluggy_sync.store import accounts, connectors, inbox, item_progress, items, transactions
+from pluggy_sync.store import connectors, inbox, item_progress
+from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
 # What these say is known without asking Pluggy.
-_NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED, events.TRANSACTIONS_DELETED})
+_NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
+_OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
 
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
     with res.database.begin() as conn:
-        row = inbox.get(conn, event_id)
-    if row is None or row.state != "stored":
+        row = inbox.begin_attempt(conn, event_id)
+        progress = ItemProgress() if row is None or row.item_id is None else item_progress.get(conn, row.item_id)
+    if row is None:
         return
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
         try:
-            outcome = _handle(res, row)
+            outcome = _handle(res, row, progress)
         except PluggyLimitedError as exc:
             _reschedule(res, row, str(exc), timedelta(seconds=exc.retry_after_s))
         except PluggyError as exc:
@@ -66,84 +68,47 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
     log.warning("event.reschedule", error=error, attempts=row.attempts + 1, next_try_at=str(now + wait))
 
 
-def _handle(res: Resources, row: sa.Row[Any]) -> str | None:
+def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
     """Return the outcome, or None when the event was put off."""
-    event = events.of_payload(row.payload)
+    event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
     if event.item_id is None:
         return "kept"
-    if event.name == events.TRANSACTIONS_DELETED:
-        _bury(res, event, event.item_id)
     if event.name in _NOTHING_TO_ASK:
         return "noted"
-    return _handle_item(res, row, event, event.item_id)
+    return _handle_item(res, row, event, event.item_id, progress)
 
 
-def _handle_item(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> str | None:
+def _handle_item(
+    res: Resources, row: sa.Row[Any], event: events.Event, item_id: str, progress: ItemProgress
+) -> str | None:
     if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
-        return _fetch_again(res, row, item_id)
-    covered = _is_covered(res, row, event, item_id)
-    if not covered:
-        decision = item_fetching.fetch(res, item_id)
-        if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED):
-            return decision.step.value
-    _request_sync_of_hinted_rows(res, row, event, item_id)
-    return "covered" if covered else "fetched"
+        return _fetch_again(res, row, item_id, progress)
+    if _is_covered(row, event, progress):
+        # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
+        return "covered"
+    decision = item_fetching.fetch_at(res, item_id, progress)
+    return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
 
 
-def _is_covered(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> bool:
+def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -> bool:
     """Return whether the Item was fetched since the event was stored."""
-    with res.database.begin() as conn:
-        if row.item_seq is None or item_progress.get(conn, item_id).fetched_seq < row.item_seq:
-            return False
-        item = items.get(conn, item_id)
+    if row.item_seq is None or progress.fetched_seq < row.item_seq:
+        return False
     # A request of our own may be for the end of an execution, which the fetch before came too early for.
-    return event.name != events.FETCH_REQUESTED or item is None or item.status not in RUNNING
+    return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
-def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str) -> str | None:
+def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str, progress: ItemProgress) -> str | None:
     """Fetch the Item whose last answer contradicted an event; put this request off while it still does."""
-    decision = item_fetching.fetch_again(res, item_id)
+    decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"
     if decision.contradiction is not None:
         _reschedule(res, row, f"Pluggy: {decision.contradiction}", backoff.wait(row.attempts + 1))
         return None
     return decision.step.value
-
-
-def _request_sync_of_hinted_rows(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> None:
-    """Make a sync due if a transactions event names rows that the last one cannot have shown."""
-    now = res.now()
-    with res.begin() as tx:
-        conn = tx.conn
-        item = items.get(conn, item_id)
-        if item is None or item.deleted_at is not None or item.status != "UPDATED":
-            # A run is going on, or failed: the next good one brings these rows along.
-            return
-        if item_progress.get(conn, item_id).synced_seq >= row.item_seq or not names_news(conn, event):
-            return
-        item_progress.request_sync(conn, item_id, through=row.item_seq, now=now)
-        tx.after_commit(queue.SYNC_ITEM, item_id)
-
-
-def _bury(res: Resources, event: events.Event, item_id: str) -> None:
-    """Remove the transactions that Pluggy says are gone; ids never seen get a tombstone too."""
-    if event.account_id is None:
-        return
-    now = res.now()
-    with res.database.begin() as conn:
-        item = items.lock(conn, item_id, now=now)
-        account = accounts.get(conn, event.account_id)
-        if item.deleted_at is not None:
-            return
-        if account is not None and account.item_id != item_id:
-            # Never believe an account on an event's word (Pluggy facts 2.6).
-            log.error("event.contradicts", reason="the account is another Item's", next="nothing is removed")
-            return
-        removed = transactions.remove(conn, item_id, event.account_id, event.transaction_ids, reason="event", now=now)
-    log.info("transactions.removed", account_id=event.account_id, removed=removed)
 
 
 def _handle_connector(res: Resources, event: events.Event) -> str:

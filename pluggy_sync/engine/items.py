@@ -6,19 +6,23 @@ change has its own event, and every event its own fetch. If Pluggy's answer cont
 own has the Item fetched again, however many events there are.
 """
 
+import dataclasses
 from datetime import datetime
 
 import structlog
 
-from pluggy_sync import queue
 from pluggy_sync.engine import actions, deletion, outages, requests
+from pluggy_sync.engine.sync import due
+from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import window
 from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, contradiction_of
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
-from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items
+from pluggy_sync.rules.statuses import OFFLINE
+from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
 from pluggy_sync.store.contradictions import Settlement
+from pluggy_sync.store.item_progress import ItemProgress
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
@@ -32,10 +36,25 @@ def fetch(res: Resources, item_id: str) -> Decision:
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was saved.
     """
-    return _fetch(res, item_id, again=False)
+    with res.database.begin() as conn:
+        progress = item_progress.get(conn, item_id)
+    return fetch_at(res, item_id, progress)
 
 
-def fetch_again(res: Resources, item_id: str) -> Decision | None:
+def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: bool = False) -> Decision:
+    """As `fetch`, with the Item's *progress* as it was read just now. *again*: as `fetch_again`."""
+    if progress.is_deleted:
+        with res.database.begin() as conn:
+            # The late event named the person again.
+            inbox.remove_person(conn, item_id)
+        return decide(None, None, deleted=True, offline=False)
+    item = _read(res, item_id)
+    if item is None:
+        return _not_found(res, item_id, event_seq=progress.last_event_seq, again=again)
+    return save(res, item, event_seq=progress.last_event_seq, again=again)
+
+
+def fetch_again(res: Resources, item_id: str, progress: ItemProgress) -> Decision | None:
     """
     Fetch the Item once more because Pluggy's last answer contradicted an event; return the decision.
 
@@ -47,22 +66,19 @@ def fetch_again(res: Resources, item_id: str) -> Decision | None:
     with res.database.begin() as conn:
         if contradictions.get(conn, item_id).contradiction is None:
             return None
-    return _fetch(res, item_id, again=True)
+    return fetch_at(res, item_id, progress, again=True)
 
 
-def _fetch(res: Resources, item_id: str, *, again: bool) -> Decision:
-    with res.database.begin() as conn:
-        event_seq = item_progress.get(conn, item_id).last_event_seq
-        row = items.get(conn, item_id)
-    if row is not None and row.deleted_at is not None:
-        with res.database.begin() as conn:
-            # The late event named the person again.
-            inbox.remove_person(conn, item_id)
-        return decide(None, None, deleted=True, offline=False)
-    item = res.pluggy.item(item_id)
-    if item is None:
-        return _not_found(res, item_id, event_seq=event_seq, again=again)
-    return save(res, item, event_seq=event_seq, again=again)
+def _read(res: Resources, item_id: str) -> Item | None:
+    """Return the Item, or None for a 404. One that cannot be read is kept as it came."""
+    found = Unreadable()
+    try:
+        with unreadable.collecting(found):
+            return res.pluggy.item(item_id)
+    finally:
+        if found.found_anything:
+            with res.database.begin() as conn:
+                unreadable_rows.save(conn, item_id, found, now=res.now())
 
 
 def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> Decision:
@@ -77,7 +93,7 @@ def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> 
         return decide(None, None, deleted=False, offline=False)
     with res.begin() as tx:
         contradictions.lock(tx.conn, item_id)
-        item_progress.mark_fetched(tx.conn, item_id, through=event_seq)
+        item_progress.mark_fetched(tx.conn, item_id, through=event_seq, sync_due_at=None)
         _contradict(tx, item_id, found, refetches=refetches, again=again, now=res.now())
     return decide(None, found, deleted=False, offline=False)
 
@@ -94,32 +110,30 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         row = items.lock(conn, item.id, now=now)
         if row.deleted_at is not None:
             return decide(None, None, deleted=True, offline=False)
-        if event_seq < item_progress.get(conn, item.id).fetched_seq:
+        state = sync_state.read(conn, item.id)
+        if state is None:
+            raise LookupError("an Item that is locked is not there")
+        if event_seq < state.fetched_seq:
             # A fetch that began later was saved already.
+            due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
             return of_view(item, offline=connectors.is_offline(conn, item.connector.id))
         older = _is_older(row, item)
-        settlement = contradictions.get(conn, item.id)
-        told = contradictions.told(conn, item.id, after_seq=settlement.settled_seq, through_seq=event_seq)
+        settlement, told = contradictions.get_with_told(conn, item.id, through_seq=event_seq)
         view = row if older else item
         found = contradiction_of(told, view, settlement.settled)
         refetches = 0 if found is None else _refetches(settlement, found, again=again)
         open_contradiction = None if found is None or refetches >= REFETCHES[found] else found
-        if not older:
-            _write_connector(tx, item, now=now)
-        offline = connectors.is_offline(conn, item.connector.id)
+        offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            actions.apply(tx, res, item, decision, now=now)
-        item_progress.mark_fetched(conn, item.id, through=event_seq)
-        news = decision.step is Step.SYNC and window.updated_since(item, row.synced_update_at, row.synced_through)
-        if news and not older:
-            item_progress.request_sync(conn, item.id, through=event_seq, now=now)
-            tx.after_commit(queue.SYNC_ITEM, item.id)
+            if state.has_unsettled_actions or decision.step is Step.ASK:
+                actions.apply(tx, res, item, decision, now=now)
+            state = dataclasses.replace(state, item=item)
         # Last, since webhook intake waits for the row that these write.
-        if open_contradiction is None:
-            contradictions.settle(conn, item.id, view, through=event_seq, told=told)
-        else:
+        settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
+        due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
+        if open_contradiction is not None:
             _contradict(tx, item.id, open_contradiction, refetches=refetches, again=again, now=now)
     if found is not None and open_contradiction is None:
         log.warning("item.contradiction_believed", item_id=item.id, contradiction=found, next="Pluggy's answer stands")
@@ -130,13 +144,13 @@ def _is_older(row: StoredItem, item: Item) -> bool:
     return row.updated_at is not None and item.updated_at is not None and item.updated_at < row.updated_at
 
 
-def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> None:
+def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
+    """Keep what the Item shows of its connector; return whether the bank is offline."""
     connector = item.connector
-    if connector.id is None:
-        return
-    before = connectors.status(tx.conn, connector.id)
-    if connectors.save(tx.conn, connector, now=now):
-        outages.status_changed(tx, connector.id, before, connector.status, name=connector.name, now=now)
+    seen = connectors.save(tx.conn, connector, now=now)
+    if connector.id is not None and seen.changed:
+        outages.status_changed(tx, connector.id, seen.before, seen.after, name=connector.name, now=now)
+    return seen.after == OFFLINE
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:

@@ -5,7 +5,7 @@ Each is written to the outbox in the transaction that caused it, and queued for 
 The caller holds the Item's write lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,8 +70,16 @@ def stale(tx: Transaction, item: StoredItem, *, now: datetime) -> None:
     _about_item(tx, STALE, item.id, item.client_user_id, data, now=now)
 
 
-def synced(tx: Transaction, run: sa.Row[Any], client_user_id: str | None, *, now: datetime) -> None:
-    """Tell what a sync changed and from where to read the changes."""
+def synced(
+    tx: Transaction,
+    run: sa.Row[Any],
+    client_user_id: str | None,
+    *,
+    cursor: int,
+    incomplete: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Tell what a sync changed, from which *cursor* to read the changes, and which parts could not be read."""
     data = {
         "run": {
             "id": str(run.id),
@@ -84,8 +92,9 @@ def synced(tx: Transaction, run: sa.Row[Any], client_user_id: str | None, *, now
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the run began: reading on from here gives what the run changed.
-        "cursor": str(run.cursor),
+        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        "cursor": str(cursor),
+        "incomplete": list(incomplete),
     }
     _about_item(tx, SYNCED, run.item_id, client_user_id, data, now=now)
 

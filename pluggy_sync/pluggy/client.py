@@ -129,6 +129,10 @@ class PluggyClient:
         """Yield pages of the Item's Open Finance consents (Pluggy facts 5.8)."""
         return self._pages("/consents", {"itemId": item_id})
 
+    def exists(self, path: str, object_id: str) -> bool:
+        """Return whether Pluggy gives the one object *object_id* of a list, such as `/loans`, by its id (404: no)."""
+        return self._get(f"{path}/{_segment(object_id)}") is not None
+
     def categories(self) -> Iterator[list[Any]]:
         """Yield pages of all categories of transactions (Pluggy facts 5.8)."""
         return self._pages("/categories", {})

@@ -26,11 +26,23 @@ class KnownConnector:
     status: str | None
 
 
-def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
-    """Keep what an Item showed of its connector; return whether the known status changed."""
+@dataclass(frozen=True, kw_only=True)
+class StatusSeen:
+    """The status of a connector before an Item showed it, and since; None: not known."""
+
+    before: str | None
+    after: str | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether a known status became another one."""
+        return self.before is not None and self.before != self.after
+
+
+def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
+    """Keep what an Item showed of its connector; return its status before and since."""
     if connector.id is None:
-        return False
-    before = status(conn, connector.id)
+        return StatusSeen(before=None, after=connector.status)
     new = insert(connectors).values(
         id=connector.id,
         name=connector.name,
@@ -45,10 +57,16 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
     }
     # Many Items share a connector: an unchanged row is left alone, so that they do not wait for each other.
     differs = sa.or_(*[connectors.c[name].is_distinct_from(value) for name, value in values.items()])
-    conn.execute(
+    saved = (
         new.on_conflict_do_update(index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs)
+        .returning(connectors.c.status)
+        .cte("saved")
     )
-    return before is not None and connector.status is not None and before != connector.status
+    # Both parts of the statement see the table as it was before.
+    before = sa.select(connectors.c.status).where(connectors.c.id == connector.id).scalar_subquery()
+    after = sa.select(saved.c.status).scalar_subquery()
+    row = conn.execute(sa.select(before.label("before"), after.label("after"))).one()
+    return StatusSeen(before=row.before, after=row.after or row.before)
 
 
 def set_status(conn: Connection, connector_id: int, to: str | None, *, now: datetime) -> bool:

@@ -8,6 +8,7 @@ Tests: `engine/test_items.py`, `engine/test_deletion.py`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -49,14 +50,38 @@ def get(conn: Connection, item_id: str) -> Settlement:
 
 def _read(conn: Connection, stmt: sa.Select[tuple[object, ...]]) -> Settlement:
     row = conn.execute(stmt).one_or_none()
-    if row is None:
-        return _NOTHING_TOLD
+    return _NOTHING_TOLD if row is None else _of_row(row)
+
+
+def _of_row(row: sa.Row[Any]) -> Settlement:
     return Settlement(
         settled_seq=row.settled_seq,
         settled=Settled(updated_at=row.settled_updated_at, last_updated_at=row.settled_last_updated_at),
         contradiction=None if row.contradiction is None else Contradiction(row.contradiction),
         refetches=row.refetches,
     )
+
+
+def get_with_told(conn: Connection, item_id: str, *, through_seq: int) -> tuple[Settlement, Mapping[str, Told]]:
+    """Return how far the Item's events are settled, and its events from there up to *through_seq*, by name."""
+    waiting = sa.and_(
+        inbox.c.item_id == item_progress.c.item_id,
+        inbox.c.item_seq > item_progress.c.settled_seq,
+        inbox.c.item_seq <= through_seq,
+    )
+    rows = conn.execute(
+        sa.select(
+            item_progress,
+            inbox.c.name,
+            sa.func.count(inbox.c.id).label("number"),
+            sa.func.max(inbox.c.received_at).label("newest_at"),
+        )
+        .select_from(item_progress.outerjoin(inbox, waiting))
+        .where(item_progress.c.item_id == item_id)
+        .group_by(item_progress.c.item_id, inbox.c.name)
+    ).all()
+    told = {row.name: Told(count=row.number, newest_at=row.newest_at) for row in rows if row.name is not None}
+    return (_of_row(rows[0]) if rows else _NOTHING_TOLD), told
 
 
 def told(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> Mapping[str, Told]:
@@ -71,6 +96,12 @@ def told(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) ->
 
 def settle(conn: Connection, item_id: str, view: View | None, *, through: int, told: Mapping[str, Told]) -> None:
     """Record that the events up to *through* agree with *view*, or are believed to; None: the Item is gone."""
+    values = settled(view, through=through, told=told)
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
+
+
+def settled(view: View | None, *, through: int, told: Mapping[str, Told]) -> Mapping[str, object]:
+    """Return what `settle` writes, for a statement that writes more of the Item's progress."""
     values: dict[str, object] = {
         "settled_seq": sa.func.greatest(item_progress.c.settled_seq, through),
         "contradiction": None,
@@ -82,7 +113,7 @@ def settle(conn: Connection, item_id: str, view: View | None, *, through: int, t
         values["settled_last_updated_at"] = sa.func.greatest(
             item_progress.c.settled_last_updated_at, view.last_updated_at
         )
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
+    return values
 
 
 def contradict(conn: Connection, item_id: str, contradiction: Contradiction, *, refetches: int) -> None:

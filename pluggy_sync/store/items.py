@@ -26,11 +26,13 @@ from pluggy_sync.store.tables import (
     data_product_watermarks,
     identities,
     inbox,
+    incomplete_parts,
     investment_transactions,
     investments,
     item_progress,
     items,
     loans,
+    sync_runs,
     tombstones,
     transactions,
     unreadable_rows,
@@ -51,6 +53,7 @@ _OF_THE_PERSON = (
     consents,
     data_product_watermarks,
     unreadable_rows,
+    incomplete_parts,
     user_actions,
     accounts,
 )
@@ -105,11 +108,14 @@ def user_of(conn: Connection, item_id: str) -> str | None:
 
 def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
     """Return the Item, made if it is new, and hold its write lock until the transaction ends."""
-    conn.execute(
-        insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
-    )
     locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
-    return StoredItem(**conn.execute(locked).one()._mapping)
+    row = conn.execute(locked).one_or_none()
+    if row is None:
+        conn.execute(
+            insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
+        )
+        row = conn.execute(locked).one()
+    return StoredItem(**row._mapping)
 
 
 def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
@@ -155,24 +161,6 @@ def next_notification(conn: Connection, item_id: str) -> int:
         .returning(items.c.notification_seq)
     ).scalar_one()
     return number
-
-
-def move_watermark(conn: Connection, item_id: str, synced_through: datetime | None) -> None:
-    """Record up to which collection of transactions everything is stored. The watermark only moves forward."""
-    conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_through=sa.func.greatest(items.c.synced_through, synced_through))
-    )
-
-
-def mark_update_synced(conn: Connection, item_id: str, last_updated_at: datetime | None) -> None:
-    """Record the `lastUpdatedAt` of the view that was synced."""
-    conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_update_at=sa.func.greatest(items.c.synced_update_at, last_updated_at))
-    )
 
 
 def claim_refresh(conn: Connection, item_id: str, *, now: datetime, until: datetime) -> bool:
@@ -253,3 +241,8 @@ def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     kept = {"connector_id"}
     cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
+    # They name the person's accounts.
+    conn.execute(
+        sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
+    )
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))

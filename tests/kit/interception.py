@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pluggy_sync import wire
 from pluggy_sync.pluggy.exchange import Answer
 from pluggy_sync.resources import Resources
 
@@ -34,5 +35,25 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
     hooks.append(hook)
     try:
         yield done
+    finally:
+        hooks.remove(hook)
+
+
+@contextmanager
+def hiding(res: Resources, *ids: str) -> Iterator[None]:
+    """Let Pluggy's answers about transactions lack the rows *ids*, as if they were not there, until the block ends."""
+
+    def hook(answer: Answer) -> None:
+        if answer.path != "/v2/transactions" or not answer.is_success:
+            return
+        page = wire.decode(answer.content)
+        page["results"] = [row for row in page["results"] if row["id"] not in ids]
+        # An answer is frozen for whoever reads it; here it is what Pluggy sent.
+        object.__setattr__(answer, "content", wire.encode(page))
+
+    hooks = res.pluggy.hooks.answered
+    hooks.append(hook)
+    try:
+        yield
     finally:
         hooks.remove(hook)

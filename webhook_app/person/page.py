@@ -27,6 +27,7 @@ from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.store import connectors, items, user_actions
 from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
+from webhook_app.front.areas import PERSON_BODY_BYTES
 from webhook_app.person import progress, rate_limit, screens, texts
 from webhook_app.person.screens import FOLLOWED, Screen
 
@@ -36,7 +37,6 @@ blueprint = Blueprint(
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 16 * 1024
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
 Answer = Response | tuple[Response, int]
@@ -44,7 +44,7 @@ Answer = Response | tuple[Response, int]
 
 @blueprint.before_request
 def _bound_body() -> None:
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = PERSON_BODY_BYTES
 
 
 @blueprint.after_request
@@ -155,13 +155,12 @@ def connected(token: str) -> Answer:
 def _action_of(token: str, *, tries: bool = False) -> Action | Response:
     """Return the action that the link is for, or the page that says why there is none."""
     res = resources()
-    redis_url = res.settings.redis_url
     action_id = res.links.read(token)
     if action_id is None:
-        within = rate_limit.allowed(redis_url, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
+        within = rate_limit.allowed(res, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
         return _notice("gone", 410) if within else _notice("busy", 429)
     limit = rate_limit.TRIES if tries else rate_limit.READS
-    if not rate_limit.allowed(redis_url, limit, "tries" if tries else "reads", action_id):
+    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", action_id):
         return _notice("busy", 429)
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)

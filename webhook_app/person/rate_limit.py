@@ -8,6 +8,7 @@ from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
 from pluggy_sync.redis_options import redis_options
+from pluggy_sync.resources import Resources
 
 # Tries to settle one action; every one may reach the bank.
 TRIES = parse("10/minute")
@@ -28,10 +29,15 @@ def _own() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(MemoryStorage())
 
 
-def allowed(redis_url: str, limit: RateLimitItem, *who: str) -> bool:
+def allowed(res: Resources, limit: RateLimitItem, *who: str) -> bool:
     """Count one use by *who*; return whether it is within *limit*."""
+    within = res.redis_breaker.call(lambda: _hit(res.settings.redis_url, limit, who))
+    # Without Redis each process counts for itself.
+    return _own().hit(limit, *who) if within is None else within
+
+
+def _hit(redis_url: str, limit: RateLimitItem, who: tuple[str, ...]) -> bool | None:
     try:
         return _limiter(redis_url).hit(limit, *who)
     except RedisError:
-        # Each process counts for itself.
-        return _own().hit(limit, *who)
+        return None

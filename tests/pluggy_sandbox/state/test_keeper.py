@@ -93,6 +93,12 @@ def a_long_history(driver: Driver) -> None:
     driver.connect("user-ok-perf-100x")
 
 
+def rows_in_bulk_put_into_a_category(driver: Driver) -> None:
+    account_id = driver.account(driver.connect("user-ok-perf-100x"))["id"]
+    for row in driver.transactions(account_id)[:30]:
+        assert driver.api.patch(f"/transactions/{row['id']}", json={"categoryId": "05000000"}).status_code == 200
+
+
 def one_item_of_two_deleted(driver: Driver) -> None:
     driver.connect()
     driver.api.delete(f"/items/{driver.connect()}")
@@ -152,6 +158,7 @@ def begun_again(driver: Driver) -> None:
         put_into_a_category,
         days_in_production,
         a_long_history,
+        rows_in_bulk_put_into_a_category,
         one_item_of_two_deleted,
         webhooks_and_deliveries,
         a_replayed_delivery,

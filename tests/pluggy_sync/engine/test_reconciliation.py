@@ -116,7 +116,7 @@ def test_rows_from_before_the_year_that_pluggy_collects_outlive_a_reconciliation
     old = a_transaction(accountId=account, date="2020-01-15T03:00:00.000Z")
     young = a_transaction(accountId=account, date=service.item(item_id).synced_through.isoformat())
     with service.res.database.begin() as conn:
-        transactions.merge(conn, item_id, [old, young], now=service.res.now())
+        transactions.merge(conn, item_id, [old, young], began_at=service.res.now(), now=service.res.now())
 
     reconciliation.reconcile(service.res, item_id)
 

@@ -280,6 +280,7 @@ def running(dice: random.Random) -> Iterator[Fuzzer]:
         sandbox.close()
 
 
+@pytest.mark.slow
 def test_no_request_makes_the_sandbox_fail(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     seed = int(os.environ.get("SANDBOX_FUZZ_SEED") or random.SystemRandom().randrange(10**9))

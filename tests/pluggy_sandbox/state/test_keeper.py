@@ -19,6 +19,8 @@ from pluggy_sandbox.wire.encoding import decode_exact, encode
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import Driver, Json
 
+pytestmark = pytest.mark.slow
+
 CODE, QR = 5, 19
 
 

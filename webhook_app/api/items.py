@@ -13,7 +13,7 @@ from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import item_views, items
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import PageQuery, page_of
+from webhook_app.api.fields import ItemId, PageQuery, page_of
 from webhook_app.api.item_view import ItemSchema
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
@@ -22,8 +22,6 @@ blueprint = ApiBlueprint("items", __name__, description="Connections of persons 
 
 # A page filtered by freshness looks through at most this many Items, and may then be short or empty with a `next`.
 MAX_SCANNED = 5000
-
-PLAIN_ID = validate.Regexp(r"^[A-Za-z0-9_-]{1,128}$", error="Not an id.")
 
 
 class _ItemsQuery(PageQuery):
@@ -36,7 +34,7 @@ class _ItemsQuery(PageQuery):
 
 
 class _NewItem(ma.Schema):
-    item_id = ma.fields.Str(required=True, data_key="itemId", validate=PLAIN_ID)
+    item_id = ItemId(required=True, data_key="itemId")
     client_user_id = ma.fields.Str(
         load_default=None, data_key="clientUserId", allow_none=True, validate=validate.Length(min=1, max=256)
     )

@@ -165,7 +165,7 @@ class _SettingsSchema(ma.Schema):
     webhook_secret_header = ma.fields.Str(
         load_default="X-Webhook-Secret",
         data_key="WEBHOOK_SECRET_HEADER",
-        validate=validate.Regexp(r"^[A-Za-z0-9-]+$", error="Must be the name of an HTTP header."),
+        validate=validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
     )
     webhook_max_bytes = ma.fields.Int(
         load_default=4 * ONE_MIB, data_key="WEBHOOK_MAX_BYTES", validate=validate.Range(min=1024)

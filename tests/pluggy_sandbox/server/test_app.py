@@ -88,6 +88,7 @@ BODIES: dict[str, Json] = {
         "requests": [{"endpoint": "*", "do": "slow", "status": 503, "seconds": 1, "times": 1, "skip": 0, "chance": 1}],
         "deliveries": {"loss": 1, "duplicate": 0, "disorder": False, "delaySeconds": [0, 0]}, "notFoundAfterEvent": 1,
     },
+    "rules": {"description": "PIX", "categoryId": "19000000", "matchType": "contains", "transactionType": "DEBIT"},
     "resources": {"CREDIT_CARD_ACCOUNT": "PENDING_AUTHORISATION", "LOAN": "UNAVAILABLE"},
     "incidents": INCIDENT | {"message": "Estamos investigando."},
     "settings": {"mode": "production", "mfaSeconds": 5, "payloads": {"id": True}, "deliveryDelaysSeconds": [0, 0]},
@@ -130,6 +131,7 @@ FOUND: dict[str, Callable[[World], Iterable[str]]] = {
     "webhook_id": lambda world: world.webhooks,
     "incident_id": lambda world: world.incidents,
     "delivery_id": lambda world: (delivery.id for delivery in world.courier.log),
+    "rule_id": lambda world: world.category_rules,
     "category_id": lambda _: ["19000000"],
     "client_id": lambda _: ["other"],
     "version": lambda _: ["v2.9.2"],
@@ -280,6 +282,7 @@ def running(dice: random.Random) -> Iterator[Fuzzer]:
         sandbox.close()
 
 
+@pytest.mark.slow
 def test_no_request_makes_the_sandbox_fail(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     seed = int(os.environ.get("SANDBOX_FUZZ_SEED") or random.SystemRandom().randrange(10**9))

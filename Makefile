@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test bench bench-sandbox check lint format lock clean
+.PHONY: help setup demo up where quick test bench bench-sandbox lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +19,9 @@ setup: $(STAMP) ## make .venv from requirements.lock (done by every other target
 # The stamp is as old as the last install, so nothing is done until the lock or the metadata change.
 $(STAMP): requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
-	@echo "Setting up $(VENV) from requirements.lock ..."
+	@echo "Setting up $(VENV) from requirements.lock; the first time it takes a minute or two"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@# --no-compile: Python compiles what is used when it is used, a fifth of the time here.
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python bin/install_locked.py requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
@@ -32,11 +31,17 @@ demo: $(STAMP) ## run the whole service once on real processes and check its pro
 up: $(STAMP) ## run the whole service until Ctrl-C; its data stay in .data/
 	@$(BIN)/python -m standalone up
 
+where: $(STAMP) ## show the addresses and keys of the service that is up
+	@$(BIN)/python -m standalone where
+
 lint: $(STAMP) ## format, lint, types, imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+quick: lint ## every check, and the tests that take seconds: under a minute
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test: lint ## every check and every test
 	$(BIN)/pytest -n $(JOBS)

@@ -16,10 +16,12 @@ from typing import Any
 import httpx
 
 from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
+from pluggy_sync import queue
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import read_settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
+from standalone import procfile
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 
 WEBHOOK_SECRET = "a-webhook-secret-of-the-bench"
@@ -157,17 +159,11 @@ def running_fixed_pluggy() -> Iterator[str]:
 def running_workers(environ: dict[str, str], *, processes: int) -> Iterator[None]:
     """Run Celery workers for events and syncs, and beat, as in production."""
     with tempfile.TemporaryDirectory(prefix="pluggy-sync-bench-") as folder:
-        command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "events,syncs,notifications"]
-        command += [
-            "-c",
-            str(processes),
-            "-B",
-            "-s",
-            str(Path(folder) / "beat"),
-            "--without-gossip",
-            "--without-mingle",
-        ]
-        with _running(command, {**os.environ, **environ, "SWEEP_INTERVAL_S": "2"}, stdout=subprocess.DEVNULL):
+        env = {**os.environ, **environ, "SWEEP_INTERVAL_S": "2", "WORKER_CONCURRENCY": str(processes)}
+        queues = ",".join(sorted(set(queue.QUEUE_OF_TASK.values())))
+        more = ["--queues", queues, "--beat", "--schedule", str(Path(folder) / "beat")]
+        program = procfile.program("worker", env, *more, "--without-gossip", "--without-mingle")
+        with _running(list(program.argv), dict(program.env), stdout=subprocess.DEVNULL):
             yield
 
 

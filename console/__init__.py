@@ -1,1 +1,1 @@
-"""The operator's window: the `pluggy-sync` command line."""
+"""The operator's window."""

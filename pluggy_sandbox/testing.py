@@ -10,18 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from pluggy_sandbox.app import create_app
-from pluggy_sandbox.sandbox import Sandbox
-from pluggy_sandbox.serving import make_server
+from pluggy_sandbox.lifecycle import resumption
+from pluggy_sandbox.server.app import create_app
+from pluggy_sandbox.server.http import make_server
 from pluggy_sandbox.settings import Settings
-from pluggy_sandbox.world import Origin
+from pluggy_sandbox.state.keeper import Keeper
+from pluggy_sandbox.state.sandbox import Sandbox
+from pluggy_sandbox.state.world import Origin
 
 CLIENT_ID = "00000000-0000-4000-8000-000000000001"
 CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"  # noqa: S105 - made up
+
+
+# Real time is short in tests, and virtual time stands still.
+_CONVENIENT = {
+    "limits": False,
+    "open_finance_quotas": False,
+    "min_update_frequency_hours": 0,
+    "run_seconds": 0.05,
+}
 
 
 @dataclass
@@ -36,7 +48,7 @@ class RunningSandbox:
 
     def settle(self, timeout_seconds: float = 30) -> None:
         """
-        Wait until no run is in progress and no delivery is on its way.
+        Wait until no execution is in progress and no delivery is on its way.
 
         Raises:
             TimeoutError: it took too long.
@@ -53,19 +65,23 @@ def running_sandbox(
     start: datetime | None = None,
     client_id: str = CLIENT_ID,
     client_secret: str = CLIENT_SECRET,
+    state: Path | None = None,
     **switches: Any,
 ) -> Iterator[RunningSandbox]:
     """
     Serve a sandbox on a free loopback port while the block runs.
 
-    *start* is where its clock begins, the real now if None. *switches* are fields of `Settings`; the limits of
+    *start* is where its clock begins, the real now if None. *state* is a folder in which everything is kept for the
+    next one that is given it. *switches* are fields of `Settings`; the limits of
     requests per minute are off unless asked for.
     """
-    settings = Settings(**{"limits": False, "open_finance_quotas": False, "run_seconds": 0.05, **switches})
-    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings))
+    settings = Settings(**{**_CONVENIENT, **switches})
+    keeper = Keeper(state) if state else None
+    sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings), keeper)
     server = make_server(create_app(sandbox), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.bind_addr[1]}"
     sandbox.locate(url)
+    resumption.resume(sandbox.world)
     thread = threading.Thread(target=server.serve, name="sandbox-server", daemon=True)
     thread.start()
     try:

@@ -1,11 +1,18 @@
-"""Credentials encrypted for Pluggy's eyes only (Pluggy facts 3.8): RSA-OAEP with SHA-1 over their JSON, in base64."""
+"""
+What is encrypted.
+
+Credentials, which only Pluggy can read (Pluggy facts 3.8): RSA-OAEP with SHA-1 over their JSON, in base64. Secrets
+that we keep outside of Postgres or beside other data, which only we can read: Fernet with a key of `SECRET_KEY`.
+"""
 
 import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pluggy_sync import wire
 
@@ -38,3 +45,28 @@ def sealer(public_key_pem: str) -> Sealer:
         return base64.b64encode(key.encrypt(text, _PADDING)).decode()
 
     return seal
+
+
+class Box:
+    """Seals texts for one *purpose*, so that what was sealed for one cannot be opened as if it were for another."""
+
+    def __init__(self, *secret_keys: str, purpose: str) -> None:
+        """Seal with the first of *secret_keys*, and open what any of them has sealed."""
+        self._fernet = MultiFernet([Fernet(_derived(each, purpose)) for each in secret_keys])
+
+    def seal(self, text: str) -> bytes:
+        """Return *text* encrypted, in characters of base64."""
+        return self._fernet.encrypt(text.encode())
+
+    def open(self, sealed: bytes) -> str | None:
+        """Return the text in *sealed*; None if it was not sealed for this purpose with one of the keys."""
+        try:
+            return self._fernet.decrypt(sealed).decode()
+        except InvalidToken:
+            return None
+
+
+def _derived(secret_key: str, purpose: str) -> bytes:
+    # SECRET_KEY is long and random, so it needs no slow derivation.
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"pluggy-sync:" + purpose.encode())
+    return base64.urlsafe_b64encode(hkdf.derive(secret_key.encode()))

@@ -1,19 +1,19 @@
 """
-Webhook events: what Pluggy POSTs to us (Pluggy facts 2.3, 2.4). A schema per data event; unknown events pass.
+Webhook events: what Pluggy POSTs to us (Pluggy facts 2.3, 2.4).
 
-An event is a hint. Nothing is decided on its word alone, and its links are never followed.
+An event is a hint. Nothing is decided on its word alone, and its links are never followed. So it is read part by part:
+what cannot be read is left out and named in `unread`, and the rest counts. Whatever names its Item makes it fetched.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-import marshmallow as ma
-import msgspec
-from marshmallow import validate
-
-from pluggy_sync import wire
+from pluggy_sync import item_ids, wire
 
 ITEM_CREATED = "item/created"
 ITEM_UPDATED = "item/updated"
@@ -27,14 +27,41 @@ TRANSACTIONS_CREATED = "transactions/created"
 TRANSACTIONS_UPDATED = "transactions/updated"
 TRANSACTIONS_DELETED = "transactions/deleted"
 
-# Ours, for work that no delivery asked for: the product registered an Item, a person acted, a sweep looks again.
+# Ours, for work that no delivery asked for: the product registered an Item, a person acted, a sweep fetches it again.
 FETCH_REQUESTED = "local/fetch_requested"
 
+# The names of what came without a name that can be read: an event about an Item, and everything else.
+UNNAMED = "unnamed"
 UNPARSABLE = "unparsable"
 
 # Bodies of real events are three levels deep; an id is 36 characters.
 MAX_DEPTH = 20
 MAX_ID_LENGTH = 128
+# Connectors have three digits; a column holds nine.
+MAX_CONNECTOR_ID = 2**31 - 1
+
+_PLAIN_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_LENGTH}}}")
+_CONNECTOR_ID = re.compile(r"[0-9]{1,10}")
+
+_ABOUT_AN_ITEM = ("itemId",)
+_ABOUT_AN_ACCOUNT = ("itemId", "accountId")
+_ABOUT_TRANSACTIONS = ("itemId", "accountId", "transactionIds")
+# What each event has to have besides `event` and `eventId`. `id` is never used as a key.
+_EXPECTED = {
+    ITEM_CREATED: _ABOUT_AN_ITEM,
+    ITEM_UPDATED: _ABOUT_AN_ITEM,
+    ITEM_ERROR: _ABOUT_AN_ITEM,
+    ITEM_DELETED: _ABOUT_AN_ITEM,
+    ITEM_WAITING_USER_INPUT: _ABOUT_AN_ITEM,
+    ITEM_WAITING_USER_ACTION: _ABOUT_AN_ITEM,
+    ITEM_LOGIN_SUCCEEDED: _ABOUT_AN_ITEM,
+    CONNECTOR_STATUS_UPDATED: ("connectorId",),
+    TRANSACTIONS_CREATED: _ABOUT_AN_ACCOUNT,
+    TRANSACTIONS_UPDATED: _ABOUT_TRANSACTIONS,
+    TRANSACTIONS_DELETED: _ABOUT_TRANSACTIONS,
+}
+
+_T = TypeVar("_T")
 
 
 class UnparsableError(Exception):
@@ -43,7 +70,11 @@ class UnparsableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One happening. `event_id` is the same on every retry and for every target (Pluggy facts 2.4)."""
+    """
+    One happening. `event_id` is the same on every retry and for every target (Pluggy facts 2.4).
+
+    `unread` names the parts that could not be read, or that the event should have and has not.
+    """
 
     event_id: str
     name: str
@@ -51,142 +82,180 @@ class Event:
     item_id: str | None = None
     account_id: str | None = None
     client_id: str | None = None
-    client_user_id: str | None = None
     triggered_by: str | None = None
     connector_id: int | None = None
     connector_status: str | None = None
     transaction_ids: list[str] = field(default_factory=list)
     created_at_from: datetime | None = None
+    unread: tuple[str, ...] = ()
 
+    @property
+    def can_be_acted_on(self) -> bool:
+        """Whether it says what it is about, or is of a kind that nobody acts on."""
+        return self.item_id is not None or self.connector_id is not None or not self.unread
 
-_ID = validate.Length(min=1, max=MAX_ID_LENGTH)
-_PLAIN_ID = validate.And(_ID, validate.Regexp(r"^[A-Za-z0-9_-]+$", error="Not an id."))
-
-
-class _EventSchema(ma.Schema):
-    """What every event has. Only `event` and `eventId` are required; `id` is never used as a key."""
-
-    class Meta:
-        unknown = ma.EXCLUDE  # payloads grow without notice
-
-    event_id = ma.fields.Str(required=True, data_key="eventId", validate=_ID)
-    name = ma.fields.Str(required=True, data_key="event", validate=_ID)
-    client_id = ma.fields.Str(load_default=None, data_key="clientId", allow_none=True)
-    client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId", allow_none=True)
-    triggered_by = ma.fields.Str(load_default=None, data_key="triggeredBy", allow_none=True)
-
-
-class _ItemEventSchema(_EventSchema):
-    item_id = ma.fields.Str(required=True, data_key="itemId", validate=_PLAIN_ID)
-
-
-class _ItemErrorSchema(_ItemEventSchema):
-    # The Item itself is asked what went wrong; this only has to be an object when it is there.
-    error = ma.fields.Dict(load_default=None, allow_none=True, load_only=True)
-
-    @ma.post_load
-    def _leave_the_error_to_the_item(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        data.pop("error", None)
-        return data
-
-
-class _AccountEventSchema(_ItemEventSchema):
-    account_id = ma.fields.Str(required=True, data_key="accountId", validate=_PLAIN_ID)
-
-
-class _TransactionsCreatedSchema(_AccountEventSchema):
-    created_at_from = ma.fields.Raw(load_default=None, data_key="transactionsCreatedAtFrom", allow_none=True)
-
-    @ma.post_load
-    def _read_instant(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        try:
-            data["created_at_from"] = wire.instant(data["created_at_from"])
-        except (ValueError, TypeError) as exc:
-            raise ma.ValidationError("Not an instant.", field_name="transactionsCreatedAtFrom") from exc
-        return data
-
-
-class _TransactionIdsSchema(_AccountEventSchema):
-    transaction_ids = ma.fields.List(ma.fields.Str(validate=_PLAIN_ID), required=True, data_key="transactionIds")
-
-
-class _ConnectorEventSchema(_EventSchema):
-    """The connector number comes as `connectorId`, or as `id` in old deliveries, perhaps as text."""
-
-    connector_id = ma.fields.Int(load_default=None, data_key="connectorId", allow_none=True)
-    id = ma.fields.Raw(load_default=None, allow_none=True)
-    data = ma.fields.Dict(load_default=dict, allow_none=True)
-
-    @ma.post_load
-    def _read_connector(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        old_id = data.pop("id")
-        status = (data.pop("data") or {}).get("status")
-        if data["connector_id"] is None:
-            if not str(old_id).isdecimal():
-                raise ma.ValidationError("Missing data for required field.", field_name="connectorId")
-            data["connector_id"] = int(old_id)
-        data["connector_status"] = status if isinstance(status, str) else None
-        return data
-
-
-class _UnknownEventSchema(_EventSchema):
-    """An event that is not known, or not of a data product; kept, and used to look at its Item if it names one."""
-
-    item_id = ma.fields.Str(load_default=None, data_key="itemId", allow_none=True, validate=_PLAIN_ID)
-
-
-_SCHEMAS: dict[str, type[_EventSchema]] = {
-    ITEM_CREATED: _ItemEventSchema,
-    ITEM_UPDATED: _ItemEventSchema,
-    ITEM_ERROR: _ItemErrorSchema,
-    ITEM_DELETED: _ItemEventSchema,
-    ITEM_WAITING_USER_INPUT: _ItemEventSchema,
-    ITEM_WAITING_USER_ACTION: _ItemEventSchema,
-    ITEM_LOGIN_SUCCEEDED: _ItemEventSchema,
-    CONNECTOR_STATUS_UPDATED: _ConnectorEventSchema,
-    TRANSACTIONS_CREATED: _TransactionsCreatedSchema,
-    TRANSACTIONS_UPDATED: _TransactionIdsSchema,
-    TRANSACTIONS_DELETED: _TransactionIdsSchema,
-}
-_schemas = {name: schema() for name, schema in _SCHEMAS.items()}
-_unknown_schema = _UnknownEventSchema()
+    def essence(self) -> dict[str, Any]:
+        """Return the payload without what we do not understand. It can always be stored."""
+        parts = {
+            "event": self.name,
+            "eventId": self.event_id,
+            "itemId": self.item_id,
+            "accountId": self.account_id,
+            "clientId": self.client_id,
+            "triggeredBy": self.triggered_by,
+            "connectorId": self.connector_id,
+            "data": None if self.connector_status is None else {"status": self.connector_status},
+            "transactionIds": self.transaction_ids or None,
+            "transactionsCreatedAtFrom": wire.to_text(self.created_at_from),
+        }
+        return {key: value for key, value in parts.items() if value is not None}
 
 
 def parse(body: bytes) -> Event:
     """
-    Return the event in *body*.
+    Return the event in *body*, read as far as it can be.
 
     Raises:
-        UnparsableError: it is not JSON, nests too deeply, is not an object, or lacks what its event must have.
+        UnparsableError: it is no JSON object.
     """
     try:
-        payload = wire.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        payload = wire.decode(_as_utf8(body))
+    except ValueError as exc:
         raise UnparsableError("not JSON, or nested too deeply") from exc
-    return of_payload(payload)
-
-
-def of_payload(payload: Any) -> Event:
-    """
-    Return the event in *payload*, decoded JSON.
-
-    Raises:
-        UnparsableError: as `parse`.
-    """
     if not isinstance(payload, dict):
         raise UnparsableError("not a JSON object")
-    if _deeper_than(payload, MAX_DEPTH):
-        raise UnparsableError(f"nested deeper than {MAX_DEPTH}")
-    schema = _schemas.get(payload.get("event", ""), _unknown_schema) if _named(payload) else _unknown_schema
+    event = of_payload(payload)
+    return event if event.event_id else replace(event, event_id=id_of_body(body))
+
+
+def _as_utf8(body: bytes) -> bytes:
+    """Return *body* as JSON is written today: without a byte order mark, and not in 16 or 32 bits a character."""
+    encoding = json.detect_encoding(body)
+    return body if encoding == "utf-8" else body.decode(encoding, errors="surrogatepass").encode(errors="replace")
+
+
+def of_payload(payload: Mapping[str, Any]) -> Event:
+    """Return the event in *payload*, a JSON object, read as far as it can be. `event_id` is empty if it has no id."""
+    reading = _Reading(payload)
+    name = reading.take("event", _text) or UNNAMED
+    of_connector = name == CONNECTOR_STATUS_UPDATED
+    event = Event(
+        event_id=reading.take("eventId", _text) or "",
+        name=name,
+        payload=reading.shallow(),
+        item_id=reading.take("itemId", item_id),
+        account_id=reading.take("accountId", _plain_id),
+        client_id=reading.take("clientId", _text),
+        triggered_by=reading.take("triggeredBy", _text),
+        connector_id=_connector_id(reading) if of_connector else None,
+        connector_status=reading.take("data", _status) if of_connector else None,
+        transaction_ids=reading.take_ids("transactionIds"),
+        created_at_from=reading.take("transactionsCreatedAtFrom", wire.instant_or_none),
+    )
+    missing = {key for key in ("event", "eventId", *_EXPECTED.get(name, ())) if reading.lacks(key)}
+    if event.connector_id is not None:
+        missing.discard("connectorId")
+    return replace(event, unread=tuple(sorted(reading.unread | missing)))
+
+
+def of_stored(event_id: str, name: str, about_item: str | None, payload: str | None) -> Event:
+    """Return a stored event. Its columns count, also when its *payload*, JSON, cannot be read any more."""
     try:
-        return Event(payload=payload, **schema.load(payload))
-    except ma.ValidationError as exc:
-        faults = ", ".join(sorted(str(name) for name in exc.messages_dict))
-        raise UnparsableError(f"missing or wrong: {faults}") from None
+        value = {} if payload is None else wire.decode(payload)
+    except ValueError:
+        value = None
+    event = of_payload(value if isinstance(value, dict) else {})
+    unread = event.unread if isinstance(value, dict) else ("payload",)
+    return replace(event, event_id=event_id, name=name, item_id=about_item, unread=unread)
 
 
-def _named(payload: dict[str, Any]) -> bool:
-    return isinstance(payload.get("event"), str)
+def id_of_body(body: bytes) -> str:
+    """Return an event id for a body that has none, the same for the same bytes."""
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def id_of_another(event: Event) -> str:
+    """
+    Return another event id for an *event* whose own is that of a different happening.
+
+    It is the same for every delivery of it: the same kind of event about the same Item and account.
+    """
+    what = "\n".join((event.name, event.item_id or "", event.account_id or ""))
+    return f"{event.event_id}:{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+
+
+def item_id(value: Any) -> str | None:
+    """Return *value* as the id of an Item; None if it can be none. One that is no UUID is left to Pluggy to refuse."""
+    plain = _plain_id(value)
+    if plain is None:
+        return None
+    try:
+        return item_ids.read(plain)
+    except item_ids.NotAnItemIdError:
+        return plain
+
+
+def _plain_id(value: Any) -> str | None:
+    return value if isinstance(value, str) and _PLAIN_ID.fullmatch(value) else None
+
+
+class _Reading:
+    """Reads an object part by part and remembers what could not be read."""
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self._payload = payload
+        self.unread: set[str] = set()
+
+    def lacks(self, key: str) -> bool:
+        return self._payload.get(key) is None
+
+    def take(self, key: str, read: Callable[[Any], _T | None]) -> _T | None:
+        """Return what *read* makes of the part; None if it is not there or cannot be read."""
+        value = self._payload.get(key)
+        if value is None:
+            return None
+        found = read(value)
+        if found is None:
+            self.unread.add(key)
+        return found
+
+    def take_ids(self, key: str) -> list[str]:
+        """Return the ids of a list, without what is none."""
+        value = self._payload.get(key)
+        if value is None:
+            return []
+        ids = [each for each in value if _plain_id(each) is not None] if isinstance(value, list) else []
+        if not isinstance(value, list) or len(ids) < len(value):
+            self.unread.add(key)
+        return ids
+
+    def shallow(self) -> dict[str, Any]:
+        """Return the object without the parts that nest too deeply."""
+        deep = {key for key, value in self._payload.items() if _deeper_than(value, MAX_DEPTH - 1)}
+        if not deep:
+            return dict(self._payload)
+        self.unread.add("nested")
+        return {key: value for key, value in self._payload.items() if key not in deep}
+
+
+def _text(value: Any) -> str | None:
+    """Return *value* if it is a short text that can be stored and shown."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_ID_LENGTH and value.isprintable() else None
+
+
+def _connector_id(reading: _Reading) -> int | None:
+    """Return the connector's number. It comes as `connectorId`, or as `id` in old deliveries, perhaps as text."""
+    return reading.take("id" if reading.lacks("connectorId") else "connectorId", _number)
+
+
+def _number(value: Any) -> int | None:
+    number = int(value) if isinstance(value, str) and _CONNECTOR_ID.fullmatch(value) else value
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return number if is_number and 0 < number <= MAX_CONNECTOR_ID else None
+
+
+def _status(value: Any) -> str | None:
+    return _text(value.get("status")) if isinstance(value, dict) else None
 
 
 def _deeper_than(value: Any, levels: int) -> bool:
@@ -195,8 +264,3 @@ def _deeper_than(value: Any, levels: int) -> bool:
     if isinstance(value, list):
         return levels == 0 or any(_deeper_than(each, levels - 1) for each in value)
     return False
-
-
-def id_of_unparsable(body: bytes) -> str:
-    """Return an event id for a body that has none, the same for the same bytes."""
-    return "sha256:" + hashlib.sha256(body).hexdigest()

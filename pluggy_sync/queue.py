@@ -6,7 +6,10 @@ Sending fails fast and is allowed to fail: what must be done stands in Postgres,
 
 import celery
 import structlog
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from pluggy_sync.redis_options import redis_options
 
 HANDLE_EVENT = "handle_event"
 SYNC_ITEM = "sync_item"
@@ -20,15 +23,17 @@ EVENTS = "events"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
 RECONCILIATIONS = "reconciliations"
+# What beat sends. Nothing else stands in its way, so that whatever is due is found, however much waits.
+SCHEDULE = "schedule"
 
 QUEUE_OF_TASK = {
     HANDLE_EVENT: EVENTS,
-    SWEEP: EVENTS,
     SYNC_ITEM: SYNCS,
     DELIVER: NOTIFICATIONS,
-    REMIND: NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
-    FIND_MISSED: RECONCILIATIONS,
+    SWEEP: SCHEDULE,
+    REMIND: SCHEDULE,
+    FIND_MISSED: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
@@ -39,9 +44,17 @@ log = structlog.get_logger(__name__)
 
 
 def celery_app(redis_url: str) -> celery.Celery:
-    """Return a Celery app that can send tasks. The workers' app is made from it."""
-    app = celery.Celery("pluggy_sync", broker=redis_url)
+    """
+    Return a Celery app that can send tasks. The workers' app is made from it.
+
+    Raises:
+        ValueError: *redis_url* cannot be used (`redis_options`).
+    """
+    options = redis_options(redis_url)
+    app = celery.Celery("pluggy_sync", broker=options.url)
     app.conf.update(
+        # Without options of its own, Celery verifies nothing behind rediss://.
+        broker_use_ssl=dict(options.tls) or None,
         task_routes={task: {"queue": queue} for task, queue in QUEUE_OF_TASK.items()},
         task_ignore_result=True,
         task_publish_retry=False,
@@ -61,7 +74,8 @@ def send(app: celery.Celery, task: str, argument: str | None = None) -> bool:
     """Queue *task*; return False when Redis did not take it, which costs time but loses nothing."""
     try:
         app.send_task(task, args=[] if argument is None else [argument], retry=False)
-    except (OperationalError, OSError) as exc:
+    except (KombuError, RedisError, OSError) as exc:
+        # A Redis that is away, and one that is full or may not write.
         log.warning("queue.unreachable", task=task, argument=argument, error=type(exc).__name__)
         return False
     return True

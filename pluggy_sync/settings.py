@@ -14,6 +14,7 @@ import marshmallow as ma
 from marshmallow import validate
 
 from pluggy_sync.encryption import sealer
+from pluggy_sync.redis_options import redis_options
 
 ONE_MIB = 1024 * 1024
 
@@ -120,7 +121,13 @@ def _rsa_public_key(pem: str) -> None:
 
 _HTTP_URL = validate.URL(schemes={"http", "https"}, require_tld=False)
 _POSTGRES_URL = validate.Regexp(r"^postgres(ql)?(\+psycopg)?://", error="Must start with postgresql://.")
-_REDIS_URL = validate.Regexp(r"^(rediss?|unix)://", error="Must start with redis:// or rediss://.")
+
+
+def _usable_redis_url(url: str) -> None:
+    try:
+        redis_options(url)
+    except ValueError as exc:
+        raise ma.ValidationError(str(exc)) from None
 
 
 class _SettingsSchema(ma.Schema):
@@ -130,7 +137,7 @@ class _SettingsSchema(ma.Schema):
         unknown = ma.EXCLUDE
 
     database_url = ma.fields.Str(required=True, data_key="DATABASE_URL", validate=_POSTGRES_URL)
-    redis_url = ma.fields.Str(required=True, data_key="REDIS_URL", validate=_REDIS_URL)
+    redis_url = ma.fields.Str(required=True, data_key="REDIS_URL", validate=_usable_redis_url)
     pluggy_api_url = ma.fields.Str(load_default="https://api.pluggy.ai", data_key="PLUGGY_API_URL", validate=_HTTP_URL)
     pluggy_client_id = ma.fields.Str(required=True, data_key="PLUGGY_CLIENT_ID", validate=validate.Length(min=1))
     # The form of a client secret is not fixed, so it is not checked (Pluggy facts 1.2).
@@ -158,7 +165,7 @@ class _SettingsSchema(ma.Schema):
     webhook_secret_header = ma.fields.Str(
         load_default="X-Webhook-Secret",
         data_key="WEBHOOK_SECRET_HEADER",
-        validate=validate.Regexp(r"^[A-Za-z0-9-]+$", error="Must be the name of an HTTP header."),
+        validate=validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
     )
     webhook_max_bytes = ma.fields.Int(
         load_default=4 * ONE_MIB, data_key="WEBHOOK_MAX_BYTES", validate=validate.Range(min=1024)

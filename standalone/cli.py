@@ -1,30 +1,54 @@
-"""The commands `up` and `demo`."""
+"""The commands `up`, `where` and `demo`."""
 
 import os
 import secrets
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import click
+import httpx
+import psycopg
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from standalone import keys, leftovers
-from standalone.demo.checks import Checks
+from console import local_run
+from standalone import orphans
+from standalone.addresses import box, show_on_enter
+from standalone.data_folder import LEDGER, LOGS, AlreadyRunningError, locked, make_private
 from standalone.demo.play import play
-from standalone.interruptions import interrupt_on_signals
-from standalone.logs import LogFiles, PrefixedLog
-from standalone.plan import INSTEAD_OF
-from standalone.service import LEDGER, AlreadyRunningError, Service, locked, running_service
+from standalone.logs import ConsoleLog, LogFiles
+from standalone.plan import INSTEAD_OF, BadPlanError, Say
+from standalone.polling import WaitedInVainError
+from standalone.sandbox import SandboxRefusedError
+from standalone.service import NAMES, running_service
+from standalone.signals import interrupt_on_signals
 from standalone.supervisor import ProcessEndedError
-from standalone.waiting import WaitedInVainError
 
-DATA_DIR = Path(".data")
+WIDTH = 80
+
+# What can keep the service from starting, or end it, through no fault of the code.
+FAILURES = (
+    AlreadyRunningError,
+    BadPlanError,
+    ProcessEndedError,
+    SandboxRefusedError,
+    WaitedInVainError,
+    httpx.HTTPError,
+    psycopg.OperationalError,
+    subprocess.SubprocessError,
+    # A port was free when it was chosen and is taken now, the disk is full ...
+    OSError,
+)
 
 _data_dir = click.option(
-    "--data", type=click.Path(path_type=Path), default=DATA_DIR, show_default=True, help="Folder of the data."
+    "--data",
+    type=click.Path(path_type=Path),
+    default=local_run.DATA_FOLDER,
+    show_default=True,
+    help="Folder of the data.",
 )
 
 
@@ -38,84 +62,92 @@ def main() -> None:
 def up(data: Path) -> None:
     """Run everything until Ctrl-C. The data stay, and the next start continues with them."""
     console = Console(highlight=False)
-    log = PrefixedLog(console)
+    log, files = ConsoleLog(console, width=max(map(len, NAMES))), LogFiles(data / LOGS)
+
+    def show(name: str, line: str) -> None:
+        files.show(name, line)
+        log.show(name, line)
+
     interrupt_on_signals()
+    make_private(data)
     try:
         # A new seed each time: an item of an earlier run is not to come back as somebody else's.
         seed = secrets.randbelow(2**31)
-        running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=log.show)
-        with running as service:
-            console.print(_addresses(service, data))
-            service.supervisor.wait()
+        running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=show)
+        with files, running as service:
+            addresses = box(service.plan.worth_knowing(), data / local_run.UP_ENV)
+            console.print(addresses)
+            show_on_enter(lambda: console.print(addresses))
+            service.supervisor.keep_running()
     except KeyboardInterrupt:
         log.say("stopped")
-    # OSError: a port was free when it was chosen and is taken now.
-    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError, OSError) as exc:
-        log.say(f"{exc}; everything is stopped")
+    except FAILURES as exc:
+        _explain(exc, files, log.say)
         sys.exit(1)
+
+
+@main.command()
+@_data_dir
+def where(data: Path) -> None:
+    """Show the addresses and keys of the run that is up."""
+    run = local_run.settings(data)
+    if not run:
+        raise click.ClickException("nothing is up here; `make up` starts it")
+    Console(highlight=False).print(box(run, data / local_run.UP_ENV))
 
 
 @main.command()
 @_data_dir
 def demo(data: Path) -> None:
     """Run everything once on data of its own, check each promise, and stop. Exits 0 only if all were kept."""
-    console = Console(highlight=False)
-    interrupt_on_signals()
-    data = data.resolve() / "demo"
+    terminal = Console(highlight=False)
+    console = Console(highlight=False, width=min(WIDTH, terminal.width))
+    files = LogFiles(data / "demo" / LOGS)
     began = time.monotonic()
+
+    def say(line: str) -> None:
+        console.print(Text(line), soft_wrap=True)
+
+    interrupt_on_signals()
+    make_private(data)
     try:
-        _clear(data)
-        with LogFiles(data / "logs") as logs:
-            # Nothing outside is touched, whatever the environment names.
-            given = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
-            running = running_service(data, given, sandbox_seed=1, say=console.print, show=logs.show)
-            with running as service:
-                console.print(f"up after {time.monotonic() - began:.1f} s; logs are in {data / 'logs'}")
-                checks = play(service, console)
-        console.print()
-        console.print(checks.table())
+        folder = (data / "demo").resolve()
+        _clear(folder)
+        # Nothing outside is touched, whatever the environment names.
+        given = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
+        with files, running_service(folder, given, sandbox_seed=1, say=say, show=files.show) as service:
+            say(f"up after {time.monotonic() - began:.0f} s; logs are in {files.folder}")
+            checks = play(service, console)
     except KeyboardInterrupt:
-        console.print("stopped")
+        say("stopped")
         sys.exit(130)
-    except (AlreadyRunningError, ProcessEndedError, WaitedInVainError, OSError) as exc:
-        console.print(f"{exc}; everything is stopped, logs are in {data / 'logs'}", soft_wrap=True)
+    except FAILURES as exc:
+        _explain(exc, files, say)
         sys.exit(1)
-    console.print(_verdict(checks, time.monotonic() - began))
+    console.print(checks.verdict(took_s=time.monotonic() - began))
     sys.exit(not checks.all_kept)
+
+
+def _explain(exc: Exception, files: LogFiles, say: Say) -> None:
+    """Say why everything was stopped, with the last that the process printed whose end it was."""
+    if isinstance(exc, ProcessEndedError):
+        for line in files.last_lines(exc.name, 10):
+            say(f"  {exc.name}: {line}")
+    say(f"{exc}; everything is stopped, logs are in {files.folder}")
 
 
 def _clear(data: Path) -> None:
     """Remove what the last demo left, processes included."""
     with locked(data):
-        leftovers.end(data / LEDGER)
+        orphans.end(data / LEDGER)
         for folder in filter(Path.is_dir, data.iterdir()):
             shutil.rmtree(folder)
         (data / "notifications.jsonl").unlink(missing_ok=True)
 
 
-def _verdict(checks: Checks, took_s: float) -> str:
-    kept = sum(check.kept for check in checks.made)
-    colour = "green" if checks.all_kept else "bold red"
-    return f"[{colour}]{kept} of {len(checks.made)} promises kept[/], in {took_s:.0f} s"
-
-
 def given_settings() -> dict[str, str]:
     """Return the variables that are set to something in `.env` or, before that, in the environment."""
     return {
-        **keys.read_env_file(Path(".env")),
+        **local_run.env_file(Path(".env")),
         **{name: value for name, value in os.environ.items() if value},
     }
-
-
-def _addresses(service: Service, data: Path) -> Table:
-    plan = service.plan
-    table = Table(show_header=False, box=None, title="pluggy-sync is up; Ctrl-C stops it", title_justify="left")
-    table.add_row("API docs", f"{plan.addresses['web']}/v1/docs")
-    table.add_row("API token", plan.api_token)
-    table.add_row("Webhooks", f"{plan.addresses['web']}/webhooks/pluggy")
-    table.add_row("Flower", f"{plan.addresses['flower']}  ({' / '.join(plan.flower_login)})")
-    table.add_row("Sandbox" if plan.starts("sandbox") else "Pluggy", plan.env["PLUGGY_API_URL"])
-    if plan.starts("receiver"):
-        table.add_row("Notifications", f"{plan.addresses['receiver']}/notifications")
-    table.add_row("All of it", f"{data}/up.env")
-    return table

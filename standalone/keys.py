@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
+from console.local_run import env_file
 
 _MAKERS: Mapping[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
@@ -15,6 +15,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     "WEBHOOK_SECRETS": lambda: secrets.token_urlsafe(24),
     "PRODUCT_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
     "FLOWER_BASIC_AUTH": lambda: "operator:" + secrets.token_urlsafe(12),
+    "VALKEY_PASSWORD": lambda: secrets.token_urlsafe(24),
     # For the sandbox; real ones come from Pluggy.
     "PLUGGY_CLIENT_ID": lambda: str(uuid.uuid4()),
     "PLUGGY_CLIENT_SECRET": lambda: str(uuid.uuid4()),
@@ -23,18 +24,12 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
 
 def kept_keys(file: Path) -> dict[str, str]:
     """Return the keys in *file*, after making those that it lacks."""
-    kept = read_env_file(file)
+    kept = env_file(file)
     made = {name: make() for name, make in _MAKERS.items() if name not in kept}
     keys = {**kept, **made}
     if made:
         write_env_file(file, keys)
     return keys
-
-
-def read_env_file(file: Path) -> dict[str, str]:
-    """Return the variables in a file of NAME=value lines; nothing when there is no such file."""
-    # interpolate=False: a secret may hold a dollar sign.
-    return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value}
 
 
 def write_env_file(file: Path, values: Mapping[str, str]) -> None:

@@ -5,8 +5,6 @@ What the environment names is used as it is: each of DATABASE_URL, REDIS_URL, PL
 PRODUCT_WEBHOOK_URL stands for something that is then not started here.
 """
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +42,13 @@ _WORTH_KNOWING = (
 )
 
 
+class BadPlanError(Exception):
+    """What was given cannot be carried out; the text says what is wrong with it."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """*env* is what every process gets; DATABASE_URL and REDIS_URL are added once those two run."""
+    """*env* is what every process gets; DATABASE_URL and REDIS_URL are added once those two are prepared."""
 
     data_dir: Path
     given: Mapping[str, str] = field(repr=False)
@@ -61,6 +63,17 @@ class Plan:
     def addresses(self) -> dict[str, str]:
         """The base URL of each process here that speaks HTTP."""
         return {name: _url(number) for name, number in self.port.items() if name != "valkey"}
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """What there is to look at in a browser: names and addresses."""
+        urls = self.addresses
+        return [
+            ("The service", f"{urls['web']}/"),
+            ("Its API", f"{urls['web']}/v1/docs"),
+            *([("The local Pluggy: connect a bank here", f"{urls['sandbox']}/")] if "sandbox" in urls else []),
+            ("Flower, which shows the workers", f"{urls['flower']}/"),
+        ]
 
     @property
     def webhook_secret(self) -> str:
@@ -90,7 +103,12 @@ class Plan:
 
 
 def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
-    """Return the plan for the settings in *given*. Says which ports were taken; makes missing keys."""
+    """
+    Return the plan for the settings in *given*. Says which ports were taken; makes missing keys.
+
+    Raises:
+        BadPlanError: PORT is no port.
+    """
     port = _choose_ports(given, say)
     made = keys.kept_keys(data_dir / "keys.env")
     if "PLUGGY_API_URL" in given:
@@ -99,6 +117,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
     env = {
         "PUBLIC_URL": _url(port["web"]),
         "WORKER_CONCURRENCY": "2",
+        "NOTIFICATION_WORKERS": "2",
         **_addresses_as_settings(port),
         **made,
         **given,
@@ -106,7 +125,6 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PORT": str(port["web"]),
         "FLOWER_PORT": str(port["flower"]),
         "BEAT_SCHEDULE": str(data_dir / "beat-schedule"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
     }
     return Plan(data_dir, given, port, env)
@@ -114,7 +132,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
 
 def _choose_ports(given: Mapping[str, str], say: Say) -> dict[str, int]:
     """Return a free port for each process that listens; PORT in *given* is the one wanted for web."""
-    wanted = DEFAULT_PORTS | ({"web": int(given["PORT"])} if "PORT" in given else {})
+    wanted = DEFAULT_PORTS | ({"web": _port(given["PORT"])} if "PORT" in given else {})
     chosen: dict[str, int] = {}
     for name, first in wanted.items():
         if INSTEAD_OF.get(name) not in given:
@@ -122,6 +140,12 @@ def _choose_ports(given: Mapping[str, str], say: Say) -> dict[str, int]:
             if chosen[name] != first:
                 say(f"port {first} is taken: {name} uses {chosen[name]}")
     return chosen
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise BadPlanError(f"PORT is {text!r}, which is no port")
+    return int(text)
 
 
 def _addresses_as_settings(port: Mapping[str, int]) -> dict[str, str]:

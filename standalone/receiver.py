@@ -1,22 +1,27 @@
 """
-A stand-in for the product: verifies each notification's signature, keeps it, prints it and shows it.
+A stand-in for the product: verifies each notification's signature, keeps it, logs it and shows it.
 
 It is also the shortest example of what a product has to do. A notification may come twice, under the same id.
 """
 
 import json
+import logging
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, request
+from flask import Flask, render_template, request
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from werkzeug.serving import make_server
 
 from standalone.ports import LOOPBACK
+
+# On its page.
+NEWEST = 50
 
 
 class Mailbox:
@@ -48,8 +53,12 @@ class Mailbox:
             return list(self._kept.values())
 
 
-def create_app(secrets: list[str], mailbox: Mailbox) -> Flask:
-    """Return the product's endpoint. A signature of any one of *secrets* is good: they rotate."""
+def create_app(secrets: list[str], mailbox: Mailbox, links: Sequence[tuple[str, str]] = ()) -> Flask:
+    """
+    Return the product's endpoint. A signature of any one of *secrets* is good: they rotate.
+
+    Its page leads on to *links*, names with their addresses.
+    """
     app = Flask(__name__)
     verifiers = [Webhook(secret) for secret in secrets]
 
@@ -58,16 +67,28 @@ def create_app(secrets: list[str], mailbox: Mailbox) -> Flask:
         body = _verified(verifiers, request.get_data(), dict(request.headers))
         if body is None:
             mailbox.refused += 1
-            click.secho("refused a notification: no good signature", fg="red")
+            _log("notification.refused", level="warning", reason="no good signature")
             return {"result": "refused"}, 401
         new = mailbox.keep(request.headers["webhook-id"], body)
         if new:
-            click.echo(_in_a_line(body))
+            _log("notification.received", **_summary(body))
         return {"result": "kept" if new else "repeated"}, 200
 
     @app.get("/notifications")
     def notifications() -> dict[str, Any]:
         return {"results": mailbox.all(), "repeated": mailbox.repeated, "refused": mailbox.refused}
+
+    @app.get("/")
+    def page() -> str:
+        kept = mailbox.all()
+        return render_template(
+            "receiver.html",
+            links=links,
+            newest=kept[: -NEWEST - 1 : -1],
+            total=len(kept),
+            repeated=mailbox.repeated,
+            refused=mailbox.refused,
+        )
 
     return app
 
@@ -83,27 +104,34 @@ def _verified(verifiers: list[Webhook], body: bytes, headers: dict[str, str]) ->
     return None
 
 
-def _in_a_line(body: dict[str, Any]) -> str:
+def _summary(body: dict[str, Any]) -> dict[str, Any]:
     data = body.get("data", {})
-    details = {
-        "item": data.get("itemId"),
-        "kind": data.get("action", {}).get("kind"),
-        "outcome": data.get("action", {}).get("outcome"),
-        **{name: data.get("run", {}).get(name) for name in ("added", "modified", "removed")},
+    action, run = data.get("action", {}), data.get("run", {})
+    return {
+        "type": body.get("type"),
+        "item_id": data.get("itemId"),
+        "kind": action.get("kind"),
+        "outcome": action.get("outcome"),
+        **{name: run.get(name) for name in ("added", "modified", "removed")},
     }
-    shown = " ".join(f"{name}={value}" for name, value in details.items() if value is not None)
-    return f"{body.get('type')} {shown}"
+
+
+def _log(event: str, *, level: str = "info", **fields: Any) -> None:
+    click.echo(json.dumps({"event": event, "level": level, **fields}))
 
 
 @click.command()
 @click.option("--port", type=int, default=8002, show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), required=True, help="File that keeps what came.")
-def main(port: int, keep: Path) -> None:
+@click.option("--link", "links", type=(str, str), multiple=True, help="Name and address that its page leads on to.")
+def main(port: int, keep: Path, links: tuple[tuple[str, str], ...]) -> None:
     """Receive notifications as a product would; its secrets come from PRODUCT_WEBHOOK_SECRET."""
     secrets = [secret for secret in os.environ.get("PRODUCT_WEBHOOK_SECRET", "").split(",") if secret]
     if not secrets:
         raise click.UsageError("PRODUCT_WEBHOOK_SECRET is not set")
-    server = make_server(LOOPBACK, port, create_app(secrets, Mailbox(keep)), threaded=True)
+    # A line for each request would say again what we log.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server(LOOPBACK, port, create_app(secrets, Mailbox(keep), links), threaded=True)
     click.echo(f"receiving at http://{LOOPBACK}:{port}/")
     server.serve_forever()
 

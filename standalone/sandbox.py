@@ -1,6 +1,7 @@
 """The sandbox as its users see it: Pluggy's API as the product calls it, and the controls of its bank."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -25,11 +26,21 @@ class Sandbox:
         self._http.close()
 
     def register_webhook(self, target: str, *, secret_header: str, secret: str) -> None:
-        """Have all events sent to *target*, unless they already are."""
-        known = self.api("GET", "/webhooks")
-        if any(webhook["url"] == target for webhook in known["results"]):
-            return
-        self.api("POST", "/webhooks", {"url": target, "event": "all", "headers": {secret_header: secret}})
+        """
+        Have all events sent to *target* with *secret*.
+
+        The sandbox keeps what an earlier start registered: another secret is replaced, another port given up.
+        """
+        headers = {secret_header: secret}
+        path = urlsplit(target).path
+        ours = [webhook for webhook in self.api("GET", "/webhooks")["results"] if urlsplit(webhook["url"]).path == path]
+        for webhook in ours:
+            if webhook["url"] == target:
+                self.api("PATCH", f"/webhooks/{webhook['id']}", {"headers": headers})
+            else:
+                self.api("DELETE", f"/webhooks/{webhook['id']}")
+        if all(webhook["url"] != target for webhook in ours):
+            self.api("POST", "/webhooks", {"url": target, "event": "all", "headers": headers})
 
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call Pluggy's API, as a product with its own key would."""

@@ -1,6 +1,5 @@
 """Every process of the service on this machine, started in order and stopped together."""
 
-import fcntl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -9,20 +8,28 @@ from pathlib import Path
 
 import httpx
 
-from standalone import keys, leftovers, procfile
+from console.local_run import UP_ENV
+from standalone import keys, orphans, ports, procfile
+from standalone.data_folder import LEDGER, locked
 from standalone.plan import Plan, Say, make_plan
-from standalone.sandbox import Sandbox
-from standalone.servers import running_postgres, running_valkey
-from standalone.supervisor import Show, Supervisor
+from standalone.polling import WaitedInVainError, wait_for
+from standalone.programs import Program
+from standalone.sandbox import Sandbox, SandboxRefusedError
+from standalone.servers import prepare_postgres, prepare_valkey
+from standalone.supervisor import ProcessEndedError, Show, Supervisor
 
 # Long enough for a cold disk and a busy machine.
 READY_WITHIN_S = 60.0
-# What was started, for the case that we are killed.
-LEDGER = "processes.jsonl"
+# Whoever starts at the same moment chooses the same ports.
+ATTEMPTS = 3
+# Meanwhile no other process is started again.
+RECONNECT_WITHIN_S = 15.0
+# Of all processes that may run.
+NAMES = ["postgres", "valkey", "sandbox", "receiver", procfile.RELEASE, *procfile.lasting()]
 
 
-class AlreadyRunningError(Exception):
-    """Another run uses the same data."""
+class PortTakenError(ProcessEndedError):
+    """A port was free when it was chosen, and is not any more."""
 
 
 @dataclass(frozen=True)
@@ -41,71 +48,122 @@ def running_service(
     """
     Run the service with the settings in *given* on the data in *data_dir*; *show* gets every line it prints.
 
-    The sandbox forgets everything when it stops. With the seed of an earlier run it gives the same ids again.
+    The sandbox keeps its state in *data_dir* too. *sandbox_seed* is for one that has none yet.
 
     Raises:
         AlreadyRunningError: another run uses *data_dir*.
         ProcessEndedError: a process ended instead of becoming ready.
         WaitedInVainError: a process did not become ready.
     """
-    ledger = data_dir / LEDGER
-    with locked(data_dir), ExitStack() as stack:
-        if ended := leftovers.end(ledger):
+    with locked(data_dir):
+        (data_dir / UP_ENV).unlink(missing_ok=True)
+        if ended := orphans.end(data_dir / LEDGER):
             say(f"ended {ended} processes that a killed run had left behind")
-        plan = make_plan(data_dir, given, say=say)
-        _start_stores(plan, stack, ledger, say)
-        supervisor = stack.enter_context(Supervisor(show=show, ledger=ledger))
-        sandbox = _start_surroundings(plan, supervisor, sandbox_seed, say)
+        with ExitStack() as stack:
+            yield _start_on_free_ports(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+
+
+def _start_on_free_ports(
+    data_dir: Path, given: Mapping[str, str], stack: ExitStack, *, sandbox_seed: int, say: Say, show: Show
+) -> Service:
+    """Start everything, once more if somebody took one of its ports meanwhile; *stack* stops it."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _start(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+        except PortTakenError as exc:
+            say(f"{exc}; starting once more")
+            stack.close()
+    return _start(data_dir, given, stack, sandbox_seed=sandbox_seed, say=say, show=show)
+
+
+def _start(
+    data_dir: Path, given: Mapping[str, str], stack: ExitStack, *, sandbox_seed: int, say: Say, show: Show
+) -> Service:
+    """Start everything; *stack* stops it."""
+    plan = make_plan(data_dir, given, say=say)
+    supervisor = stack.enter_context(Supervisor(show=show, say=say, ledger=data_dir / LEDGER))
+    sandbox = stack.enter_context(closing(_sandbox(plan))) if plan.starts("sandbox") else None
+    try:
+        _start_stores(plan, supervisor, say)
+        if plan.starts("receiver"):
+            supervisor.start(_receiver(plan))
         if sandbox:
-            stack.enter_context(closing(sandbox))
+            say("starting the sandbox")
+            supervisor.start(_sandbox_program(plan, sandbox_seed), restarted=lambda: _reconnect_sandbox(plan, say))
+            supervisor.wait_until("the sandbox", sandbox.is_up, timeout_s=READY_WITHIN_S)
         _start_processes(plan, supervisor, say)
-        if sandbox:
-            sandbox.register_webhook(
-                f"{plan.addresses['web']}/webhooks/pluggy",
-                secret_header=plan.webhook_secret_header,
-                secret=plan.webhook_secret,
-            )
-        keys.write_env_file(data_dir / "up.env", plan.worth_knowing())
-        yield Service(plan, supervisor, sandbox)
+    except ProcessEndedError as exc:
+        port = plan.port.get(exc.name)
+        if port is None or ports.is_free(port):
+            raise
+        raise PortTakenError(exc.name, f"somebody took port {port} before {exc.name} could") from exc
+    if sandbox:
+        _register_webhook(sandbox, plan)
+    keys.write_env_file(data_dir / UP_ENV, plan.worth_knowing())
+    stack.callback((data_dir / UP_ENV).unlink, missing_ok=True)
+    return Service(plan, supervisor, sandbox)
 
 
-def _start_stores(plan: Plan, stack: ExitStack, ledger: Path, say: Say) -> None:
+def _start_stores(plan: Plan, supervisor: Supervisor, say: Say) -> None:
     if plan.starts("postgres"):
         say("starting Postgres")
-        plan.env["DATABASE_URL"] = stack.enter_context(running_postgres(plan.data_dir / "postgres")).url
+        postgres = prepare_postgres(plan.data_dir / "postgres")
+        supervisor.start(postgres.program)
+        supervisor.wait_until("Postgres", postgres.is_ready, timeout_s=READY_WITHIN_S)
+        postgres.ensure_database()
+        plan.env["DATABASE_URL"] = postgres.url
     if plan.starts("valkey"):
         say("starting Valkey")
-        folder, port = plan.data_dir / "valkey", plan.port["valkey"]
-        valkey = stack.enter_context(running_valkey(folder, port=port))
-        leftovers.note(ledger, valkey.pid)
+        folder, password = plan.data_dir / "valkey", plan.env["VALKEY_PASSWORD"]
+        valkey = prepare_valkey(folder, port=plan.port["valkey"], password=password)
+        supervisor.start(valkey.program)
+        supervisor.wait_until("Valkey", valkey.is_ready, timeout_s=READY_WITHIN_S)
         plan.env["REDIS_URL"] = valkey.url
 
 
-def _start_surroundings(plan: Plan, supervisor: Supervisor, seed: int, say: Say) -> Sandbox | None:
-    """Start what stands for the product and for Pluggy."""
-    if plan.starts("receiver"):
-        options = [f"--port={plan.port['receiver']}", f"--keep={plan.data_dir / 'notifications.jsonl'}"]
-        supervisor.start("receiver", [sys.executable, "-m", "standalone.receiver", *options], plan.env)
-    if not plan.starts("sandbox"):
-        return None
-    say("starting the sandbox")
+def _receiver(plan: Plan) -> Program:
+    options = [f"--port={plan.port['receiver']}", f"--keep={plan.data_dir / 'notifications.jsonl'}"]
+    for name, url in plan.links:
+        options += ["--link", name, url]
+    return Program(name="receiver", argv=[sys.executable, "-m", "standalone.receiver", *options], env=plan.env)
+
+
+def _sandbox(plan: Plan) -> Sandbox:
     client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
-    supervisor.start(
-        "sandbox",
-        ["pluggy-sandbox", "serve", f"--port={plan.port['sandbox']}", f"--seed={seed}"],
-        {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret},
+    return Sandbox(plan.addresses["sandbox"], client_id=client_id, client_secret=client_secret)
+
+
+def _sandbox_program(plan: Plan, seed: int) -> Program:
+    options = [f"--port={plan.port['sandbox']}", f"--seed={seed}", f"--state={plan.data_dir / 'sandbox'}"]
+    client_id, client_secret = plan.env["PLUGGY_CLIENT_ID"], plan.env["PLUGGY_CLIENT_SECRET"]
+    env = {**plan.env, "SANDBOX_CLIENT_ID": client_id, "SANDBOX_CLIENT_SECRET": client_secret}
+    command = str(Path(sys.executable).with_name("pluggy-sandbox"))
+    return Program(name="sandbox", argv=[command, "serve", *options], env=env)
+
+
+def _register_webhook(sandbox: Sandbox, plan: Plan) -> None:
+    sandbox.register_webhook(
+        f"{plan.addresses['web']}/webhooks/pluggy", secret_header=plan.webhook_secret_header, secret=plan.webhook_secret
     )
-    sandbox = Sandbox(plan.addresses["sandbox"], client_id=client_id, client_secret=client_secret)
-    supervisor.wait_until("the sandbox", sandbox.is_up, timeout_s=READY_WITHIN_S)
-    return sandbox
+
+
+def _reconnect_sandbox(plan: Plan, say: Say) -> None:
+    """Have a sandbox that was started again send its events to us."""
+    with closing(_sandbox(plan)) as sandbox:
+        try:
+            wait_for("the sandbox", sandbox.is_up, timeout_s=RECONNECT_WITHIN_S)
+            _register_webhook(sandbox, plan)
+        except (WaitedInVainError, SandboxRefusedError, httpx.HTTPError) as exc:
+            say(f"the sandbox sends no events: {exc}")
 
 
 def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
     say("bringing the database up to date")
-    supervisor.run("migrate", procfile.argv("release"), plan.env)
-    say("starting web, worker, beat and Flower")
-    for name in ("web", "worker", "beat", "flower"):
-        supervisor.start(name, procfile.argv(name), plan.env)
+    supervisor.run(procfile.program(procfile.RELEASE, plan.env))
+    names = procfile.lasting()
+    say(f"starting {', '.join(names)}")
+    for name in names:
+        supervisor.start(procfile.program(name, plan.env))
     with httpx.Client(timeout=5) as http:
         for what, path in (("web", "/ready"), ("flower", "/healthcheck")):
             supervisor.wait_until(what, _answers(http, plan.addresses[what] + path), timeout_s=READY_WITHIN_S)
@@ -119,20 +177,3 @@ def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
             return False
 
     return look
-
-
-@contextmanager
-def locked(data_dir: Path) -> Iterator[None]:
-    """
-    Keep *data_dir*, which is made if it is not there, to ourselves.
-
-    Raises:
-        AlreadyRunningError: another run has it.
-    """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunningError(f"another run is using {data_dir}: stop that one first") from None
-        yield

@@ -4,19 +4,24 @@ from flask import Flask
 
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
-from webhook_app import app_resources, errors, health, intake, metrics, request_ids
+from pluggy_sync.store.database import WEB
+from webhook_app import app_resources, errors, front_page, health, metrics, request_ids
 from webhook_app.api import registration
 from webhook_app.exact_json import ExactJSON
+from webhook_app.front.areas import threads
+from webhook_app.intake import view as intake
 from webhook_app.person import page
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     """Return the app for *settings*; *resources* are made from them unless given."""
     app = Flask("webhook_app")
+    app.url_map.strict_slashes = False
     # The largest body that any address takes; each may take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     app.json = ExactJSON(app)
-    app_resources.keep(app, resources or create_resources(settings, pool_size=8))
+    app_resources.keep(app, resources or create_resources(settings, WEB, pool_size=(threads(settings) + 1) // 2))
+    app.register_blueprint(front_page.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(page.blueprint)

@@ -1,5 +1,6 @@
 """
-Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`.
+Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`. A person
+sees a page instead.
 
 What is wrong with the request is said; what is wrong with us is logged and only named.
 """
@@ -9,16 +10,17 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app
-from sqlalchemy.exc import DataError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from flask import Flask, Response, abort, current_app, request
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync.engine.refresh import PersonNeededError
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError, PersonNeededError
 from pluggy_sync.notifications import action_view
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from pluggy_sync.rules import refusals
 from webhook_app import app_resources, request_ids
+from webhook_app.front.calls import REFUSED
+from webhook_app.person import notices
 
 log = structlog.get_logger(__name__)
 
@@ -27,23 +29,11 @@ CODE_OF_STATUS = {
     401: "unauthorized",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     415: "unsupported-media-type",
     429: "too-many-requests",
-}
-
-# What the engine refuses, by its code; the rest is a conflict with the present state.
-STATUS_OF_REFUSAL = {
-    "action-not-found": 404,
-    "item-not-found": 404,
-    "item-gone-at-pluggy": 410,
-    "item-deleted": 410,
-    "invalid-value": 400,
-    "invalid-parameters": 400,
-    "encryption-not-configured": 400,
-    "bank-offline": 503,
-    "updates-not-allowed": 403,
-    "refused-by-pluggy": 502,
+    503: "unavailable",
 }
 
 
@@ -68,16 +58,23 @@ class ProblemError(Exception):
 
 
 def register(app: Flask) -> None:
-    """Turn every error of *app* into a problem."""
+    """Turn every error of *app* into a problem, or a page."""
+    app.before_request(_refuse)
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
     app.register_error_handler(PluggyError, _of_pluggy)
     app.register_error_handler(DataError, _of_data)
-    app.register_error_handler(DBAPIError, _of_database)
-    app.register_error_handler(PoolTimeoutError, _of_database)
+    app.register_error_handler(SQLAlchemyError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_bug)
+
+
+def _refuse() -> None:
+    """Refuse a request whose body the front did not read: it was too large, or did not come in time."""
+    status = request.environ.get(REFUSED)
+    if status is not None:
+        abort(status)
 
 
 def _problem(
@@ -88,6 +85,10 @@ def _problem(
     headers: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Response:
+    if notices.is_page(request.path):
+        page = notices.of_status(status)
+        page.headers.extend(headers or {})
+        return page
     body = {
         "type": f"urn:pluggy-sync:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -109,8 +110,7 @@ def _of_problem(error: ProblemError) -> Response:
 
 
 def _of_refusal(error: CannotActError) -> Response:
-    status = STATUS_OF_REFUSAL.get(error.code, HTTPStatus.CONFLICT)
-    return _problem(status, error.code, error.detail, more=error.more)
+    return _problem(refusals.STATUS_OF_CODE[error.code], error.code, error.detail, more=error.more)
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:

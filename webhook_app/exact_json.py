@@ -18,6 +18,6 @@ class ExactJSON(JSONProvider):
     def loads(self, s: str | bytes, **_: Any) -> Any:
         """Return the value in *s*; a ValueError if it is not JSON."""
         try:
-            return wire.decode(s)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return wire.decode_strictly(s)
+        except msgspec.DecodeError:
             raise ValueError("not JSON") from None

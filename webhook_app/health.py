@@ -18,18 +18,29 @@ def health() -> Response:
 
 @blueprint.get("/ready")
 def ready() -> tuple[Response, int]:
-    """Answer 200 if all is well, 503 if Postgres is away. Without Redis webhooks are still taken, only slower."""
-    postgres, redis = _postgres_answers(), _redis_answers()
+    """
+    Answer 200 if all is well, 503 if Postgres is away or may not write, as after a failover.
+
+    Without Redis webhooks are still taken, only slower.
+    """
+    writable, redis = _postgres_writes(), _redis_answers()
+    postgres = writable is True
     body = {"status": "ok" if postgres and redis else "degraded" if postgres else "unavailable"}
+    if writable is False:
+        body["reason"] = "Postgres is read-only"
     return jsonify({**body, "postgres": postgres, "redis": redis}), 200 if postgres else 503
 
 
-def _postgres_answers() -> bool:
+def _postgres_writes() -> bool | None:
+    """Return whether Postgres takes writes; None if it does not answer. A connection that cannot write is left."""
     try:
         with resources().database.connect() as conn:
-            conn.execute(sa.text("SELECT 1"))
+            read_only: str = conn.execute(sa.text("SHOW transaction_read_only")).scalar_one()
+            if read_only == "on":
+                conn.invalidate()
+                return False
     except SQLAlchemyError:
-        return False
+        return None
     return True
 
 

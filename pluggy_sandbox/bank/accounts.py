@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from pluggy_sandbox.bank import card
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import cents
-from pluggy_sandbox.instants import day_in_brazil, midnight_in_brazil
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
 DayOf = Callable[[random.Random, date], Iterator[Row]]
 Dice = Callable[..., random.Random]
@@ -46,9 +46,13 @@ class Account:
     volume: int = 0
     rows: list[Row] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
-    _waiting: list[Row] = field(default_factory=list)  # rows that post on a day to come
     lived_until: date | None = None
     touched: set[str] = field(default_factory=set)  # changed on demand since Pluggy last looked
+    revision: int = 0  # grows with every change
+    _waiting: list[Row] = field(init=False, repr=False)  # rows that post on a day to come
+
+    def __post_init__(self) -> None:
+        self._waiting = [row for row in self.rows if row.posts_on is not None]
 
     def live_until(self, today: date) -> Iterator[date]:
         """Let days pass up to *today*, and yield each one after it has passed."""
@@ -56,8 +60,15 @@ class Account:
         while day <= today:
             self._live(day)
             self.lived_until = day
+            self.revision += 1
             yield day
             day += timedelta(days=1)
+
+    def collected(self) -> None:
+        """Take note that Pluggy has looked."""
+        if self.touched:
+            self.touched.clear()
+            self.revision += 1
 
     def visible(self, now: datetime) -> Iterator[Row]:
         """Yield the rows that the institution shows at *now*."""
@@ -70,7 +81,7 @@ class Account:
         at = midnight_in_brazil(day)
         for row in self.rows:
             if row.card is not None and "billId" not in row.card and day_in_brazil(row.at) <= day:
-                row.card = row.card | {"billId": bill.key}
+                row.card = row.card | {"billId": bill.key, "billPostDate": day.isoformat()}
                 row.changed_at = max(at, row.shown_at)
                 bill.total += row.value
         self.bills.append(bill)
@@ -87,7 +98,7 @@ class Account:
         from_account.rows.append(
             Row(
                 f"{bill.key}-out", at, "PAGAMENTO FATURA CARTAO", -bill.total, "DEBIT", at,
-                category="05100000", operation="OUTROS",
+                category="05100000", operation="OUTROS", operation_info="PAGAMENTO DE FATURA",
             )
         )  # fmt: skip
         self.rows.append(
@@ -99,12 +110,16 @@ class Account:
 
     def balance(self, now: datetime) -> Decimal:
         """Return what is in the account, or on a card what is owed on the open bill."""
-        rows = self.visible(now)
+        rows = [row for row in self.visible(now) if row.at <= now]
         if self.type == "CREDIT":
-            due = (row.value for row in rows if row.at <= now and "billId" not in (row.card or {"billId": ""}))
+            due = (row.value for row in rows if "billId" not in (row.card or {"billId": ""}))
         else:
-            due = (row.value for row in rows if row.at <= now)
+            due = (row.value for row in rows if row.status == "POSTED")
         return (self.opening_balance + sum(due)).normalize() + Decimal(0)
+
+    def closing_balance(self, now: datetime) -> Decimal:
+        """Return what is in the account once all that is under way has posted."""
+        return self.opening_balance + sum(row.value for row in self.visible(now) if row.at <= now)
 
     def used_limit(self, now: datetime) -> Decimal:
         """Return how much of a card's limit is taken, future instalments included (Pluggy facts 9.6)."""
@@ -124,8 +139,8 @@ class Account:
             row.status, row.posts_on, row.changed_at = "POSTED", None, at
             return row
         posted = replace(
-            row, key=f"{row.key}-p", description=row.posts_as, status="POSTED", posts_on=None, posts_as=None,
-            shown_at=at, changed_at=None,
+            row, key=f"{row.key}-p", at=row.posts_at or row.at, description=row.posts_as, status="POSTED",
+            posts_on=None, posts_as=None, posts_at=None, shown_at=at, changed_at=None,
         )  # fmt: skip
         row.posts_on = None
         self.rows[self.rows.index(row)] = posted

@@ -7,13 +7,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from pluggy_sandbox.bank import card, checking, investments, loans, people
-from pluggy_sandbox.bank.accounts import Account, Dice, invented_limit
-from pluggy_sandbox.bank.investments import Holding
+from pluggy_sandbox.bank.accounts import Account, DayOf, Dice, invented_limit
+from pluggy_sandbox.bank.investments import Investment
 from pluggy_sandbox.bank.loans import Contract
 from pluggy_sandbox.bank.people import Person
-from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.encoding import cents
-from pluggy_sandbox.instants import day_in_brazil
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.instants import day_in_brazil
 
 BASE_ROWS = 200  # what `user-ok-perf-<n>x` multiplies: 5000 times makes an account of a million rows
 HISTORY_DAYS = 365
@@ -29,7 +28,7 @@ class Customer:
     opened: date
     regulated: bool
     accounts: list[Account] = field(default_factory=list)
-    holdings: list[Holding] = field(default_factory=list)
+    investments: list[Investment] = field(default_factory=list)
     contracts: list[Contract] = field(default_factory=list)
 
     def live_until(self, now: datetime) -> None:
@@ -42,6 +41,13 @@ class Customer:
         for account in cards:
             for day in account.live_until(today):
                 self._bills(account, others[0], day)
+
+    def day_of(self, kind: str, last_digits: str = "") -> DayOf:
+        """Return what a day brings to an account of *kind*, BANK or CREDIT."""
+        if kind == "CREDIT":
+            return lambda dice, day: card.day_of(dice, last_digits, day, regulated=self.regulated)
+        first = self.opened if self.regulated else None
+        return lambda dice, day: checking.day_of(dice, self.person, day, first=first)
 
     def account(self, key: str) -> Account:
         """Return the account called *key*."""
@@ -75,23 +81,20 @@ def open_customer(
     for n in range(1, checking_accounts + 1):
         customer.accounts.append(_checking(customer, own, n, volume))
     customer.accounts.append(_card(customer, own, volume))
-    customer.holdings = investments.portfolio(key, own, opened)
+    customer.investments = investments.portfolio(key, own, opened)
     customer.contracts = loans.contracts(key, own, opened)
     customer.live_until(now)
     return customer
 
 
 def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Account:
-    def day_of(dice: random.Random, day: date) -> Iterator[Row]:
-        return checking.day_of(dice, customer.person, day)
-
     return Account(
         key=f"{customer.key}/checking-{n}",
         type="BANK",
         subtype="CHECKING_ACCOUNT",
         number=f"0001/{own.randint(10000, 99999)}-{own.randint(0, 9)}",
         name="Conta Corrente",
-        day_of=day_of,
+        day_of=customer.day_of("BANK"),
         dice=customer.dice,
         opened=customer.opened,
         opening_balance=cents(own.randrange(1_000_000, 9_000_000)),
@@ -101,17 +104,13 @@ def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Ac
 
 def _card(customer: Customer, own: random.Random, volume: int) -> Account:
     last_digits = f"{own.randint(0, 9999):04d}"
-
-    def day_of(dice: random.Random, day: date) -> Iterator[Row]:
-        return card.day_of(dice, last_digits, day, regulated=customer.regulated)
-
     return Account(
         key=f"{customer.key}/card-1",
         type="CREDIT",
         subtype="CREDIT_CARD",
         number=last_digits,
         name="Mastercard Black",
-        day_of=day_of,
+        day_of=customer.day_of("CREDIT", last_digits),
         dice=customer.dice,
         opened=customer.opened,
         opening_balance=Decimal(0),

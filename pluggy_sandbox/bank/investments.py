@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from pluggy_sandbox.bank.card import add_months
-from pluggy_sandbox.encoding import money
+from pluggy_sandbox.wire.encoding import money
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Movement:
 
 
 @dataclass(frozen=True)
-class Holding:
+class Investment:
     """One investment. `daily_rate` is what it gains a day, in hundredths of a basis point."""
 
     key: str
@@ -65,7 +65,7 @@ class Holding:
             day = add_months(day, 6)
 
 
-def portfolio(key: str, dice: random.Random, opened: date) -> list[Holding]:
+def portfolio(key: str, dice: random.Random, opened: date) -> list[Investment]:
     """Return the holdings of one customer."""
     return [
         _cdb(f"{key}/cdb", dice, opened),
@@ -79,31 +79,31 @@ def _bought(dice: random.Random, opened: date) -> date:
     return opened + timedelta(days=dice.randrange(5, 160))
 
 
-def _cdb(key: str, dice: random.Random, opened: date) -> Holding:
+def _cdb(key: str, dice: random.Random, opened: date) -> Investment:
     day, percent = _bought(dice, opened), dice.choice((98, 100, 104, 110))
-    return Holding(
+    return Investment(
         key, "FIXED_INCOME", "CDB", f"CDB PLUGGY BANK {percent}% CDI", None, None, "Pluggy Bank SA", day,
         add_months(day, 36), Decimal(dice.randrange(1, 40)), Decimal(1000), Decimal(percent), "CDI", 420,
     )  # fmt: skip
 
 
-def _treasury(key: str, dice: random.Random, opened: date) -> Holding:
+def _treasury(key: str, dice: random.Random, opened: date) -> Investment:
     day = _bought(dice, opened)
-    return Holding(
+    return Investment(
         key, "FIXED_INCOME", "TREASURY", "TESOURO IPCA+ 2035", "TESOURO IPCA+ 2035", "BRSTNCNTB3G8", "Tesouro Nacional",
         day, date(2035, 5, 15), money(dice.randrange(100, 40_000)), money(32_154_321), money(61_200), "IPCA", 310,
     )  # fmt: skip
 
 
-def _fund(key: str, dice: random.Random, opened: date) -> Holding:
-    return Holding(
+def _fund(key: str, dice: random.Random, opened: date) -> Investment:
+    return Investment(
         key, "MUTUAL_FUND", "MULTIMARKET_FUND", "HORIZONTE MACRO FIC FIM", None, None, "Horizonte Gestora",
         _bought(dice, opened), None, money(dice.randrange(10_000_000, 90_000_000)), money(23_417), None, None, 380,
     )  # fmt: skip
 
 
-def _stock(key: str, dice: random.Random, opened: date) -> Holding:
-    return Holding(
+def _stock(key: str, dice: random.Random, opened: date) -> Investment:
+    return Investment(
         key, "EQUITY", "STOCK", "PETROBRAS PN", "PETR4", "BRPETRACNPR6", None, _bought(dice, opened), None,
         Decimal(dice.randrange(100, 900, 100)), money(374_100), None, None, 250,
     )  # fmt: skip

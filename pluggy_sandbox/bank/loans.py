@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 from pluggy_sandbox.bank.card import add_months
-from pluggy_sandbox.encoding import cents
+from pluggy_sandbox.wire.encoding import cents
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from pluggy_sandbox.encoding import Json
+from pluggy_sandbox.wire.encoding import Json
 
 CREDENTIALS: Json = {"password": "password-ok", "token": "123456", "cooperative": "0001", "certificate": "Y2VydA=="}
 CPF = "761.092.776-73"
@@ -108,7 +108,7 @@ class Stage:
         return ", ".join(f"{len(done[name])} {name}" for name in ("added", "modified", "removed")) + " at the bank"
 
     def break_next(self, words: list[str]) -> str | None:
-        """`break CODE`: how the next run ends."""
+        """`break CODE`: how the next execution ends."""
         self._of_item("break", {"executionStatus": words[0]})
         return None
 

@@ -1,95 +1,198 @@
 """
 Delivering notifications: Standard Webhooks, signed, tried again over days, every attempt logged.
 
-2xx is success; anything else is tried again; 410 stops (product contract).
+2xx is success; anything else is tried again; 410 stops the endpoint (product contract). The notifications of an Item
+are delivered in order, one after the other; those of different Items at once. While an endpoint fails, only one
+notification at a time is sent there, so that it costs one worker and spends few tries.
 """
 
 import random
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import httpx
-import sqlalchemy as sa
 import structlog
+from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
+from pluggy_sync import queue
+from pluggy_sync.notifications import messages
+from pluggy_sync.product_client import Answer, NoAnswerError
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import redelivery
 from pluggy_sync.store import endpoints, outbox
+from pluggy_sync.store.outbox import Notification
+from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# Seconds to wait after each failure; about three days in all, then it is a dead letter.
-SCHEDULE_S = (5, 30, 120, 600, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+# For all of a delivery, from the claim to the status of the answer.
 TIMEOUT_S = 15.0
+# The claim outlives the delivery by the time it may take to write down how it ended.
+CLAIM = timedelta(seconds=TIMEOUT_S + 10)
+# What was queued is queued again after this, in case Redis lost it.
+QUEUE_AGAIN_AFTER = timedelta(seconds=30)
+# Queued at once when an endpoint works again; the sweep brings the rest.
+BATCH = 500
+
+
+def due(conn: Connection, url: str, *, now: datetime, limit: int) -> Sequence[str]:
+    """Return the ids of up to *limit* notifications to queue now for the endpoint at *url*; they count as queued."""
+    endpoint = endpoints.get(conn, url)
+    if endpoint.stopped_at is not None:
+        return []
+    if endpoint.failing_since is not None:
+        if not endpoint.may_be_probed(now):
+            return []
+        limit = 1
+    return outbox.take_due(conn, now=now, until=now + QUEUE_AGAIN_AFTER, limit=limit)
 
 
 def deliver(res: Resources, notification_id: str) -> None:
-    """Deliver one notification if it is due. Safe to repeat: two workers never send it at once."""
+    """
+    Deliver one notification: this one, or the one of its Item that comes before it.
+
+    Does nothing if it is not due, or another worker delivers it. Safe to repeat.
+    """
     url = res.settings.product_webhook_url
     if url is None:
         return
-    now = res.now()
-    with res.database.begin() as conn:
-        if endpoints.stopped_at(conn, url) is not None:
-            return
-        row = outbox.claim(conn, notification_id, now=now, until=now + timedelta(seconds=4 * TIMEOUT_S))
-    if row is None:
+    # Counted from before the claim: a process that was stopped in between finds its time over, and sends nothing.
+    deadline = time.monotonic() + TIMEOUT_S
+    started_at = res.now()
+    claimed = _claim(res, url, notification_id, now=started_at)
+    if claimed is None:
         return
-    started = time.monotonic()
-    status_code, error = _post(res, url, row, now)
-    duration_ms = round((time.monotonic() - started) * 1000)
-    with res.database.begin() as conn:
+    notification, is_probe = claimed
+    began = time.monotonic()
+    answer, error = _post(res, url, notification, timeout_s=deadline - began)
+    status_code = None if answer is None else answer.status_code
+    with res.begin() as tx:
+        _conclude(tx, url, notification, answer, is_probe=is_probe, now=res.now())
         outbox.record_attempt(
-            conn,
-            notification_id,
-            started_at=now,
-            duration_ms=duration_ms,
+            tx.conn,
+            notification.id,
+            started_at=started_at,
+            duration_ms=round((time.monotonic() - began) * 1000),
             status_code=status_code,
             error=error,
         )
-        _conclude(conn, url, row, status_code, now=res.now())
     log.info(
         "notification.tried",
-        notification_id=notification_id,
-        type=row.type,
-        item_id=row.item_id,
+        notification_id=notification.id,
+        type=notification.type,
+        item_id=notification.item_id,
         status_code=status_code,
         error=error,
-        attempt=row.attempts,
+        attempt=notification.attempts,
     )
 
 
-def _conclude(conn: sa.Connection, url: str, row: sa.Row[Any], status_code: int | None, *, now: datetime) -> None:
-    if status_code is not None and httpx.codes.is_success(status_code):
-        outbox.mark_delivered(conn, row.id, now=now)
-    elif status_code == httpx.codes.GONE:
-        # It waits with all others until an operator resumes the endpoint.
-        endpoints.stop(conn, url, now=now)
+def _claim(res: Resources, url: str, notification_id: str, *, now: datetime) -> tuple[Notification, bool] | None:
+    """Return the claimed notification, and whether it is the one that is sent to an endpoint that fails; or None."""
+    with res.database.begin() as conn:
+        endpoint = endpoints.get(conn, url)
+        if endpoint.stopped_at is not None:
+            return None
+        is_probe = endpoint.failing_since is not None
+        if is_probe and not endpoints.take_probe(conn, url, now=now, until=now + CLAIM):
+            return None
+        notification = outbox.claim(conn, notification_id, now=now, until=now + CLAIM)
+        if notification is not None:
+            return notification, is_probe
+        if is_probe:
+            endpoints.release_probe(conn, url)
+        return None
+
+
+def _conclude(
+    tx: Transaction, url: str, notification: Notification, answer: Answer | None, *, is_probe: bool, now: datetime
+) -> None:
+    if is_probe:
+        endpoints.release_probe(tx.conn, url)
+    if answer is not None and httpx.codes.is_success(answer.status_code):
+        outbox.mark_delivered(tx.conn, notification.id, now=now)
+        _settled(tx, notification)
+        if endpoints.mark_working(tx.conn, url):
+            log.info("endpoint.works_again")
+            outbox.count_none_as_queued(tx.conn)
+            _queue(tx, due(tx.conn, url, now=now, limit=BATCH))
+    elif answer is not None and answer.status_code == httpx.codes.GONE:
+        # All of them wait until an operator resumes the endpoint.
+        endpoints.stop(tx.conn, url, now=now)
+        outbox.reschedule(tx.conn, notification, due_at=now)
         log.error("endpoint.stopped", reason="it answered 410", next="pluggy-sync notifications resume")
-    elif row.attempts > len(SCHEDULE_S):
-        outbox.mark_dead(conn, row.id)
     else:
-        wait_s = SCHEDULE_S[row.attempts - 1] * random.uniform(0.8, 1.2)
-        outbox.reschedule(conn, row.id, until=now + timedelta(seconds=wait_s))
+        _conclude_failure(tx, url, notification, answer, is_probe=is_probe, now=now)
 
 
-def _post(res: Resources, url: str, row: sa.Row[Any], now: datetime) -> tuple[int | None, str | None]:
-    """Return the status of the product's answer, or None and the kind of error."""
+def _conclude_failure(
+    tx: Transaction, url: str, notification: Notification, answer: Answer | None, *, is_probe: bool, now: datetime
+) -> None:
+    endpoint = endpoints.lock(tx.conn, url)
+    asked_for = redelivery.wait_asked_for(None if answer is None else answer.retry_after, now=now)
+    if endpoint.failing_since is None:
+        # It may be this notification that the product cannot take: another one is tried at once.
+        retry_at = now + asked_for
+        log.warning("endpoint.fails", next="one notification at a time")
+    else:
+        wait = redelivery.wait_for_endpoint(now - endpoint.failing_since)
+        retry_at = now + max(_spread(wait), asked_for)
+    endpoints.mark_failing(tx.conn, url, since=endpoint.failing_since or now, retry_at=retry_at)
+
+    tried_for = now - (notification.first_tried_at or now)
+    if redelivery.gives_up(tried_for):
+        outbox.mark_dead(tx.conn, notification.id)
+        log.error("notification.dead", notification_id=notification.id, next="pluggy-sync notifications resend")
+        _settled(tx, notification)
+    elif is_probe:
+        # The endpoint fails, so its clock counts and not that of the notification.
+        outbox.reschedule(tx.conn, notification, due_at=retry_at)
+    else:
+        wait = redelivery.wait_for_notification(tried_for)
+        outbox.reschedule(tx.conn, notification, due_at=max(now + _spread(wait), retry_at))
+    if endpoint.failing_since is None:
+        _queue(tx, due(tx.conn, url, now=now, limit=1))
+
+
+def _settled(tx: Transaction, notification: Notification) -> None:
+    """Go on with the next notification of the Item, and keep nobody's name once their Item's end was told."""
+    if notification.item_id is None:
+        return
+    if notification.type == messages.DELETED:
+        outbox.replace_body(tx.conn, notification.id, messages.without_person(notification.body))
+    following = outbox.next_of_item(tx.conn, notification.item_id)
+    _queue(tx, [] if following is None else [following])
+
+
+def _queue(tx: Transaction, notification_ids: Sequence[str]) -> None:
+    for notification_id in notification_ids:
+        tx.after_commit(queue.DELIVER, notification_id)
+
+
+def _spread(wait: timedelta) -> timedelta:
+    """Return about *wait*, so that what failed together is not tried again together."""
+    return wait * random.uniform(0.9, 1.1)
+
+
+def _post(
+    res: Resources, url: str, notification: Notification, *, timeout_s: float
+) -> tuple[Answer | None, str | None]:
+    """Return the product's answer, or None and the kind of error."""
+    sent_at = res.now()
     headers = {
         "content-type": "application/json",
-        "webhook-id": row.id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": _signatures(res.settings.product_webhook_secrets, row, now),
+        "webhook-id": notification.id,
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": _signatures(res.settings.product_webhook_secrets, notification, sent_at),
     }
     try:
-        response = httpx.post(
-            url, content=row.body.encode(), headers=headers, timeout=TIMEOUT_S, follow_redirects=False
-        )
-    except httpx.HTTPError as exc:
-        return None, type(exc).__name__
-    return response.status_code, None
+        content = notification.body.encode()
+        return res.product.post(url, content=content, headers=headers, timeout_s=timeout_s), None
+    except NoAnswerError as exc:
+        return None, str(exc)
 
 
-def _signatures(secrets: tuple[str, ...], row: sa.Row[Any], now: datetime) -> str:
-    return " ".join(Webhook(secret).sign(row.id, now, row.body) for secret in secrets)
+def _signatures(secrets: tuple[str, ...], notification: Notification, sent_at: datetime) -> str:
+    return " ".join(Webhook(secret).sign(notification.id, sent_at, notification.body) for secret in secrets)

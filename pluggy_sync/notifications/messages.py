@@ -15,6 +15,8 @@ from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import items, outbox
+from pluggy_sync.store.items import StoredItem
+from pluggy_sync.store.user_actions import Action
 from pluggy_sync.transaction import Transaction
 
 ACTION_REQUIRED = "item.action_required"
@@ -29,25 +31,25 @@ DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 
 
-def action_required(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, now: datetime) -> None:
+def action_required(tx: Transaction, action: Action, links: PageLinks, *, now: datetime) -> None:
     """Tell that a person must act."""
     data = {"action": action_view.of_row(action, links)}
     _about_item(tx, ACTION_REQUIRED, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_settled(tx: Transaction, action: sa.Row[Any], type_: str, outcome: str, *, now: datetime) -> None:
+def action_settled(tx: Transaction, action: Action, type_: str, outcome: str, *, now: datetime) -> None:
     """Tell that an action is resolved or expired."""
     data = {"action": {"id": action.id, "kind": action.kind, "outcome": outcome}}
     _about_item(tx, type_, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_reminder(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, number: int, now: datetime) -> None:
+def action_reminder(tx: Transaction, action: Action, links: PageLinks, *, number: int, now: datetime) -> None:
     """Tell again that a person must act, for the *number*-th time."""
     data = {"action": action_view.of_row(action, links), "number": number}
     _about_item(tx, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
 
 
-def consent_expiring(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, days_left: int, now: datetime) -> None:
+def consent_expiring(tx: Transaction, action: Action, links: PageLinks, *, days_left: int, now: datetime) -> None:
     """Tell that the Item's consent ends soon; *action* is its renewal."""
     data = {
         "consentExpiresAt": wire.to_text(action.expires_at),
@@ -57,7 +59,7 @@ def consent_expiring(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, 
     _about_item(tx, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
 
 
-def stale(tx: Transaction, item: sa.Row[Any], *, now: datetime) -> None:
+def stale(tx: Transaction, item: StoredItem, *, now: datetime) -> None:
     """Tell that the Item is behind its expected update."""
     data = {
         "status": item.status,
@@ -110,9 +112,17 @@ def sync_failed(
     _about_item(tx, SYNC_FAILED, run.item_id, client_user_id, data, now=now)
 
 
-def deleted(tx: Transaction, item_id: str, client_user_id: str | None, *, now: datetime) -> None:
-    """Tell that the Item is gone and its data purged."""
-    _about_item(tx, DELETED, item_id, client_user_id, {}, now=now)
+def deleted(
+    tx: Transaction, item_id: str, client_user_id: str | None, *, due_at: datetime | None = None, now: datetime
+) -> None:
+    """Tell that the Item is gone and its data purged; not before *due_at*, if that is given."""
+    _about_item(tx, DELETED, item_id, client_user_id, {}, due_at=due_at, now=now)
+
+
+def without_person(body: str) -> str:
+    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    told = wire.decode(body)
+    return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 
 
 def connector_status_changed(
@@ -120,7 +130,7 @@ def connector_status_changed(
 ) -> None:
     """Tell that a connector works, is unstable, or is offline."""
     data = {"connectorId": connector_id, "name": name, "status": status}
-    _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, now=now)
+    _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, due_at=now, now=now)
 
 
 def _about_item(
@@ -130,11 +140,12 @@ def _about_item(
     client_user_id: str | None,
     data: Mapping[str, Any],
     *,
+    due_at: datetime | None = None,
     now: datetime,
 ) -> None:
     sequence = items.next_notification(tx.conn, item_id)
     whole = {"itemId": item_id, "clientUserId": client_user_id, "sequence": sequence, **data}
-    _store(tx, type_, item_id, sequence, whole, now=now)
+    _store(tx, type_, item_id, sequence, whole, due_at=due_at or now, now=now)
 
 
 def _store(
@@ -144,6 +155,7 @@ def _store(
     sequence: int | None,
     data: Mapping[str, Any],
     *,
+    due_at: datetime,
     now: datetime,
 ) -> None:
     notification_id = outbox.new_id()
@@ -155,6 +167,7 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
+        due_at=due_at,
         now=now,
     )
     tx.after_commit(queue.DELIVER, notification_id)

@@ -1,8 +1,8 @@
 """
-The API key: one for all workers, cached in Redis, renewed before it ends by one worker at a time.
+The API key: one for all workers, encrypted in Redis, renewed before it ends by one worker at a time.
 
-A key lives two hours (Pluggy facts 1.2). `ApiKeyAuth` puts it on every request, and when Pluggy rejects it, gets
-a new one and repeats the request, once.
+A key lives two hours (Pluggy facts 1.2). `ApiKeyAuth` puts it on every request. When Pluggy rejects it, `ApiKeyAuth`
+gets a new one and repeats the request, once.
 """
 
 import base64
@@ -19,42 +19,50 @@ import structlog
 from redis.exceptions import LockError, RedisError
 
 from pluggy_sync import wire
+from pluggy_sync.encryption import Box
+from pluggy_sync.pluggy import deadline
 from pluggy_sync.pluggy.errors import PluggyRefusedError, PluggyUnauthorizedError, PluggyUnavailableError
+from pluggy_sync.pluggy.exchange import Answer, Exchange
 
 RENEW_BEFORE_END_S = 300
 ASSUMED_LIFE_S = 7200
+# A key that claims to live longer is renewed after a day.
+LONGEST_LIFE_S = 86_400
 SIGN_IN_LOCK_S = 30
+# Keys are JSON Web Tokens of about a thousand characters.
+MAX_KEY_LENGTH = 8192
 
 log = structlog.get_logger(__name__)
 
 
 def life_of(api_key: str) -> int:
-    """Return how many seconds *api_key* lives from its issue: `exp - iat` of the token, or two hours if it has none."""
+    """Return how many seconds *api_key* lives: `exp - iat` of the token (at most a day), two hours if it has none."""
     try:
         payload = api_key.split(".")[1]
         claims = wire.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        # Their difference, so that a clock that differs from Pluggy's does no harm.
-        return int(claims["exp"]) - int(claims["iat"])
+        # Their difference: whether our clock agrees with Pluggy's does not matter.
+        return min(int(claims["exp"]) - int(claims["iat"]), LONGEST_LIFE_S)
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error, msgspec.DecodeError):
         return ASSUMED_LIFE_S
 
 
 class ApiKeyCache:
-    """The key in Redis, with a copy in this process for when Redis is away."""
+    """The key in Redis, sealed in *box*, with a copy in this process for when Redis is away."""
 
-    def __init__(self, client: redis.Redis, client_id: str) -> None:
+    def __init__(self, client: redis.Redis, client_id: str, box: Box) -> None:
         self._redis = client
-        # The client id itself stays out of Redis; several applications may share one.
+        self._box = box
+        # Several applications may share one Redis. The client id itself stays out of it.
         self._name = "pluggy-sync:api-key:" + hashlib.sha256(client_id.encode()).hexdigest()[:16]
         self._local: tuple[str, float] | None = None
 
     def get(self) -> str | None:
         """Return the cached key, or None when there is none that is still good for five minutes."""
         try:
-            key = self._redis.get(self._name)
+            sealed = self._redis.get(self._name)
         except RedisError:
             return self._get_local()
-        return key.decode() if isinstance(key, bytes) else None
+        return self._box.open(sealed) if isinstance(sealed, bytes) else None
 
     def _get_local(self) -> str | None:
         if self._local is None or time.monotonic() >= self._local[1]:
@@ -66,7 +74,7 @@ class ApiKeyCache:
         good_for_s = max(1, life_of(api_key) - RENEW_BEFORE_END_S)
         self._local = (api_key, time.monotonic() + good_for_s)
         try:
-            self._redis.set(self._name, api_key, ex=good_for_s)
+            self._redis.set(self._name, self._box.seal(api_key), ex=good_for_s)
         except RedisError as exc:
             log.warning("api_key.not_shared", error=type(exc).__name__)
 
@@ -80,9 +88,10 @@ class ApiKeyCache:
                 log.warning("api_key.not_dropped", error=type(exc).__name__)
 
     def renewed_by_one(self, sign_in: Callable[[], str]) -> str:
-        """Return the cached key, or else the one that *sign_in* gets, while other workers wait for it."""
+        """Return the cached key, or the one that *sign_in* gets while other workers wait for it."""
+        wait_s = deadline.at_most(SIGN_IN_LOCK_S)
         try:
-            with self._redis.lock(self._name + ":lock", timeout=SIGN_IN_LOCK_S, blocking_timeout=SIGN_IN_LOCK_S):
+            with self._redis.lock(self._name + ":lock", timeout=SIGN_IN_LOCK_S, blocking_timeout=wait_s):
                 return self.get() or self._sign_in(sign_in)
         except (RedisError, LockError):
             # Without Redis each worker signs in for itself: more requests, the same result.
@@ -107,6 +116,7 @@ class ApiKeyAuth(httpx.Auth):
         request.headers["X-API-KEY"] = api_key
         response = yield request
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            _drop_body(response)
             self._cache.drop(api_key)
             request.headers["X-API-KEY"] = self._current()
             yield request
@@ -115,11 +125,19 @@ class ApiKeyAuth(httpx.Auth):
         return self._cache.get() or self._cache.renewed_by_one(self._sign_in)
 
 
+def _drop_body(response: httpx.Response) -> None:
+    """Leave the body unread: httpx would read all of it before the next request, however much that is."""
+    stream = response.stream
+    response.stream = httpx.ByteStream(b"")
+    if isinstance(stream, httpx.SyncByteStream):
+        stream.close()
+
+
 # Signing in is the one request that carries no key.
 _NO_KEY = httpx.Auth()
 
 
-def sign_in(http: httpx.Client, client_id: str, client_secret: str) -> str:
+def sign_in(exchange: Exchange, client_id: str, client_secret: str) -> str:
     """
     Return a new API key from `POST /auth`.
 
@@ -127,24 +145,27 @@ def sign_in(http: httpx.Client, client_id: str, client_secret: str) -> str:
         PluggyUnauthorizedError: the pair is wrong, or the application is switched off.
         PluggyUnavailableError: no answer, or one that cannot be read.
     """
-    try:
-        response = http.post("/auth", json={"clientId": client_id, "clientSecret": client_secret}, auth=_NO_KEY)
-    except httpx.RequestError as exc:
-        raise PluggyUnavailableError(f"{type(exc).__name__} for POST /auth") from exc
-    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise PluggyUnauthorizedError(
-            "Pluggy rejects PLUGGY_CLIENT_ID and PLUGGY_CLIENT_SECRET", status=response.status_code
-        )
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
-        raise PluggyUnavailableError(f"{response.status_code} for POST /auth")
-    if not response.is_success:
-        raise PluggyRefusedError(f"{response.status_code} for POST /auth", status=response.status_code)
-    return _api_key(response)
+    body = {"clientId": client_id, "clientSecret": client_secret}
+    answer = exchange.send("POST", "/auth", body=body, auth=_NO_KEY)
+    if answer.status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise PluggyUnauthorizedError("Pluggy rejects PLUGGY_CLIENT_ID and PLUGGY_CLIENT_SECRET", status=answer.status)
+    if answer.status == httpx.codes.TOO_MANY_REQUESTS or httpx.codes.is_server_error(answer.status):
+        raise PluggyUnavailableError(f"{answer.status} for POST /auth")
+    if not answer.is_success:
+        raise PluggyRefusedError(f"{answer.status} for POST /auth", status=answer.status)
+    return _api_key(answer)
 
 
-def _api_key(response: httpx.Response) -> str:
+def _api_key(answer: Answer) -> str:
     try:
-        body: dict[str, Any] = wire.decode(response.content)
-        return str(body["apiKey"])
-    except (msgspec.DecodeError, KeyError, TypeError) as exc:
-        raise PluggyUnavailableError("no API key in the answer of POST /auth") from exc
+        body: Any = wire.decode(answer.content)
+    except msgspec.DecodeError as exc:
+        raise PluggyUnavailableError("the answer of POST /auth is not JSON") from exc
+    api_key = body.get("apiKey") if isinstance(body, dict) else None
+    if not isinstance(api_key, str) or not _fits_a_header(api_key):
+        raise PluggyUnavailableError("no API key in the answer of POST /auth")
+    return api_key
+
+
+def _fits_a_header(api_key: str) -> bool:
+    return 0 < len(api_key) <= MAX_KEY_LENGTH and all("!" <= char <= "~" for char in api_key)

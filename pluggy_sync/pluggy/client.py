@@ -1,15 +1,19 @@
 """
 The client of Pluggy's API: one method per endpoint, parsed answers, typed errors (`errors.py`).
 
-Links in payloads are never followed. `next` is taken apart and only its cursor is used.
+A row that cannot be read is left out and collected (`unreadable.py`). Each request is bounded in time and bytes
+(`exchange.py`), all requests of a block by `deadline.within`. Links in payloads are never followed: only the cursor
+of `next` is used.
 """
 
+import math
 import random
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -18,90 +22,110 @@ import redis
 import structlog
 
 from pluggy_sync import wire
-from pluggy_sync.encryption import Sealer, sealer
-from pluggy_sync.pluggy import payloads
+from pluggy_sync.encryption import Box, Sealer, sealer
+from pluggy_sync.pluggy import deadline, fields, payloads, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shape
 from pluggy_sync.pluggy.rate_budget import Budget
 from pluggy_sync.settings import Settings
 
-# A read is repeated at once when the network or a server had a hiccup; longer trouble is the task's to wait for.
+# A read is repeated at once when the network or a server had a hiccup. For longer trouble the task waits.
 READ_ATTEMPTS = 3
 READ_BACKOFF_S = 0.3
 IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
+# No list of Pluggy's is as long: five million transactions.
+MAX_PAGES = 10_000
 LONGEST_PAUSE_S = 75.0
-# As documented, Retry-After is always 60 (Pluggy facts 6).
+# As documented, Retry-After is always 60 (Pluggy facts 6). A mistake in it must not stop an endpoint for a day.
 ASSUMED_RETRY_AFTER_S = 60.0
+LONGEST_RETRY_AFTER_S = 900.0
 
-_T = TypeVar("_T")
+# A cursor is the base64 of an instant and an id (Pluggy facts 5.3).
+_MAX_CURSOR_LENGTH = 4096
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_PLAIN_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{fields.MAX_ID_LENGTH}}}")
 
 log = structlog.get_logger(__name__)
 
 
-def create_client(settings: Settings, redis_client: redis.Redis) -> "PluggyClient":
+def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
-    timeout = httpx.Timeout(settings.pluggy_timeout_s, connect=min(5.0, settings.pluggy_timeout_s), pool=5.0)
-    http = httpx.Client(
-        base_url=settings.pluggy_api_url,
-        timeout=timeout,
-        follow_redirects=False,
-        headers={"User-Agent": "pluggy-sync"},
-    )
-    cache = ApiKeyCache(redis_client, settings.pluggy_client_id)
-    http.auth = ApiKeyAuth(cache, lambda: sign_in(http, settings.pluggy_client_id, settings.pluggy_client_secret))
-    budget = Budget(redis_client, settings.redis_url, settings.pluggy_requests_per_minute)
+    http = httpx.Client(base_url=settings.pluggy_api_url, follow_redirects=False, headers={"User-Agent": "pluggy-sync"})
+    hooks = hooks or Hooks()
+    exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
+    cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
+    http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
+    budget = Budget(redis_client, settings.pluggy_requests_per_minute)
     seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
-    return PluggyClient(http, budget, seal)
+    return PluggyClient(exchange, budget, hooks, seal)
 
 
 class PluggyClient:
-    """Reads Items and their data, and updates Items. `requests` counts the answers received, repeats included."""
+    """
+    Reads Items and their data, and updates Items.
 
-    def __init__(self, http: httpx.Client, budget: Budget, seal: Sealer | None = None) -> None:
-        self._http = http
+    `requests` counts the answers received, repeats included. `hooks` are called around each request.
+    """
+
+    def __init__(self, exchange: Exchange, budget: Budget, hooks: Hooks, seal: Sealer | None = None) -> None:
+        self._exchange = exchange
         self._seal = seal
         self.budget = budget
+        self.hooks = hooks
         self.requests = 0
         self._counting = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._exchange.close()
+
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
+        return self._exchange.clock_ahead_s
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
         raw = self._get(f"/items/{_segment(item_id)}")
-        return None if raw is None else _readable(payloads.item, raw)
+        return None if raw is None else _item(item_id, raw)
 
     def accounts(self, item_id: str) -> list[payloads.Account]:
-        """Return the Item's accounts; an Item that is gone has none."""
-        return [
-            _readable(payloads.account, raw) for page in self._pages("/accounts", {"itemId": item_id}) for raw in page
-        ]
+        """Return the Item's accounts, each once; an Item that is gone has none."""
+        rows = [raw for page in self._pages("/accounts", {"itemId": item_id}) for raw in page]
 
-    def bills(self, account_id: str) -> Iterator[list[payloads.Raw]]:
+        def parse(raw: Any) -> payloads.Account:
+            return payloads.account(raw, of_item=item_id)
+
+        return unreadable.readable(unreadable.ACCOUNT, parse, rows, parent_id=item_id)
+
+    # What follows yields rows as they came. `store.data_products` reads them.
+
+    def bills(self, account_id: str) -> Iterator[list[Any]]:
         """Yield pages of the card's closed bills (Pluggy facts 5.7)."""
         return self._pages("/bills", {"accountId": account_id})
 
-    def investments(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+    def investments(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's investments (Pluggy facts 5.7)."""
         return self._pages("/investments", {"itemId": item_id, "pageSize": ROWS_PER_PAGE})
 
-    def investment_transactions(self, investment_id: str) -> Iterator[list[payloads.Raw]]:
-        """Yield pages of the movements of one investment (Pluggy facts 5.7)."""
+    def investment_transactions(self, investment_id: str) -> Iterator[list[Any]]:
+        """Yield pages of the movements of one investment (Pluggy facts 5.7); none for an odd id."""
+        if not _PLAIN_ID.fullmatch(investment_id):
+            return iter(())
         return self._pages(f"/investments/{_segment(investment_id)}/transactions", {"pageSize": ROWS_PER_PAGE})
 
-    def identity(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+    def identity(self, item_id: str) -> Iterator[list[Any]]:
         """Yield one page with the person's identity, or an empty one (Pluggy facts 5.7)."""
         raw = self._get("/identity", {"itemId": item_id})
         yield [] if raw is None else [raw]
 
-    def loans(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+    def loans(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's loans (Pluggy facts 5.7)."""
         return self._pages("/loans", {"itemId": item_id})
 
-    def consents(self, item_id: str) -> Iterator[list[payloads.Raw]]:
+    def consents(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's Open Finance consents (Pluggy facts 5.8)."""
         return self._pages("/consents", {"itemId": item_id})
 
@@ -109,7 +133,7 @@ class PluggyClient:
         """Return whether Pluggy gives the one object *object_id* of a list, such as `/loans`, by its id (404: no)."""
         return self._get(f"{path}/{_segment(object_id)}") is not None
 
-    def categories(self) -> Iterator[list[payloads.Raw]]:
+    def categories(self) -> Iterator[list[Any]]:
         """Yield pages of all categories of transactions (Pluggy facts 5.8)."""
         return self._pages("/categories", {})
 
@@ -134,7 +158,9 @@ class PluggyClient:
 
     def update_item(self, item_id: str, parameters: Mapping[str, Any] | str | None) -> payloads.Item:
         """
-        Start a run of the Item, with new *parameters* (an object, or the encrypted text) if given; return the Item.
+        Start an execution of the Item and return the Item.
+
+        *parameters* are new credentials, an object or the encrypted text. None keeps those that Pluggy has.
 
         An object is encrypted first if Pluggy's public key is known.
 
@@ -145,29 +171,33 @@ class PluggyClient:
         if self._seal is not None and isinstance(parameters, Mapping):
             parameters = self._seal(parameters)
         body = {} if parameters is None else {"parameters": parameters}
-        return _readable(payloads.item, self._send("PATCH", f"/items/{_segment(item_id)}", body))
+        return _item(item_id, self._request("PATCH", f"/items/{_segment(item_id)}", body=body))
 
     def answer_mfa(self, item_id: str, name: str, value: str) -> payloads.Item:
         """
-        Give the MFA *value* that the Item waits for; return the Item as it runs on.
+        Give the MFA *value* that the Item waits for; return the Item, which then runs on.
 
         Raises:
             PluggyRefusedError: `code` says why (Pluggy facts 3.8).
         """
-        return _readable(payloads.item, self._send("POST", f"/items/{_segment(item_id)}/mfa", {name: value}))
+        return _item(item_id, self._request("POST", f"/items/{_segment(item_id)}/mfa", body={name: value}))
 
-    def delete_item(self, item_id: str) -> None:
+    def delete_item(self, item_id: str) -> bool:
         """
-        Delete the Item, its data and its consent at Pluggy. One that is gone already is gone (Pluggy facts 3.8).
+        Delete the Item, its data and its consent at Pluggy (Pluggy facts 3.8).
+
+        Return whether it was there; False: Pluggy answered 404.
 
         Raises:
             PluggyRefusedError: it is still there.
         """
         try:
-            self._send("DELETE", f"/items/{_segment(item_id)}", None)
+            self._request("DELETE", f"/items/{_segment(item_id)}")
         except PluggyRefusedError as exc:
             if exc.status != httpx.codes.NOT_FOUND:
                 raise
+            return False
+        return True
 
     def connect_token(self, item_id: str | None, options: Mapping[str, Any]) -> str:
         """
@@ -177,7 +207,7 @@ class PluggyClient:
             PluggyRefusedError: `ITEM_NOT_FOUND`.
         """
         body = {"options": dict(options), **({} if item_id is None else {"itemId": item_id})}
-        raw = self._send("POST", "/connect_token", body)
+        raw = self._request("POST", "/connect_token", body=body)
         token = raw.get("accessToken") if isinstance(raw, dict) else None
         if not isinstance(token, str):
             raise PluggyUnavailableError("no token in the answer of POST /connect_token")
@@ -191,26 +221,31 @@ class PluggyClient:
             raw = self._get("/v2/transactions", query)
             if raw is None:
                 return
-            yield [_readable(payloads.transaction, each) for each in _results(raw)]
+            yield unreadable.readable(unreadable.TRANSACTION, payloads.transaction, _results(raw), parent_id=account_id)
             cursor = _cursor(raw.get("next"))
             if cursor is None:
                 return
-            if cursor in seen:
+            if cursor in seen or len(seen) >= MAX_PAGES:
                 raise PluggyUnavailableError("the cursor of GET /v2/transactions does not advance")
             seen.add(cursor)
 
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[list[payloads.Raw]]:
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[list[Any]]:
         """Yield the results of each page; none for a 404."""
-        page = 1
-        while True:
+        before: list[Any] | None = None
+        for page in range(1, MAX_PAGES + 1):
             # `page` is not documented for every endpoint, so it is only sent when there is a second one.
             raw = self._get(path, {**query, **({"page": page} if page > 1 else {})})
             if raw is None:
                 return
-            yield _results(raw)
-            if page >= int(raw.get("totalPages") or 1):
+            results = _results(raw)
+            if page > 1 and (not results or results == before):
+                # There are fewer pages than was said, or the endpoint has none and answers the same each time.
                 return
-            page += 1
+            yield results
+            if page >= _total_pages(raw):
+                return
+            before = results
+        raise PluggyUnavailableError(f"the pages of {shape('GET', path)} do not end")
 
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         """Return the decoded body of a GET, or None for a 404."""
@@ -219,23 +254,20 @@ class PluggyClient:
             try:
                 return self._request("GET", path, query=query)
             except PluggyLimitedError as exc:
-                # The endpoint is paused for everybody; a short pause is waited out like a full budget.
-                if attempt >= READ_ATTEMPTS or exc.retry_after_s > LONGEST_PAUSE_S:
+                # The endpoint is paused for everybody. A short pause is waited for, as a full budget is.
+                if attempt >= READ_ATTEMPTS or exc.retry_after_s > deadline.at_most(LONGEST_PAUSE_S):
                     raise
-                attempt += 1
             except PluggyUnavailableError as exc:
-                if attempt >= READ_ATTEMPTS:
+                wait_s = READ_BACKOFF_S * 2**attempt * random.uniform(0.5, 1)
+                if attempt >= READ_ATTEMPTS or wait_s > deadline.at_most(wait_s):
                     raise
-                log.info("pluggy.read_repeated", path=_shape(path), attempt=attempt, error=str(exc))
-                time.sleep(READ_BACKOFF_S * 2**attempt * random.uniform(0.5, 1))
-                attempt += 1
+                log.info("pluggy.read_repeated", endpoint=shape("GET", path), attempt=attempt, error=str(exc))
+                time.sleep(wait_s)
             except PluggyRefusedError as exc:
                 if exc.status == httpx.codes.NOT_FOUND:
                     return None
                 raise
-
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        return self._request(method, path, body=body)
+            attempt += 1
 
     def _request(
         self,
@@ -245,78 +277,92 @@ class PluggyClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        what = f"{method} {_shape(path)}"
-        self.budget.take(what)
-        try:
-            response = self._http.request(method, path, params=query, json=body)
-        except httpx.RequestError as exc:
-            raise PluggyUnavailableError(f"{type(exc).__name__} for {what}") from exc
+        endpoint = shape(method, path)
+        self.budget.take(endpoint)
+        answer = self._exchange.send(method, path, query=query, body=body)
         with self._counting:
             self.requests += 1
-        if response.is_success:
-            return _decoded(response, what)
-        error = _error(response, what)
+        if answer.is_success:
+            return _decoded(answer, endpoint)
+        error = _error(answer, endpoint)
         if isinstance(error, PluggyLimitedError):
-            self.budget.pause(what, error.retry_after_s)
+            self.budget.pause(endpoint, error.retry_after_s)
         raise error
 
 
+def _item(item_id: str, raw: Any) -> payloads.Item:
+    for item in unreadable.readable(unreadable.ITEM, payloads.item, [raw], parent_id=item_id):
+        return item
+    # Not a refusal: the object may be whole when it is read again.
+    raise PluggyUnavailableError("an Item that cannot be read")
+
+
 def _segment(item_id: str) -> str:
-    """Return *item_id* if it can stand in a path as one segment."""
-    if not item_id or not all(char.isalnum() or char in "-_" for char in item_id):
+    """
+    Return *item_id* if it can stand in a path as one segment.
+
+    Raises:
+        PluggyRefusedError: it cannot. No request is made.
+    """
+    if not _PLAIN_ID.fullmatch(item_id):
         raise PluggyRefusedError("an id that cannot be Pluggy's", status=httpx.codes.NOT_FOUND)
     return item_id
 
 
-def _shape(path: str) -> str:
-    """Return *path* without its ids, for messages."""
-    return "/".join("{id}" if len(part) > 30 else part for part in path.split("/"))
-
-
-def _decoded(response: httpx.Response, what: str) -> Any:
-    if not response.content:
+def _decoded(answer: Answer, endpoint: str) -> Any:
+    if not answer.content:
         return {}
     try:
-        value = wire.decode(response.content)
+        return wire.decode(answer.content)
     except msgspec.DecodeError as exc:
-        raise PluggyUnavailableError(f"an answer that is not JSON for {what}") from exc
-    return wire.without_null(value) if wire.ESCAPED_NULL in response.content else value
+        raise PluggyUnavailableError(f"an answer that is not JSON for {endpoint}") from exc
 
 
-def _error(response: httpx.Response, what: str) -> PluggyError:
-    status = response.status_code
+def _error(answer: Answer, endpoint: str) -> PluggyError:
+    status = answer.status
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return PluggyLimitedError(f"429 for {what}", retry_after_s=_retry_after_s(response))
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or response.is_redirect:
-        return PluggyUnavailableError(f"{status} for {what}")
+        return PluggyLimitedError(f"429 for {endpoint}", retry_after_s=_retry_after_s(answer))
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or not httpx.codes.is_client_error(status):
+        return PluggyUnavailableError(f"{status} for {endpoint}")
     try:
-        body = wire.decode(response.content)
+        body = fields.object_of(wire.decode(answer.content)) or {}
     except msgspec.DecodeError:
         body = {}
-    body = body if isinstance(body, dict) else {}
-    code = body.get("codeDescription")
-    data = dict(body["data"]) if isinstance(body.get("data"), dict) else {}
+    said = body.get("codeDescription")
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
+    data = dict(fields.object_of(body.get("data")) or {})
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
-        data["details"] = [_fault(each) for each in body["details"] if isinstance(each, dict)]
+        data["details"] = [_fault(each) for each in fields.objects(body["details"])]
     return PluggyRefusedError(
-        f"{status} {code or ''} for {what}".replace("  ", " "),
-        status=status,
-        code=code if isinstance(code, str) else None,
-        data=data,
+        f"{status} {code or ''} for {endpoint}".replace("  ", " "), status=status, code=code, data=data
     )
+
+
+def _code_of_message(message: Any) -> str | None:
+    """Return the code that Pluggy means where it gives only a message (Pluggy facts 13.14)."""
+    told = isinstance(message, str) and message.startswith("An update is already in progress")
+    return "ITEM_ALREADY_UPDATING" if told else None
 
 
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
     message = "missing" if detail.get("code") == "001" else "wrong form"
-    return {"field": str(detail.get("parameter")), "message": message}
+    return {"field": fields.text(detail.get("parameter")) or "unknown", "message": message}
 
 
-def _retry_after_s(response: httpx.Response) -> float:
+def _retry_after_s(answer: Answer) -> float:
+    """Return how long to wait, in seconds from 1 to 900: `Retry-After` is a number of seconds or a date."""
+    said = answer.headers.get("Retry-After", "")
     try:
-        return max(1.0, float(response.headers["Retry-After"]))
-    except (KeyError, ValueError):
+        seconds = float(said)
+    except ValueError:
+        until = http_date(said)
+        # By the clock that wrote it.
+        now = http_date(answer.headers.get("Date")) or time.time()
+        seconds = math.nan if until is None else until - now
+    if not math.isfinite(seconds):
         return ASSUMED_RETRY_AFTER_S
+    return min(max(1.0, seconds), LONGEST_RETRY_AFTER_S)
 
 
 def _results(raw: Any) -> list[Any]:
@@ -326,19 +372,23 @@ def _results(raw: Any) -> list[Any]:
     return results
 
 
+def _total_pages(raw: payloads.Raw) -> float:
+    """Return how many pages there are: 1 if that is not said, infinity if it cannot be read."""
+    said = raw.get("totalPages")
+    if said is None:
+        return 1
+    total = fields.number(fields.whole(said) if isinstance(said, str) else said)
+    return math.inf if total is None else float(total)
+
+
 def _cursor(next_link: Any) -> str | None:
     """Return the cursor in `next`, a relative query string or, one day, an absolute URL (Pluggy facts 5.3)."""
     if not next_link:
         return None
-    values = parse_qs(urlsplit(str(next_link)).query).get("after")
-    if not values:
+    try:
+        values = parse_qs(urlsplit(next_link if isinstance(next_link, str) else "").query).get("after")
+    except ValueError:
+        values = None
+    if not values or len(values[0]) > _MAX_CURSOR_LENGTH:
         raise PluggyUnavailableError("`next` of GET /v2/transactions has no cursor")
     return values[0]
-
-
-def _readable(parse: Callable[[Any], _T], raw: Any) -> _T:
-    try:
-        return parse(raw)
-    except payloads.UnreadableError as exc:
-        # Not a refusal: the object may be whole when it is read again.
-        raise PluggyUnavailableError(f"an object that cannot be read ({exc})") from exc

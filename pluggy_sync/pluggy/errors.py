@@ -16,7 +16,7 @@ class PluggyError(Exception):
 
 
 class PluggyUnavailableError(PluggyError):
-    """Pluggy did not answer, or not in a way that can be read. Waiting can cure it."""
+    """Pluggy did not answer in time, or not in a way that can be read. Waiting can cure it."""
 
 
 class PluggyLimitedError(PluggyUnavailableError):

@@ -1,24 +1,23 @@
 """
 Objects as Pluggy sends them, parsed. Enums stay open, unknown keys stay in `raw`, absent and null are one.
 
-Items and accounts go through marshmallow. Transactions come by the hundred thousand, so they are taken apart by hand.
+Each kind of object needs one to three keys. If one of them cannot be read, the object is unreadable. Every other
+field of another type than expected counts as absent.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Any
 
-import marshmallow as ma
+from pluggy_sync.pluggy import fields
+from pluggy_sync.pluggy.fields import SAO_PAULO, Raw
 
-from pluggy_sync import wire
+__all__ = ["SAO_PAULO", "Raw"]
 
-# The day of a transaction is the day in São Paulo; midnight there is 03:00Z (Pluggy facts 9.7).
-SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-
-Raw: TypeAlias = dict[str, Any]
+# Codes and statuses have some twenty characters, and label metrics.
+MAX_CODE_LENGTH = 200
 
 
 class UnreadableError(Exception):
@@ -29,7 +28,8 @@ class UnreadableError(Exception):
 class Connector:
     """The institution integration that an Item goes through (Pluggy facts 3.9)."""
 
-    id: int
+    # None: Pluggy did not say which.
+    id: int | None
     name: str | None
     image_url: str | None
     status: str | None
@@ -43,13 +43,13 @@ class Connector:
 
     @property
     def needs_mfa_each_run(self) -> bool:
-        """Whether a run cannot start or end without a fresh MFA value (Pluggy facts 4.3)."""
+        """Whether an execution cannot start or end without a fresh MFA value (Pluggy facts 4.3)."""
         return self.has_mfa or any(credential.get("mfa") for credential in self.credentials)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Product:
-    """How the last run went for one product (Pluggy facts 3.4)."""
+    """How the last execution went for one data product (Pluggy facts 3.4)."""
 
     is_updated: bool
     last_updated_at: dt.datetime | None
@@ -64,8 +64,10 @@ class Item:
     connector: Connector
     status: str
     execution_status: str | None
-    # By product name as in `statusDetail`; empty when Pluggy gives no detail.
+    # By data product as in `statusDetail`; empty when Pluggy gives no detail.
     products: Mapping[str, Product]
+    # Data products that the Item collects; empty: all that the plan allows (Pluggy facts 3.1).
+    requested: Sequence[str]
     error: Raw | None
     parameter: Raw | None
     user_action: Raw | None
@@ -79,14 +81,13 @@ class Item:
     @property
     def provider_message(self) -> str | None:
         """The institution's own words, in Portuguese. None when it gave none."""
-        message = (self.error or {}).get("providerMessage")
-        return str(message) if message else None
+        return fields.text((self.error or {}).get("providerMessage")) or None
 
     def collected_at(self, product: str) -> dt.datetime | None:
         """
         Return when *product* was last collected well; None when never.
 
-        Without detail about it, every product shares the Item's `lastUpdatedAt`.
+        Without detail about it, every data product shares the Item's `lastUpdatedAt`.
         """
         detail = self.products.get(product)
         if detail is None:
@@ -115,6 +116,7 @@ class Transaction:
 
     id: str
     account_id: str
+    # As sent. `day` is the day that it means.
     date: dt.datetime
     day: dt.date
     description: str | None
@@ -130,116 +132,48 @@ class Transaction:
     raw: Raw
 
 
-class _Instant(ma.fields.Field[dt.datetime | None]):
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dt.datetime | None:
-        try:
-            return wire.instant(value)
-        except (ValueError, TypeError) as exc:
-            raise ma.ValidationError("Not an instant.") from exc
-
-
-class _Money(ma.fields.Field[Decimal]):
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
-        if isinstance(value, Decimal | int) and not isinstance(value, bool):
-            return Decimal(value)
-        raise ma.ValidationError("Not a number.")
-
-
-class _Parsed(ma.Schema):
-    class Meta:
-        unknown = ma.EXCLUDE
-
-
-class _ProductSchema(_Parsed):
-    is_updated = ma.fields.Bool(load_default=False, data_key="isUpdated", allow_none=True)
-    last_updated_at = _Instant(load_default=None, data_key="lastUpdatedAt", allow_none=True)
-    warnings = ma.fields.List(ma.fields.Dict(), load_default=list, allow_none=True)
-
-    @ma.post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Product:
-        return Product(
-            is_updated=bool(data["is_updated"]),
-            last_updated_at=data["last_updated_at"],
-            warnings=data["warnings"] or [],
-        )
-
-
-class _ItemSchema(_Parsed):
-    id = ma.fields.Str(required=True)
-    connector = ma.fields.Dict(load_default=dict, allow_none=True)
-    status = ma.fields.Str(required=True)
-    execution_status = ma.fields.Str(load_default=None, data_key="executionStatus", allow_none=True)
-    status_detail = ma.fields.Dict(load_default=dict, data_key="statusDetail", allow_none=True)
-    error = ma.fields.Dict(load_default=None, allow_none=True)
-    parameter = ma.fields.Dict(load_default=None, allow_none=True)
-    user_action = ma.fields.Dict(load_default=None, data_key="userAction", allow_none=True)
-    updated_at = _Instant(load_default=None, data_key="updatedAt", allow_none=True)
-    last_updated_at = _Instant(load_default=None, data_key="lastUpdatedAt", allow_none=True)
-    next_auto_sync_at = _Instant(load_default=None, data_key="nextAutoSyncAt", allow_none=True)
-    consent_expires_at = _Instant(load_default=None, data_key="consentExpiresAt", allow_none=True)
-    client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId", allow_none=True)
-
-
-class _HealthSchema(_Parsed):
-    status = ma.fields.Str(load_default=None, allow_none=True)
-
-
-class _ConnectorSchema(_Parsed):
-    id = ma.fields.Int(load_default=-1)
-    name = ma.fields.Str(load_default=None, allow_none=True)
-    image_url = ma.fields.Str(load_default=None, data_key="imageUrl", allow_none=True)
-    health = ma.fields.Nested(_HealthSchema, load_default=None, allow_none=True)
-    credentials = ma.fields.List(ma.fields.Dict(), load_default=None, allow_none=True)
-    has_mfa = ma.fields.Bool(load_default=False, data_key="hasMFA", allow_none=True)
-    is_open_finance = ma.fields.Bool(load_default=False, data_key="isOpenFinance", allow_none=True)
-
-
-class _AccountSchema(_Parsed):
-    id = ma.fields.Str(required=True)
-    item_id = ma.fields.Str(required=True, data_key="itemId")
-    type = ma.fields.Str(load_default=None, allow_none=True)
-    subtype = ma.fields.Str(load_default=None, allow_none=True)
-    number = ma.fields.Str(load_default=None, allow_none=True)
-    name = ma.fields.Str(load_default=None, allow_none=True)
-    balance = _Money(load_default=None, allow_none=True)
-    currency_code = ma.fields.Str(load_default=None, data_key="currencyCode", allow_none=True)
-
-
-_item_schema = _ItemSchema()
-_account_schema = _AccountSchema()
-_connector_schema = _ConnectorSchema()
-_product_schema = _ProductSchema()
-
-# Two spellings of one product are in use (Pluggy facts 3.4, 9.27).
+# Two spellings of one data product are in use (Pluggy facts 3.4, 9.27).
 _PRODUCT_SPELLING = {"investmentTransactions": "investmentsTransactions"}
 
 
-def _load(schema: ma.Schema, raw: Any) -> Any:
-    try:
-        return schema.load(raw)
-    except ma.ValidationError as exc:
-        fields = ", ".join(sorted(exc.messages_dict))
-        raise UnreadableError(f"{type(schema).__name__}: {fields}") from None
+def _code(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_CODE_LENGTH else None
 
 
-def _connector(raw: Raw) -> Connector:
-    data = _load(_connector_schema, raw)
-    health = data.pop("health") or {}
-    return Connector(
-        status=health.get("status"),
-        credentials=data.pop("credentials") or [],
-        has_mfa=bool(data.pop("has_mfa")),
-        is_open_finance=bool(data.pop("is_open_finance")),
-        **data,
-    )
+def _needed(what: str, raw: Raw, **readers: Callable[[Any], Any]) -> dict[str, Any]:
+    """
+    Return the value of each key that *readers* names.
+
+    Raises:
+        UnreadableError: one of them cannot be read.
+    """
+    found = {key: read(raw.get(key)) for key, read in readers.items()}
+    missing = [key for key, value in found.items() if value is None]
+    if missing:
+        raise UnreadableError(f"{what}: {', '.join(missing)}")
+    return found
 
 
-def _products(status_detail: Raw | None) -> dict[str, Product]:
-    return {
-        _PRODUCT_SPELLING.get(name, name): _load(_product_schema, detail)
-        for name, detail in (status_detail or {}).items()
-        if detail is not None
-    }
+def _object(what: str, raw: Any) -> Raw:
+    if not isinstance(raw, dict):
+        raise UnreadableError(f"{what}: not an object")
+    return raw
+
+
+def id_of(raw: Any) -> str | None:
+    """Return the id of an object that may be unreadable, or None."""
+    return fields.identity(raw.get("id")) if isinstance(raw, dict) else None
+
+
+def row_id(what: str, raw: Any) -> str:
+    """
+    Return the id of a row of *what*, all that a row of a data product needs.
+
+    Raises:
+        UnreadableError: it is no object, or has no id.
+    """
+    found: str = _needed(what, _object(what, raw), id=fields.identity)["id"]
+    return found
 
 
 def item(raw: Any) -> Item:
@@ -247,63 +181,113 @@ def item(raw: Any) -> Item:
     Return the Item in *raw*.
 
     Raises:
-        UnreadableError: it has no id or status, or a field is of another type.
+        UnreadableError: it has no id or status.
     """
-    data = _load(_item_schema, raw)
+    get = _object("item", raw).get
+    needed = _needed("item", raw, id=fields.identity, status=_code)
     return Item(
-        connector=_connector(data.pop("connector") or {}),
-        products=_products(data.pop("status_detail")),
+        id=needed["id"],
+        connector=_connector(fields.object_of(get("connector")) or {}),
+        status=needed["status"],
+        execution_status=_code(get("executionStatus")),
+        products=_products(fields.object_of(get("statusDetail")) or {}),
+        requested=fields.texts(get("products")),
+        error=fields.object_of(get("error")),
+        parameter=fields.object_of(get("parameter")),
+        user_action=fields.object_of(get("userAction")),
+        updated_at=fields.instant(get("updatedAt")),
+        last_updated_at=fields.instant(get("lastUpdatedAt")),
+        next_auto_sync_at=fields.instant(get("nextAutoSyncAt")),
+        consent_expires_at=fields.instant(get("consentExpiresAt")),
+        client_user_id=fields.text(get("clientUserId")),
         raw=raw,
-        **data,
     )
 
 
-def account(raw: Any) -> Account:
+def _connector(raw: Raw) -> Connector:
+    health = fields.object_of(raw.get("health")) or {}
+    return Connector(
+        id=fields.whole(raw.get("id")),
+        name=fields.text(raw.get("name")),
+        image_url=fields.text(raw.get("imageUrl")),
+        status=_code(health.get("status")),
+        credentials=fields.objects(raw.get("credentials")),
+        has_mfa=raw.get("hasMFA") is True,
+        is_open_finance=raw.get("isOpenFinance") is True,
+    )
+
+
+def _products(status_detail: Raw) -> dict[str, Product]:
+    found = {name: _product(detail) for name, detail in status_detail.items()}
+    return {_PRODUCT_SPELLING.get(name, name): product for name, product in found.items() if product is not None}
+
+
+def _product(detail: Any) -> Product | None:
+    """Return how it went for a data product; None if *detail* does not say, as if Pluggy had given none."""
+    is_updated = detail.get("isUpdated") if isinstance(detail, dict) else None
+    if not isinstance(detail, dict) or not isinstance(is_updated, bool | None):
+        return None
+    return Product(
+        is_updated=bool(is_updated),
+        last_updated_at=fields.instant(detail.get("lastUpdatedAt")),
+        warnings=fields.objects(detail.get("warnings")),
+    )
+
+
+def account(raw: Any, *, of_item: str = "") -> Account:
     """
-    Return the account in *raw*.
+    Return the account in *raw*. It is *of_item*'s, which it was asked of, unless it names another Item.
 
     Raises:
-        UnreadableError: it has no id or Item, or a field is of another type.
+        UnreadableError: it has no id.
     """
-    return Account(raw=raw, **_load(_account_schema, raw))
+    get = _object("account", raw).get
+    return Account(
+        id=row_id("account", raw),
+        item_id=fields.identity(get("itemId")) or of_item,
+        type=fields.text(get("type")),
+        subtype=fields.text(get("subtype")),
+        number=fields.text(get("number")),
+        name=fields.text(get("name")),
+        balance=fields.number(get("balance")),
+        currency_code=fields.text(get("currencyCode")),
+        raw=raw,
+    )
 
 
-def transaction(raw: Raw) -> Transaction:
+def transaction(raw: Any) -> Transaction:
     """
     Return the transaction in *raw*. Without a status it is POSTED (Pluggy facts 5.5).
 
     Raises:
-        UnreadableError: id, account or date is missing, or a field is of another type.
+        UnreadableError: it has no id or account, or no date that exists.
     """
-    try:
-        moment = wire.instant(raw["date"])
-        if moment is None:
-            raise UnreadableError("transaction: date")
-        get = raw.get
-        return Transaction(
-            id=raw["id"],
-            account_id=raw["accountId"],
-            date=moment,
-            day=moment.astimezone(SAO_PAULO).date(),
-            description=get("description"),
-            amount=_decimal(get("amount")),
-            amount_in_account_currency=_decimal(get("amountInAccountCurrency")),
-            currency_code=get("currencyCode"),
-            type=get("type"),
-            status=get("status") or "POSTED",
-            category_id=get("categoryId"),
-            provider_id=get("providerId"),
-            created_at=wire.instant(get("createdAt")),
-            updated_at=wire.instant(get("updatedAt")),
-            raw=raw,
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise UnreadableError(f"transaction: {type(exc).__name__}") from None
-
-
-def _decimal(value: Any) -> Decimal | None:
-    if value is None or isinstance(value, Decimal):
-        return value
-    if isinstance(value, int):
-        return Decimal(value)
-    raise TypeError("not a number")
+    get = _object("transaction", raw).get
+    # Transactions come by the hundred thousand, so this is spelled out.
+    transaction_id, account_id, date = (
+        fields.identity(get("id")),
+        fields.identity(get("accountId")),
+        fields.instant(get("date")),
+    )
+    if transaction_id is None or account_id is None or date is None:
+        missing = [
+            name for name, value in (("id", transaction_id), ("accountId", account_id), ("date", date)) if value is None
+        ]
+        raise UnreadableError(f"transaction: {', '.join(missing)}")
+    return Transaction(
+        id=transaction_id,
+        account_id=account_id,
+        date=date,
+        day=fields.day_of(date),
+        description=fields.text(get("description")),
+        amount=fields.number(get("amount")),
+        amount_in_account_currency=fields.number(get("amountInAccountCurrency")),
+        currency_code=fields.text(get("currencyCode")),
+        type=fields.text(get("type")),
+        status=fields.text(get("status")) or "POSTED",
+        category_id=fields.text(get("categoryId")),
+        provider_id=fields.text(get("providerId")),
+        created_at=fields.instant(get("createdAt")),
+        updated_at=fields.instant(get("updatedAt")),
+        raw=raw,
+    )

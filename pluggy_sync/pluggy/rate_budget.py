@@ -1,14 +1,15 @@
 """
 The request budget: what all workers together may ask of Pluggy, per endpoint and minute (Pluggy facts 6).
 
-Pluggy counts per egress address, so one Redis stands for one address. Three lanes share a budget: while a person
-waits everything may be used, event-driven syncs leave a share free for persons, reconciliation leaves one for both.
-A 429 pauses its endpoint for everybody. With Redis away nothing is counted, and Pluggy's own limit remains.
+Pluggy counts per egress address, and one Redis stands for one address. Three lanes share a budget. Requests that a
+person waits for may use all of it. Syncs that an event asked for leave a share free for persons. Reconciliation
+leaves a share free for both. A 429 pauses its endpoint for everybody. While Redis is away nothing is counted, and
+only Pluggy's own limit holds.
 """
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
@@ -20,13 +21,14 @@ from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
+from pluggy_sync.pluggy import deadline
 from pluggy_sync.pluggy.errors import PluggyLimitedError
 
 log = structlog.get_logger(__name__)
 
 
 class Lane(Enum):
-    """Who is waiting: the share of a budget that must stay free for those before, and how long to wait, in seconds."""
+    """Who waits for a request: the share of the budget that it must leave free, and how long it waits, in seconds."""
 
     PERSON = (0.0, 10.0)
     EVENTS = (0.1, 90.0)
@@ -46,7 +48,7 @@ _lane: ContextVar[Lane] = ContextVar("lane", default=Lane.EVENTS)
 
 @contextmanager
 def lane(chosen: Lane) -> Iterator[None]:
-    """Let requests within the block go by *chosen*."""
+    """Send the requests of the block in the lane *chosen*."""
     token = _lane.set(chosen)
     try:
         yield
@@ -57,11 +59,11 @@ def lane(chosen: Lane) -> Iterator[None]:
 class Budget:
     """Counts requests in Redis and lets callers wait for their turn."""
 
-    def __init__(self, client: redis.Redis, redis_url: str, per_minute: int) -> None:
+    def __init__(self, client: redis.Redis, per_minute: int) -> None:
         self._redis = client
-        self._limiter = MovingWindowRateLimiter(
-            RedisStorage(redis_url, key_prefix="pluggy-sync:budget", socket_connect_timeout=1, socket_timeout=2)
-        )
+        # With the connections of *client*, and so with its time limits. The address only names the protocol.
+        storage = RedisStorage("redis://", client.connection_pool, key_prefix="pluggy-sync:budget")
+        self._limiter = MovingWindowRateLimiter(storage)
         self._common = RateLimitItemPerMinute(per_minute)
         self._special = {PATCH_ITEM: RateLimitItemPerMinute(min(PATCH_ITEM_PER_MINUTE, per_minute))}
 
@@ -70,10 +72,10 @@ class Budget:
         Wait until a request to *endpoint* may be made in the present lane, and count it.
 
         Raises:
-            PluggyLimitedError: it may not within the lane's patience.
+            PluggyLimitedError: it may not within the lane's patience, or before the deadline.
         """
         chosen = _lane.get()
-        give_up_at = time.monotonic() + chosen.patience_s
+        give_up_at = time.monotonic() + deadline.at_most(chosen.patience_s)
         try:
             while not self._taken(endpoint, chosen):
                 if time.monotonic() >= give_up_at:
@@ -92,14 +94,14 @@ class Budget:
         return self._limiter.hit(limit, endpoint)
 
     def pause(self, endpoint: str, seconds: float) -> None:
-        """Let nobody ask *endpoint* for so long: Pluggy answered 429."""
+        """Let nobody ask *endpoint* for so long, since Pluggy answered 429."""
         try:
             self._redis.set(self._pause_name(endpoint), "1", px=max(1, int(seconds * 1000)))
         except RedisError as exc:
             log.warning("budget.not_paused", error=type(exc).__name__)
         log.warning("budget.paused", endpoint=endpoint, seconds=seconds)
 
-    def left(self, endpoints: Mapping[str, None] | tuple[str, ...]) -> dict[str, int]:
+    def left(self, endpoints: Iterable[str]) -> dict[str, int]:
         """Return how many requests each endpoint may still take in this minute; 0 while it is paused."""
         return {
             endpoint: 0

@@ -170,6 +170,7 @@ class SyncState:
     item: Item | None
     client_user_id: str | None = None
     deleted_at: datetime | None = None
+    has_unsettled_actions: bool = False
     run_id: uuid.UUID | None = None
     lease_until: datetime | None = None
     synced_through: datetime | None = None
@@ -494,5 +495,4 @@ def _is_asked_for(item: Item, product: DataProduct) -> bool:
     if product.requested_as is None:
         return item.connector.is_open_finance
     # Without a list, everything that the plan allows is collected (Pluggy facts 3.1).
-    requested = item.raw.get("products")
-    return bool(not requested or product.requested_as in requested)
+    return not item.requested or product.requested_as in item.requested

@@ -14,11 +14,7 @@ from pluggy_sync.store.tables import accounts
 
 
 def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
-    """
-    Keep *found*, the whole list of the Item's accounts. One that it lacks is marked, not removed.
-
-    An account that is listed twice is one; the later copy stands. An empty list changes nothing: empty is not deletion.
-    """
+    """Keep the accounts *found* in the Item's list. One that is listed twice is one; the later copy stands."""
     if not found:
         return
     once = {each.id: each for each in found}.values()
@@ -50,12 +46,22 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
             where=accounts.c.item_id == new.excluded.item_id,
         )
     )
+
+
+def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
+    """
+    Mark the Item's accounts that are not among *found*, the whole list. They are not removed.
+
+    An empty list changes nothing: empty is not deletion.
+    """
+    if not found:
+        return
     conn.execute(
         sa.update(accounts)
         .where(
             accounts.c.item_id == item_id,
             accounts.c.missing_since.is_(None),
-            accounts.c.id.not_in([each.id for each in once]),
+            accounts.c.id.not_in([each.id for each in found]),
         )
         .values(missing_since=now)
     )

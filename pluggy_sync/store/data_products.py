@@ -1,7 +1,8 @@
 """
-Products that are re-read as whole lists: bills, investments and their transactions, identity, loans, consents.
+Data products that are re-read as whole lists: bills, investments and their transactions, identity, loans, consents.
 
-A list is merged by set. Rows that are the same are not rewritten; rows that it lacks are marked, never removed.
+A list is merged by set. Rows that are the same are not rewritten; rows that it lacks are marked, never removed. A row
+needs an id. One without is kept in `unreadable_rows`, and the list then proves nothing about rows that it lacks.
 Callers own the transaction and hold the Item's write lock.
 """
 
@@ -14,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync import wire
+from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.pluggy.payloads import Raw
-from pluggy_sync.store import tables
+from pluggy_sync.pluggy.unreadable import UnreadableRow, unreadable_row
+from pluggy_sync.store import tables, unreadable_rows
 from pluggy_sync.store.tables import data_product_watermarks
 
 ROWS_PER_STATEMENT = 500
@@ -84,14 +86,33 @@ CONSENTS = Listed(
 
 
 def merge(
-    conn: Connection, listed: Listed, item_id: str, parent_id: str, found: Sequence[Raw], *, now: datetime
+    conn: Connection, listed: Listed, item_id: str, parent_id: str, found: Sequence[Any], *, now: datetime
 ) -> None:
-    """Merge a whole list that was asked of *parent_id*. An empty list changes nothing: empty is not deletion."""
-    rows = [_row(listed, item_id, parent_id, raw, now) for raw in found if isinstance(raw.get("id"), str)]
+    """
+    Merge a whole list that was asked of *parent_id*, rows as they came. Of two with one id the later stands.
+
+    An empty list changes nothing: empty is not deletion.
+    """
+    readable, odd = _split(listed.table.name, parent_id, found)
+    rows = [_row(listed, item_id, parent_id, raw, now) for raw in readable]
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         _upsert(conn, listed.table, rows[start : start + ROWS_PER_STATEMENT])
-    if rows:
+    if rows and not odd:
         _mark_missing(conn, listed.table, parent_id, [row["id"] for row in rows], now=now)
+    if rows or odd:
+        unreadable_rows.replace_list(conn, item_id, listed.table.name, parent_id, odd, now=now)
+
+
+def _split(what: str, parent_id: str, found: Sequence[Any]) -> tuple[list[Raw], list[UnreadableRow]]:
+    """Return the rows of *found* that have an id, each id once, and those that have none."""
+    readable: dict[str, Raw] = {}
+    odd: list[UnreadableRow] = []
+    for raw in found:
+        try:
+            readable[payloads.row_id(what, raw)] = raw
+        except payloads.UnreadableError as exc:
+            odd.append(unreadable_row(what, parent_id, raw, exc))
+    return list(readable.values()), odd
 
 
 def _row(listed: Listed, item_id: str, parent_id: str, raw: Raw, now: datetime) -> dict[str, Any]:
@@ -107,31 +128,16 @@ def _row(listed: Listed, item_id: str, parent_id: str, raw: Raw, now: datetime) 
     }
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: Any) -> Any:
-    """A number, or None for what is none: the raw object keeps what was sent."""
-    return None if isinstance(value, bool | str | list | dict) else value
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        return wire.instant(value)
-    except (ValueError, TypeError):
-        return None
-
-
 _TYPED: dict[type[Any], Callable[[Any], Any]] = {
-    sa.Text: _text,
-    sa.Numeric: _number,
-    sa.DateTime: _instant,
+    sa.Text: fields.text,
+    sa.Numeric: fields.number,
+    sa.Date: fields.day,
+    sa.DateTime: fields.instant,
 }
 
 
 def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    new = insert(table).values(list({row["id"]: row for row in rows}.values()))
+    new = insert(table).values(rows)
     columns = [column.name for column in table.columns if column.name not in ("id", "item_id", "parent_id")]
     conn.execute(
         new.on_conflict_do_update(
@@ -228,23 +234,26 @@ def categories_older_than(conn: Connection, moment: datetime) -> bool:
     return newest is None or newest < moment
 
 
-def save_categories(conn: Connection, found: Sequence[Raw], *, now: datetime) -> None:
-    """Keep Pluggy's categories."""
+def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) -> None:
+    """Keep Pluggy's categories, as they came. Of two with one id the later stands."""
     table = tables.categories
+    readable, odd = _split(table.name, unreadable_rows.NO_ITEM, found)
     rows = [
         {
             "id": raw["id"],
-            "description": _text(raw.get("description")),
-            "description_translated": _text(raw.get("descriptionTranslated")),
-            "parent_id": _text(raw.get("parentId")),
+            "description": fields.text(raw.get("description")),
+            "description_translated": fields.text(raw.get("descriptionTranslated")),
+            "parent_id": fields.text(raw.get("parentId")),
             "raw": raw,
             "synced_at": now,
         }
-        for raw in found
+        for raw in readable
     ]
-    if rows:
-        new = insert(table).values(rows)
-        names = [column.name for column in table.columns if column.name != "id"]
+    if rows or odd:
+        unreadable_rows.replace_list(conn, unreadable_rows.NO_ITEM, table.name, "", odd, now=now)
+    names = [column.name for column in table.columns if column.name != "id"]
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        new = insert(table).values(rows[start : start + ROWS_PER_STATEMENT])
         conn.execute(
             new.on_conflict_do_update(index_elements=[table.c.id], set_={name: new.excluded[name] for name in names})
         )

@@ -1,12 +1,108 @@
-"""The connection to Postgres."""
+"""
+The connection to Postgres, and how long Postgres may hold whoever uses it.
 
-import msgspec
+Every transaction carries its limits itself (`SET LOCAL`, sent together with BEGIN), and nothing is kept in a session:
+so a pooler in transaction mode, such as PgBouncer, may stand between.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from pluggy_sync import wire
 
-_SCHEME = "postgresql+psycopg://"
+_SCHEME = "postgresql+bounded://"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """
+    How long one process waits for Postgres, all in seconds. None: as long as it takes.
+
+    The server ends what exceeds `statement_s`, `lock_s` and `idle_s` (in a transaction, between two statements). A
+    server that is frozen ends nothing, and a proxy may be silent for good: so we wait for an answer `answer_s` and no
+    longer.
+    """
+
+    connect_s: int
+    pool_wait_s: float
+    statement_s: float | None
+    lock_s: float | None
+    idle_s: float | None
+    answer_s: float | None
+
+    @property
+    def begin(self) -> str:
+        """The statements that begin a transaction with these limits."""
+        limits = {
+            "statement_timeout": self.statement_s,
+            "lock_timeout": self.lock_s,
+            "idle_in_transaction_session_timeout": self.idle_s,
+        }
+        given = [f"SET LOCAL {name} = {round(seconds * 1000)}" for name, seconds in limits.items() if seconds]
+        return "; ".join(["BEGIN", *given])
+
+
+# Somebody waits for the answer: Pluggy for 5 seconds, a person a little longer.
+WEB = Bounds(connect_s=2, pool_wait_s=2, statement_s=3, lock_s=1.5, idle_s=10, answer_s=3.5)
+# Nobody waits. One statement merges thousands of rows, and a lock may be held by such a merge.
+WORKER = Bounds(connect_s=3, pool_wait_s=30, statement_s=120, lock_s=60, idle_s=60, answer_s=130)
+# Migrations and the operator's commands, which somebody watches and can interrupt.
+OPERATOR = Bounds(connect_s=3, pool_wait_s=5, statement_s=None, lock_s=None, idle_s=None, answer_s=None)
+
+# A peer that is gone without a word is noticed after about 10 seconds.
+_TCP = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class _BoundedConnection(psycopg.Connection[Any]):
+    """Waits for each answer as long as it may, and is closed when none came: what it would answer is not known."""
+
+    answer_s: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
+        except psycopg.OperationalError as exc:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.close()
+            raise psycopg.OperationalError("Postgres did not answer in time") from exc
+
+
+class _BoundedDialect(PGDialect_psycopg):
+    """psycopg, with transactions that begin with their limits, and connections that give up waiting."""
+
+    supports_statement_cache = True
+
+    def __init__(self, bounds: Bounds = OPERATOR, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self._bounds = bounds
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        connection = _BoundedConnection.connect(*args, **kwargs)
+        connection.answer_s = self._bounds.answer_s
+        return connection
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        dbapi_connection.execute(self._bounds.begin)
+
+    def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
+        """Whether the connection is of no use. One to a server that became a standby is not: it cannot write."""
+        read_only = isinstance(e, psycopg.errors.ReadOnlySqlTransaction)
+        return read_only or bool(super().is_disconnect(e, connection, cursor))  # type: ignore[no-untyped-call]
+
+
+sa.dialects.registry.register("postgresql.bounded", __name__, _BoundedDialect.__name__)
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -17,24 +113,26 @@ def sqlalchemy_url(database_url: str) -> str:
     raise ValueError("not the URL of a Postgres database")
 
 
-def create_engine(database_url: str, *, pool_size: int = 5) -> Engine:
+def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: int = 5) -> Engine:
     """Return an engine whose JSON columns keep numbers exact (as Decimal). Nothing connects yet."""
     return sa.create_engine(
         sqlalchemy_url(database_url),
+        bounds=bounds,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
-        pool_timeout=5,
+        pool_timeout=bounds.pool_wait_s,
         # Parameters hold bank data; they must not reach an error text.
         hide_parameters=True,
         json_serializer=lambda value: wire.encode(value).decode(),
-        json_deserializer=_decode,
-        connect_args={"connect_timeout": 3, "application_name": "pluggy-sync"},
+        json_deserializer=wire.decode_stored,
+        connect_args={
+            "connect_timeout": bounds.connect_s,
+            "application_name": "pluggy-sync",
+            # `do_begin` begins transactions, so psycopg must not.
+            "autocommit": True,
+            # A statement that is prepared on one server is unknown on the next one that a pooler picks.
+            "prepare_threshold": None,
+            **_TCP,
+        },
     )
-
-
-def _decode(text: str | bytes) -> object:
-    try:
-        return wire.decode(text)
-    except msgspec.DecodeError as exc:
-        raise ValueError("a JSON column that cannot be read") from exc

@@ -1,20 +1,21 @@
 """
-Events as they came in, each once. Storing one raises its Item's `wanted` in the same transaction.
+Events as they came in, each once. Storing one raises its Item's `last_event_seq` in the same transaction.
 
 The Item's `item_progress` row is locked first, so that an Item's events are numbered in the order of their commits.
 """
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import inbox, item_progress
+from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
@@ -24,39 +25,89 @@ RESEND_AFTER = timedelta(seconds=60)
 SILENT = "silent past its auto-sync"
 
 
-def record(conn: Connection, event: events.Event, *, received_at: datetime, due_at: datetime | None = None) -> bool:
-    """
-    Store *event* and raise its Item's `wanted`; return False if it is stored already.
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """The id under which an event is stored, and whether it was not stored before."""
 
-    *due_at*: when the sweep sends it if nobody handled it before; None: after the grace.
+    event_id: str
+    is_new: bool
+
+
+# One statement, since this is the busiest of all. Without an Item nothing is counted.
+_RECORD = sa.text(
     """
-    item_seq = None if event.item_id is None else _next_event_seq(conn, event)
-    if event.item_id is not None and item_seq is None:
-        return False
+    WITH raised AS (
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT :item_id, 1
+        WHERE :item_id IS NOT NULL AND NOT EXISTS (SELECT FROM inbox WHERE event_id = :event_id)
+        ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
+        RETURNING last_event_seq
+    )
+    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at)
+    SELECT :event_id, :name, :item_id, (SELECT last_event_seq FROM raised), :payload, :raw, :unread,
+           :received_at, :due_at
+    WHERE :item_id IS NULL OR EXISTS (SELECT FROM raised)
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING id
+    """
+).bindparams(
+    sa.bindparam("item_id", type_=sa.Text),
+    sa.bindparam("payload", type_=JSONB),
+    sa.bindparam("raw", type_=sa.LargeBinary),
+    sa.bindparam("unread", type_=sa.ARRAY(sa.Text)),
+)
+
+
+def record(
+    conn: Connection,
+    event: events.Event,
+    *,
+    received_at: datetime,
+    due_at: datetime | None = None,
+    raw: bytes | None = None,
+) -> Recorded:
+    """
+    Store *event* and raise its Item's `last_event_seq`. A repeat changes nothing.
+
+    An `eventId` that is known as that of another happening (another kind of event, Item or account) swallows none:
+    the event is stored under an id made from its own.
+
+    *due_at*: when the sweep sends it if nobody handled it before; None: after the grace. *raw*: the body as it came, if
+    part of it could not be read.
+    """
+    due_at = due_at or received_at + GRACE
+    if _record(conn, event, received_at=received_at, due_at=due_at, raw=raw):
+        return Recorded(event_id=event.event_id, is_new=True)
+    if _is_repeat(conn, event):
+        return Recorded(event_id=event.event_id, is_new=False)
+    another = replace(event, event_id=events.id_of_another(event))
+    is_new = _record(conn, another, received_at=received_at, due_at=due_at, raw=raw)
+    return Recorded(event_id=another.event_id, is_new=is_new)
+
+
+def _record(
+    conn: Connection, event: events.Event, *, received_at: datetime, due_at: datetime, raw: bytes | None
+) -> bool:
     row = {
         "event_id": event.event_id,
         "name": event.name,
         "item_id": event.item_id,
-        "item_seq": item_seq,
         "payload": event.payload,
+        "raw": raw,
+        "unread": list(event.unread) or None,
         "received_at": received_at,
-        "due_at": due_at or received_at + GRACE,
+        "due_at": due_at,
     }
-    return _insert(conn, row)
+    return conn.execute(_RECORD, row).one_or_none() is not None
 
 
-def _next_event_seq(conn: Connection, event: events.Event) -> int | None:
-    """Return the raised count, or None if the event is stored already."""
-    new = insert(item_progress).values(item_id=event.item_id, last_event_seq=1)
-    stored_already = sa.exists().where(inbox.c.event_id == event.event_id)
-    raised: int | None = conn.scalar(
-        new.on_conflict_do_update(
-            index_elements=[item_progress.c.item_id],
-            set_={"last_event_seq": item_progress.c.last_event_seq + 1},
-            where=~stored_already,
-        ).returning(item_progress.c.last_event_seq)
-    )
-    return raised
+def _is_repeat(conn: Connection, event: events.Event) -> bool:
+    """Return whether what is stored under the event's id is the same happening."""
+    account_id = inbox.c.payload["accountId"].astext
+    stored = conn.execute(
+        sa.select(inbox.c.name, inbox.c.item_id, account_id).where(inbox.c.event_id == event.event_id)
+    ).one_or_none()
+    return stored is None or tuple(stored) == (event.name, event.item_id, event.account_id)
 
 
 def record_kept(
@@ -68,6 +119,7 @@ def record_kept(
     received_at: datetime,
     payload: dict[str, Any] | None = None,
     raw: bytes | None = None,
+    unread: Sequence[str] = (),
 ) -> bool:
     """Store a delivery that is only kept for an operator, as handled; return False if it is stored already."""
     row = {
@@ -75,16 +127,13 @@ def record_kept(
         "name": name,
         "payload": payload,
         "raw": raw,
+        "unread": list(unread) or None,
         "received_at": received_at,
         "due_at": received_at,
         "handled_at": received_at,
         "state": "handled",
         "outcome": outcome,
     }
-    return _insert(conn, row)
-
-
-def _insert(conn: Connection, row: dict[str, Any]) -> bool:
     stmt = insert(inbox).values(**row).on_conflict_do_nothing(index_elements=[inbox.c.event_id])
     return conn.scalar(stmt.returning(inbox.c.id)) is not None
 
@@ -102,6 +151,22 @@ def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, du
     return event_id
 
 
+def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
+    """Return whether the Item is to be fetched for that reason already."""
+    return bool(
+        conn.scalar(
+            sa.select(
+                sa.exists().where(
+                    inbox.c.item_id == item_id,
+                    # As in the index, which is only used for values known as the statement is planned.
+                    sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
+                    inbox.c.payload["why"].astext == why,
+                )
+            )
+        )
+    )
+
+
 def found_by_fetching(conn: Connection) -> int:
     """Return how many looks at silent Items found news: their webhooks were missed."""
     count: int = conn.execute(
@@ -112,6 +177,27 @@ def found_by_fetching(conn: Connection) -> int:
         )
     ).scalar_one()
     return count
+
+
+def begin_attempt(conn: Connection, event_id: str) -> sa.Row[Any] | None:
+    """
+    Count an attempt to handle the event, and return it with `attempts` as they were before; None if it does not wait.
+
+    `payload` is text. It is read when the count is committed: whatever reading it does, the attempts come to an end.
+    """
+    return conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
+        .values(attempts=inbox.c.attempts + 1)
+        .returning(
+            inbox.c.event_id,
+            inbox.c.name,
+            inbox.c.item_id,
+            inbox.c.item_seq,
+            (inbox.c.attempts - 1).label("attempts"),
+            sa.cast(inbox.c.payload, sa.Text).label("payload"),
+        )
+    ).one_or_none()
 
 
 def get(conn: Connection, event_id: str) -> sa.Row[Any] | None:
@@ -133,17 +219,13 @@ def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) 
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(attempts=inbox.c.attempts + 1, error=error, due_at=until)
+        .values(error=error, due_at=until)
     )
 
 
 def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
     """Mark the event as a dead letter: only an operator sends it again."""
-    conn.execute(
-        sa.update(inbox)
-        .where(inbox.c.event_id == event_id)
-        .values(state="dead", error=error, handled_at=now, attempts=inbox.c.attempts + 1)
-    )
+    conn.execute(sa.update(inbox).where(inbox.c.event_id == event_id).values(state="dead", error=error, handled_at=now))
 
 
 def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
@@ -162,7 +244,9 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
 def remove_person(conn: Connection, item_id: str) -> None:
     """Take the person's id out of the Item's stored events; the events stay, so that repeats are recognised."""
     conn.execute(
-        sa.update(inbox).where(inbox.c.item_id == item_id).values(payload=inbox.c.payload.op("-")("clientUserId"))
+        sa.update(inbox)
+        .where(inbox.c.item_id == item_id)
+        .values(payload=inbox.c.payload.op("-")("clientUserId"), raw=None)
     )
 
 
@@ -177,11 +261,36 @@ def count(conn: Connection, *, state: str) -> int:
     return number
 
 
-def redrive(conn: Connection, event_id: str, *, now: datetime) -> bool:
-    """Make an event that is not handled due now, with all its attempts before it; return False if there is none."""
-    revived = conn.execute(
+def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
+    """
+    Make an event that is not handled due now, with all its attempts before it. Return the id that it now has.
+
+    What could not be read is read anew from the body as it came, also if it was only kept: a newer version of the
+    service may be able to. None: there is no such event, or it is handled.
+    """
+    row = conn.execute(
+        sa.select(inbox.c.state, inbox.c.raw, inbox.c.received_at).where(inbox.c.event_id == event_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return None
+    event = None if row.raw is None else _read_anew(bytes(row.raw))
+    if event is not None:
+        conn.execute(sa.delete(inbox).where(inbox.c.event_id == event_id))
+        raw = bytes(row.raw) if event.unread else None
+        return record(conn, event, received_at=row.received_at, due_at=now, raw=raw).event_id
+    if row.state == "handled":
+        return None
+    conn.execute(
         sa.update(inbox)
-        .where(inbox.c.event_id == event_id, inbox.c.state != "handled")
+        .where(inbox.c.event_id == event_id)
         .values(state="stored", attempts=0, due_at=now, handled_at=None)
     )
-    return revived.rowcount == 1
+    return event_id
+
+
+def _read_anew(raw: bytes) -> events.Event | None:
+    try:
+        event = events.parse(raw)
+    except events.UnparsableError:
+        return None
+    return event if event.can_be_acted_on else None

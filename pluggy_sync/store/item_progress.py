@@ -5,8 +5,10 @@ Events and requests to sync are numbered in one sequence, `last_event_seq`. A ru
 events and requests up to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +32,8 @@ class ItemProgress:
     sync_attempts: int = 0
     due_at: datetime | None = None
     is_deleted: bool = False
+    # As Pluggy last showed the Item; None: it was not fetched yet.
+    status: str | None = None
 
     @property
     def sync_pending(self) -> bool:
@@ -40,7 +44,7 @@ class ItemProgress:
 def get(conn: Connection, item_id: str) -> ItemProgress:
     """Return the Item's counts; all are 0 when no event of it was stored."""
     row = conn.execute(
-        sa.select(item_progress, items.c.deleted_at)
+        sa.select(item_progress, items.c.deleted_at, items.c.status)
         .outerjoin(items, items.c.id == item_progress.c.item_id)
         .where(item_progress.c.item_id == item_id)
     ).one_or_none()
@@ -54,6 +58,7 @@ def get(conn: Connection, item_id: str) -> ItemProgress:
         sync_attempts=row.sync_attempts,
         due_at=row.due_at,
         is_deleted=row.deleted_at is not None,
+        status=row.status,
     )
 
 
@@ -61,15 +66,24 @@ def get(conn: Connection, item_id: str) -> ItemProgress:
 SYNC_PENDING = item_progress.c.sync_requested_seq > item_progress.c.synced_seq
 
 
-def mark_fetched(conn: Connection, item_id: str, *, through: int, sync_due_at: datetime | None) -> None:
+def mark_fetched(
+    conn: Connection,
+    item_id: str,
+    *,
+    through: int,
+    sync_due_at: datetime | None,
+    settled: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     """
     Record that the Item was fetched when `last_event_seq` stood at *through*.
 
-    *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync.
+    *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync. *settled*: what
+    `contradictions.settled` has to write.
     """
-    fetched = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through)}
-    requested = {} if sync_due_at is None else _request(sync_due_at)
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values({**fetched, **requested}))
+    values = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through), **settled}
+    if sync_due_at is not None:
+        values |= _request(sync_due_at)
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
 
 
 def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:

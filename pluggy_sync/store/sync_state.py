@@ -17,6 +17,7 @@ from pluggy_sync import events, wire
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.sync_plan import AccountState, Incomplete, Part, Reason, SyncState, TransactionEvent
 from pluggy_sync.store.tables import items
+from pluggy_sync.store.user_actions import UNSETTLED
 
 _NAMES = (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED)
 
@@ -25,6 +26,8 @@ _READ = sa.text(
     """
     SELECT items.*, progress.last_event_seq, progress.fetched_seq, progress.sync_requested_seq, progress.synced_seq,
            progress.sync_attempts, progress.due_at,
+           EXISTS (SELECT FROM user_actions
+                   WHERE item_id = items.id AND state = ANY(:unsettled)) AS has_unsettled_actions,
            (SELECT jsonb_agg(jsonb_build_object(
                        'id', id, 'type', type, 'balance', balance, 'listed', missing_since IS NULL,
                        'syncedThrough', synced_through) ORDER BY id)
@@ -58,7 +61,7 @@ _READ = sa.text(
 
 def read(conn: Connection, item_id: str) -> SyncState | None:
     """Return the Item's state, or None if it is not known here."""
-    row = conn.execute(_READ, {"item_id": item_id, "names": list(_NAMES)}).one_or_none()
+    row = conn.execute(_READ, {"item_id": item_id, "names": list(_NAMES), "unsettled": list(UNSETTLED)}).one_or_none()
     if row is None:
         return None
     newest = row.newest or {}
@@ -68,6 +71,7 @@ def read(conn: Connection, item_id: str) -> SyncState | None:
         item=None if row.raw is None else payloads.item(row.raw),
         client_user_id=row.client_user_id,
         deleted_at=row.deleted_at,
+        has_unsettled_actions=row.has_unsettled_actions,
         run_id=row.run_id,
         lease_until=row.lease_until,
         synced_through=row.synced_through,

@@ -39,8 +39,9 @@ inbox = sa.Table(
     # The value of item_progress.last_event_seq that this event raised it to; null without an Item.
     sa.Column("item_seq", sa.BigInteger),
     sa.Column("payload", JSONB),
-    # The body as it came, kept only when it could not be parsed.
+    # The body as it came, kept only when it could not be read, or part of it could not: `unread` names the parts.
     sa.Column("raw", sa.LargeBinary),
+    sa.Column("unread", sa.ARRAY(sa.Text)),
     sa.Column("state", sa.Text, nullable=False, server_default="stored"),
     sa.Column("outcome", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
@@ -51,9 +52,16 @@ inbox = sa.Table(
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),
+    # For "one open request per Item and reason".
+    sa.Index(
+        "inbox_open_fetches_idx",
+        "item_id",
+        postgresql_where=sa.text("state = 'stored' AND name = 'local/fetch_requested'"),
+    ),
 )
 
 # How far each Item's events were followed; every number is a value of `last_event_seq`.
@@ -71,9 +79,21 @@ item_progress = sa.Table(
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
     # When the sweep starts a run, unless one holds the Item; null: nothing is to be done.
     sa.Column("due_at", INSTANT),
+    # As of which the fetched Item agreed with what the events told, and its `updatedAt` and `lastUpdatedAt` then.
+    _count("settled_seq"),
+    sa.Column("settled_updated_at", INSTANT),
+    sa.Column("settled_last_updated_at", INSTANT),
+    # How Pluggy's answer contradicts the events after `settled_seq`, and how often the Item was fetched again for it.
+    sa.Column("contradiction", sa.Text),
+    sa.Column("refetches", sa.Integer, nullable=False, server_default="0"),
     sa.Index("item_progress_due_at_idx", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
     # For the metrics.
     sa.Index("item_progress_due_idx", "due_at", postgresql_where=sa.text("sync_requested_seq > synced_seq")),
+    sa.Index(
+        "item_progress_contradiction_idx",
+        "contradiction",
+        postgresql_where=sa.text("contradiction IS NOT NULL"),
+    ),
 )
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
@@ -82,7 +102,7 @@ items = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("client_user_id", sa.Text),
-    sa.Column("connector_id", sa.Integer),
+    sa.Column("connector_id", sa.BigInteger),
     # Null until the Item was first seen.
     sa.Column("status", sa.Text),
     sa.Column("execution_status", sa.Text),
@@ -100,10 +120,17 @@ items = sa.Table(
     # Where the change feed stood as the product was last told; null before the first time.
     sa.Column("told_change_seq", sa.BigInteger),
     sa.Column("first_seen_at", INSTANT, nullable=False),
+    # The client id with which Pluggy showed it last.
+    sa.Column("application", sa.Text),
     # When it was last fetched and saved, and when its whole stored year was last compared with Pluggy's.
     sa.Column("fetched_at", INSTANT),
     sa.Column("reconciled_at", INSTANT),
+    # A reconciliation that failed is not tried again before then; how often it failed in a row.
+    sa.Column("reconcile_after", INSTANT),
+    sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
+    # Until when one request to update the Item stands for all that come meanwhile.
+    sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
     sa.Column("lease_until", INSTANT),
@@ -114,20 +141,25 @@ items = sa.Table(
     sa.Column("stale_told_of", INSTANT),
     _count("change_seq"),
     _count("notification_seq"),
-    sa.Index("items_client_user_id_idx", "client_user_id"),
+    # A hash: products choose these ids, and one may be too long for a B-tree.
+    sa.Index("items_client_user_id_idx", "client_user_id", postgresql_using="hash"),
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For the metrics.
+    sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
 
 connectors = sa.Table(
     "connectors",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text),
     sa.Column("image_url", sa.Text),
     sa.Column("status", sa.Text),
     sa.Column("updated_at", INSTANT, nullable=False),
+    # When it came back from OFFLINE, while its Items and persons are still to be followed up; null: nothing to do.
+    sa.Column("back_at", INSTANT),
 )
 
 accounts = sa.Table(
@@ -192,8 +224,8 @@ def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
 bills = _listed(
     "bills",
     "account",
-    sa.Column("due_date", INSTANT),
-    sa.Column("closing_date", INSTANT),
+    sa.Column("due_date", sa.Date),
+    sa.Column("closing_date", sa.Date),
     sa.Column("total_amount", sa.Numeric),
     sa.Column("minimum_payment_amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
@@ -208,14 +240,14 @@ investments = _listed(
     sa.Column("balance", sa.Numeric),
     sa.Column("amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
-    sa.Column("due_date", INSTANT),
+    sa.Column("due_date", sa.Date),
 )
 investment_transactions = _listed(
     "investment_transactions",
     "investment",
     sa.Column("type", sa.Text),
     sa.Column("movement_type", sa.Text),
-    sa.Column("date", INSTANT),
+    sa.Column("date", sa.Date),
     sa.Column("amount", sa.Numeric),
     sa.Column("quantity", sa.Numeric),
     sa.Column("value", sa.Numeric),
@@ -235,7 +267,7 @@ loans = _listed(
     sa.Column("kind", sa.Text),
     sa.Column("contract_amount", sa.Numeric),
     sa.Column("currency_code", sa.Text),
-    sa.Column("due_date", INSTANT),
+    sa.Column("due_date", sa.Date),
 )
 consents = _listed(
     "consents",
@@ -267,6 +299,25 @@ data_product_watermarks = sa.Table(
     sa.Column("synced_at", INSTANT, nullable=False),
 )
 
+# Rows of Pluggy that could not be read, as they came, until a later read succeeds. A few per Item.
+unreadable_rows = sa.Table(
+    "unreadable_rows",
+    metadata,
+    # Empty: of no Item, as a category.
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # item, account, transaction, or the table of a data product.
+    sa.Column("what", sa.Text, primary_key=True),
+    # The id of the row, or a digest if it has none that can be read.
+    sa.Column("key", sa.Text, primary_key=True),
+    # What it was asked of: an Item, an account, an investment.
+    sa.Column("parent_id", sa.Text, nullable=False),
+    sa.Column("raw", JSONB, nullable=False),
+    # Names the fields that cannot be read, and quotes none.
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("first_seen_at", INSTANT, nullable=False),
+    sa.Column("last_seen_at", INSTANT, nullable=False),
+)
+
 # Parts of an Item that could not be read completely, until they are. `part_of` is the account, card or investment that
 # was asked about; empty for a part of the Item itself. `retry_at` null: read again only with a later run.
 incomplete_parts = sa.Table(
@@ -292,7 +343,7 @@ transactions = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text, nullable=False),
-    # As sent, and the day that instant is in São Paulo (Pluggy facts 9.7).
+    # As sent, and the day that this means (decision 17).
     sa.Column("date", INSTANT, nullable=False),
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("description", sa.Text),
@@ -402,6 +453,8 @@ user_actions = sa.Table(
     # `lastUpdatedAt` of the Item, for an action that asks for a newer update.
     sa.Column("asked_at_update", INSTANT),
     sa.Column("reminders", sa.Integer, nullable=False, server_default="0"),
+    # When the product was last told of it: when it was opened, or by the last reminder.
+    sa.Column("told_at", INSTANT),
     # When the next reminder is due; null when there is none to come.
     sa.Column("remind_at", INSTANT),
     sa.Column("settled_at", INSTANT),
@@ -448,20 +501,32 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
+    # A worker delivers it, until then at the latest.
+    sa.Column("claimed_until", INSTANT),
+    # A message for it was sent to Redis; it is not sent again before then.
+    sa.Column("queued_until", INSTANT),
+    sa.Column("first_tried_at", INSTANT),
     sa.Column("delivered_at", INSTANT),
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
     sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    # The first of each Item comes first.
+    sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
 )
 
-# Endpoints of the product that answered 410: nothing is sent there until an operator says so.
-stopped_endpoints = sa.Table(
-    "stopped_endpoints",
+# Endpoints of the product that fail or were stopped. One that works has no row.
+endpoints = sa.Table(
+    "endpoints",
     metadata,
     # A digest of the address, which may hold a secret.
-    sa.Column("endpoint", sa.Text, primary_key=True),
-    sa.Column("stopped_at", INSTANT, nullable=False),
+    sa.Column("url_digest", sa.Text, primary_key=True),
+    # It answered 410: nothing is sent there until an operator says so.
+    sa.Column("stopped_at", INSTANT),
+    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
+    sa.Column("failing_since", INSTANT),
+    sa.Column("retry_at", INSTANT),
+    sa.Column("probing_until", INSTANT),
 )
 
 delivery_attempts = sa.Table(

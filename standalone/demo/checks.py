@@ -1,14 +1,15 @@
 """What was promised, what was seen."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 OK, NOT_OK = "✓", "✗"
+WIDTH = 80
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class Checks:
 
     def tell(self, line: str) -> None:
         """Print what happens."""
-        self.console.print(Text(f"  {line}"), soft_wrap=True)
+        self.console.print(_line(Text(" "), line), end="")
 
     def equal(self, promise: str, *, expected: Any, seen: Any) -> None:
         """Check that *seen* is what was *expected*."""
-        self._add(promise, str(expected), str(seen), kept=expected == seen)
+        self._add(promise, _words(expected), _words(seen), kept=expected == seen)
 
     def holds(self, promise: str, condition: Callable[[Any], bool], *, expected: str, seen: Any) -> None:
         """Check that *condition* is true of what was *seen*; *expected* says it in words."""
-        self._add(promise, expected, str(seen), kept=condition(seen))
+        self._add(promise, expected, _words(seen), kept=condition(seen))
 
     def failed(self, promise: str, why: str) -> None:
         """Record that it came to a stop before the promise could be checked."""
@@ -57,27 +58,34 @@ class Checks:
         """Whether every promise was kept, and there was one."""
         return bool(self.made) and all(check.kept for check in self.made)
 
-    def table(self) -> Table:
-        """Return all checks as a table."""
-        table = Table(title="What was promised, and what was seen", title_justify="left", show_lines=False)
-        table.add_column("")
-        table.add_column("Promise", ratio=3)
-        table.add_column("Expected", ratio=2, overflow="fold")
-        table.add_column("Seen", ratio=2, overflow="fold")
-        chapter = None
+    def verdict(self, *, took_s: float) -> Text:
+        """Return how many promises were kept and, of each that was not, what was expected and what was seen."""
+        kept = sum(check.kept for check in self.made)
+        text = Text("\n")
         for check in self.made:
-            if check.chapter != chapter:
-                chapter = check.chapter
-                table.add_section()
-                table.add_row("", Text(chapter, style="bold"))
-            table.add_row(_mark(check), Text(check.promise), Text(check.expected), Text(check.seen))
-        return table
+            if not check.kept:
+                text.append_text(_line(_mark(check), f"{check.chapter}: {check.promise}"))
+                text.append_text(_line(Text(" "), f"expected {check.expected}"))
+                text.append_text(_line(Text(" "), f"seen {check.seen}"))
+        style = "green" if self.all_kept else "bold red"
+        text.append(f"{kept} of {len(self.made)} promises kept", style=style)
+        return text.append(f", in {took_s:.0f} s")
 
     def _add(self, promise: str, expected: str, seen: str, *, kept: bool) -> None:
         check = Check(self.chapter, promise, expected, seen, kept)
         self.made.append(check)
         outcome = seen if kept else f"expected {expected}, seen {seen}"
-        self.console.print(Text.assemble("  ", _mark(check), f" {promise}: {outcome}"), soft_wrap=True)
+        self.console.print(_line(_mark(check), f"{promise}: {outcome}"), end="")
+
+
+def _words(value: Any) -> str:
+    return (", ".join(map(str, value)) or "nothing") if isinstance(value, list) else str(value)
+
+
+def _line(mark: Text, words: str) -> Text:
+    """Return *words* behind *mark*, over several lines where one has not enough room."""
+    lines = textwrap.wrap(words, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    return Text.assemble("  ", mark, " ", "\n    ".join(lines), "\n")
 
 
 def _mark(check: Check) -> Text:

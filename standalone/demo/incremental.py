@@ -33,8 +33,8 @@ def play(stage: Stage, item_id: str) -> None:
     done = stage.sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": CHANGES})
     expected = {kind: len(ids) for kind, ids in done["nextRun"].items()}
     checks.tell(
-        f"{DAYS_PASSED} days pass; at the bank: new rows, a pending row posts under a new id, one is edited, one "
-        f"removed, one back-dated {BACKDATED_BY_DAYS} days"
+        f"{DAYS_PASSED} days pass; the bank adds rows, posts a pending one under a new id, edits one, removes one, "
+        f"back-dates one by {BACKDATED_BY_DAYS} days"
     )
     stage.sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
     stage.settle()

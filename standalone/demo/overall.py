@@ -2,6 +2,7 @@
 
 import httpx
 
+from standalone import procfile
 from standalone.demo.stage import Stage
 
 
@@ -29,9 +30,13 @@ def _check_flower(stage: Stage) -> None:
         workers = flower.get("/api/workers", params={"status": "true"}).raise_for_status().json()
         tasks = flower.get("/api/tasks").raise_for_status().json()
     online = [name for name, is_online in workers.items() if is_online]
-    stage.checks.equal("Flower shows the worker", expected="1 online", seen=f"{len(online)} online")
+    stage.checks.equal("Flower shows each worker", expected=f"{_workers()} online", seen=f"{len(online)} online")
     failed = [task["name"] for task in tasks.values() if task["state"] == "FAILURE"]
     stage.checks.equal("and no task that failed", expected="0 failed", seen=f"{len(failed)} failed")
     names = {"handle_event", "sync_item", "deliver"}
     seen = names & {task["name"] for task in tasks.values()}
     stage.checks.equal("and each kind of task", expected=", ".join(sorted(names)), seen=", ".join(sorted(seen)))
+
+
+def _workers() -> int:
+    return sum("workers.app worker" in command for command in procfile.commands().values())

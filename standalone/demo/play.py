@@ -9,11 +9,11 @@ from pluggy_sync.store.database import create_engine
 from standalone.demo import asking, at_the_bank, deliveries, first_sync, incremental, overall
 from standalone.demo.checks import Checks
 from standalone.demo.stage import Stage
+from standalone.polling import WaitedInVainError
 from standalone.product import Api, ApiRefusedError, Inbox
 from standalone.sandbox import SandboxRefusedError
 from standalone.service import Service
 from standalone.supervisor import ProcessEndedError
-from standalone.waiting import WaitedInVainError
 
 
 def play(service: Service, console: Console) -> Checks:

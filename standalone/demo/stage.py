@@ -46,7 +46,7 @@ class Stage:
             "clientUserId": f"customer-{user}-{connector}",
         }
         item_id: str = self.sandbox.api("POST", "/items", body)["id"]
-        self.checks.tell(f"{user} connects connector {connector}: item {item_id}")
+        self.checks.tell(f"{user} at bank {connector}: {item_id}")
         return item_id
 
     def settle(self) -> None:
@@ -69,7 +69,7 @@ class Stage:
                 *mirror.differences(true_accounts, mirror.stored_accounts(conn, item_id)),
                 *mirror.column_differences(conn, item_id, truth),
             ]
-        self._no_differences(f"Postgres holds {whose} {len(rows)} transactions and accounts, field by field", found)
+        self._no_differences(f"Postgres holds {whose} {len(rows)} transactions and accounts", found)
         given = {
             id_: row for account in true_accounts for id_, row in mirror.by_id(self.api.transactions(account)).items()
         }

@@ -36,12 +36,11 @@ def crash_at(res: Resources, step: int | None) -> Iterator[None]:
     def on_statement(*_: Any) -> None:
         count()
 
-    http = res.pluggy._http
-    before = http.event_hooks
-    http.event_hooks = {**before, "request": [*before.get("request", []), on_request]}
+    hooks = res.pluggy.hooks.requested
+    hooks.append(on_request)
     sa.event.listen(res.database, "before_cursor_execute", on_statement)
     try:
         yield
     finally:
         sa.event.remove(res.database, "before_cursor_execute", on_statement)
-        http.event_hooks = before
+        hooks.remove(on_request)

@@ -4,11 +4,13 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from pluggy_sync import wire
+from pluggy_sync.pluggy.exchange import Answer
 from pluggy_sync.resources import Resources
 
 
@@ -19,13 +21,11 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
 
     Yields a list that holds the request once that was done.
     """
-    http = res.pluggy._http
     lock = threading.Lock()
     left, done = [skip], []
 
-    def hook(response: httpx.Response) -> None:
-        request = response.request
-        if request.method != "GET" or not request.url.path.startswith(path):
+    def hook(answer: Answer) -> None:
+        if answer.method != "GET" or not answer.path.startswith(path):
             return
         with lock:
             if done:
@@ -33,56 +33,71 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
             if left[0]:
                 left[0] -= 1
                 return
-            done.append(str(request.url))
-        response.read()
+            done.append(answer.path)
         action()
 
-    before = http.event_hooks
-    http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
+    hooks = res.pluggy.hooks.answered
+    hooks.append(hook)
     try:
         yield done
     finally:
-        http.event_hooks = before
+        hooks.remove(hook)
 
 
 @contextmanager
-def changed(res: Resources, path: str, change: Callable[[httpx.Response], None]) -> Iterator[None]:
+def changed(res: Resources, path: str, change: Callable[["Given"], None]) -> Iterator[None]:
     """Let *change* change each answer to a GET of a path that matches the pattern *path*, until the block ends."""
-    http = res.pluggy._http
+    asked = threading.local()
 
-    def hook(response: httpx.Response) -> None:
-        request = response.request
-        if request.method == "GET" and re.fullmatch(path, request.url.path):
-            response.read()
-            change(response)
+    def remember(request: httpx.Request) -> None:
+        # The answer comes to the thread that asked.
+        asked.query = dict(request.url.params)
 
-    before = http.event_hooks
-    http.event_hooks = {**before, "response": [*before.get("response", []), hook]}
+    def hook(answer: Answer) -> None:
+        if answer.method == "GET" and re.fullmatch(path, answer.path):
+            change(Given(answer, asked.query))
+
+    hooks = res.pluggy.hooks
+    hooks.requested.append(remember)
+    hooks.answered.append(hook)
     try:
         yield
     finally:
-        http.event_hooks = before
+        hooks.answered.remove(hook)
+        hooks.requested.remove(remember)
 
 
-def edited(edit: Callable[[Any], None]) -> Callable[[httpx.Response], None]:
+@dataclass(frozen=True)
+class Given:
+    """An answer of Pluggy that a test may change, and the query that was asked."""
+
+    answer: Answer
+    query: dict[str, str]
+
+    def set(self, **values: Any) -> None:
+        """Change what Pluggy sent. An answer is frozen for whoever reads it; here it is not read yet."""
+        for name, value in values.items():
+            object.__setattr__(self.answer, name, value)
+
+
+def edited(edit: Callable[[Any], None]) -> Callable[[Given], None]:
     """Return a change that edits the decoded body of each good answer."""
 
-    def change(response: httpx.Response) -> None:
-        if response.is_success:
-            body = wire.decode(response.content)
+    def change(given: Given) -> None:
+        if given.answer.is_success:
+            body = wire.decode(given.answer.content)
             edit(body)
-            response._content = wire.encode(body)
+            given.set(content=wire.encode(body))
 
     return change
 
 
-def refused(status: int, *, of: str | None = None) -> Callable[[httpx.Response], None]:
+def refused(status: int, *, of: str | None = None) -> Callable[[Given], None]:
     """Return a change that refuses each request with *status*; only those that name *of* in their query, if given."""
 
-    def change(response: httpx.Response) -> None:
-        if of is None or of in response.request.url.params.values():
-            response.status_code = status
-            response._content = b'{"code": %d, "message": "no"}' % status
+    def change(given: Given) -> None:
+        if of is None or of in given.query.values():
+            given.set(status=status, content=b'{"code": %d, "message": "no"}' % status)
 
     return change
 

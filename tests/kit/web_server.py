@@ -2,17 +2,15 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from standalone import procfile, programs
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
-
-_ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -20,16 +18,9 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Run the web app with *environ* for our settings, and yield its address, until the block ends."""
     port = any_free()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--blocking-threads", "8", "--no-ws", "webhook_app.wsgi:app"]
+    env = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": address}
     with (folder / "web.log").open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=_ROOT,
-            env={**os.environ, **environ, "PUBLIC_URL": address, "PYTHONPATH": str(_ROOT)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = programs.start(procfile.program("web", env), output)
     try:
         eventually(lambda: _answers(address), within_s=30, what="the web app answers")
         yield address

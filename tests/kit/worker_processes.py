@@ -1,9 +1,8 @@
-"""Real Celery workers, as processes of their own."""
+"""Real Celery workers, as processes of their own, as the Procfile starts them."""
 
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from pluggy_sync import queue
+from standalone import procfile, programs
 from tests.kit.conditions import eventually
-
-_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -57,20 +56,15 @@ class Worker:
 
 @contextmanager
 def running_worker(environ: dict[str, str], folder: Path, *, beat: bool = False) -> Iterator[Worker]:
-    """Run `celery worker` with *environ* for our settings, and beat inside it if wanted, until the block ends."""
+    """Run the worker of the Procfile with *environ*, and beat inside it if wanted, until the block ends."""
     log = folder / f"worker-{len(list(folder.iterdir()))}.log"
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-Q", "events,syncs,notifications"]
-    command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
+    # All the queues, whatever the Procfile splits them into.
+    more = ["--queues", ",".join(sorted(set(queue.QUEUE_OF_TASK.values()))), "--without-mingle", "--without-gossip"]
     if beat:
-        command += ["--beat", "--schedule", str(folder / "beat")]
+        more += ["--beat", "--schedule", str(folder / "beat")]
+    env = {**os.environ, **environ, "WORKER_CONCURRENCY": "2", "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=_ROOT,
-            env={**os.environ, **environ, "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        process = programs.start(procfile.program("worker", env, *more), output)
     worker = Worker(process, log)
     try:
         eventually(worker.is_ready, within_s=30, what="the worker is ready")

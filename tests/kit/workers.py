@@ -17,7 +17,7 @@ from pluggy_sync.engine import events, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
-from pluggy_sync.store.tables import inbox, item_progress, items, outbox
+from pluggy_sync.store.tables import endpoints, inbox, item_progress, items, outbox
 from tests.kit.clock import Clock
 
 _TASKS: dict[str, Callable[[Resources, str], None]] = {
@@ -72,7 +72,17 @@ def next_due_at(res: Resources) -> datetime | None:
         .join(items, items.c.id == item_progress.c.item_id)
         .where(item_progress.c.sync_requested_seq > item_progress.c.synced_seq, items.c.deleted_at.is_(None))
     )
-    undelivered = sa.select(sa.func.min(outbox.c.due_at)).where(outbox.c.state == "pending")
+    before = outbox.alias("before")
+    retry_at = sa.select(sa.func.max(endpoints.c.retry_at)).scalar_subquery()
+    ready_at = sa.func.greatest(outbox.c.due_at, outbox.c.claimed_until, outbox.c.queued_until, retry_at)
+    undelivered = sa.select(sa.func.min(ready_at)).where(
+        outbox.c.state == "pending",
+        ~sa.exists().where(
+            before.c.item_id == outbox.c.item_id,
+            before.c.sequence < outbox.c.sequence,
+            before.c.state == "pending",
+        ),
+    )
     wanted = [pending_event, wanted_sync]
     if res.settings.product_webhook_url is not None:
         wanted.append(undelivered)

@@ -1,11 +1,12 @@
-"""Credentials that only Pluggy can read."""
+"""What is encrypted: credentials that only Pluggy can read, and secrets that only we can read."""
 
 import dataclasses
 
 import pytest
 
-from pluggy_sandbox import encrypted
-from pluggy_sync.encryption import TooLongError, sealer
+from pluggy_sandbox.lifecycle import encrypted
+from pluggy_sandbox.state.secrets import of_process
+from pluggy_sync.encryption import Box, TooLongError, sealer
 from pluggy_sync.pluggy.client import create_client
 from pluggy_sync.settings import SettingsError
 from tests.kit.factories import a_settings
@@ -18,7 +19,7 @@ def test_what_is_sealed_is_what_pluggy_reads():
     sealed = seal({"user": "user-ok", "password": "sênha"})
 
     assert "user-ok" not in sealed
-    assert encrypted.parameters(sealed) == {"user": "user-ok", "password": "sênha"}
+    assert encrypted.parameters(sealed, of_process()) == {"user": "user-ok", "password": "sênha"}
     assert sealed != seal({"user": "user-ok", "password": "sênha"})
 
 
@@ -46,3 +47,28 @@ def test_with_pluggys_key_credentials_go_out_encrypted(service: Service):
     service.upstream.take_events()
     assert item.status == "UPDATING"
     assert service.upstream.truth(item_id)["item"]["status"] == "UPDATED"
+
+
+def test_what_is_in_a_box_is_opened_with_its_key_for_its_purpose_and_with_no_other():
+    box = Box("a-secret-key", purpose="one")
+    sealed = box.seal("schön")
+
+    assert b"sch" not in sealed
+    assert sealed != box.seal("schön")
+    assert Box("a-secret-key", purpose="one").open(sealed) == "schön"
+    assert Box("another-key", purpose="one").open(sealed) is None
+    assert Box("a-secret-key", purpose="another").open(sealed) is None
+
+
+def test_what_was_sealed_with_the_key_before_can_still_be_opened():
+    sealed = Box("old", purpose="one").seal("text")
+
+    both = Box("new", "old", purpose="one")
+
+    assert both.open(sealed) == "text"
+    assert Box("new", purpose="one").open(both.seal("text")) == "text"
+
+
+@pytest.mark.parametrize("sealed", [b"", b"text", b"\xff", b"gAAAAA" + b"A" * 100])
+def test_what_is_not_sealed_is_not_opened(sealed):
+    assert Box("a-secret-key", purpose="one").open(sealed) is None

@@ -52,7 +52,8 @@ def test_a_correction_outside_the_window_is_not_lost_either(service, upstream):
 
 
 @pytest.mark.parametrize(
-    "dies_in, is_stored", [("webhook_app.intake.inbox.record", False), ("pluggy_sync.resources.Resources.send", True)]
+    "dies_in, is_stored",
+    [("webhook_app.intake.store.inbox.record", False), ("pluggy_sync.resources.Resources.send", True)],
 )
 def test_an_event_is_not_taken_for_seen_before_it_is_stored_and_queued(
     service, upstream, web, monkeypatch, dies_in, is_stored

@@ -1,20 +1,32 @@
 """Promise 1: a 2xx means that the event is committed; whatever is killed or emptied then, it is still handled."""
 
+import contextlib
 import dataclasses
+import json
 import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
+import psutil
 import psycopg
 import pytest
 import sqlalchemy as sa
+from redis import Redis
 
 from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.resources import create_resources
+from pluggy_sync.store.database import create_engine
+from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, transactions
 from standalone.servers import running_postgres, running_valkey
 from tests.kit.conditions import eventually
 from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
 from tests.kit.quiet_logs import silent_port
+from tests.kit.raw_client import raw_clients
+from tests.kit.silent_proxy import silent_proxy
+from tests.kit.web_server import running_web
 from tests.kit.worker_processes import running_worker
 from tests.kit.workers import run_message, run_queued, take_messages
 from webhook_app.app import create_app
@@ -99,6 +111,87 @@ def test_without_redis_an_event_is_still_acknowledged_within_about_a_second(serv
     # Redis is back: the sweep finds what was stored.
     service.work_until_quiet()
     service.assert_mirrors(item_id)
+
+
+@pytest.mark.parametrize("redis", ["down", "silent", "full", "read-only"])
+def test_whatever_ails_redis_eighty_webhooks_at_once_beside_strangers_are_answered_in_time(
+    postgres, database_url, tmp_path, redis
+):
+    with running_valkey() as valkey, silent_proxy(port=valkey.port) as proxy:
+        environ = an_environ(DATABASE_URL=database_url, REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        with running_web(environ, tmp_path) as address:
+            assert httpx.get(f"{address}/ready", trust_env=False).json()["redis"]
+            spoil(valkey, proxy, redis)
+
+            bodies = [json.dumps(an_event()).encode() for _ in range(160)]
+            headers = [HEADERS if number % 2 else {"X-Webhook-Secret": "of-a-stranger"} for number in range(160)]
+            answers = delivered_at_once(address, bodies, headers)
+
+    assert {status for status, _ in answers[1::2]} == {202}
+    assert {status for status, _ in answers[::2]} == {401}
+    assert max(took for _, took in answers) < 5
+
+
+def delivered_at_once(address, bodies, headers):
+    """Return status and seconds of each. Little is done here: it would count as time of the service."""
+    with raw_clients(address, len(bodies)) as clients:
+        began = time.monotonic()
+        for client, body, given in zip(clients, bodies, headers, strict=True):
+            head = {**given, "Content-Type": "application/json", "Content-Length": str(len(body))}
+            client.begin("POST", "/webhooks/pluggy", head)
+            client.send(body)
+        return [(client.status(), time.monotonic() - began) for client in clients]
+
+
+def spoil(valkey, proxy, how):
+    client = Redis.from_url(valkey.url)
+    if how == "down":
+        valkey.stop()
+    elif how == "silent":
+        proxy.be_silent()
+    elif how == "full":
+        client.config_set("maxmemory", "1")
+    else:
+        client.replicaof("127.0.0.1", "1")
+    client.close()
+
+
+@pytest.mark.parametrize("ails", ["away", "frozen", "silent"])
+def test_whatever_ails_postgres_it_answers_503_in_time_and_never_401(shared_valkey, tmp_path, ails):
+    with running_postgres() as postgres, contextlib.ExitStack() as stack:
+        engine = create_engine(postgres.url)
+        migrate(engine)
+        engine.dispose()
+        url = urlsplit(postgres.url)
+        (folder,) = parse_qs(url.query)["host"]
+        proxy = stack.enter_context(silent_proxy(path=f"{folder}/.s.PGSQL.5432"))
+        behind = f"postgresql://{url.username}@127.0.0.1:{proxy.port}{url.path}"
+        environ = an_environ(DATABASE_URL=behind, REDIS_URL=shared_valkey.url)
+        address = stack.enter_context(running_web(environ, tmp_path))
+
+        (first,) = delivered_at_once(address, [json.dumps(an_event()).encode()], [HEADERS])
+        if ails == "away":
+            proxy.close()
+        elif ails == "silent":
+            proxy.be_silent()
+        else:
+            server = psutil.Process(postgres.pid)
+            frozen = [server, *server.children(recursive=True)]
+            for each in frozen:
+                each.suspend()
+            stack.callback(lambda: [each.resume() for each in frozen])
+        bodies = [b"{" if number % 10 == 0 else json.dumps(an_event()).encode() for number in range(40)]
+        with ThreadPoolExecutor(1) as background:
+            under_way = background.submit(delivered_at_once, address, bodies, [HEADERS] * 40)
+            health = httpx.get(f"{address}/health", timeout=5, trust_env=False)
+            ready = httpx.get(f"{address}/ready", timeout=20, trust_env=False)
+            answers = under_way.result()
+
+    assert first[0] == 202
+    assert {status for status, _ in answers} == {503}
+    assert max(took for _, took in answers) < 5
+    assert health.status_code == 200
+    assert (ready.status_code, ready.json()["postgres"]) == (503, False)
 
 
 def test_without_postgres_it_answers_that_pluggy_should_try_again_and_never_that_it_is_a_stranger(shared_valkey):

@@ -20,7 +20,7 @@ def mailbox(tmp_path):
 
 @pytest.fixture
 def product(mailbox):
-    return create_app([OLD, NEW], mailbox).test_client()
+    return create_app([OLD, NEW], mailbox, [("The service", "http://127.0.0.1:8000/")]).test_client()
 
 
 def signed(secret, *, body=BODY, id_="msg_1", sent_at=None):
@@ -75,3 +75,37 @@ def test_what_was_kept_outlasts_the_process(product, tmp_path):
     again = Mailbox(tmp_path / "kept.jsonl")
 
     assert [entry["id"] for entry in again.all()] == ["msg_1"]
+
+
+def test_its_page_shows_what_came_and_leads_on_to_the_service(product):
+    assert "None yet" in product.get("/").text
+    product.post("/", data=BODY, headers=signed(OLD))
+
+    page = product.get("/").text
+
+    assert "item.synced" in page
+    assert "1 kept" in page
+    assert '<a href="http://127.0.0.1:8000/">The service</a>' in page
+
+
+def test_what_a_notification_holds_is_no_markup_on_its_page(product):
+    body = json.dumps({"type": "<script>", "timestamp": "t", "data": {"itemId": "<b>", "action": {"kind": "<i>"}}})
+    product.post("/", data=body, headers=signed(OLD, body=body))
+
+    page = product.get("/").text
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>" not in page
+    assert "<i>" not in page
+
+
+def test_it_logs_a_line_for_each_new_notification_without_what_the_person_is_asked(product, capsys):
+    action = {"kind": "mfa", "parameter": {"label": "planted"}}
+    body = json.dumps({"type": "item.action_required", "timestamp": "t", "data": {"itemId": "i1", "action": action}})
+    for _ in range(2):
+        product.post("/", data=body, headers=signed(OLD, body=body))
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["kind"] == "mfa"
+    assert "planted" not in line

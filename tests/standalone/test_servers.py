@@ -1,14 +1,19 @@
 """Postgres and Valkey from wheels: what is kept, and what is left behind."""
 
 import os
-import signal
+import socket
+import stat
 
+import psutil
 import psycopg
 import pytest
 import redis
 
-from standalone.servers import running_postgres, running_valkey
+from standalone.ports import any_free
+from standalone.servers import ServerDidNotStartError, prepare_valkey, running_postgres, running_valkey
 from tests.standalone.liveness import is_running
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +83,60 @@ def test_valkey_may_be_down_when_it_is_left():
     assert not valkey.is_running
 
 
-def test_valkey_does_not_mind_the_ctrl_c_that_its_owner_gets():
-    with running_valkey() as valkey, redis.Redis.from_url(valkey.url) as client:
-        os.kill(valkey.pid, signal.SIGINT)
+@pytest.mark.parametrize("running", [running_valkey, running_postgres])
+def test_a_ctrl_c_in_the_terminal_does_not_reach_a_server(running):
+    with running() as server:
+        # A terminal sends it to the group of the program in the foreground.
+        assert os.getpgid(server.pid) != os.getpgid(0)
 
-        # It shuts down within a tenth of a second, if it does; then this breaks off.
-        assert client.blpop(["nothing"], timeout=0.5) is None
+
+def test_valkey_with_a_password_lets_nobody_in_without_it(tmp_path):
+    valkey = prepare_valkey(tmp_path, port=any_free(), password="sesame")
+    valkey.start()
+    try:
+        with redis.Redis(port=valkey.port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert valkey.is_running
+        assert stat.S_IMODE((tmp_path / "valkey.conf").stat().st_mode) == 0o600
+        assert "sesame" not in " ".join(psutil.Process(valkey.pid).cmdline())
+    finally:
+        valkey.stop()
+
+
+def test_a_postgres_that_was_killed_starts_again_with_its_rows(data_dir):
+    with running_postgres(data_dir / "pg") as server:
+        with psycopg.connect(server.url) as conn:
+            conn.execute("CREATE TABLE t AS SELECT 7 AS n")
+
+        server.kill()
+        server.start()
+
+        with psycopg.connect(server.url) as conn:
+            assert conn.execute("SELECT n FROM t").fetchone() == (7,)
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        valkey = prepare_valkey(tmp_path, port=taken.getsockname()[1])
+
+        with pytest.raises(ServerDidNotStartError, match="Address already in use"):
+            valkey.start()
+
+
+def test_nobody_else_may_look_into_the_folder_of_the_data(data_dir):
+    with running_postgres(data_dir / "pg"):
+        assert stat.S_IMODE(data_dir.stat().st_mode) & 0o007 == 0
+        assert stat.S_IMODE((data_dir / "pg").stat().st_mode) == 0o700
+
+
+def test_the_log_of_postgres_holds_no_row(data_dir):
+    with running_postgres(data_dir / "pg") as server, psycopg.connect(server.url, autocommit=True) as conn:
+        conn.execute("CREATE TABLE t (n int CHECK (n < 5), text text)")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            conn.execute("INSERT INTO t VALUES (7, 'planted')")
+
+    log = (data_dir / "pg.log").read_text()
+    assert "violates check constraint" in log
+    assert "planted" not in log

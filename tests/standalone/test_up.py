@@ -1,25 +1,20 @@
 """`python -m standalone up`, all of it, as a person runs it: started, stopped, started again."""
 
-import os
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import uuid
 from contextlib import contextmanager
 
 import httpx
-import psutil
 import psycopg
 import pytest
 
-from standalone.keys import read_env_file
-from standalone.plan import INSTEAD_OF
-from standalone.waiting import wait_for
+from standalone.ports import any_free
 from tests.standalone.liveness import is_running
+from tests.standalone.up_running import Run
 
-UP_WITHIN_S = 90.0
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -30,50 +25,12 @@ def listening_port():
         yield taken.getsockname()[1]
 
 
-class Run:
-    """One run of `up`. Its output is in a file."""
-
-    def __init__(self, data, port, output):
-        self.data = data
-        self.output = output
-        (data / "up.env").unlink(missing_ok=True)
-        environment = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
-        with output.open("w") as out:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "standalone", "up", "--data", data],
-                env={**environment, "PORT": str(port)},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_until_up(self):
-        def look():
-            assert self.popen.poll() is None, self.printed
-            return "pluggy-sync is up" in self.printed
-
-        wait_for("the service to be up", look, timeout_s=UP_WITHIN_S)
-        return read_env_file(self.data / "up.env")
-
-    @property
-    def printed(self):
-        return self.output.read_text()
-
-    def processes(self):
-        """Return the ids of every process of the run: ours, and Postgres, which is nobody's child."""
-        ours = [self.popen.pid, *(child.pid for child in psutil.Process(self.popen.pid).children(recursive=True))]
-        return [*ours, int((self.data / "postgres/postmaster.pid").read_text().split()[0])]
-
-    def stop(self, how):
-        self.popen.send_signal(how)
-        return self.popen.wait(60)
-
-
 @pytest.fixture
 def start(data_dir, tmp_path):
     runs = []
 
-    def start(port):
-        runs.append(Run(data_dir, port, tmp_path / f"output-{len(runs)}"))
+    def start(port, **settings):
+        runs.append(Run(data_dir, port, tmp_path / f"output-{len(runs)}", **settings))
         return runs[-1]
 
     yield start
@@ -88,6 +45,15 @@ def send_event(env):
     answer = httpx.post(f"{env['WEB_URL']}/webhooks/pluggy", json=event, headers=secret)
     assert answer.status_code == 202
     return event["eventId"]
+
+
+def connect_item(env):
+    connection = {"connectorId": 2, "parameters": {"user": "user-ok", "password": "password-ok"}}
+    return httpx.post(f"{env['PLUGGY_API_URL']}/_sandbox/items", json=connection).json()["id"]
+
+
+def items_at_the_bank(env):
+    return httpx.get(f"{env['PLUGGY_API_URL']}/_sandbox/items").json()["results"]
 
 
 def stored_events(env):
@@ -106,7 +72,8 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
         assert stat.S_IMODE((first.data / "up.env").stat().st_mode) == 0o600
         assert len(processes) > 8
         event_id = send_event(env)
-        assert first.stop(signal.SIGINT) == 0
+        item_id = connect_item(env)
+        first.stop(signal.SIGINT)
 
     assert [pid for pid in processes if is_running(pid)] == []
     assert "Traceback" not in first.printed
@@ -115,9 +82,47 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
     again = second.wait_until_up()
     processes = second.processes()
 
-    assert stored_events(again) == [event_id]
+    assert event_id in stored_events(again)
+    assert [item["id"] for item in items_at_the_bank(again)] == [item_id]
     assert {name for name in env if env[name] != again.get(name)} <= {
         *(name for name in env if name.endswith(("_URL", "PORT"))),
     }
-    assert second.stop(signal.SIGTERM) == 0
+    second.stop(signal.SIGTERM)
     assert [pid for pid in processes if is_running(pid)] == []
+
+
+@pytest.mark.parametrize("moment", ["starting Postgres", "starting the sandbox", "starting web"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_up_that_is_interrupted_while_it_starts_ends_well_and_leaves_no_process(start, moment, how):
+    run = start(any_free())
+    run.wait_until_printed(moment)
+    processes = run.processes()
+
+    run.stop(how)
+
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in run.printed
+    assert not (run.data / "processes.jsonl").exists()
+
+
+def test_a_second_ctrl_c_does_not_turn_a_good_end_into_a_failure(start):
+    run = start(any_free())
+    run.wait_until_up()
+    processes = run.processes()
+
+    for _ in range(20):
+        run.popen.send_signal(signal.SIGINT)
+    run.stop(signal.SIGTERM)
+
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in run.printed
+
+
+def test_up_explains_settings_that_are_wrong_and_stops(start, tmp_path):
+    run = start(any_free(), SYNC_OVERLAP_DAYS="many")
+
+    assert run.popen.wait(60) == 1
+    assert "SYNC_OVERLAP_DAYS" in run.printed
+    assert "everything is stopped" in run.printed
+    assert "Traceback" not in run.printed
+    assert not (run.data / "up.env").exists()

@@ -49,3 +49,14 @@ def test_without_postgres_it_is_not_ready(shared_valkey, database):
     assert answer.status_code == 503
     assert answer.json == {"status": "unavailable", "postgres": False, "redis": True}
     resources.close()
+
+
+def test_a_postgres_that_became_read_only_is_not_ready_and_is_left(web, resources):
+    with resources.database.connect() as conn:
+        conn.connection.driver_connection.execute("SET default_transaction_read_only = on")
+
+    first, second = web.get("/ready"), web.get("/ready")
+
+    assert first.status_code == 503
+    assert first.json == {"status": "unavailable", "postgres": False, "redis": True, "reason": "Postgres is read-only"}
+    assert second.status_code == 200

@@ -4,13 +4,14 @@ import hmac
 
 from flask import Flask, request
 
+from pluggy_sync.settings import Settings
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
+from webhook_app.front.areas import API_BODY_BYTES
 
 PREFIX = "/v1/"
 # The documentation is no secret.
 OPEN_PATHS = ("/v1/openapi.json", "/v1/docs")
-MAX_BODY_BYTES = 64 * 1024
 
 
 def register(app: Flask) -> None:
@@ -28,7 +29,7 @@ def _guard() -> None:
             "Give a valid token: `Authorization: Bearer <token>`.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    request.max_content_length = MAX_BODY_BYTES
+    request.max_content_length = API_BODY_BYTES
 
 
 def _is_open(path: str) -> bool:
@@ -36,12 +37,17 @@ def _is_open(path: str) -> bool:
 
 
 def authorized() -> bool:
+    """Return whether the present request has a valid token."""
+    return is_valid(request.headers.get("Authorization", ""), resources().settings)
+
+
+def is_valid(authorization: str, settings: Settings) -> bool:
     """
-    Return whether the request has a valid token.
+    Return whether *authorization*, the header's value, has a valid token.
 
     It is compared with every one, always all of them, so that the time taken tells nothing.
     """
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, given = authorization.partition(" ")
     token = given.strip().encode() if scheme.lower() == "bearer" else b""
-    matches = [hmac.compare_digest(token, valid.encode()) for valid in resources().settings.api_tokens]
+    matches = [hmac.compare_digest(token, valid.encode()) for valid in settings.api_tokens]
     return any(matches)

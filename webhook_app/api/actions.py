@@ -1,6 +1,5 @@
 """What persons must do: list, one, and the answers of products with screens of their own."""
 
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -8,11 +7,12 @@ from marshmallow import validate
 
 from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
+from pluggy_sync.rules import answers
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import Instant, PageQuery, page_of
+from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 
@@ -90,11 +90,11 @@ class PageLinkSchema(ma.Schema):
 class _ActionsQuery(PageQuery):
     state = ma.fields.Str(load_default=None, validate=validate.OneOf(STATES))
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
-    item_id = ma.fields.Str(load_default=None, data_key="itemId")
+    item_id = ItemId(load_default=None, data_key="itemId")
 
 
 class _Value(ma.Schema):
-    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=submissions.MAX_VALUE_LENGTH))
+    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=answers.MAX_LENGTH))
 
 
 class _Credentials(ma.Schema):
@@ -124,7 +124,7 @@ class _Credentials(ma.Schema):
 @blueprint.response(200, page_of(ActionSchema, "ActionPage"))
 def list_actions(query: dict[str, Any]) -> dict[str, Any]:
     """List actions, newest first."""
-    position = paging.position_of(query["after"], datetime.fromisoformat, paging.text)
+    position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
         rows = user_actions.before(
             conn,

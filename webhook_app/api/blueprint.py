@@ -5,10 +5,13 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast
 
 import marshmallow as ma
-from flask import Flask, current_app, request
+import msgspec
+from flask import Flask, Request, current_app, request
 from flask_smorest import Blueprint
+from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
+from pluggy_sync import item_ids, wire
 from webhook_app.errors import ProblemError
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -23,6 +26,17 @@ class StrictParser(FlaskParser):
 
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012 - as in the class above it
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the body's value, by the same reading as everywhere else; `missing` if it is not sent as JSON."""
+        body = req.get_data(cache=True)
+        if not (body and req.is_json):
+            return missing
+        try:
+            return wire.decode_strictly(body)
+        except msgspec.DecodeError:
+            fault = {"where": "json", "field": "", "message": "Not JSON, or it holds what cannot be stored."}
+            raise ProblemError(400, "invalid-request", "The body cannot be read.", more={"errors": [fault]}) from None
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typed
@@ -55,8 +69,21 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
 
 
 def register(app: Flask) -> None:
-    """Refuse query parameters on addresses that take none."""
+    """Refuse query parameters on addresses that take none, and addresses with an id that is no Item's."""
+    app.before_request(_read_item_id)
     app.before_request(_refuse_undeclared_query)
+
+
+def _read_item_id() -> None:
+    """Give the view the Item's id in lower case."""
+    values = request.view_args
+    if values is None or "item_id" not in values or not request.path.startswith("/v1/"):
+        return
+    try:
+        values["item_id"] = item_ids.read(values["item_id"])
+    except item_ids.NotAnItemIdError as exc:
+        faults = [{"where": "path", "field": "itemId", "message": str(exc)}]
+        raise ProblemError(400, "invalid-request", str(exc), more={"errors": faults}) from None
 
 
 def _refuse_undeclared_query() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync import wire
+from pluggy_sync import item_ids, wire
 
 
 class Instant(ma.fields.Field[datetime]):
@@ -25,6 +25,19 @@ class Instant(ma.fields.Field[datetime]):
         if moment is None:
             raise ma.ValidationError("Not an ISO 8601 instant.")
         return moment
+
+
+class ItemId(ma.fields.Str):
+    """The id of an Item: a UUID. Capitals are taken and lowered."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(metadata={"format": "uuid"}, **more)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        try:
+            return item_ids.read(super()._deserialize(value, attr, data, **kwargs))
+        except item_ids.NotAnItemIdError as exc:
+            raise ma.ValidationError(str(exc)) from None
 
 
 class Money(ma.fields.Field[Decimal]):

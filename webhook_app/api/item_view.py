@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 
-from pluggy_sync.pluggy import payloads
+from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
 from pluggy_sync.store import item_views
+from pluggy_sync.store.item_views import ItemView
+from pluggy_sync.store.user_actions import Action
 from webhook_app.api.fields import Instant, PluggyObject
 from webhook_app.app_resources import resources
-
-Row = sa.Row[Any]
 
 
 class _Freshness(ma.Schema):
@@ -64,7 +63,7 @@ class ItemSchema(PluggyObject):
     )
 
 
-def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
+def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str, Any]:
     """Return the Item in *row* as `ItemSchema` dumps it."""
     raw = row.raw or {}
     return {
@@ -84,20 +83,23 @@ def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
     }
 
 
-def freshness(row: Row, actions: Sequence[Row], *, now: datetime) -> Freshness:
+def freshness(row: ItemView, actions: Sequence[Action], *, now: datetime) -> Freshness:
     """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
     grace = timedelta(hours=resources().settings.stale_after_hours)
     return freshness_of(item_views.known(row, actions), now=now, grace=grace)
 
 
-def _connector(row: Row) -> dict[str, Any] | None:
+def _connector(row: ItemView) -> dict[str, Any] | None:
     if row.raw is None:
         return None
-    connector: dict[str, Any] = row.raw.get("connector") or {}
+    connector = fields.object_of(row.raw.get("connector")) or {}
     if row.connector_status is None:
         return connector
     # Its own events may have told of it later than the Item was seen.
-    return {**connector, "health": {**(connector.get("health") or {}), "status": row.connector_status}}
+    return {
+        **connector,
+        "health": {**(fields.object_of(connector.get("health")) or {}), "status": row.connector_status},
+    }
 
 
 def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
@@ -106,7 +108,7 @@ def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
         return item.products
     good = item.status == "UPDATED"
     each = payloads.Product(is_updated=good, last_updated_at=item.last_updated_at, warnings=[])
-    return {_camel(str(name)): each for name in item.raw.get("products") or []}
+    return {_camel(name): each for name in item.requested}
 
 
 def _camel(name: str) -> str:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 from marshmallow import validate
 from sqlalchemy import Connection
 
 from pluggy_sync.engine import deletion, requests
 from pluggy_sync.rules.freshness import State
-from pluggy_sync.store import item_views, items
+from pluggy_sync.store import item_views, items, user_actions
+from pluggy_sync.store.item_views import ItemView
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import PageQuery, page_of
+from webhook_app.api.fields import ItemId, PageQuery, page_of
 from webhook_app.api.item_view import ItemSchema
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
@@ -22,8 +22,6 @@ blueprint = ApiBlueprint("items", __name__, description="Connections of persons 
 
 # A page filtered by freshness looks through at most this many Items, and may then be short or empty with a `next`.
 MAX_SCANNED = 5000
-
-PLAIN_ID = validate.Regexp(r"^[A-Za-z0-9_-]{1,128}$", error="Not an id.")
 
 
 class _ItemsQuery(PageQuery):
@@ -36,13 +34,13 @@ class _ItemsQuery(PageQuery):
 
 
 class _NewItem(ma.Schema):
-    item_id = ma.fields.Str(required=True, data_key="itemId", validate=PLAIN_ID)
+    item_id = ItemId(required=True, data_key="itemId")
     client_user_id = ma.fields.Str(
         load_default=None, data_key="clientUserId", allow_none=True, validate=validate.Length(min=1, max=256)
     )
 
 
-def known(conn: Connection, item_id: str) -> sa.Row[Any]:
+def known(conn: Connection, item_id: str) -> ItemView:
     """
     Return the Item with what belongs to its view, a deleted one too.
 
@@ -55,7 +53,7 @@ def known(conn: Connection, item_id: str) -> sa.Row[Any]:
     return row
 
 
-def living(conn: Connection, item_id: str) -> sa.Row[Any]:
+def living(conn: Connection, item_id: str) -> ItemView:
     """
     Return the Item with what belongs to its view.
 
@@ -71,7 +69,7 @@ def living(conn: Connection, item_id: str) -> sa.Row[Any]:
 def shown(conn: Connection, item_id: str) -> dict[str, Any]:
     """Return the view of the Item, which must be known."""
     row = known(conn, item_id)
-    actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
+    actions = user_actions.unsettled_of(conn, [item_id]).get(item_id, [])
     return item_view.view(row, actions, now=resources().now())
 
 
@@ -115,8 +113,8 @@ def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tup
     return found, after
 
 
-def _views(conn: Connection, rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
-    actions = item_views.unsettled_actions(conn, [row.id for row in rows])
+def _views(conn: Connection, rows: Sequence[ItemView]) -> list[dict[str, Any]]:
+    actions = user_actions.unsettled_of(conn, [row.id for row in rows])
     now = resources().now()
     return [item_view.view(row, actions.get(row.id, []), now=now) for row in rows]
 
@@ -141,7 +139,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
         return shown(conn, item_id)
 
 

@@ -3,9 +3,12 @@
 from functools import cache
 
 from limits import RateLimitItem, parse
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
+
+from pluggy_sync.redis_options import redis_options
+from pluggy_sync.resources import Resources
 
 # Tries to settle one action; every one may reach the bank.
 TRIES = parse("10/minute")
@@ -17,13 +20,8 @@ STRANGERS = parse("30/minute")
 
 @cache
 def _limiter(redis_url: str) -> MovingWindowRateLimiter:
-    storage: Storage
-    if redis_url.startswith("unix:"):
-        storage = MemoryStorage()
-    else:
-        # Redis away: each process counts for itself.
-        storage = RedisStorage(redis_url, socket_connect_timeout=1, socket_timeout=1, wrap_exceptions=True)
-    return MovingWindowRateLimiter(storage)
+    options = redis_options(redis_url)
+    return MovingWindowRateLimiter(options.storage(prefix="LIMITS", connect_timeout_s=1, timeout_s=1))
 
 
 @cache
@@ -31,9 +29,15 @@ def _own() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(MemoryStorage())
 
 
-def allowed(redis_url: str, limit: RateLimitItem, *who: str) -> bool:
+def allowed(res: Resources, limit: RateLimitItem, *who: str) -> bool:
     """Count one use by *who*; return whether it is within *limit*."""
+    within = res.redis_breaker.call(lambda: _hit(res.settings.redis_url, limit, who))
+    # Without Redis each process counts for itself.
+    return _own().hit(limit, *who) if within is None else within
+
+
+def _hit(redis_url: str, limit: RateLimitItem, who: tuple[str, ...]) -> bool | None:
     try:
         return _limiter(redis_url).hit(limit, *who)
-    except StorageError:
-        return _own().hit(limit, *who)
+    except RedisError:
+        return None

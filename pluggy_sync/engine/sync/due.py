@@ -1,6 +1,8 @@
 """Asking whether there is anything to sync of an Item, and requesting a run if there is."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from pluggy_sync import queue
 from pluggy_sync.resources import Resources
@@ -21,16 +23,25 @@ def plan_of(res: Resources, state: SyncState, *, now: datetime, deep: bool = Fal
     return sync_plan.plan(state, now=now, overlap_days=res.settings.sync_overlap_days, deep=deep)
 
 
-def request_if_news(tx: Transaction, res: Resources, state: SyncState, *, fetched_seq: int, now: datetime) -> None:
+def request_if_news(
+    tx: Transaction,
+    res: Resources,
+    state: SyncState,
+    *,
+    fetched_seq: int,
+    settled: Mapping[str, object] = MappingProxyType({}),
+    now: datetime,
+) -> None:
     """
     Record that the Item was fetched when `last_event_seq` stood at *fetched_seq*, and request a run if there is news.
 
-    The caller holds the Item's write lock. A run that holds the Item queues the next one itself as it ends.
+    *settled*: as `item_progress.mark_fetched`. The caller holds the Item's write lock. A run that holds the Item queues
+    the next one itself as it ends.
     """
     held = state.is_held(now)
     requested = plan_of(res, state, now=now) is not None and (held or not _is_queued(state, now))
     item_progress.mark_fetched(
-        tx.conn, state.item_id, through=fetched_seq, sync_due_at=now + GRACE if requested else None
+        tx.conn, state.item_id, through=fetched_seq, sync_due_at=now + GRACE if requested else None, settled=settled
     )
     if requested and not held:
         tx.after_commit(queue.SYNC_ITEM, state.item_id)

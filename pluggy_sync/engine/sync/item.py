@@ -15,7 +15,7 @@ from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.engine.sync.lease import LeaseLostError, heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
 from pluggy_sync.engine.sync.transactions import sync_accounts
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.errors import PluggyError, PluggyUnavailableError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, Reason, SyncState
@@ -49,7 +49,7 @@ def _carry_out(res: Resources, run: Run) -> None:
     ):
         before = res.pluggy.requests
         try:
-            _read_and_write(res, run)
+            _read_and_keep_what_is_odd(res, run)
         except LeaseLostError:
             log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
         except PluggyError as exc:
@@ -66,6 +66,14 @@ def _end(res: Resources, run: Run, *, requests: int) -> None:
         runs.end(res, run, requests=requests)
     except LeaseLostError:
         log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
+
+
+def _read_and_keep_what_is_odd(res: Resources, run: Run) -> None:
+    try:
+        with unreadable.collecting(run.unreadable):
+            _read_and_write(res, run)
+    finally:
+        runs.keep_unreadable(res, run)
 
 
 def _read_and_write(res: Resources, run: Run) -> None:
@@ -89,6 +97,8 @@ def _read_accounts(res: Resources, run: Run) -> None:
         run.shows_data, run.lists_no_account = bool(found), not found
         with writing(res, run) as tx:
             accounts.save(tx.conn, run.item.id, found, now=res.now())
+            if not run.unreadable.any_of(unreadable.ACCOUNT):
+                accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
             stored = accounts.states(tx.conn, run.item.id)
         if not stored:
             run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))

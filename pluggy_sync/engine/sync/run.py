@@ -18,7 +18,6 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import queue
-from pluggy_sync.engine.events import backoff
 from pluggy_sync.engine.sync import lease
 from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.engine.sync.lease import LeaseLostError
@@ -31,10 +30,11 @@ from pluggy_sync.pluggy.errors import (
     PluggyUnauthorizedError,
     PluggyUnavailableError,
 )
+from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import sync_plan
+from pluggy_sync.rules import backoff, sync_plan
 from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part, Reason, SyncPlan, SyncState
-from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state
+from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.transaction import Transaction
@@ -75,6 +75,7 @@ class Run:
     shows_data: bool = False
     # The list of accounts was read, and is empty.
     lists_no_account: bool = False
+    unreadable: Unreadable = field(default_factory=Unreadable)
     # Set when the run is to write nothing more: it lost its lease, or one of its threads found that it must end.
     stopped: threading.Event = field(default_factory=threading.Event)
     # What was read, and why it was not complete.
@@ -158,13 +159,28 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
         if plan is None:
             _note_nothing_to_read(conn, state, now=now)
             return None
-        run = Run(id=uuid.uuid4(), began_at=now, item=state.item, state=state, plan=plan)
+        run = Run(
+            id=uuid.uuid4(),
+            began_at=now,
+            item=state.item,
+            state=state,
+            plan=plan,
+            unreadable=_unreadable_before(conn, item_id),
+        )
         item_lease.acquire(conn, item_id, run.id, until=lease.end_of(res, now))
         # Were this process to die, the sweep finds the Item due once the lease has ended.
         item_progress.make_due(conn, item_id, due_at=now)
         _record_begin(conn, run, now=now)
     log.info("sync.begun", run_id=str(run.id), parts=plan.reasons())
     return run
+
+
+def _unreadable_before(conn: sa.Connection, item_id: str) -> Unreadable:
+    known = unreadable_rows.known(conn, item_id)
+    found = Unreadable(known)
+    # The run works from an Item that could be read.
+    found.healed |= {each for each in known if each[0] == ITEM}
+    return found
 
 
 def _note_nothing_to_read(conn: sa.Connection, state: SyncState, *, now: datetime) -> None:
@@ -220,6 +236,16 @@ def writing(res: Resources, run: Run) -> Iterator[Transaction]:
         yield tx
 
 
+def keep_unreadable(res: Resources, run: Run) -> None:
+    """Keep the rows that the run could not read, and remove those that it could read now; also of a failed run."""
+    if not run.unreadable.found_anything:
+        return
+    now = res.now()
+    with res.begin() as tx:
+        if item_lease.renew(tx.conn, run.item.id, run.id, until=lease.end_of(res, now)):
+            unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
+
+
 def end(res: Resources, run: Run, *, requests: int) -> None:
     """
     End a run that has tried all its parts: done, or failed if waiting may cure what is wrong.
@@ -269,6 +295,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
             raise LeaseLostError
         if plan.deep:
             reconciliation_queries.mark_reconciled(conn, item_id, now=now)
+            unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
         is_synced = state.first_synced_at is not None or not any(each.is_awaited() for each in incomplete)
         told = is_synced and _is_news(run, done, unread)
         cursor = sync_state.finish(
@@ -406,7 +433,7 @@ def _to_keep(run: Run) -> Mapping[Part, Trouble | None]:
 def _wait_after(error: Exception, attempts: int) -> timedelta:
     if isinstance(error, PluggyLimitedError):
         return timedelta(seconds=error.retry_after_s)
-    return backoff(max(attempts - 1, 0))
+    return backoff.wait(max(attempts - 1, 0))
 
 
 def _worth_telling(error: Exception, attempts: int) -> bool:

@@ -14,6 +14,7 @@ import structlog
 from pluggy_sync.engine.sync.run import ContradictionError, Run, Trouble, reading, writing
 from pluggy_sync.pluggy.client import IDS_PER_REQUEST
 from pluggy_sync.pluggy.payloads import Transaction
+from pluggy_sync.pluggy.unreadable import TRANSACTION
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.sync_plan import AccountPlan, Reason
 from pluggy_sync.rules.window import Batch, Window, spans, year_before
@@ -152,6 +153,7 @@ class _AccountRead:
         Empty is not deletion: a witness is asked for with them, a row that is known to be there. An answer that shows
         nothing at all proves nothing.
         """
+        ids = self._without_unreadable(ids)
         witness = self._witness(ids) if ids else None
         for start in range(0, len(ids), IDS_PER_REQUEST - 1):
             chunk = ids[start : start + IDS_PER_REQUEST - 1]
@@ -159,9 +161,14 @@ class _AccountRead:
             if not found and witness is None:
                 witness = self._newest_shown()
                 found = set() if witness is None else self._given(chunk, witness)
-            gone = [each for each in chunk if each not in found]
+            gone = self._without_unreadable([each for each in chunk if each not in found])
             if gone:
                 self._remove(gone, proven=bool(found))
+
+    def _without_unreadable(self, ids: Sequence[str]) -> Sequence[str]:
+        """Return *ids* without those that Pluggy lists in a form that cannot be read: they are there."""
+        listed = self._run.unreadable.ids(TRANSACTION)
+        return [each for each in ids if each not in listed] if listed else ids
 
     def _witness(self, ids: Collection[str]) -> str | None:
         """Return the id of a row that Pluggy has shown, or of one that is stored and was not asked about."""

@@ -3,11 +3,13 @@
 import dataclasses
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 import redis
 
 from pluggy_sync.pluggy import client as client_module
+from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.client import create_client
 from pluggy_sync.pluggy.errors import (
     PluggyLimitedError,
@@ -15,8 +17,10 @@ from pluggy_sync.pluggy.errors import (
     PluggyUnauthorizedError,
     PluggyUnavailableError,
 )
-from tests.kit.factories import a_raw_account, a_raw_item, a_raw_transaction, a_settings
+from pluggy_sync.pluggy.unreadable import Unreadable
+from tests.kit.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_settings
 from tests.kit.quiet_logs import silent_port
+from tests.kit.raw_server import raw_server
 from tests.kit.scripted_server import Reply, scripted_server
 
 ITEM = a_raw_item()["id"]
@@ -139,16 +143,51 @@ def test_a_short_pause_is_waited_out_and_obeyed(answering):
     assert time.monotonic() - started >= 1
 
 
-@pytest.mark.parametrize("value", [None, "soon", ""])
-def test_without_a_time_to_wait_the_documented_one_is_taken(answering, monkeypatch, value):
-    monkeypatch.setattr(client_module, "LONGEST_PAUSE_S", 1)
-    headers = {} if value is None else {"Retry-After": value}
-    pluggy, _ = answering(lambda _: Reply(status=429, headers=headers))
+@pytest.mark.parametrize(
+    "value, wait_s",
+    [
+        (None, 60),
+        ("soon", 60),
+        ("", 60),
+        ("inf", 60),
+        ("nan", 60),
+        ("1e400", 60),
+        ("-5", 1),
+        ("0", 1),
+        ("7.5", 7.5),
+        ("86400", client_module.LONGEST_RETRY_AFTER_S),
+        ("9" * 400, 60),
+        ("9" * 300, client_module.LONGEST_RETRY_AFTER_S),
+        ("Wed, 25 Nov 2026 10:02:00 GMT", 120),
+        ("Wed, 25 Nov 2026 09:00:00 GMT", 1),
+        ("Thu, 26 Nov 2026 10:00:00 GMT", client_module.LONGEST_RETRY_AFTER_S),
+        ("Wed, 99 Nov 2026 10:02:00 GMT", 60),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_time_to_wait_is_bounded_and_without_one_the_documented_time_is_taken(made, monkeypatch, value, wait_s):
+    monkeypatch.setattr(client_module, "LONGEST_PAUSE_S", 0)
+    retry_after = "" if value is None else f"Retry-After: {value}\r\n"
 
-    with pytest.raises(PluggyLimitedError) as caught:
-        pluggy.item(ITEM)
+    def script(connection):
+        # A date in `Retry-After` is by the clock of whoever sent it.
+        date = "Date: Wed, 25 Nov 2026 10:00:00 GMT\r\n"
+        connection.sendall(f"HTTP/1.1 429 No\r\nContent-Length: 0\r\n{date}{retry_after}\r\n".encode())
 
-    assert caught.value.retry_after_s == 60
+    with raw_server(script) as url:
+        pluggy = made(url)
+        keep_a_key(pluggy)
+        with pytest.raises(PluggyLimitedError) as caught:
+            pluggy.item(ITEM)
+
+        assert caught.value.retry_after_s == wait_s
+        paused_ms = pluggy.budget._redis.pttl("pluggy-sync:budget:pause:GET /items/{id}")
+        assert 0 < paused_ms <= wait_s * 1000
+
+
+def keep_a_key(pluggy):
+    """Let the client use a key without signing in."""
+    pluggy._exchange._http.auth._cache.put("a.b.c")
 
 
 def test_a_connection_that_breaks_is_worth_a_retry(pluggy, upstream):
@@ -182,10 +221,9 @@ def test_a_server_that_is_not_there_is_worth_waiting_for(made):
         Reply([]),
         Reply({"id": ITEM}),
         Reply({"id": 5, "status": "UPDATED"}),
-        Reply(a_raw_item(connector={"id": 2, "health": "fine"})),
         Reply({}, status=301, headers={"Location": "/elsewhere"}),
     ],
-    ids=["html", "nothing", "a list", "no status", "odd id", "odd connector", "a redirect"],
+    ids=["html", "nothing", "a list", "no status", "odd id", "a redirect"],
 )
 def test_an_answer_that_cannot_be_read_is_worth_another_try_and_nothing_else(answering, reply):
     pluggy, server = answering(lambda _: reply)
@@ -196,7 +234,7 @@ def test_an_answer_that_cannot_be_read_is_worth_another_try_and_nothing_else(ans
     assert "/elsewhere" not in {each.path for each in server.asked}
 
 
-@pytest.mark.parametrize("reply", [Reply([]), Reply({"results": None}), Reply({"results": [None]}), Reply({})])
+@pytest.mark.parametrize("reply", [Reply([]), Reply({"results": None}), Reply({"results": {}}), Reply({})])
 def test_a_page_that_cannot_be_read_is_worth_another_try_and_nothing_else(answering, reply):
     pluggy, _ = answering(lambda _: reply)
 
@@ -285,6 +323,136 @@ def test_a_next_without_a_cursor_is_not_taken_for_the_end(answering):
 
     with pytest.raises(PluggyUnavailableError, match="cursor"):
         list(pluggy.transactions_since_day(ACCOUNT, None))
+
+
+@pytest.mark.parametrize(
+    "odd", ["http://[", {"after": "x"}, 5, True, "?after=" + "x" * 10_000], ids=lambda odd: str(odd)[:9]
+)
+def test_a_next_that_cannot_be_read_is_not_taken_for_the_end(answering, odd):
+    pluggy, _ = answering(lambda _: page([], odd))
+
+    with pytest.raises(PluggyUnavailableError, match="cursor"):
+        list(pluggy.transactions_since_day(ACCOUNT, None))
+
+
+def test_cursors_that_never_end_are_left(answering, monkeypatch):
+    monkeypatch.setattr(client_module, "MAX_PAGES", 5)
+    numbers = iter(range(1000))
+    pluggy, _ = answering(lambda _: page([], f"?after={next(numbers)}"))
+
+    with pytest.raises(PluggyUnavailableError, match="advance"):
+        list(pluggy.transactions_since_day(ACCOUNT, None))
+
+
+@pytest.mark.parametrize("total", [None, 0, -1, "1", "x" * 9, [], {}, True, Decimal("1.0"), Decimal("1e39"), 10**400])
+def test_pages_end_whatever_is_said_of_their_number(answering, total):
+    """With a row on the first page, and none after it."""
+
+    def answer(asked):
+        rows = [a_raw_account()] if asked.query.get("page", "1") == "1" else []
+        return Reply({"results": rows, "totalPages": total})
+
+    pluggy, server = answering(answer)
+
+    assert [account.id for account in pluggy.accounts(ITEM)] == [ACCOUNT]
+    assert len([each for each in server.asked if each.path == "/accounts"]) <= 2
+
+
+@pytest.mark.parametrize("total", ["many", 10**9])
+def test_an_endpoint_that_answers_every_page_with_the_same_rows_has_one(answering, total):
+    pluggy, _ = answering(lambda _: Reply({"results": [a_raw_account()], "totalPages": total}))
+
+    assert [account.id for account in pluggy.accounts(ITEM)] == [ACCOUNT]
+
+
+def test_pages_that_never_end_are_left(answering, monkeypatch):
+    monkeypatch.setattr(client_module, "MAX_PAGES", 5)
+
+    def answer(asked):
+        return Reply({"results": [{"id": asked.query.get("page", "1")}], "totalPages": 10**9})
+
+    pluggy, _ = answering(answer)
+
+    with pytest.raises(PluggyUnavailableError, match="do not end"):
+        list(pluggy.loans(ITEM))
+
+
+@pytest.mark.parametrize("odd", [None, 5, "text", [], {}, {"date": "2026-01-01"}], ids=str)
+def test_an_odd_row_is_left_out_of_its_page_and_collected(answering, odd):
+    """Wherever it stands among its neighbours, and whatever asks for it."""
+    good = [a_raw_transaction(), a_raw_transaction()]
+    pluggy, _ = answering(lambda _: page([odd, good[0], odd, good[1], odd], None))
+    reads = [
+        lambda: [row for each in pluggy.transactions_since_day(ACCOUNT, None) for row in each],
+        lambda: [row for each in pluggy.transactions_ingested_since(ACCOUNT, NOON) for row in each],
+        lambda: pluggy.transactions_by_ids(ACCOUNT, ["x"]),
+        lambda: pluggy.first_transactions(ACCOUNT),
+    ]
+    for read in reads:
+        found = Unreadable()
+        with unreadable.collecting(found):
+            assert [row.raw for row in read()] == good
+        assert [(row.what, row.parent_id, row.raw) for row in found.rows] == [("transaction", ACCOUNT, odd)]
+
+
+def test_an_odd_account_is_left_out_and_collected_and_one_listed_twice_is_one(answering):
+    older, newer, odd = a_raw_account(name="older"), a_raw_account(name="newer"), {"name": "no id"}
+    pluggy, _ = answering(lambda _: Reply({"results": [older, None, odd, newer]}))
+    found = Unreadable()
+
+    with unreadable.collecting(found):
+        accounts = pluggy.accounts(ITEM)
+
+    assert [account.raw for account in accounts] == [newer]
+    assert [row.raw for row in found.rows] == [None, odd]
+    assert found.any_of("account")
+
+
+def test_an_item_that_cannot_be_read_is_collected_too(answering):
+    raw = {"id": ITEM, "status": 5}
+    pluggy, _ = answering(lambda _: Reply(raw))
+    found = Unreadable()
+
+    with unreadable.collecting(found), pytest.raises(PluggyUnavailableError):
+        pluggy.item(ITEM)
+
+    assert [(row.what, row.row_id, row.raw, row.reason) for row in found.rows] == [("item", ITEM, raw, "item: status")]
+
+
+ODD_TEXT = (
+    rb'{"results":[{"id":"1","description":"half \ud83d, \u0000, ' + b"\xff\xed\xa0\x80" + rb'","n":1e999999999}]}'
+)
+
+
+def test_an_answer_with_odd_texts_and_numbers_is_read_as_a_whole(answering):
+    pluggy, _ = answering(lambda _: Reply(ODD_TEXT))
+
+    assert list(pluggy.loans(ITEM)) == [
+        [{"id": "1", "description": "half \ufffd, \ufffd, \ufffd\ufffd\ufffd\ufffd", "n": "1e999999999"}]
+    ]
+
+
+@pytest.mark.parametrize(
+    "code", ["Maria da Silva", {"name": "Maria"}, 5, "X" * 5_000, "", None], ids=lambda c: str(c)[:9]
+)
+def test_a_code_that_is_none_stands_in_no_error(answering, code):
+    pluggy, _ = answering(
+        lambda _: Reply({"codeDescription": code, "details": [5, {"parameter": ["Maria"]}]}, status=400)
+    )
+
+    with pytest.raises(PluggyRefusedError) as caught:
+        pluggy.update_item(ITEM, None)
+
+    assert (caught.value.code, str(caught.value)) == (None, "400 for PATCH /items/{id}")
+    assert caught.value.data == {"details": [{"field": "unknown", "message": "wrong form"}]}
+
+
+def test_an_investment_whose_id_cannot_be_asked_for_has_no_movements(answering):
+    """It does not keep the movements of the others from being read."""
+    pluggy, server = answering(lambda _: Reply({"results": []}))
+
+    assert list(pluggy.investment_transactions("a/../b")) == []
+    assert [each.path for each in server.asked if each.path != "/auth"] == []
 
 
 def test_numbered_pages_are_followed_to_the_last(answering):

@@ -1,10 +1,12 @@
-"""Objects as Pluggy sends them: what is absent is null, what is new is kept, what is unreadable is refused."""
+"""Objects as Pluggy sends them: what is absent is null, what is new is kept, what is not needed may be odd."""
 
+import dataclasses
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
+from pluggy_sync import wire
 from pluggy_sync.pluggy import payloads
 from tests.kit.factories import a_raw_account, a_raw_connector, a_raw_item, a_raw_transaction, an_item
 
@@ -71,13 +73,27 @@ def test_the_connector_says_whether_a_run_needs_a_code():
     "date_text, day",
     [
         ("2026-03-09T03:00:00.000Z", date(2026, 3, 9)),  # midnight in São Paulo
+        ("2026-03-09T00:00:00-03:00", date(2026, 3, 9)),
         ("2026-03-09T02:59:59.000Z", date(2026, 3, 8)),
-        ("2026-03-09T00:00:00.000Z", date(2026, 3, 8)),
         ("2026-03-09T15:30:00.000Z", date(2026, 3, 9)),
+        # A day, and not the evening before.
+        ("2026-03-09T00:00:00.000Z", date(2026, 3, 9)),
+        ("2026-03-09T00:00:00+00:00", date(2026, 3, 9)),
+        ("2026-03-09", date(2026, 3, 9)),
+        # A time, though near midnight UTC.
+        ("2026-03-09T00:00:00.001Z", date(2026, 3, 8)),
+        ("2026-03-08T23:59:59.999Z", date(2026, 3, 8)),
+        # While São Paulo had summer time, midnight there was 02:00Z.
+        ("2018-12-09T02:00:00.000Z", date(2018, 12, 9)),
+        ("2018-12-09T01:59:59.000Z", date(2018, 12, 8)),
     ],
 )
-def test_the_day_of_a_transaction_is_the_day_in_sao_paulo(date_text, day):
-    assert payloads.transaction(a_raw_transaction(date=date_text)).day == day
+def test_the_day_of_a_transaction_is_the_day_that_the_bank_means(date_text, day):
+    row = payloads.transaction(a_raw_transaction(date=date_text))
+
+    assert row.day == day
+    assert row.date == wire.instant(date_text)
+    assert row.raw["date"] == date_text
 
 
 def test_a_transaction_without_a_status_is_posted():
@@ -91,58 +107,129 @@ def test_an_amount_keeps_its_four_decimals():
     assert str(row.amount) == "-12.3456"
 
 
-@pytest.mark.parametrize(
-    "changes", [{"date": None}, {"date": "0001-01"}, {"date": 5}, {"amount": "12"}, {"createdAt": "then"}], ids=str
-)
-def test_a_transaction_that_cannot_be_read_is_refused_without_quoting_it(changes):
-    raw = a_raw_transaction(description="Farmácia Secreta", **changes)
-
-    with pytest.raises(payloads.UnreadableError) as caught:
-        payloads.transaction(raw)
-
-    assert "Secreta" not in str(caught.value)
+NO_DATES = [None, "", "0001-01", "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59-03:00", 5, ["2026-03-09"], True]
 
 
-@pytest.mark.parametrize("missing", ["id", "accountId", "date"])
-def test_a_transaction_needs_id_account_and_date(missing):
-    with pytest.raises(payloads.UnreadableError):
-        payloads.transaction(without(a_raw_transaction(), missing))
-
-
-@pytest.mark.parametrize("raw", [None, [], "text", 5, {}, {"id": 5, "status": "UPDATED"}], ids=str)
-def test_what_is_no_item_is_refused(raw):
-    with pytest.raises(payloads.UnreadableError):
-        payloads.item(raw)
-
-
-@pytest.mark.parametrize("raw", [None, [], "text", 5], ids=str)
-def test_what_is_no_transaction_is_refused(raw):
-    with pytest.raises(payloads.UnreadableError):
-        payloads.transaction(raw)
+@pytest.mark.parametrize("value", NO_DATES, ids=repr)
+def test_a_transaction_needs_a_date_that_exists(value):
+    with pytest.raises(payloads.UnreadableError, match=r"^transaction: date$"):
+        payloads.transaction(a_raw_transaction(date=value))
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "parse, raw, needed",
     [
-        {"connector": "text"},
-        {"connector": {"id": "two"}},
-        {"connector": {"id": 2, "health": "ONLINE"}},
-        {"connector": {"id": 2, "credentials": [None]}},
-        {"statusDetail": {"transactions": "ok"}},
-        {"statusDetail": []},
-        {"updatedAt": "then"},
-        {"error": "text"},
-        {"parameter": "text"},
+        (payloads.item, a_raw_item(), ["id", "status"]),
+        (payloads.account, a_raw_account(), ["id"]),
+        (payloads.transaction, a_raw_transaction(), ["id", "accountId", "date"]),
     ],
+    ids=["item", "account", "transaction"],
+)
+def test_an_object_that_lacks_what_is_needed_is_refused_by_the_name_of_the_field_alone(parse, raw, needed):
+    secret = "Farmácia Secreta " * 20
+    for name in needed:
+        for odd in (None, 5, secret, [secret], {"x": secret}, ""):
+            with pytest.raises(payloads.UnreadableError) as caught:
+                parse({**raw, "description": secret, name: odd})
+            assert str(caught.value).endswith(f": {name}")
+        with pytest.raises(payloads.UnreadableError):
+            parse(without(raw, name))
+    for whole in (None, [], secret, 5, True):
+        with pytest.raises(payloads.UnreadableError, match="not an object"):
+            parse(whole)
+
+
+ODD = [None, 5, Decimal("1e39"), "x\N{REPLACEMENT CHARACTER}", "y" * 100_000, True, [], [None, 5], {}, {"z": {"z": 1}}]
+
+
+@pytest.mark.parametrize(
+    "parse, raw, needed",
+    [
+        (payloads.item, a_raw_item(statusDetail={"loans": {"isUpdated": True}}), {"id", "status"}),
+        (payloads.account, a_raw_account(), {"id"}),
+        (payloads.transaction, a_raw_transaction(), {"id", "accountId", "date"}),
+    ],
+    ids=["item", "account", "transaction"],
+)
+def test_an_odd_field_that_is_not_needed_changes_no_other_field(parse, raw, needed):
+    whole = parse(raw)
+    for name in raw.keys() - needed:
+        for odd in ODD:
+            changed = {**raw, name: odd}
+            parsed = parse(changed)
+            assert parsed.raw == changed
+            others = {each.name for each in dataclasses.fields(parsed)} - {"raw", _attribute(name)}
+            for other in others - {"requested" if name == "products" else ""}:
+                assert getattr(parsed, other) == getattr(whole, other), (name, odd, other)
+
+
+def _attribute(name):
+    special = {"statusDetail": "products", "products": "requested"}
+    return special.get(name) or "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
+
+
+@pytest.mark.parametrize(
+    "changes, client_user_id",
+    [({"clientUserId": 42}, "42"), ({"clientUserId": Decimal("4.5")}, "4.5"), ({"clientUserId": ["x"]}, None)],
     ids=str,
 )
-def test_an_item_of_another_shape_is_refused_and_raises_nothing_else(changes):
-    with pytest.raises(payloads.UnreadableError):
-        payloads.item(a_raw_item(**changes))
+def test_a_number_for_a_user_id_is_kept_as_its_text(changes, client_user_id):
+    assert an_item(**changes).client_user_id == client_user_id
 
 
-def test_a_balance_is_exact_or_null():
-    assert payloads.account(a_raw_account(balance=Decimal("1.0001"))).balance == Decimal("1.0001")
-    assert payloads.account(a_raw_account(balance=None)).balance is None
-    with pytest.raises(payloads.UnreadableError):
-        payloads.account(a_raw_account(balance="1"))
+def test_an_odd_connector_leaves_what_can_be_read_of_it():
+    odd = an_item(connector=a_raw_connector(health="ONLINE", credentials=[None, {"name": "token", "mfa": True}, 5]))
+
+    assert (odd.connector.id, odd.connector.status) == (2, None)
+    assert odd.connector.credentials == [{"name": "token", "mfa": True}]
+
+
+@pytest.mark.parametrize(
+    "number, read",
+    [(3_000_000_000, 3_000_000_000), ("600", 600), (2**63 - 1, 2**63 - 1), (2**63, None), (-1, None), (True, None)],
+)
+@pytest.mark.parametrize(
+    "odd", [None, "x" * 30, "9" * 4_000, "١٢", Decimal("2.5"), [], {}], ids=lambda odd: str(odd)[:9]
+)
+def test_a_connector_number_is_what_a_bigint_holds_or_unknown(number, read, odd):
+    assert an_item(connector={"id": number}).connector.id == read
+    assert an_item(connector={"id": odd}).connector.id is None
+
+
+@pytest.mark.parametrize("connector", [None, "text", [], 5])
+def test_an_item_without_a_connector_that_can_be_read_is_an_item(connector):
+    item = an_item(connector=connector)
+
+    assert (item.status, item.connector.id, item.connector.needs_mfa_each_run) == ("UPDATED", None, False)
+
+
+@pytest.mark.parametrize("detail", ["ok", True, [], {"isUpdated": "yes"}, {"isUpdated": 1}], ids=str)
+def test_a_detail_that_cannot_be_read_is_as_if_there_were_none(detail):
+    """Were it taken as not collected, what Pluggy did collect would not be read."""
+    good = {"isUpdated": False, "lastUpdatedAt": "2026-03-01T00:00:00.000Z", "warnings": [None, {"code": "423"}, 5]}
+    item = an_item(statusDetail={"transactions": detail, "loans": good, "collectedAt": "2026-11-25T00:00:00.000Z"})
+
+    assert item.products.keys() == {"loans"}
+    assert item.products["loans"].warnings == [{"code": "423"}]
+    assert item.collected_at("transactions") == item.last_updated_at
+
+
+@pytest.mark.parametrize("requested, read", [(["LOANS", None, 5], ["LOANS"]), ("LOANS", []), (7, []), (None, [])])
+def test_the_data_products_of_an_item_are_the_texts_in_its_list(requested, read):
+    assert an_item(products=requested).requested == read
+
+
+def test_money_is_an_exact_number_or_none():
+    def balance(value):
+        return payloads.account(a_raw_account(balance=value)).balance
+
+    assert balance(Decimal("1.0001")) == Decimal("1.0001")
+    assert balance(5) == Decimal(5)
+    assert balance(10**40) is None
+    for odd in (None, "1.234", True, [1], {}):
+        assert balance(odd) is None
+
+
+def test_an_account_is_of_the_item_that_it_was_asked_of_unless_it_names_another():
+    assert payloads.account(without(a_raw_account(), "itemId"), of_item="asked").item_id == "asked"
+    assert payloads.account(a_raw_account(itemId="another"), of_item="asked").item_id == "another"

@@ -11,11 +11,11 @@ READ = "GET /accounts"
 
 
 @pytest.fixture
-def ten(resources, settings, monkeypatch):
+def ten(resources, monkeypatch):
     """A budget of ten requests a minute, for callers who wait for nothing."""
     for each in Lane:
         monkeypatch.setattr(each, "patience_s", 0.0)
-    return Budget(resources.redis, settings.redis_url, 10)
+    return Budget(resources.redis, 10)
 
 
 def taken(ten, lane, endpoint=READ):
@@ -41,10 +41,10 @@ def test_events_leave_a_share_for_persons_and_reconciliation_one_for_both(ten):
     assert taken(ten, Lane.PERSON) == 1
 
 
-def test_another_worker_shares_the_same_budget(ten, resources, settings):
+def test_another_worker_shares_the_same_budget(ten, resources):
     assert taken(ten, Lane.EVENTS) == 9
 
-    assert taken(Budget(resources.redis, settings.redis_url, 10), Lane.EVENTS) == 0
+    assert taken(Budget(resources.redis, 10), Lane.EVENTS) == 0
 
 
 def test_each_endpoint_has_its_own(ten):
@@ -53,16 +53,16 @@ def test_each_endpoint_has_its_own(ten):
     assert taken(ten, Lane.PERSON, "GET /loans") == 10
 
 
-def test_updating_items_has_the_smaller_limit_that_pluggy_sets(resources, settings, ten):
-    wide = Budget(resources.redis, settings.redis_url, 350)
+def test_updating_items_has_the_smaller_limit_that_pluggy_sets(resources, ten):
+    wide = Budget(resources.redis, 350)
 
     assert taken(wide, Lane.PERSON, PATCH_ITEM) == 20
 
 
-def test_a_refusal_for_too_many_requests_pauses_its_endpoint_for_everybody(ten, resources, settings):
+def test_a_refusal_for_too_many_requests_pauses_its_endpoint_for_everybody(ten, resources):
     ten.pause(READ, 60)
 
-    other = Budget(resources.redis, settings.redis_url, 10)
+    other = Budget(resources.redis, 10)
     assert taken(other, Lane.PERSON) == 0
     assert taken(other, Lane.PERSON, "GET /loans") == 10
 
@@ -75,15 +75,15 @@ def test_what_is_left_is_shown(ten):
 
 
 def test_without_redis_nothing_is_counted_and_nobody_waits(dead_redis):
-    lonely = Budget(*dead_redis, 1)
+    lonely = Budget(dead_redis, 1)
 
     assert taken(lonely, Lane.EVENTS) == 100
 
 
 @pytest.fixture
 def dead_redis():
-    """A client of a Redis that is not there, and its address."""
+    """A client of a Redis that is not there."""
     url = "redis://127.0.0.1:1/0"
     client = redis.Redis.from_url(url, socket_connect_timeout=0.2)
-    yield client, url
+    yield client
     client.close()

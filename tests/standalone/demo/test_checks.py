@@ -10,7 +10,7 @@ from standalone.demo.checks import Checks
 
 @pytest.fixture
 def checks():
-    checks = Checks(Console(file=io.StringIO(), width=120))
+    checks = Checks(Console(file=io.StringIO(), width=80))
     checks.begin("a chapter")
     return checks
 
@@ -27,7 +27,7 @@ def test_kept_promises_are_success(checks):
 
 
 @pytest.mark.parametrize("breaking", ["equal", "holds", "failed"])
-def test_one_broken_promise_among_kept_ones_is_failure_and_stands_in_the_table(checks, breaking):
+def test_one_broken_promise_among_kept_ones_is_failure_and_alone_stands_in_the_verdict(checks, breaking):
     checks.equal("kept", expected=1, seen=1)
     if breaking == "equal":
         checks.equal("broken", expected="1 row", seen="2 rows")
@@ -38,6 +38,21 @@ def test_one_broken_promise_among_kept_ones_is_failure_and_stands_in_the_table(c
     checks.equal("kept again", expected=1, seen=1)
 
     assert not checks.all_kept
-    checks.console.print(checks.table())
-    table = checks.console.file.getvalue().partition("What was promised")[2]
-    assert [line for line in table.splitlines() if "✗" in line and "broken" in line]
+    verdict = str(checks.verdict(took_s=22.4))
+    assert "✗ a chapter: broken\n" in verdict
+    assert "kept again" not in verdict
+    assert verdict.endswith("2 of 3 promises kept, in 22 s")
+
+
+def test_each_promise_is_printed_once_and_no_line_is_wider_than_80_columns(checks):
+    words = "a promise that takes more words than fit into one line of a terminal of the usual width"
+    checks.tell(words)
+    checks.equal(words, expected=["one", "other"], seen=["one", "other"])
+    checks.equal("nobody is asked", expected=[], seen=[])
+    checks.console.print(checks.verdict(took_s=1))
+
+    printed = checks.console.file.getvalue()
+    assert max(map(len, printed.splitlines())) <= 80
+    assert printed.count("✓") == 2
+    assert " ".join(printed.split()).count(f"{words}: one, other") == 1
+    assert "nobody is asked: nothing" in printed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pluggy_sandbox import encrypted
+from pluggy_sandbox.lifecycle import encrypted
 from pluggy_sync.encryption import sealer
 from pluggy_sync.store.tables import metadata, submissions
 from tests.kit.factories import an_id

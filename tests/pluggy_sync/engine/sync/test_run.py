@@ -3,15 +3,14 @@
 from pluggy_sync.engine import events
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync import transactions as sync_transactions
+from pluggy_sync.rules import backoff
 from tests.kit.factories import an_event
 from tests.kit.workers import run_queued
 
 
 def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstream, resources, monkeypatch):
     held = []
-    resources.pluggy._http.event_hooks["request"].append(
-        lambda _request: held.append(resources.database.pool.checkedout())
-    )
+    resources.pluggy.hooks.requested.append(lambda _request: held.append(resources.database.pool.checkedout()))
     # One account at a time, or another thread may just be writing.
     monkeypatch.setattr(sync_transactions, "PARALLEL_ACCOUNTS", 1)
     item_id = upstream.connect()
@@ -85,7 +84,7 @@ def test_an_event_that_breaks_us_is_put_off_longer_each_time_and_ends_as_a_dead_
     upstream.connect()
     service.deliver(*upstream.take_events()[-1:])
     monkeypatch.setattr(events, "_handle_item", lambda *_: 1 / 0)
-    monkeypatch.setattr(events, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(backoff, "MAX_ATTEMPTS", 3)
     waits = []
     for _ in range(3):
         try:

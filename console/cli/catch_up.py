@@ -1,0 +1,121 @@
+"""Fetches one Item and syncs what is new, in this process, and says how that ended. Safe to repeat."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from pluggy_sync.engine import items as item_fetching
+from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.engine.sync.due import plan_of
+from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.decision import Decision, Step
+from pluggy_sync.store import inbox, items, sync_runs, sync_state
+
+# A worker may have begun first; its run is waited for this long, and its lease is prolonged while it writes.
+PATIENCE_S = 600
+LIMITED_ATTEMPTS = 20
+_POLL_S = 0.2
+
+
+class End(StrEnum):
+    """How it ended for one Item."""
+
+    SYNCED = "synced"
+    UP_TO_DATE = "up to date"
+    WAITING = "waiting for a person, the bank or a run"
+    HELD = "held by another run"
+    GONE = "deleted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How it ended; `detail` says why. `run` is the row of the run that synced, None if there was none."""
+
+    end: End
+    detail: str = ""
+    run: sa.Row[tuple[object, ...]] | None = None
+
+
+def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
+    """Look at the Item and sync what is new; wait up to *wait_s* seconds for another run that holds it."""
+    try:
+        decision = _look(res, item_id)
+    except PluggyError as exc:
+        return Result(end=End.FAILED, detail=str(exc))
+    if decision.step is not Step.SYNC:
+        return _not_synced(decision)
+    before = newest_run(res, item_id)
+    give_up_at = time.monotonic() + wait_s
+    while True:
+        item_sync.sync_item(res, item_id)
+        result = _result(res, item_id, before)
+        if result.end is not End.HELD or time.monotonic() >= give_up_at:
+            return result
+        time.sleep(_POLL_S)
+
+
+def _look(res: Resources, item_id: str) -> Decision:
+    """Look once, as an event of our own, so that what is found is followed even if this process dies."""
+    with res.database.begin() as conn:
+        event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
+    decision = _look_within_budget(res, item_id)
+    if decision.step is not Step.FETCH_AGAIN:
+        with res.database.begin() as conn:
+            inbox.finish(conn, event_id, decision.step.value, now=res.now())
+    return decision
+
+
+def _look_within_budget(res: Resources, item_id: str) -> Decision:
+    for _ in range(LIMITED_ATTEMPTS):
+        try:
+            return item_fetching.fetch(res, item_id)
+        except PluggyLimitedError as exc:
+            time.sleep(exc.retry_after_s)
+    return item_fetching.fetch(res, item_id)
+
+
+def _not_synced(decision: Decision) -> Result:
+    if decision.step in (Step.PURGE, Step.IGNORE):
+        return Result(end=End.GONE, detail="deleted; its data is purged")
+    if decision.step is Step.FETCH_AGAIN:
+        return Result(end=End.FAILED, detail="Pluggy does not know it (404); it is asked again for some hours")
+    return Result(end=End.WAITING, detail=decision.reason or decision.step.value)
+
+
+def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
+    """
+    Return how it stands after an attempt.
+
+    If there is still something to sync and nothing failed, another run holds the Item, or held it a moment ago. The
+    lease alone does not tell: it may end between the attempt and this question.
+    """
+    newest = newest_run(res, item_id)
+    run = None if newest is None or (before is not None and newest.id == before.id) else newest
+    with res.database.begin() as conn:
+        state = sync_state.read(conn, item_id)
+    if state is None or state.deleted_at is not None:
+        return Result(end=End.GONE, detail="deleted; its data is purged")
+    if run is not None and run.outcome in ("failed", "rescheduled"):
+        return Result(end=End.FAILED, detail=run.error or run.outcome, run=run)
+    if plan_of(res, state, now=res.now()) is not None:
+        return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
+    unread = [each for each in state.incomplete.values() if each.is_unread()]
+    detail = "; ".join(sorted(f"{each.part.product}: {each.detail}" for each in unread))
+    return Result(end=End.UP_TO_DATE if run is None else End.SYNCED, detail=detail, run=newest)
+
+
+def is_held(res: Resources, item_id: str) -> bool:
+    """Return whether a run holds the Item just now."""
+    with res.database.begin() as conn:
+        row = items.get(conn, item_id)
+    return row is not None and row.lease_until is not None and row.lease_until > res.now()
+
+
+def newest_run(res: Resources, item_id: str) -> sa.Row[tuple[object, ...]] | None:
+    """Return the Item's newest run, or None."""
+    with res.database.begin() as conn:
+        return next(iter(sync_runs.before(conn, item_id, None, limit=1)), None)

@@ -1,0 +1,37 @@
+"""The settings of a command: from the environment, else from `.env`, else from the run of `make up` in this folder."""
+
+import os
+from pathlib import Path
+
+import click
+
+from console import local_run
+from pluggy_sync.settings import Settings, SettingsError, read_settings
+
+ENV_FILE = Path(".env")
+
+
+def settings() -> Settings:
+    """
+    Return the settings.
+
+    Raises:
+        click.ClickException: names every fault, and says if nothing is up here that would have known better.
+    """
+    given = {name: value for name, value in os.environ.items() if value.strip()}
+    try:
+        return read_settings({**local_run.settings(), **local_run.env_file(ENV_FILE), **given})
+    except SettingsError as exc:
+        raise click.ClickException(f"{exc}\n{_where_from()}") from None
+
+
+def _where_from() -> str:
+    file = local_run.DATA_FOLDER / local_run.UP_ENV
+    if local_run.is_up():
+        return f"They were looked for in the environment, in {ENV_FILE} and in {file}."
+    if file.exists():
+        return (
+            f"{file} is not used: the `make up` that wrote it was killed, and nothing is up here. Start it again, or "
+            f"set them in the environment or in {ENV_FILE}."
+        )
+    return f"Set them in the environment or in {ENV_FILE}. While `make up` runs in this folder, none is needed."

@@ -1,0 +1,43 @@
+"""`pluggy-sync events`: deliveries of Pluggy's that are not handled, and handling one again. Payloads are not shown."""
+
+import click
+from rich.table import Table
+
+from console.cli import connections, output
+from console.cli.output import moment
+from pluggy_sync import queue
+from pluggy_sync.store import inbox
+
+SHOWN = 100
+
+
+@click.group(invoke_without_command=True)
+@click.option("--state", type=click.Choice(["stored", "dead", "handled"]), default="dead", show_default=True)
+@click.pass_context
+def events(ctx: click.Context, *, state: str) -> None:
+    """List the newest events in a state: `dead` ones were given up, `stored` ones wait."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with connections.resources() as res, res.database.begin() as conn:
+        found = inbox.newest(conn, state=state, limit=SHOWN)
+        counted = inbox.count(conn, state=state)
+    table = Table("Event", "Name", "Item", "Received", "Due", "Attempts", "Outcome or error")
+    for row in found:
+        why = row.error or row.outcome or ""
+        received, due = moment(row.received_at), moment(row.due_at) if state == "stored" else "-"
+        table.add_row(row.event_id, row.name, row.item_id or "-", received, due, str(row.attempts), why)
+    output.console().print(table)
+    click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
+
+
+@events.command()
+@click.argument("event_id", metavar="EVENT_ID")
+def resend(event_id: str) -> None:
+    """Have a dead or waiting event handled now."""
+    with connections.resources() as res:
+        with res.database.begin() as conn:
+            again = inbox.redrive(conn, event_id, now=res.now())
+        if again is None:
+            raise click.ClickException("No such event, or it is handled.")
+        sent = queue.send(res.celery, queue.HANDLE_EVENT, again)
+    click.echo(f"{again}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

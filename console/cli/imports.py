@@ -1,0 +1,132 @@
+"""
+`pluggy-sync import`: Items that exist at Pluggy already, an adopter's first day.
+
+Each is registered, looked at and synced, in the lane of reconciliation: people and events go first. What is synced
+already is passed over, so a second call goes on where the first one stopped.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from console.cli import connections
+from console.cli.catch_up import PATIENCE_S, End, Result, catch_up
+from pluggy_sync import item_ids
+from pluggy_sync.engine.sync.due import plan_of
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import items, sync_state
+
+_GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One line: an Item, and the product's id of its person if that is given."""
+
+    item_id: str
+    client_user_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadLine:
+    """A line that names no Item, by its number; the text is not repeated, it may be anything."""
+
+    number: int
+    why: str
+
+
+def read_lines(lines: Iterable[str]) -> Iterator[Wanted | BadLine]:
+    """Yield what each line asks for: `itemId` or `itemId,clientUserId`. Empty lines, `#` and a heading are skipped."""
+    seen: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        fields = [field.strip().strip('"') for field in line.lstrip("\ufeff").split(",")]
+        if not line.strip() or line.startswith("#") or (not seen and fields[0].lower() in ("itemid", "item_id", "id")):
+            continue
+        try:
+            item_id = item_ids.read(fields[0])
+        except item_ids.NotAnItemIdError:
+            yield BadLine(number=number, why="does not begin with an Item's id")
+            continue
+        if len(fields) > 2:
+            yield BadLine(number=number, why="has more than two values")
+        elif item_id not in seen:
+            seen.add(item_id)
+            yield Wanted(item_id=item_id, client_user_id=(fields[1] if len(fields) > 1 else "") or None)
+
+
+@click.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--jobs", default=4, show_default=True, type=click.IntRange(1, 16), help="Items at a time.")
+def import_items(file: TextIO, *, jobs: int) -> None:
+    """
+    Take over the Items that FILE names (- for standard input), and sync each.
+
+    One a line: itemId, or itemId,clientUserId. Call it again to go on: what is synced is passed over. Exits 1 if a
+    line or an Item failed. An Item that waits for its person is registered, and is no failure.
+    """
+    found = list(read_lines(file))
+    bad = [each for each in found if isinstance(each, BadLine)]
+    wanted = [each for each in found if isinstance(each, Wanted)]
+    for each in bad:
+        click.echo(f"line {each.number}: {each.why}", err=True)
+    with connections.resources(pool_size=4 * jobs) as res:
+        ends = _import_all(res, wanted, jobs)
+    click.echo(_summary(ends, bad))
+    if bad or ends[End.FAILED] or ends[End.HELD]:
+        raise SystemExit(1)
+
+
+def _import_all(res: Resources, wanted: Sequence[Wanted], jobs: int) -> "Counter[End]":
+    ends: Counter[End] = Counter()
+    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[now]}")) as progress, ThreadPoolExecutor(jobs) as threads:
+        task = progress.add_task("", total=len(wanted), now="")
+        futures = {threads.submit(_import_one, res, each): each for each in wanted}
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                ends[result.end] += 1
+                progress.update(task, advance=1, now=f"{ends[End.FAILED]} failed")
+                if result.end not in _GOOD:
+                    progress.console.print(f"{futures[future].item_id}: {result.end} ({result.detail})", soft_wrap=True)
+        except BaseException:
+            # Those that have begun end well; the next call does the others.
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return ends
+
+
+def _import_one(res: Resources, wanted: Wanted) -> Result:
+    refusal = _register(res, wanted)
+    if refusal is not None:
+        return refusal
+    with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
+        return catch_up(res, wanted.item_id, wait_s=PATIENCE_S)
+
+
+def _register(res: Resources, wanted: Wanted) -> Result | None:
+    """Make the Item known; return how it ended if there is nothing to do."""
+    with res.database.begin() as conn:
+        row = items.lock(conn, wanted.item_id, now=res.now())
+        if row.deleted_at is not None:
+            return Result(end=End.GONE, detail="deleted before; its data is purged")
+        if wanted.client_user_id is not None:
+            if row.client_user_id not in (None, wanted.client_user_id):
+                return Result(end=End.FAILED, detail="known as another clientUserId's")
+            items.name_user(conn, wanted.item_id, wanted.client_user_id)
+        state = sync_state.read(conn, wanted.item_id)
+        synced = state is not None and state.first_synced_at is not None
+        if state is not None and synced and plan_of(res, state, now=res.now()) is None:
+            return Result(end=End.UP_TO_DATE)
+    return None
+
+
+def _summary(ends: "Counter[End]", bad: Sequence[BadLine]) -> str:
+    parts = [f"{ends[end]} {end}" for end in End if ends[end]] + ([f"{len(bad)} bad lines"] if bad else [])
+    return "; ".join(parts) or "nothing to import"

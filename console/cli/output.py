@@ -1,0 +1,16 @@
+"""What commands print in a terminal."""
+
+from datetime import datetime
+
+from rich.console import Console
+
+
+def console() -> Console:
+    """Return the console for tables: as wide as the terminal, and wide enough for ids where there is none."""
+    found = Console()
+    return found if found.is_terminal else Console(width=200)
+
+
+def moment(value: datetime | None) -> str:
+    """Return *value* for people, in UTC; a dash for None."""
+    return "-" if value is None else f"{value:%Y-%m-%d %H:%M:%S}Z"

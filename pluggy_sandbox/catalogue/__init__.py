@@ -1,0 +1,1 @@
+"""What is on offer and never changes: institutions, test users, questions, outcomes, categories."""

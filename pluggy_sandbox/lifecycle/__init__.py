@@ -1,0 +1,1 @@
+"""What happens to an Item from its creation to its end: executions, consents, refusals, events."""

@@ -1,1 +1,0 @@
-"""What Pluggy holds of the bank: merged in each run, and served."""

@@ -1,0 +1,1 @@
+"""What goes over the wire: JSON, instants, identifiers, and what the API says when it refuses."""

@@ -1,0 +1,47 @@
+"""A circuit breaker: when a server failed nobody asks it for a while, and then one does, to see whether it is back."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+# Short, so that little is left to the sweep when the server is back.
+REST_S = 2.0
+
+
+class Breaker:
+    """Guards one server for all threads of a process."""
+
+    def __init__(self, *, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rest_s = rest_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        # Until when nobody asks; None while the server answers.
+        self._rests_until: float | None = None
+
+    def call(self, ask: Callable[[], _T | None]) -> _T | None:
+        """
+        Return what *ask* returns, which is None if the server failed; None without asking while the server rests.
+
+        Exceptions of *ask* are not failures of the server.
+        """
+        if not self._may_ask():
+            return None
+        answer = ask()
+        with self._lock:
+            self._rests_until = self._clock() + self._rest_s if answer is None else None
+        return answer
+
+    def _may_ask(self) -> bool:
+        """Whether this caller may ask: everybody while the server answers, one at a time once it has rested."""
+        with self._lock:
+            if self._rests_until is None:
+                return True
+            now = self._clock()
+            if now < self._rests_until:
+                return False
+            # The others wait for what this one finds.
+            self._rests_until = now + self._rest_s
+            return True

@@ -1,0 +1,229 @@
+"""The `pluggy-sync` commands, on real Postgres, Valkey and a local Pluggy."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from console.cli import main
+from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.logs import configure_logs
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import inbox, item_lease, items, outbox, tables
+from tests.kit.factories import an_environ
+from tests.kit.mirror import mirror_of
+from tests.kit.pluggy import Upstream
+from tests.kit.service import Service
+
+
+@pytest.fixture
+def environ(service: Service) -> dict[str, str]:
+    res = service.res
+    return an_environ(
+        DATABASE_URL=res.settings.database_url,
+        REDIS_URL=res.settings.redis_url,
+        PLUGGY_API_URL=res.settings.pluggy_api_url,
+        PLUGGY_CLIENT_ID=res.settings.pluggy_client_id,
+        PLUGGY_CLIENT_SECRET=res.settings.pluggy_client_secret,
+    )
+
+
+@pytest.fixture
+def call(environ, tmp_path, monkeypatch):
+    # Where neither a .env nor a run of `make up` has settings of its own.
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, text: str | None = None) -> Result:
+        return CliRunner().invoke(main, arguments, env=environ, input=text)
+
+    yield run
+    # The commands logged to the output that was taken from them.
+    configure_logs("INFO")
+
+
+def _hold(res: Resources, item_id: str, until: datetime) -> None:
+    with res.database.begin() as conn:
+        items.lock(conn, item_id, now=datetime.now(UTC))
+        item_lease.acquire(conn, item_id, uuid.uuid4(), until=until)
+
+
+def test_sync_mirrors_an_item_that_no_event_told_of(call, service, upstream):
+    item_id = upstream.connect()
+
+    result = call("sync", item_id)
+
+    assert result.exit_code == 0, result.output
+    assert "synced;" in result.output
+    service.assert_mirrors(item_id)
+
+
+def test_sync_repeated_changes_nothing_and_succeeds(call, service, upstream):
+    item_id = upstream.connect()
+    call("sync", item_id)
+
+    result = call("sync", item_id)
+
+    assert (result.exit_code, len(service.runs())) == (0, 1), result.output
+    assert "up to date" in result.output
+
+
+def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, service, upstream):
+    item_id = upstream.connect()
+    _hold(service.res, item_id, datetime.now(UTC) + timedelta(minutes=5))
+    upstream.take_requests()
+
+    result = call("sync", item_id)
+
+    assert result.exit_code == 3
+    assert "another run holds" in result.output
+    assert upstream.take_requests() == []
+
+
+def test_sync_that_fails_at_pluggy_exits_1_with_the_reason(call, upstream):
+    item_id = upstream.connect()
+    upstream.fail({"endpoint": "GET /accounts", "do": "status", "status": 500})
+
+    result = call("sync", item_id)
+
+    assert result.exit_code == 1
+    assert "500 for GET /accounts" in result.output
+
+
+def test_sync_of_an_unknown_item_fails(call, upstream):
+    assert call("sync", str(uuid.uuid4())).exit_code == 1
+
+
+def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):
+    item_id = upstream.connect()
+    call("sync", item_id)
+    with service.res.database.begin() as conn:
+        conn.execute(sa.delete(tables.transactions))
+
+    result = call("sync", item_id, "--deep")
+
+    assert result.exit_code == 0, result.output
+    assert {row.id for row in mirror_of(service.res.database, item_id).transactions} == {
+        each["id"] for each in upstream.truth(item_id)["transactions"]
+    }
+
+
+def test_import_syncs_each_item_and_names_bad_lines_without_losing_the_others(call, service, upstream, tmp_path: Path):
+    one, other = upstream.connect(), upstream.connect()
+    file = tmp_path / "items.csv"
+    file.write_text(f"itemId,clientUserId\n{one},user-42\nnot an id\n\n{other}\n{one}\n{other},x,y\n")
+
+    result = call("import", str(file))
+
+    assert result.exit_code == 1
+    assert "line 3:" in result.output
+    assert "line 7:" in result.output
+    assert "2 synced; 2 bad lines" in result.output
+    service.assert_mirrors(one)
+    service.assert_mirrors(other)
+
+
+def test_import_again_goes_on_with_what_is_not_synced(call, upstream):
+    one, other = upstream.connect(), upstream.connect()
+    call("import", "-", text=one)
+    upstream.take_requests()
+
+    result = call("import", "-", text=f"{one}\n{other}\n")
+
+    assert result.exit_code == 0, result.output
+    assert "1 synced; 1 up to date" in result.output
+    assert not any(one in each["path"] for each in upstream.take_requests())
+
+
+def test_import_of_another_persons_item_fails_and_keeps_whose_it_is(call, service, upstream):
+    item_id = upstream.connect()
+    call("import", "-", text=f"{item_id},user-42")
+
+    result = call("import", "-", text=f"{item_id},somebody-else")
+
+    assert result.exit_code == 1
+    assert service.item(item_id).client_user_id == "user-42"
+
+
+def test_no_command_shows_amounts_or_descriptions(call, service, upstream: Upstream):
+    item_id = upstream.connect()
+    call("sync", item_id)
+    event_id = _dead_event(service.res, item_id)
+
+    commands = (["sync", item_id, "--deep"], ["items", item_id], ["events"], ["notifications", "--state", "pending"])
+    outputs = [call(*command).output for command in commands]
+
+    said = "\n".join(outputs)
+    assert event_id in said
+    for row in service.rows(tables.transactions):
+        assert row.description not in said
+    for row in service.rows(tables.accounts):
+        assert row.number not in said
+
+
+def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstream):
+    item_id = upstream.connect()
+    event_id = _dead_event(service.res, item_id)
+    assert event_id in call("events").output
+
+    assert call("events", "resend", event_id).exit_code == 0
+    service.work()
+
+    with service.res.database.begin() as conn:
+        assert inbox.get(conn, event_id).state == "handled"
+    assert call("events", "resend", event_id).exit_code == 1
+
+
+def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstream):
+    item_id = upstream.connect()
+    call("sync", item_id)
+    (row,) = service.rows(tables.outbox)
+    with service.res.database.begin() as conn:
+        outbox.mark_dead(conn, row.id)
+    assert row.id in call("notifications").output
+
+    assert call("notifications", "resend", row.id).exit_code == 0
+
+    (row,) = service.rows(tables.outbox)
+    assert (row.state, row.attempts) == ("pending", 0)
+    assert call("notifications", "resend", "msg_none").exit_code == 1
+
+
+def test_items_shows_state_freshness_and_runs(call, upstream):
+    item_id = upstream.connect()
+    call("sync", item_id)
+
+    result = call("items", item_id)
+
+    assert result.exit_code == 0, result.output
+    for word in ("UPDATED / SUCCESS", "fresh since", "done"):
+        assert word in result.output
+    assert call("items", str(uuid.uuid4())).exit_code == 1
+
+
+def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
+    item_id = upstream.connect()
+    sync_item, attempts = item_sync.sync_item, []
+
+    def passed_over_at_first(res, wanted):
+        # As when the other run's lease ends between the attempt and the look at how it went.
+        attempts.append(wanted)
+        if len(attempts) > 1:
+            sync_item(res, wanted)
+
+    monkeypatch.setattr(item_sync, "sync_item", passed_over_at_first)
+
+    result = call("import", "-", text=item_id)
+
+    assert result.exit_code == 0, result.output
+    assert attempts == [item_id, item_id]
+    service.assert_mirrors(item_id)
+
+
+def _dead_event(res: Resources, item_id: str) -> str:
+    with res.database.begin() as conn:
+        event_id = inbox.request_fetch(conn, item_id, why="test", now=res.now())
+        inbox.mark_dead(conn, event_id, "503 for GET /items/{id}", now=res.now())
+    return event_id

@@ -1,0 +1,80 @@
+"""Executions that start by themselves (Pluggy facts 3.3, 4.2, 7.5)."""
+
+from datetime import datetime
+
+from tests.pluggy_sandbox.driver import Driver, Receiver
+
+
+def now(driver: Driver) -> datetime:
+    return datetime.fromisoformat(driver.control.get("/clock").json()["now"])
+
+
+def test_a_development_application_has_no_auto_sync(driver: Driver, receiver: Receiver) -> None:
+    driver.register(receiver.url, "item/updated")
+    item_id = driver.connect()
+    assert driver.item(item_id)["nextAutoSyncAt"] is None
+
+    driver.advance(days=3)
+
+    assert receiver.received == []
+
+
+def test_in_production_an_item_syncs_every_day_by_itself(driver: Driver, receiver: Receiver) -> None:
+    driver.settings(mode="production")
+    driver.register(receiver.url, "item/updated")
+    item = driver.item(driver.connect())
+    last, following = (datetime.fromisoformat(item[key]) for key in ("lastUpdatedAt", "nextAutoSyncAt"))
+    assert (following - last).total_seconds() == 86400
+
+    driver.advance(days=7.5)
+
+    assert [p["triggeredBy"] for p in receiver.of("item/updated")] == ["SYNC"] * 7
+
+
+def test_auto_sync_comes_as_often_as_the_plan_says(driver: Driver, receiver: Receiver) -> None:
+    driver.settings(mode="production", autoSyncHours=8)
+    driver.register(receiver.url, "item/updated")
+    driver.connect()
+
+    driver.advance(days=1.1)
+
+    assert len(receiver.received) == 3
+
+
+def test_a_login_error_stops_auto_sync(driver: Driver) -> None:
+    driver.settings(mode="production")
+
+    assert driver.item(driver.connect("user-bad"))["nextAutoSyncAt"] is None
+
+
+def test_other_errors_are_tried_hourly_five_times(driver: Driver, receiver: Receiver) -> None:
+    driver.settings(mode="production")
+    driver.register(receiver.url, "item/error")
+    item_id = driver.connect("user-unavailable")
+
+    driver.advance(days=2)
+
+    assert len(receiver.received) == 1 + 5
+    assert driver.item(item_id)["nextAutoSyncAt"] is None
+
+
+def test_an_item_that_asks_each_time_never_syncs_by_itself(driver: Driver) -> None:
+    driver.settings(mode="production")
+    item_id = driver.connect(connector=5)
+    driver.mfa(item_id, token="123456")
+
+    assert driver.item(item_id)["nextAutoSyncAt"] is None
+
+
+def test_auto_sync_can_be_switched_off_until_the_next_update(driver: Driver) -> None:
+    driver.settings(mode="production")
+    item_id = driver.connect()
+
+    off = driver.api.patch(f"/items/{item_id}/disable-auto-sync").json()
+    assert off["nextAutoSyncAt"] is None
+    assert off["autoSyncDisabledAt"] is not None
+    driver.advance(days=2)
+    assert driver.item(item_id)["lastUpdatedAt"] < "2026-03-11"
+    driver.update(item_id)
+
+    assert driver.item(item_id)["nextAutoSyncAt"] is not None

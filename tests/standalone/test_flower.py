@@ -1,0 +1,74 @@
+"""Flower, as the Procfile starts it, is for the operator alone."""
+
+import tempfile
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from standalone import procfile, programs
+from standalone.ports import any_free
+from tests.kit.conditions import eventually
+from tests.kit.factories import an_environ
+
+pytestmark = pytest.mark.slow
+
+LOGIN = ("operator", "sesame")
+
+
+def environment(valkey, **more):
+    return an_environ(REDIS_URL=valkey.url, FLOWER_PORT=str(any_free()), **more)
+
+
+@contextmanager
+def running_flower(env):
+    with tempfile.TemporaryFile() as output:
+        popen = programs.start(procfile.program("flower", env), output)
+        url = f"http://127.0.0.1:{env['FLOWER_PORT']}"
+
+        def answers():
+            output.seek(0)
+            assert popen.poll() is None, output.read().decode()
+            try:
+                return httpx.get(f"{url}/healthcheck").is_success
+            except httpx.TransportError:
+                return False
+
+        try:
+            eventually(answers, within_s=60, what="Flower answers")
+            yield url
+        finally:
+            popen.terminate()
+            popen.wait()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "flower.example.com"])
+def test_it_does_not_start_where_others_could_reach_it_without_a_login(shared_valkey, host):
+    program = procfile.program("flower", environment(shared_valkey, HOST=host))
+
+    with tempfile.TemporaryFile() as output:
+        code = programs.start(program, output).wait(60)
+        output.seek(0)
+        printed = output.read().decode()
+
+    assert code == 1
+    assert "FLOWER_BASIC_AUTH" in printed
+    assert "Traceback" not in printed
+
+
+def test_on_this_machine_it_starts_without_a_login(shared_valkey):
+    with running_flower(environment(shared_valkey, HOST="127.0.0.1")) as url:
+        assert httpx.get(f"{url}/metrics").status_code == 200
+
+
+def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
+    env = environment(shared_valkey, HOST="0.0.0.0", FLOWER_BASIC_AUTH=":".join(LOGIN))
+
+    with running_flower(env) as url:
+        for path in ("/", "/metrics", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"):
+            assert httpx.get(f"{url}{path}").status_code == 401, path
+        assert httpx.get(f"{url}/metrics", auth=(LOGIN[0], "guess")).status_code == 401
+        metrics = httpx.get(f"{url}/metrics", auth=LOGIN)
+
+    assert metrics.status_code == 200
+    assert "flower_" in metrics.text

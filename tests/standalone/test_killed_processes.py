@@ -1,0 +1,149 @@
+"""Promise 10 under `up`: whichever process is killed, the service works again within 45 seconds, by itself."""
+
+import signal
+import tempfile
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from standalone import procfile
+from standalone.ports import any_free
+from standalone.sandbox import Sandbox
+from tests.kit.conditions import eventually
+from tests.standalone.liveness import is_running
+from tests.standalone.up_running import Run
+
+pytestmark = pytest.mark.slow
+
+# The promise itself.
+WITHIN_S = 45.0
+BESIDE_THE_PROCFILE = ["sandbox", "receiver", "postgres", "valkey"]
+WITH_CHILDREN = ["web", "worker", "notifications"]
+
+
+class Up:
+    """The running service, as Pluggy, the product and the operator meet it."""
+
+    def __init__(self, run, env):
+        self.run = run
+        self.env = env
+        self.sent = []
+
+    def event_is_handled(self):
+        """Send an event, as often as Pluggy would; return whether it was taken and handled."""
+        event = {"event": "item/unheard_of", "eventId": str(uuid.uuid4())}
+        headers = {"X-Webhook-Secret": self.env["WEBHOOK_SECRETS"]}
+        try:
+            answer = httpx.post(f"{self.env['WEB_URL']}/webhooks/pluggy", json=event, headers=headers, timeout=5)
+        except httpx.TransportError:
+            return False
+        if answer.status_code != 202:
+            return False
+        self.sent.append(event["eventId"])
+        eventually(lambda: self.state_of(event["eventId"]) == "handled", within_s=WITHIN_S, what="the event is handled")
+        return True
+
+    def state_of(self, event_id):
+        with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+            row = conn.execute("SELECT state FROM inbox WHERE event_id = %s", [event_id]).fetchone()
+        return row and row[0]
+
+    def connected_item_reaches_the_product(self):
+        """Connect a bank at the sandbox, and wait until the product was told that it is synced."""
+        body = {"connectorId": 2, "parameters": {"user": "user-ok", "password": "password-ok"}}
+        with closing(self.sandbox()) as sandbox:
+            item_id = sandbox.api("POST", "/items", body)["id"]
+        eventually(lambda: item_id in self.told(), within_s=WITHIN_S, what="the product is told")
+
+    def sandbox(self):
+        credentials = {"client_id": self.env["PLUGGY_CLIENT_ID"], "client_secret": self.env["PLUGGY_CLIENT_SECRET"]}
+        return Sandbox(self.env["SANDBOX_URL"], **credentials)
+
+    def wait_until_the_sandbox_sends_events(self):
+        with closing(self.sandbox()) as sandbox:
+            eventually(sandbox.is_up, within_s=WITHIN_S, what="the sandbox answers")
+            eventually(
+                lambda: sandbox.api("GET", "/webhooks")["results"], within_s=WITHIN_S, what="it knows our address"
+            )
+
+    def told(self):
+        """Return the Items of which the product was told that they are synced."""
+        try:
+            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5)
+        except httpx.TransportError:
+            return set()
+        return {each["data"]["itemId"] for each in answer.json()["results"] if each["type"] == "item.synced"}
+
+    def event_without_a_message_is_handled(self):
+        """Make an event due that has no message: only the sweep, which beat sends, finds it."""
+        with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+            conn.execute("UPDATE inbox SET state = 'stored', due_at = now() WHERE event_id = %s", [self.sent[-1]])
+        eventually(lambda: self.state_of(self.sent[-1]) == "handled", within_s=WITHIN_S, what="the sweep finds it")
+
+    def flower_answers(self):
+        try:
+            return httpx.get(f"{self.env['FLOWER_URL']}/healthcheck", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def up():
+    with tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder:
+        run = Run(Path(folder), any_free(), Path(folder) / "output")
+        try:
+            yield Up(run, run.wait_until_up())
+        finally:
+            if run.popen.poll() is None:
+                run.stop(signal.SIGTERM)
+
+
+def works_again(up, name):
+    """Wait until what *name* does is done again."""
+    eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
+    if name == "beat":
+        up.event_without_a_message_is_handled()
+    if name == "flower":
+        eventually(up.flower_answers, within_s=WITHIN_S, what="Flower answers")
+    if name == "sandbox":
+        up.wait_until_the_sandbox_sends_events()
+    up.connected_item_reaches_the_product()
+
+
+@pytest.mark.parametrize("name", [*procfile.lasting(), *BESIDE_THE_PROCFILE])
+def test_a_killed_process_is_started_again_and_the_service_works(up, name):
+    before = up.run.pid(name)
+
+    psutil.Process(before).kill()
+
+    eventually(lambda: up.run.pid(name) != before, within_s=WITHIN_S, what=f"{name} is started again")
+    works_again(up, name)
+    assert f"{name} was ended by SIGKILL; starting it again" in up.run.printed
+    assert not is_running(before)
+
+
+@pytest.mark.parametrize("name", WITH_CHILDREN)
+def test_a_process_whose_child_is_killed_goes_on(up, name):
+    leader = up.run.pid(name)
+    child = psutil.Process(leader).children()[0]
+
+    child.kill()
+
+    works_again(up, name)
+    assert up.run.pid(name) == leader
+
+
+def test_after_all_this_nothing_is_lost_and_the_run_ends_well(up):
+    states = {event_id: up.state_of(event_id) for event_id in up.sent}
+    processes = up.run.processes()
+
+    up.run.stop(signal.SIGINT)
+
+    assert {event_id for event_id, state in states.items() if state != "handled"} == set()
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in up.run.printed

@@ -1,0 +1,66 @@
+"""Whatever signal ends a run, and however often it comes, it ends once and in order."""
+
+import os
+import signal
+
+import pytest
+
+from standalone import signals
+from standalone.signals import ignore_interruptions, interrupt_on_signals, interruptions_deferred, interruptions_ignored
+
+
+@pytest.fixture(autouse=True)
+def handlers(monkeypatch):
+    monkeypatch.setattr(signals, "_raised_at", -10.0)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    interrupt_on_signals()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_ending_signal_interrupts(number):
+    with pytest.raises(KeyboardInterrupt):
+        send(number)
+
+
+def test_one_that_follows_at_once_changes_nothing_and_a_later_one_counts(monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        send()
+    send()
+
+    monkeypatch.setattr(signals, "_raised_at", signals._raised_at - signals._SAME_S)
+    with pytest.raises(KeyboardInterrupt):
+        send()
+
+
+def test_an_interruption_waits_for_the_end_of_the_block_that_defers_it():
+    done = []
+
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it comes at the end of the block
+        with interruptions_deferred(), interruptions_deferred():
+            send()
+            done.append("in the block")
+        done.append("after the block")
+
+    assert done == ["in the block"]
+
+
+def test_an_interruption_in_the_block_that_is_its_answer_is_ignored():
+    with interruptions_ignored():
+        send()
+
+    with pytest.raises(KeyboardInterrupt):
+        send()
+
+
+def test_from_the_end_of_a_run_on_every_one_is_ignored():
+    ignore_interruptions()
+
+    send()
+    send(signal.SIGTERM)

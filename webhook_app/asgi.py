@@ -1,0 +1,25 @@
+"""What the web server starts: `webhook_app.asgi:app`."""
+
+import os
+import resource
+import sys
+
+from pluggy_sync.logs import configure_logs
+from pluggy_sync.settings import SettingsError, read_settings
+from webhook_app.app import create_app
+from webhook_app.front.app import Front
+
+
+def _allow_many_connections() -> None:
+    """Use as many files as the system allows: each connection is one, and a client may keep it open and say nothing."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+try:
+    _settings = read_settings(os.environ)
+except SettingsError as exc:
+    sys.exit(str(exc))
+configure_logs(_settings.log_level)
+_allow_many_connections()
+app = Front(create_app(_settings), _settings)

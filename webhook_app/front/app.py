@@ -1,0 +1,155 @@
+"""The front as an ASGI application: read the request, have it answered by a thread of its area, send the answer."""
+
+import asyncio
+import contextvars
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from flask import Flask
+
+from pluggy_sync.settings import Settings
+from webhook_app.api import access
+from webhook_app.front import unanswered
+from webhook_app.front.areas import BUFFERED_BYTES, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
+from webhook_app.front.bodies import (
+    Body,
+    BrokenOffError,
+    Buffered,
+    NoRoomError,
+    Receive,
+    TooLargeError,
+    TooSlowError,
+)
+from webhook_app.front.calls import Answer, Parts, call, environ_of
+from webhook_app.front.threads import AllBusyError, Threads
+from webhook_app.intake import authenticity
+
+log = structlog.get_logger(__name__)
+
+Scope = Mapping[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+# An answer that is larger is sent in parts, so that a client that does not read it is noticed.
+PART_BYTES = 64 * 1024
+
+
+class Front:
+    """Answers requests by *app*. One for each process."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._areas = areas(settings)
+        self._threads = {area.name: Threads(area.name, area.threads, area.waiting) for area in self._areas}
+        self._streams = Threads("streams", STREAMS, 10 * STREAMS)
+        self._buffered = Buffered(BUFFERED_BYTES)
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self._admit(scope, receive, send)
+        except TimeoutError:
+            log.info("front.client_left", why="it did not read the answer")
+        except Exception as exc:
+            # The server would print its text, which may quote data. The connection ends without an answer.
+            log.exception("front.failed", exc_info=exc)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        area = next(each for each in self._areas if each.holds(scope["path"]))
+        if area.same_path is None:
+            await self._answer(area, scope, receive, send)
+            return
+        path = scope["path"]
+        if self._open[path] >= area.same_path:
+            await _send(send, unanswered.too_many(area.name))
+            return
+        self._open[path] += 1
+        try:
+            await self._answer(area, scope, receive, send)
+        finally:
+            self._open[path] -= 1
+            if not self._open[path]:
+                del self._open[path]
+
+    async def _answer(self, area: Area, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Body(self._buffered)
+        context = contextvars.copy_context()
+        try:
+            async with asyncio.timeout(area.answer_s):
+                refused = await self._read(body, area, scope, receive)
+                environ = environ_of(scope, body.content, refused)
+                answer = await self._threads[area.name].run(lambda: context.run(call, self._app, environ))
+        except BrokenOffError:
+            # Perhaps only this direction was closed.
+            answer = unanswered.broken_off(area.name)
+        except (AllBusyError, NoRoomError, TimeoutError) as exc:
+            log.warning("front.not_answered", area=area.name, why=type(exc).__name__, next="the client tries again")
+            answer = unanswered.unavailable(area.name)
+        finally:
+            body.release()
+        if answer.parts is None:
+            await _send(send, answer)
+        else:
+            await self._stream(receive, send, answer, Parts(answer.parts, context))
+
+    async def _read(self, body: Body, area: Area, scope: Scope, receive: Receive) -> int | None:
+        """Read the body of whoever may send one; return the status with which to refuse the request, or None."""
+        if not area.body_bytes or not self._may_send(area, scope):
+            return None
+        try:
+            await body.read(receive, limit=area.body_bytes, within_s=area.body_s)
+        except TooLargeError:
+            body.release()
+            return 413
+        except TooSlowError:
+            body.release()
+            return area.too_slow
+        return None
+
+    def _may_send(self, area: Area, scope: Scope) -> bool:
+        """Return whether the client has shown who it is, where that is asked: a stranger's body is not read."""
+        if area.name == "webhooks":
+            return authenticity.is_authentic(_header(scope, self._settings.webhook_secret_header), self._settings)
+        if area.name == "api":
+            return access.is_valid(_header(scope, "Authorization"), self._settings)
+        return True
+
+    async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:
+        """Send a stream. While the client is slow no thread is held; one that is too slow, or has left, is left."""
+        gone = asyncio.ensure_future(receive())
+        try:
+            async with asyncio.timeout(STREAM_S):
+                await _start(send, answer)
+                while not gone.done() and (part := await self._streams.run(parts.next)) is not None:
+                    async with asyncio.timeout(STREAM_PART_S):
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+        except (AllBusyError, TimeoutError) as exc:
+            log.warning("front.stream_ended", why=type(exc).__name__, next="the client asks again")
+        finally:
+            gone.cancel()
+            await asyncio.shield(asyncio.to_thread(parts.close))
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    await _start(send, answer)
+    body = answer.body
+    while len(body) > PART_BYTES:
+        part, body = body[:PART_BYTES], body[PART_BYTES:]
+        async with asyncio.timeout(STREAM_PART_S):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _start(send: Send, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+
+
+def _header(scope: Scope, name: str) -> str:
+    """Return the value of a header; empty if it is not there or came more than once."""
+    wanted = name.lower().encode()
+    found = [value for given, value in scope["headers"] if given == wanted]
+    return found[0].decode("latin-1") if len(found) == 1 else ""

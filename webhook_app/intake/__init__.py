@@ -1,0 +1,1 @@
+"""Webhook intake: `POST /webhooks/pluggy`."""

@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where test bench bench-sandbox check lint fuzz format lock clean
+.PHONY: help setup demo up where quick test bench bench-sandbox lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(STAMP) ## format, lint, types, imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+quick: lint ## every check, and the tests that take seconds: under a minute
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test: lint ## every check and every test
 	$(BIN)/pytest -n $(JOBS)

@@ -113,7 +113,7 @@ def _timed(
 
 
 def _merge(conn: Connection, rows: Sequence[Transaction]) -> None:
-    transactions.merge(conn, made.ITEM, rows, now=datetime.now(UTC))
+    transactions.merge(conn, made.ITEM, rows, began_at=datetime.now(UTC), now=datetime.now(UTC))
 
 
 def _bare_copy(conn: Connection, rows: Sequence[Transaction]) -> None:

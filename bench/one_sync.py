@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-from pluggy_sync import events
 from pluggy_sync.engine import items
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.logs import configure_logs
@@ -38,7 +37,7 @@ def main(item_id: str) -> None:
     res = create_resources(settings, pool_size=2)
     with res.database.begin() as conn:
         inbox.request_fetch(conn, item_id, why="bench", now=res.now())
-    items.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+    items.fetch(res, item_id)
     before = _peak_kib()
     began = time.perf_counter()
     item_sync.sync_item(res, item_id)

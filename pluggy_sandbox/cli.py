@@ -17,7 +17,7 @@ from pluggy_sandbox.scenarios import player
 from pluggy_sandbox.scenarios.language import ScenarioError
 from pluggy_sandbox.server.app import create_app
 from pluggy_sandbox.server.http import make_server
-from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.settings import Mode, Settings
 from pluggy_sandbox.state.keeper import Keeper, UnreadableStateError
 from pluggy_sandbox.state.sandbox import Sandbox
 from pluggy_sandbox.state.world import Origin, World
@@ -27,6 +27,7 @@ from pluggy_sandbox.wire.instants import parse_instant
 _AS_SETTINGS = {
     "mode": "mode",
     "run_seconds": "run_seconds",
+    "min_update_hours": "min_update_frequency_hours",
     "limits": "limits",
     "local_webhooks": "allow_local_webhooks",
 }
@@ -76,6 +77,13 @@ def _end(sandbox: Sandbox, server: Server) -> None:
 @click.option("--client-secret", envvar="SANDBOX_CLIENT_SECRET", default=CLIENT_SECRET)
 @click.option("--run-seconds", type=float, default=0.25, show_default=True, help="How long one execution takes.")
 @click.option("--mode", type=click.Choice(["development", "production"]), default="development", show_default=True)
+@click.option(
+    "--min-update-hours",
+    type=click.FloatRange(0, 10_000),
+    default=1,
+    show_default=True,
+    help="Virtual time between API updates; 0 for none.",
+)
 @click.option("--limits/--no-limits", default=True, show_default=True, help="Requests per minute, as Pluggy counts.")
 @click.option("--local-webhooks/--no-local-webhooks", default=True, show_default=True, help="Allow http and loopback.")
 def serve(
@@ -89,7 +97,8 @@ def serve(
     client_id: str,
     client_secret: str,
     run_seconds: float,
-    mode: str,
+    mode: Mode,
+    min_update_hours: float,
     limits: bool,
     local_webhooks: bool,
 ) -> None:
@@ -103,7 +112,12 @@ def serve(
     that is given again then wins over the kept setting. The kept clock goes on, also for the time between.
     """
     settings = Settings(
-        mode=mode, run_seconds=run_seconds, limits=limits, allow_local_webhooks=local_webhooks, real_deadlines=speed > 0
+        mode=mode,
+        run_seconds=run_seconds,
+        min_update_frequency_hours=min_update_hours,
+        limits=limits,
+        allow_local_webhooks=local_webhooks,
+        real_deadlines=speed > 0,
     )
     try:
         keeper = Keeper(state) if state else None

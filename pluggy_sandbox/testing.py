@@ -27,6 +27,15 @@ CLIENT_ID = "00000000-0000-4000-8000-000000000001"
 CLIENT_SECRET = "pluggy_sk_sandbox_not_a_real_secret"  # noqa: S105 - made up
 
 
+# Real time is short in tests, and virtual time stands still.
+_CONVENIENT = {
+    "limits": False,
+    "open_finance_quotas": False,
+    "min_update_frequency_hours": 0,
+    "run_seconds": 0.05,
+}
+
+
 @dataclass
 class RunningSandbox:
     """Where it is and how to sign in; `control` reaches its control surface."""
@@ -66,7 +75,7 @@ def running_sandbox(
     next one that is given it. *switches* are fields of `Settings`; the limits of
     requests per minute are off unless asked for.
     """
-    settings = Settings(**{"limits": False, "open_finance_quotas": False, "run_seconds": 0.05, **switches})
+    settings = Settings(**{**_CONVENIENT, **switches})
     keeper = Keeper(state) if state else None
     sandbox = Sandbox(Origin(client_id, client_secret, seed, start, settings), keeper)
     server = make_server(create_app(sandbox), "127.0.0.1", 0)

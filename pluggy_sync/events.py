@@ -187,7 +187,12 @@ def id_of_another(event: Event) -> str:
 def item_id(value: Any) -> str | None:
     """Return *value* as the id of an Item; None if it can be none. One that is no UUID is left to Pluggy to refuse."""
     plain = _plain_id(value)
-    return None if plain is None else item_ids.canonical(plain) or plain
+    if plain is None:
+        return None
+    try:
+        return item_ids.read(plain)
+    except item_ids.NotAnItemIdError:
+        return plain
 
 
 def _plain_id(value: Any) -> str | None:

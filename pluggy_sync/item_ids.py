@@ -1,10 +1,23 @@
-"""Ids of Items: UUIDs, always in lower case."""
+"""The ids of Items: UUIDs in lower case. Capitals are taken and lowered; anything else names no Item."""
 
 import re
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def canonical(text: str) -> str | None:
-    """Return the id of an Item as Pluggy writes it, capitals lowered; None if *text* is no such id."""
-    return text.lower() if _UUID.fullmatch(text) else None
+class NotAnItemIdError(ValueError):
+    """A text that can be the id of no Item."""
+
+
+def read(text: str) -> str:
+    """
+    Return the id that *text* names.
+
+    Raises:
+        NotAnItemIdError: it names none.
+    """
+    lowered = text.lower()
+    # Lowering maps a few other characters to letters of a UUID.
+    if not text.isascii() or not _UUID.fullmatch(lowered):
+        raise NotAnItemIdError("Not the id of an Item: a UUID.")
+    return lowered

@@ -82,7 +82,8 @@ class ServiceCollector(Collector):
             left.add_metric([endpoint], requests)
         rejected = self._res.redis.get(REJECTED)
         value = int(rejected) if isinstance(rejected, bytes | str) else 0
-        return [left, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
+        ahead = _one("clock_ahead_seconds", "How far our clock is ahead of Pluggy's.", self._res.pluggy_clock.ahead_s)
+        return [left, ahead, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
 
 
 def _answered(read: Callable[[], list[Metric]]) -> list[Metric] | None:
@@ -106,6 +107,15 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("runs_last_hour", "Syncs begun in the last hour.", "outcome", counts.runs_since(conn, now - _HOUR))
     yield _gauge("items", "Items that are not deleted.", "status", counts.items_by_status(conn))
     yield _one("items_overdue", "Items past their next auto-sync.", counts.items_overdue(conn, now))
+    yield _one(
+        "items_stale", "Items that the product was told are stale, and that still are.", counts.items_stale(conn)
+    )
+    yield _gauge(
+        "items_contradicted",
+        "Items of which Pluggy's last answer contradicts an event; ITEM_NOT_FOUND: it answers 404.",
+        "contradiction",
+        counts.items_contradicted(conn),
+    )
     yield _gauge("unreadable_rows", "Rows of Pluggy that cannot be read.", "what", unreadable_rows.counts(conn))
     yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
     repaired, found = counts.missed(conn)

@@ -23,15 +23,17 @@ EVENTS = "events"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
 RECONCILIATIONS = "reconciliations"
+# What beat sends. Nothing else stands in its way, so that whatever is due is found, however much waits.
+SCHEDULE = "schedule"
 
 QUEUE_OF_TASK = {
     HANDLE_EVENT: EVENTS,
-    SWEEP: EVENTS,
     SYNC_ITEM: SYNCS,
     DELIVER: NOTIFICATIONS,
-    REMIND: NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
-    FIND_MISSED: RECONCILIATIONS,
+    SWEEP: SCHEDULE,
+    REMIND: SCHEDULE,
+    FIND_MISSED: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import celery
 import redis
@@ -13,6 +13,7 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
+from pluggy_sync.pluggy_clock import PluggyClock
 from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
@@ -27,6 +28,7 @@ class Resources:
     settings: Settings
     database: Engine
     pluggy: PluggyClient
+    pluggy_clock: PluggyClock
     product: ProductClient
     redis: redis.Redis
     # For whatever a request asks of Redis: it must not wait for a Redis that does not answer, each time anew.
@@ -41,6 +43,10 @@ class Resources:
         self.product.close()
         self.redis.close()
         self.database.dispose()
+
+    def pluggy_now(self) -> datetime:
+        """Return what Pluggy's clock shows now: by it deadlines pass that Pluggy set."""
+        return self.now() - timedelta(seconds=self.pluggy_clock.ahead_s)
 
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
@@ -63,10 +69,12 @@ class Resources:
 def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: int = 5) -> Resources:
     """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
     redis_client = redis_options(settings.redis_url).client(connect_timeout_s=1, timeout_s=2)
+    pluggy = create_client(settings, redis_client)
     return Resources(
         settings=settings,
         database=create_engine(settings.database_url, bounds, pool_size=pool_size),
-        pluggy=create_client(settings, redis_client),
+        pluggy=pluggy,
+        pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),
         redis=redis_client,
         redis_breaker=Breaker(),

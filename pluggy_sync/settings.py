@@ -180,7 +180,9 @@ class _SettingsSchema(ma.Schema):
     sync_overlap_days = ma.fields.Int(
         load_default=3, data_key="SYNC_OVERLAP_DAYS", validate=validate.Range(min=0, max=365)
     )
-    sync_lease_s = ma.fields.Int(load_default=240, data_key="SYNC_LEASE_S", validate=validate.Range(min=1, max=3600))
+    # A heartbeat renews it three times as often: below 2 s a slow moment of Postgres would cost a run its Item.
+    # After a kill the Item waits for the lease and one sweep, so more than 5 minutes is no use.
+    sync_lease_s = ma.fields.Int(load_default=30, data_key="SYNC_LEASE_S", validate=validate.Range(min=2, max=300))
     sweep_interval_s = ma.fields.Int(
         load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
     )

@@ -22,9 +22,10 @@ _LONGEST_INTEGER = 4300
 # Objects of Pluggy are five levels deep.
 _DEEPEST = 100
 
-# Every time zone has these two within the years that Python's `datetime` knows (1 to 9999).
-EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# Python's `datetime` knows the years 1 to 9999. One fewer on each side, so that any time zone can be taken, and a
+# window of a year before or after.
+EARLIEST = datetime(2, 1, 2, tzinfo=UTC)
+LATEST = datetime(9998, 12, 30, tzinfo=UTC)
 
 _MARK = "\N{REPLACEMENT CHARACTER}"
 # How JSON writes the null character; it cannot stand in JSON otherwise.
@@ -177,8 +178,7 @@ def instant(text: Any) -> datetime | None:
     Return the moment that *text* names, in UTC. None stays None; a moment without a zone is UTC.
 
     Raises:
-        ValueError: it is not an ISO 8601 date or date-time, or one that Python or Postgres cannot hold everywhere:
-            `0001-01-01`, which stands for no date, and the last day of year 9999.
+        ValueError: it is not an ISO 8601 date or date-time, or of year 1 or 9999, which stand for no date.
     """
     if text is None:
         return None

@@ -25,6 +25,8 @@ from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 from webhook_app.app import create_app
 
+pytest_plugins = ["tests.kit.quick"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _logs() -> Iterator[None]:

@@ -154,15 +154,23 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
     assert packed == wanted
 
 
-def test_the_worker_of_the_procfile_serves_every_queue():
-    served = re.search(r"--queues (\S+)", procfile.commands()["worker"])[1].split(",")
+def queues_by_process():
+    found = {name: re.search(r"--queues (\S+)", command) for name, command in procfile.commands().items()}
+    return {name: match[1].split(",") for name, match in found.items() if match}
+
+
+def test_every_queue_is_served_by_one_process_of_the_procfile():
+    served = [name for names in queues_by_process().values() for name in names]
 
     assert sorted(served) == sorted(set(queue.QUEUE_OF_TASK.values()))
 
 
-def test_zones_are_known_where_the_system_has_none():
-    code = "from zoneinfo import ZoneInfo; print(ZoneInfo('America/Sao_Paulo').key)"
+def test_neither_pluggy_nor_a_backlog_can_hold_up_notifications_and_what_beat_sends():
+    assert set(queues_by_process()["notifications"]) == {queue.NOTIFICATIONS, queue.SCHEDULE}
 
-    # Set to nothing, it makes Python look nowhere but in the package.
-    assert output_of(sys.executable, "-c", code, env={**os.environ, "PYTHONTZPATH": ""}) == "America/Sao_Paulo\n"
-    assert re.search(r"^tzdata==\S+ \\$", (ROOT / "requirements-production.lock").read_text(), re.MULTILINE)
+
+def test_two_workers_on_one_machine_have_names_of_their_own():
+    commands = procfile.commands()
+    names = [re.search(r"--hostname (\S+)", commands[name])[1] for name in queues_by_process()]
+
+    assert len(set(names)) == len(names)

@@ -14,10 +14,10 @@ from flask import Flask, Response, abort, current_app, request
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync.engine.refresh import PersonNeededError
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError, PersonNeededError
 from pluggy_sync.notifications import action_view
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from pluggy_sync.rules import refusals
 from webhook_app import app_resources, request_ids
 from webhook_app.front.calls import REFUSED
 from webhook_app.person import notices
@@ -34,20 +34,6 @@ CODE_OF_STATUS = {
     415: "unsupported-media-type",
     429: "too-many-requests",
     503: "unavailable",
-}
-
-# What the engine refuses, by its code; the rest is a conflict with the present state.
-STATUS_OF_REFUSAL = {
-    "action-not-found": 404,
-    "item-not-found": 404,
-    "item-gone-at-pluggy": 410,
-    "item-deleted": 410,
-    "invalid-value": 400,
-    "invalid-parameters": 400,
-    "encryption-not-configured": 400,
-    "bank-offline": 503,
-    "updates-not-allowed": 403,
-    "refused-by-pluggy": 502,
 }
 
 
@@ -124,8 +110,7 @@ def _of_problem(error: ProblemError) -> Response:
 
 
 def _of_refusal(error: CannotActError) -> Response:
-    status = STATUS_OF_REFUSAL.get(error.code, HTTPStatus.CONFLICT)
-    return _problem(status, error.code, error.detail, more=error.more)
+    return _problem(refusals.STATUS_OF_CODE[error.code], error.code, error.detail, more=error.more)
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:

@@ -1,20 +1,23 @@
 """
 The Celery app and the one policy of all tasks. `celery -A workers.app worker` and `beat` start from here.
 
-Every task carries an id only, may run twice, and finds its state in Postgres. Nothing retries through Celery: what
-has to wait has its time in Postgres, and the sweep sends it when it is due.
+Every task carries an id only, may run twice, and finds its state in Postgres. Nothing is retried through Celery: what
+has to wait has its time in Postgres, and the sweep queues it when it is due.
 """
 
+import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from celery import Celery, signals
 
 from pluggy_sync import queue
-from pluggy_sync.logs import configure_logs
+from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import Settings, SettingsError, read_settings
+from workers.base_task import TaskFailedError
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +28,10 @@ FIND_MISSED_EVERY_S = 600
 def create_celery(settings: Settings) -> Celery:
     """Return the workers' app for *settings*."""
     app = queue.celery_app(settings.redis_url)
+    app.task_cls = "workers.base_task:BaseTask"
     app.conf.update(
         include=["workers.tasks"],
+        broker_transport="workers.transport:Transport",
         # A message is acknowledged when its task has ended, and goes back when the process died under it:
         # tasks may run twice, so this loses nothing.
         task_acks_late=True,
@@ -38,6 +43,9 @@ def create_celery(settings: Settings) -> Celery:
         task_time_limit=1800,
         worker_max_tasks_per_child=1000,
         broker_connection_retry_on_startup=True,
+        # Redis that is full or became read-only answers with an error: wait for it as for one that is away. Without
+        # this the worker ends, or stays and does nothing.
+        broker_channel_error_retry=True,
         # On lost connections running tasks go on; they are safe to repeat.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # For Flower.
@@ -80,3 +88,11 @@ app = create_celery(settings)
 @signals.setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     configure_logs(settings.log_level)
+    log_what_nobody_caught()
+    logging.getLogger("celery.app.trace").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether Celery's line says anything that ours, `task.failed`, did not say before."""
+    context = record.args if isinstance(record.args, Mapping) else {}
+    return TaskFailedError.__name__ not in str(context.get("exc"))

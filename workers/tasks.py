@@ -48,4 +48,4 @@ def find_missed() -> None:
 @app.task(name=queue.RECONCILE)
 def reconcile(item_id: str) -> None:
     """Compare everything stored of one Item with Pluggy."""
-    reconciliation.reconcile(resources(), item_id)
+    reconciliation.reconcile_if_due(resources(), item_id)

@@ -6,13 +6,13 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
-from pluggy_sync.store import inbox, item_progress, items, sync_runs
+from pluggy_sync.store import inbox, items, sync_runs, sync_state
 
 # A worker may have begun first; its run is waited for this long, and its lease is prolonged while it writes.
 PATIENCE_S = 600
@@ -72,10 +72,10 @@ def _look(res: Resources, item_id: str) -> Decision:
 def _look_within_budget(res: Resources, item_id: str) -> Decision:
     for _ in range(LIMITED_ATTEMPTS):
         try:
-            return item_fetching.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+            return item_fetching.fetch(res, item_id)
         except PluggyLimitedError as exc:
             time.sleep(exc.retry_after_s)
-    return item_fetching.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+    return item_fetching.fetch(res, item_id)
 
 
 def _not_synced(decision: Decision) -> Result:
@@ -90,20 +90,22 @@ def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | N
     """
     Return how it stands after an attempt.
 
-    What is still wanted and did not fail was passed over because another run holds the Item, or held it a moment ago:
-    the lease alone does not tell, it may end between the attempt and this question.
+    If there is still something to sync and nothing failed, another run holds the Item, or held it a moment ago. The
+    lease alone does not tell: it may end between the attempt and this question.
     """
     newest = newest_run(res, item_id)
     run = None if newest is None or (before is not None and newest.id == before.id) else newest
     with res.database.begin() as conn:
-        row, work = items.get(conn, item_id), item_progress.get(conn, item_id)
-    if row is None or row.deleted_at is not None:
+        state = sync_state.read(conn, item_id)
+    if state is None or state.deleted_at is not None:
         return Result(end=End.GONE, detail="deleted; its data is purged")
-    if run is not None and run.outcome == "failed":
+    if run is not None and run.outcome in ("failed", "rescheduled"):
         return Result(end=End.FAILED, detail=run.error or run.outcome, run=run)
-    if work.sync_requested_seq > work.synced_seq:
+    if plan_of(res, state, now=res.now()) is not None:
         return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
-    return Result(end=End.UP_TO_DATE if run is None else End.SYNCED, run=newest)
+    unread = [each for each in state.incomplete.values() if each.is_unread()]
+    detail = "; ".join(sorted(f"{each.part.product}: {each.detail}" for each in unread))
+    return Result(end=End.UP_TO_DATE if run is None else End.SYNCED, detail=detail, run=newest)
 
 
 def is_held(res: Resources, item_id: str) -> bool:

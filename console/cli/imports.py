@@ -5,7 +5,6 @@ Each is registered, looked at and synced, in the lane of reconciliation: people 
 already is passed over, so a second call goes on where the first one stopped.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,11 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from console.cli import connections
 from console.cli.catch_up import PATIENCE_S, End, Result, catch_up
+from pluggy_sync import item_ids
+from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import item_progress, items
+from pluggy_sync.store import items, sync_state
 
-_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
 
 
@@ -48,13 +48,16 @@ def read_lines(lines: Iterable[str]) -> Iterator[Wanted | BadLine]:
         fields = [field.strip().strip('"') for field in line.lstrip("\ufeff").split(",")]
         if not line.strip() or line.startswith("#") or (not seen and fields[0].lower() in ("itemid", "item_id", "id")):
             continue
-        if not _ID.fullmatch(fields[0]):
+        try:
+            item_id = item_ids.read(fields[0])
+        except item_ids.NotAnItemIdError:
             yield BadLine(number=number, why="does not begin with an Item's id")
-        elif len(fields) > 2:
+            continue
+        if len(fields) > 2:
             yield BadLine(number=number, why="has more than two values")
-        elif fields[0].lower() not in seen:
-            seen.add(fields[0].lower())
-            yield Wanted(item_id=fields[0].lower(), client_user_id=(fields[1] if len(fields) > 1 else "") or None)
+        elif item_id not in seen:
+            seen.add(item_id)
+            yield Wanted(item_id=item_id, client_user_id=(fields[1] if len(fields) > 1 else "") or None)
 
 
 @click.command("import")
@@ -117,8 +120,9 @@ def _register(res: Resources, wanted: Wanted) -> Result | None:
             if row.client_user_id not in (None, wanted.client_user_id):
                 return Result(end=End.FAILED, detail="known as another clientUserId's")
             items.name_user(conn, wanted.item_id, wanted.client_user_id)
-        work = item_progress.get(conn, wanted.item_id)
-        if row.synced_through is not None and work.synced_seq >= work.sync_requested_seq:
+        state = sync_state.read(conn, wanted.item_id)
+        synced = state is not None and state.first_synced_at is not None
+        if state is not None and synced and plan_of(res, state, now=res.now()) is None:
             return Result(end=End.UP_TO_DATE)
     return None
 

@@ -4,20 +4,21 @@ from datetime import timedelta
 from typing import Any
 
 import click
-import sqlalchemy as sa
 from rich.table import Table
 
 from console.cli import connections, output
+from console.cli.item_argument import ITEM
 from console.cli.output import moment
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import freshness_of
-from pluggy_sync.store import item_progress, item_views, sync_runs
+from pluggy_sync.store import item_progress, item_views, sync_runs, user_actions
+from pluggy_sync.store.item_views import ItemView
 
 RUNS_SHOWN = 10
 
 
 @click.command("items")
-@click.argument("item_id", metavar="ITEM")
+@click.argument("item_id", metavar="ITEM", type=ITEM)
 def show_item(item_id: str) -> None:
     """Show the state, freshness, open actions and last runs of ITEM."""
     with connections.resources() as res:
@@ -25,7 +26,7 @@ def show_item(item_id: str) -> None:
             row = item_views.get(conn, item_id)
             if row is None:
                 raise click.ClickException("This Item is not known here.")
-            actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
+            actions = user_actions.unsettled_of(conn, [item_id]).get(item_id, [])
             progress = item_progress.get(conn, item_id)
             runs = sync_runs.before(conn, item_id, None, limit=RUNS_SHOWN)
         console = output.console()
@@ -33,7 +34,7 @@ def show_item(item_id: str) -> None:
         console.print(_runs(runs))
 
 
-def _facts(res: Resources, row: sa.Row[Any], actions: Any, progress: item_progress.ItemProgress) -> Table:
+def _facts(res: Resources, row: ItemView, actions: Any, progress: item_progress.ItemProgress) -> Table:
     fresh = freshness_of(
         item_views.known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours)
     )

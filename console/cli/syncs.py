@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from console.cli import connections
 from console.cli.catch_up import End, Result, catch_up, is_held, newest_run
+from console.cli.item_argument import ITEM
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
@@ -21,7 +22,7 @@ _POLL_S = 0.2
 
 
 @click.command()
-@click.argument("item_id", metavar="ITEM")
+@click.argument("item_id", metavar="ITEM", type=ITEM)
 @click.option("--deep", is_flag=True, help="Compare everything stored with Pluggy's, not only what is new.")
 def sync(item_id: str, *, deep: bool) -> None:
     """
@@ -37,7 +38,7 @@ def sync(item_id: str, *, deep: bool) -> None:
 
 
 @click.command()
-@click.argument("item_id", metavar="ITEM")
+@click.argument("item_id", metavar="ITEM", type=ITEM)
 @click.pass_context
 def reconcile(ctx: click.Context, item_id: str) -> None:
     """Compare everything that is stored of ITEM with Pluggy and repair it; the same as `sync --deep`."""
@@ -92,7 +93,7 @@ def _say(item_id: str, result: Result) -> None:
     if result.end is End.SYNCED and run is not None:
         click.echo(
             f"{item_id}: synced; {run.added} rows added, {run.modified} modified, {run.removed} removed, "
-            f"{run.requests} requests"
+            f"{run.requests} requests" + (f"; incomplete: {result.detail}" if result.detail else "")
         )
         return
     click.echo(f"{item_id}: {result.end}" + (f" ({result.detail})" if result.detail else ""))

@@ -1,11 +1,12 @@
 """Accounts and bills (Pluggy facts 5.2, 5.7)."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, caller, page, server_only, world
-from pluggy_sandbox.api.lookup import found_account, found_item, items_of, required
+from pluggy_sandbox.api.answers import answer, caller, paged, server_only, world
+from pluggy_sandbox.api.lookup import found_account, found_item, one, readable_items, shown_account
+from pluggy_sandbox.api.requests import argument, required_argument
 from pluggy_sandbox.holdings.accounts import REDUCED
-from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
+from pluggy_sandbox.wire.errors import BadRequestError
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -14,19 +15,18 @@ blueprint = Blueprint("accounts", __name__)
 def show_all() -> Response:
     """List the accounts of an Item; none for a deleted or revoked one (Pluggy facts 3.8, 8)."""
     here, who = world(), caller()
-    item_id = required(request.args.get("itemId"), "itemId")
-    wanted = request.args.get("type")
+    item_id, wanted = required_argument("itemId"), argument("type")
     if wanted not in (None, "BANK", "CREDIT"):
         raise BadRequestError("type must be one of the following values: BANK, CREDIT")
     with here.lock:
         if item_id in here.deleted and here.settings.deleted_item_accounts == "empty":
-            return page([])
+            return paged([])
         item = found_item(here, who, item_id)
         views = [held.view for held in item.holdings.accounts.values() if not item.authorization.is_revoked]
         views = [v for v in views if wanted in (None, v["type"])]
         if who.is_widget:
             views = [{key: v[key] for key in REDUCED} for v in views]
-        return page(views)
+        return paged(views)
 
 
 @blueprint.get("/accounts/<account_id>")
@@ -34,17 +34,17 @@ def show(account_id: str) -> Response:
     """Show an account."""
     here, who = world(), server_only()
     with here.lock:
-        return answer(found_account(here, who, account_id)[1].view)
+        return answer(shown_account(here, who, account_id).view)
 
 
 @blueprint.get("/bills")
 def bills() -> Response:
     """List the closed bills of a card, newest first."""
     here, who = world(), server_only()
-    account_id = required(request.args.get("accountId"), "accountId")
+    account_id = required_argument("accountId")
     with here.lock:
         item, held = found_account(here, who, account_id)
-        return page([] if item.authorization.is_revoked else held.bills)
+        return paged([] if item.authorization.is_revoked else held.bills)
 
 
 @blueprint.get("/bills/<bill_id>")
@@ -52,9 +52,5 @@ def bill(bill_id: str) -> Response:
     """Show a bill."""
     here, who = world(), server_only()
     with here.lock:
-        for item in items_of(here, who):
-            for held in item.holdings.accounts.values():
-                for view in held.bills:
-                    if view["id"] == bill_id:
-                        return answer(view)
-    raise NotFoundError("Bill not found", "BILL_NOT_FOUND")
+        held = (held for item in readable_items(here, who) for held in item.holdings.accounts.values())
+        return answer(one((view for each in held for view in each.bills), bill_id, "bill"))

@@ -2,18 +2,18 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, body, optional_text, server_only, world
+from pluggy_sandbox.api.answers import answer, server_only, world
 from pluggy_sandbox.api.lookup import found_item
-from pluggy_sandbox.lifecycle import items
-from pluggy_sandbox.state import webhooks
+from pluggy_sandbox.api.requests import body
+from pluggy_sandbox.lifecycle import options
+from pluggy_sandbox.wire import fields
 
 blueprint = Blueprint("auth", __name__)
-_OPTIONS = ("clientUserId", "webhookUrl", "oauthRedirectUri", "avoidDuplicates", "products")
 
 
 @blueprint.post("/auth")
 def sign_in() -> Response:
-    """Give an API key; keys that are not asked for, `nonExpiring` among them, are tolerated."""
+    """Give an API key; fields that are not asked for, `nonExpiring` among them, are tolerated, and so is a form."""
     here, sent = world(), body()
     with here.lock:
         key = here.keyring.sign_in(sent.get("clientId"), sent.get("clientSecret"), here.settings.api_key_seconds)
@@ -22,15 +22,12 @@ def sign_in() -> Response:
 
 @blueprint.post("/connect_token")
 def connect_token() -> Response:
-    """Give a connect token. Options at the top level are ignored, as they are at Pluggy (Pluggy facts 9.23)."""
+    """Give a connect token."""
     here, sent, caller = world(), body(), server_only()
+    item_id = fields.text(sent, "itemId")
     with here.lock:
-        item_id = optional_text(sent, "itemId")
         if item_id is not None:
             found_item(here, caller, item_id)
-        options = {name: value for name, value in (sent.get("options") or {}).items() if name in _OPTIONS}
-        if options.get("webhookUrl"):
-            webhooks.check_url(options["webhookUrl"], allow_local=here.settings.allow_local_webhooks)
-        items.redirect_uri(here, options)
-        token = here.keyring.connect_token(caller, item_id, options, here.settings.connect_token_seconds)
+        chosen = options.of_token(here, sent)
+        token = here.keyring.connect_token(caller, item_id, chosen, here.settings.connect_token_seconds)
     return answer({"accessToken": token})

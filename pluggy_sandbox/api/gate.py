@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from functools import cache
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
 
+from pluggy_sandbox.api import odd_text
 from pluggy_sandbox.api.answers import JSON, answer, world
 from pluggy_sandbox.state.faults import RequestFault
 from pluggy_sandbox.state.limits import OverLimitError
 from pluggy_sandbox.wire.errors import ApiError, NotFoundError, UnavailableError
 
-_OPEN = ("POST /auth",)
+_WITH_ERROR_ID, _ABOUT_ITEMS = (400, 409), ("/items", "/v2/items")  # Pluggy facts 13.14
+_OPEN = ("POST /auth", "GET /api/status", "GET /api/connectors-incidents", "GET /api/summary")
 _OUTSIDE = ("/_sandbox", "/static", "/pluggy-connect")
 
 
@@ -22,18 +25,18 @@ def install(app: Flask) -> None:
     app.before_request(_enter)
     app.after_request(_leave)
     app.register_error_handler(ApiError, _refuse)
-    app.register_error_handler(404, _unknown)
-    app.register_error_handler(405, _not_allowed)
+    app.register_error_handler(HTTPException, _failed)
 
 
 def endpoint() -> str:
     """Return the endpoint of this request as the reference writes it, e.g. `GET /items/{id}`."""
     rule = request.url_rule.rule if request.url_rule else request.path
-    return f"{request.method} {_template(rule)}"
+    return f"{request.method} {template(rule)}"
 
 
 @cache
-def _template(rule: str) -> str:
+def template(rule: str) -> str:
+    """Return the path of a Flask rule as the reference writes it."""
     return re.sub(r"<[^>]+>", "{id}", rule)
 
 
@@ -82,6 +85,8 @@ def _cut_short() -> Iterator[bytes]:
 
 def _leave(response: Response) -> Response:
     if _is_api():
+        if g.get("fault") == "odd_text" and response.mimetype == "application/json":
+            response.set_data(odd_text.spoil(response.get_data()))
         # The widget's page may stand on another origin; the real API allows that too.
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Access-Control-Allow-Headers"] = "Content-Type, X-API-KEY"
@@ -101,22 +106,24 @@ def _log(response: Response) -> None:
                 "method": request.method,
                 "path": request.path,
                 "endpoint": g.get("endpoint"),
-                "query": request.query_string.decode(),
+                "query": request.query_string.decode(errors="replace"),
                 "status": response.status_code,
             }
         )
 
 
 def _refuse(error: ApiError) -> Response:
-    response = answer(error.body(), error.status)
+    body = error.body()
+    if error.status in _WITH_ERROR_ID and request.path.startswith(_ABOUT_ITEMS):
+        body["errorId"] = world().ids.of("error", world().request_count)
+    response = answer(body, error.status)
     if isinstance(error, OverLimitError):
         response.headers.update(error.headers)
     return response
 
 
-def _unknown(_: Exception) -> Response:
-    return answer({"code": 404, "message": f"Cannot {request.method} {request.path}"}, 404)
-
-
-def _not_allowed(_: Exception) -> Response:
-    return answer({"code": 405, "message": "Method Not Allowed"}, 405)
+def _failed(error: HTTPException) -> Response:
+    """Answer in the API's own form what Flask refuses, or what failed here, which Flask logs."""
+    status = error.code or 500
+    message = f"Cannot {request.method} {request.path}" if status == 404 else error.name
+    return answer({"code": status, "message": message}, status)

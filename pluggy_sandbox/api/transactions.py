@@ -1,22 +1,23 @@
 """Transactions by cursor (Pluggy facts 5.3)."""
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from urllib.parse import urlencode
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
-from pluggy_sandbox.api.answers import MOST_PER_PAGE, body, raw, server_only, world
-from pluggy_sandbox.api.lookup import found_account, items_of, required
+from pluggy_sandbox.api import cursors
+from pluggy_sandbox.api.answers import MOST_PER_PAGE, raw, server_only, world
+from pluggy_sandbox.api.lookup import found_account, readable_items
+from pluggy_sandbox.api.requests import argument, arguments, body, refuse_unknown_arguments, required_argument
 from pluggy_sandbox.catalogue.categories import CATEGORIES
 from pluggy_sandbox.holdings.ledger import Ledger, Position, Window
+from pluggy_sandbox.wire import fields
 from pluggy_sandbox.wire.errors import BadRequestError, GoneError, NotFoundError
 from pluggy_sandbox.wire.instants import iso, parse_instant
 
 blueprint = Blueprint("transactions", __name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALLOWED = frozenset({"accountId", "ids", "dateFrom", "dateTo", "createdAtFrom", "after"})
 
 
@@ -53,10 +54,10 @@ def show(transaction_id: str) -> Response:
     """Show one transaction."""
     here, who = world(), server_only()
     with here.lock:
-        for item in items_of(here, who):
+        for item in readable_items(here, who):
             for held in item.holdings.accounts.values():
                 found = held.ledger.find(transaction_id)
-                if found is not None and not item.authorization.is_revoked:
+                if found is not None:
                     return raw(found)
     raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")
 
@@ -64,12 +65,12 @@ def show(transaction_id: str) -> Response:
 @blueprint.patch("/transactions/<transaction_id>")
 def recategorise(transaction_id: str) -> Response:
     """Put a transaction into another category; later executions keep it there."""
-    here, who, category_id = world(), server_only(), body().get("categoryId")
+    here, who, category_id = world(), server_only(), fields.text(body(), "categoryId")
     if category_id not in CATEGORIES:
         raise BadRequestError("categoryId is not a known category", "CATEGORY_NOT_FOUND")
     with here.lock:
-        for item in items_of(here, who):
-            found = item.holdings.recategorise(transaction_id, category_id, item.stamp(here.clock.now))
+        for item in readable_items(here, who):
+            found = item.holdings.recategorise(transaction_id, category_id, here.clock.now)
             if found is not None:
                 return raw(found)
     raise NotFoundError("Transaction not found", "TRANSACTION_NOT_FOUND")
@@ -82,16 +83,13 @@ def gone() -> Response:
 
 
 def _query() -> Query:
-    args = request.args
-    unknown = [f"property {name} should not exist" for name in args if name not in _ALLOWED]
-    if unknown:
-        raise BadRequestError(", ".join(unknown))
-    account_id = required(args.get("accountId"), "accountId")
+    refuse_unknown_arguments(_ALLOWED)
+    account_id = required_argument("accountId")
     _check_uuid(account_id)
-    if "dateFrom" in args and "createdAtFrom" in args:
+    if "dateFrom" in request.args and "createdAtFrom" in request.args:
         raise BadRequestError("dateFrom cannot be used together with createdAtFrom")
     window = Window(date_from=_day("dateFrom"), date_to=_day("dateTo"), created_from=_instant("createdAtFrom"))
-    return Query(account_id, window, _ids(args.get("ids")), args.get("after"))
+    return Query(account_id, window, _ids(), argument("after"))
 
 
 def _check_uuid(text: str) -> None:
@@ -101,21 +99,19 @@ def _check_uuid(text: str) -> None:
         raise BadRequestError("accountId must be a UUID") from None
 
 
-def _ids(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    ids = [i for i in text.split(",") if i]
-    if len(ids) > MOST_PER_PAGE:
+def _ids() -> list[str] | None:
+    ids = arguments("ids")
+    if ids is not None and len(ids) > MOST_PER_PAGE:
         raise BadRequestError(f"ids must have at most {MOST_PER_PAGE} elements", "IDS_PARAMETER_EXCEEDS_MAX_LENGTH")
     return ids
 
 
 def _instant(name: str) -> datetime | None:
-    text = request.args.get(name)
+    text = argument(name)
     if text is None:
         return None
     try:
-        return parse_instant(text).astimezone(UTC)
+        return parse_instant(text)
     except ValueError:
         raise BadRequestError(f"{name} must be a valid ISO 8601 date string") from None
 
@@ -131,26 +127,18 @@ def _chosen(ledger: Ledger, query: Query) -> list[bytes]:
 
 
 def _cursor(position: Position, row_id: str) -> str:
-    at = datetime.fromtimestamp(position[0] / 1000, UTC)
-    return base64.b64encode(f"{iso(at)}|{row_id}".encode()).decode()
+    return cursors.write(iso(_EPOCH + timedelta(milliseconds=position[0])), row_id)
 
 
 def _position(ledger: Ledger, cursor: str) -> Position:
-    if g.get("fault") == "bad_cursor":
-        raise BadRequestError("Invalid cursor")
-    try:
-        _, row_id = base64.b64decode(cursor, validate=True).decode().split("|")
-    except (binascii.Error, ValueError):
-        raise BadRequestError("Invalid cursor") from None
-    position = ledger.place(row_id)
+    position = ledger.place(cursors.read(cursor))
     if position is None:
-        raise BadRequestError("Invalid cursor")
+        raise cursors.refused()
     return position
 
 
 def _envelope(rows: list[bytes], cursor: str | None) -> Response:
     following = b"null"
     if cursor is not None:
-        args = {k: v for k, v in request.args.items() if k != "after"} | {"after": cursor}
-        following = b'"?%s"' % urlencode(args).encode()
+        following = b'"%s"' % cursors.following(cursor).encode()
     return raw(b'{"results":[%s],"next":%s}' % (b",".join(rows), following))

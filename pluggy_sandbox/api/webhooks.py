@@ -2,11 +2,13 @@
 
 from flask import Blueprint, Response
 
-from pluggy_sandbox.api.answers import answer, body, page, server_only, world
+from pluggy_sandbox.api.answers import answer, paged, server_only, world
 from pluggy_sandbox.api.lookup import found_webhook
+from pluggy_sandbox.api.requests import body
 from pluggy_sandbox.state import webhooks
 from pluggy_sandbox.state.webhooks import Webhook
 from pluggy_sandbox.state.world import World
+from pluggy_sandbox.wire import fields
 from pluggy_sandbox.wire.encoding import Json
 
 blueprint = Blueprint("webhooks", __name__)
@@ -17,7 +19,7 @@ def show_all() -> Response:
     """List the application's webhooks."""
     here, who = world(), server_only()
     with here.lock:
-        return page([hook.view() for hook in _own(here, who.client_id)])
+        return paged([hook.view() for hook in _own(here, who.client_id)])
 
 
 @blueprint.post("/webhooks")
@@ -82,10 +84,11 @@ def _own(here: World, client_id: str) -> list[Webhook]:
 
 
 def _switch(here: World, hook: Webhook, sent: Json) -> None:
+    enabled = fields.truth(sent, "enabled")
     if "headers" in sent:
         hook.headers = webhooks.check_headers(sent["headers"])
-    if sent.get("enabled") is True:
+    if enabled is True:
         hook.disabled_at, hook.failures_in_row = None, 0
-    elif sent.get("enabled") is False:
+    elif enabled is False:
         hook.disabled_at = here.clock.now
     hook.updated_at = here.clock.now

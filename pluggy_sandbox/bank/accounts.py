@@ -81,7 +81,7 @@ class Account:
         at = midnight_in_brazil(day)
         for row in self.rows:
             if row.card is not None and "billId" not in row.card and day_in_brazil(row.at) <= day:
-                row.card = row.card | {"billId": bill.key}
+                row.card = row.card | {"billId": bill.key, "billPostDate": day.isoformat()}
                 row.changed_at = max(at, row.shown_at)
                 bill.total += row.value
         self.bills.append(bill)
@@ -98,7 +98,7 @@ class Account:
         from_account.rows.append(
             Row(
                 f"{bill.key}-out", at, "PAGAMENTO FATURA CARTAO", -bill.total, "DEBIT", at,
-                category="05100000", operation="OUTROS",
+                category="05100000", operation="OUTROS", operation_info="PAGAMENTO DE FATURA",
             )
         )  # fmt: skip
         self.rows.append(
@@ -110,12 +110,16 @@ class Account:
 
     def balance(self, now: datetime) -> Decimal:
         """Return what is in the account, or on a card what is owed on the open bill."""
-        rows = self.visible(now)
+        rows = [row for row in self.visible(now) if row.at <= now]
         if self.type == "CREDIT":
-            due = (row.value for row in rows if row.at <= now and "billId" not in (row.card or {"billId": ""}))
+            due = (row.value for row in rows if "billId" not in (row.card or {"billId": ""}))
         else:
-            due = (row.value for row in rows if row.at <= now)
+            due = (row.value for row in rows if row.status == "POSTED")
         return (self.opening_balance + sum(due)).normalize() + Decimal(0)
+
+    def closing_balance(self, now: datetime) -> Decimal:
+        """Return what is in the account once all that is under way has posted."""
+        return self.opening_balance + sum(row.value for row in self.visible(now) if row.at <= now)
 
     def used_limit(self, now: datetime) -> Decimal:
         """Return how much of a card's limit is taken, future instalments included (Pluggy facts 9.6)."""
@@ -135,8 +139,8 @@ class Account:
             row.status, row.posts_on, row.changed_at = "POSTED", None, at
             return row
         posted = replace(
-            row, key=f"{row.key}-p", description=row.posts_as, status="POSTED", posts_on=None, posts_as=None,
-            shown_at=at, changed_at=None,
+            row, key=f"{row.key}-p", at=row.posts_at or row.at, description=row.posts_as, status="POSTED",
+            posts_on=None, posts_as=None, posts_at=None, shown_at=at, changed_at=None,
         )  # fmt: skip
         row.posts_on = None
         self.rows[self.rows.index(row)] = posted

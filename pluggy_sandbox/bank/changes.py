@@ -3,11 +3,11 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.rows import Row
-from pluggy_sandbox.wire.encoding import Json, cents
+from pluggy_sandbox.wire.encoding import cents
 from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
 
@@ -27,6 +27,15 @@ class Changed:
 
 
 @dataclass(frozen=True)
+class Change:
+    """One change to make `count` times; `days` is how long ago its row is dated, None for what suits the kind."""
+
+    kind: str
+    count: int = 1
+    days: int | None = None
+
+
+@dataclass(frozen=True)
 class Scene:
     """When and among what a change happens: the rows already collected, and the day the next window begins."""
 
@@ -40,25 +49,23 @@ class ImpossibleChangeError(Exception):
     """There is no row that this could happen to."""
 
 
-def make(account: Account, change: Json, scene: Scene) -> Changed:
+def make(account: Account, change: Change, scene: Scene) -> Changed:
     """
     Make *change* happen in *account*.
 
     Raises:
-        ImpossibleChangeError: no row fits, or the kind is unknown.
+        ImpossibleChangeError: no row fits.
     """
-    kind = KINDS.get(str(change.get("kind")))
-    if kind is None:
-        raise ImpossibleChangeError(f"kind must be one of {', '.join(KINDS)}")
+    kind = KINDS[change.kind]
     done = Changed()
-    for _ in range(int(change.get("count", 1))):
+    for _ in range(change.count):
         kind(account, change, scene, done)
     account.touched.update(done.added, done.modified, done.removed)
     account.revision += 1
     return done
 
 
-def make_in_first(accounts: list[Account], change: Json, scene: Scene) -> Changed:
+def make_in_first(accounts: list[Account], change: Change, scene: Scene) -> Changed:
     """
     Make *change* happen in the first of *accounts* that has a row for it.
 
@@ -89,37 +96,56 @@ def _new_row(account: Account, scene: Scene, days_ago: int) -> Row:
     )
 
 
-def _add(account: Account, change: Json, scene: Scene, done: Changed) -> None:
-    row = _new_row(account, scene, int(change.get("days", 0)))
+def _add(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
     account.rows.append(row)
     done.added.append(row.key)
 
 
-def _backdate(account: Account, change: Json, scene: Scene, done: Changed) -> None:
-    _add(account, {"days": change.get("days", 20)}, scene, done)
+def _backdate(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    _add(account, replace(change, days=20 if change.days is None else change.days), scene, done)
 
 
-def _pending(account: Account, change: Json, scene: Scene, done: Changed) -> None:
-    row = _new_row(account, scene, int(change.get("days", 0)))
+def _pending(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
     account.rows.append(replace(row, status="PENDING", posts_on=None))
     done.added.append(row.key)
 
 
-def _post_new_id(account: Account, change: Json, scene: Scene, done: Changed) -> None:
+def _post_new_id(account: Account, change: Change, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=True)
-    row.posts_as = f"{row.posts_as or row.description} POSTED"
+    row.posts_as, row.posts_at = f"{row.posts_as or row.description} POSTED", row.at - timedelta(days=1)
     done.removed.append(row.key)
     done.added.append(account.post(row, scene.now).key)
 
 
-def _post_same_id(account: Account, change: Json, scene: Scene, done: Changed) -> None:
+def _post_same_id(account: Account, change: Change, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=True)
     row.posts_as = None
     account.post(row, scene.now)
     done.modified.append(row.key)
 
 
-def _edit(account: Account, change: Json, scene: Scene, done: Changed) -> None:
+def _post_new_provider_id(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _pick(account, change, scene, pending=True)
+    row.posts_as, row.posts_at = row.description, None
+    done.modified.append(row.key)
+    account.post(row, scene.now)
+
+
+def _odd_text(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
+    account.rows.append(replace(row, odd=True))
+    done.added.append(row.key)
+
+
+def _odd_date(account: Account, change: Change, scene: Scene, done: Changed) -> None:
+    row = _new_row(account, scene, change.days or 0)
+    account.rows.append(replace(row, at=_NO_DATE))
+    done.added.append(row.key)
+
+
+def _edit(account: Account, change: Change, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=False)
     row.revision += 1
     row.category = "17000000" if row.category != "17000000" else "11000000"
@@ -128,26 +154,30 @@ def _edit(account: Account, change: Json, scene: Scene, done: Changed) -> None:
     done.modified.append(row.key)
 
 
-def _remove(account: Account, change: Json, scene: Scene, done: Changed) -> None:
+def _remove(account: Account, change: Change, scene: Scene, done: Changed) -> None:
     row = _pick(account, change, scene, pending=False)
     row.posts_on = None  # it must not post any more
     account.rows.remove(row)
     done.removed.append(row.key)
 
 
-_Kind = Callable[[Account, Json, Scene, Changed], None]
+_NO_DATE = datetime(1, 1, 1, tzinfo=UTC)  # what some banks send for a date that they do not know (Pluggy facts 13.18)
+_Kind = Callable[[Account, Change, Scene, Changed], None]
 KINDS: dict[str, _Kind] = {
     "add": _add,
     "pending": _pending,
     "post_new_id": _post_new_id,
     "post_same_id": _post_same_id,
+    "post_new_provider_id": _post_new_provider_id,
     "edit": _edit,
     "remove": _remove,
     "backdate": _backdate,
+    "odd_text": _odd_text,
+    "odd_date": _odd_date,
 }
 
 
-def _pick(account: Account, change: Json, scene: Scene, *, pending: bool) -> Row:
+def _pick(account: Account, change: Change, scene: Scene, *, pending: bool) -> Row:
     """Return a collected row that has no twin and waits for no other change: in the next window, or `days` old."""
     twins = _twins(account)
     fit = [
@@ -159,16 +189,16 @@ def _pick(account: Account, change: Json, scene: Scene, *, pending: bool) -> Row
         and (row.at, row.description, row.amount) not in twins
     ]
     near = [row for row in fit if _wanted(row, change, scene)]
-    if not near and not (pending and fit and "days" not in change):
-        raise ImpossibleChangeError(f"no row in {account.key} fits {change}")
+    if not near and not (pending and fit and change.days is None):
+        raise ImpossibleChangeError(f"no row in {account.key} fits {change.kind}")
     # The open bill is read again as a whole, so a pending row may be older than the window.
     return scene.dice.choice(near or fit)
 
 
-def _wanted(row: Row, change: Json, scene: Scene) -> bool:
+def _wanted(row: Row, change: Change, scene: Scene) -> bool:
     today, day = day_in_brazil(scene.now), day_in_brazil(row.at)
-    if "days" in change:
-        return (today - day).days == int(change["days"])
+    if change.days is not None:
+        return (today - day).days == change.days
     return scene.since <= day <= today
 
 

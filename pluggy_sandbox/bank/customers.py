@@ -46,7 +46,8 @@ class Customer:
         """Return what a day brings to an account of *kind*, BANK or CREDIT."""
         if kind == "CREDIT":
             return lambda dice, day: card.day_of(dice, last_digits, day, regulated=self.regulated)
-        return lambda dice, day: checking.day_of(dice, self.person, day)
+        first = self.opened if self.regulated else None
+        return lambda dice, day: checking.day_of(dice, self.person, day, first=first)
 
     def account(self, key: str) -> Account:
         """Return the account called *key*."""

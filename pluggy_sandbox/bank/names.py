@@ -1,5 +1,7 @@
 """Brazilian people, shops and companies that the sandbox bank's statements speak of. All invented or generic."""
 
+from typing import NamedTuple
+
 FIRST = (
     "Ana",
     "Bruno",
@@ -46,7 +48,7 @@ EMPLOYERS = (
     ("Horizonte Tecnologia Ltda", "41.236.880/0001-07"),
     ("Aurora Alimentos do Sul SA", "07.914.552/0001-60"),
     ("Clínica Vila Nova Ltda", "22.480.139/0001-31"),
-    ("Construtora Pedra Branca SA", "13.602.774/0001-98"),
+    ("Construtora Pedra Branca SA", "8Z.3X7.K2P/0001-87"),
 )
 # name on the card, business name, category, merchant category code, usual amount in cents (least, most)
 SHOPS = (
@@ -77,27 +79,36 @@ FOREIGN_SHOPS = (
     ("STEAM GAMES", "USD", "12030000", 5816, 499, 5999),
     ("BOOKING.COM AMSTERDAM", "EUR", "13020000", 4722, 8000, 42000),
 )
-# day of the month, description, creditor, CNPJ, category, least and most in cents
+
+
+class Boleto(NamedTuple):
+    """A bill that comes every month on day `due`, of `least` to `most` cents."""
+
+    due: int
+    description: str
+    creditor: str
+    cnpj: str
+    category: str
+    least: int
+    most: int
+
+
 BOLETOS = (
-    (
-        8,
-        "PAGAMENTO DE BOLETO IMOBILIARIA PRIMAVERA",
-        "Imobiliária Primavera",
-        "30.115.462/0001-80",
-        "14010000",
-        185000,
-        185000,
+    Boleto(
+        8, "PAGAMENTO DE BOLETO IMOBILIARIA PRIMAVERA", "Imobiliária Primavera", "30.115.462/0001-80", "14010000",
+        185000, 185000,
     ),
-    (12, "PAGAMENTO DE BOLETO LUZ PAULISTA", "Luz Paulista Energia SA", "61.695.227/0001-93", "14020002", 9800, 26900),
-    (15, "PAGAMENTO DE BOLETO FIBRA NET", "Fibra Net Telecom", "02.558.157/0001-62", "07010000", 11990, 11990),
-    (
-        20,
-        "PAGAMENTO DE BOLETO CONDOMINIO ED JARDINS",
-        "Condomínio Ed. Jardins",
-        "04.772.600/0001-45",
-        "14010000",
-        64000,
-        69000,
+    Boleto(
+        12, "PAGAMENTO DE BOLETO LUZ PAULISTA", "Luz Paulista Energia SA", "61.695.227/0001-93", "14020002",
+        9800, 26900,
     ),
-)
+    # With letters, as they are given out since 2026 (Pluggy facts 13.13).
+    Boleto(
+        15, "PAGAMENTO DE BOLETO FIBRA NET", "Fibra Net Telecom", "12.ABC.345/01DE-35", "07010000", 11990, 11990
+    ),
+    Boleto(
+        20, "PAGAMENTO DE BOLETO CONDOMINIO ED JARDINS", "Condomínio Ed. Jardins", "04.772.600/0001-45", "14010000",
+        64000, 69000,
+    ),
+)  # fmt: skip
 INSTITUTION = {"name": "Pluggy Bank", "compe": "999", "ispb": "99999004"}

@@ -1,10 +1,12 @@
 """One line of a statement, as the institution gives it."""
 
+import random
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from pluggy_sandbox.wire.encoding import Json
+from pluggy_sandbox.wire.instants import midnight_in_brazil
 
 
 @dataclass(eq=False)
@@ -14,6 +16,9 @@ class Row:
 
     `key` is the institution's own id: it stays while the institution calls this the same row.
     `shown_at` is when the institution first showed it, which may be long after `at`.
+
+    A pending row posts on `posts_on`: as itself, or, where `posts_as` is given, as another row with that description,
+    dated `posts_at` if that is given too.
     """
 
     key: str
@@ -27,15 +32,18 @@ class Row:
     amount_in_account_currency: Decimal | None = None
     category: str | None = None
     description_raw: str | None = None
+    provider_code: str | None = None
     operation: str | None = None
     operation_info: str | None = None
     payment: Json | None = None
     card: Json | None = None
     merchant: Json | None = None
     posts_on: date | None = None
-    posts_as: str | None = None  # the description of the new row that replaces this one when it posts
+    posts_as: str | None = None
+    posts_at: datetime | None = None
     changed_at: datetime | None = None
     revision: int = 0
+    odd: bool = False  # whether its texts arrive broken: half a surrogate pair, a null character (Pluggy facts 13.18)
     extra: Json = field(default_factory=dict)
 
     @property
@@ -47,3 +55,30 @@ class Row:
     def touched_at(self) -> datetime:
         """When the institution last showed something new about it."""
         return self.changed_at or self.shown_at
+
+
+def instant_on(dice: random.Random, day: date) -> datetime:
+    """
+    Return the `date` of a row of *day*, in one of the ways of institutions (Pluggy facts 9.7).
+
+    Mostly midnight in São Paulo; else midnight in UTC, which is the evening before in São Paulo; or the real time of
+    day, which after nine in the evening is the next day in UTC.
+    """
+    way = dice.random()
+    if way < 0.62:
+        return midnight_in_brazil(day)
+    if way < 0.74:
+        return datetime.combine(day, time(), UTC)
+    return midnight_in_brazil(day) + timedelta(seconds=dice.randrange(6 * 3600, 24 * 3600))
+
+
+def shown_from(at: datetime, day: date) -> datetime:
+    """Return when the institution shows a row of *day* that is dated *at*: in the morning, or once it happened."""
+    return max(at, midnight_in_brazil(day))
+
+
+def as_printed(dice: random.Random, description: str) -> str | None:
+    """Return *description* as the institution prints it, before Pluggy cleans it; None where it gives nothing more."""
+    if dice.random() < 0.3:
+        return None
+    return f"{description.upper():<24.24}  {dice.randrange(10**6):06d}"

@@ -1,13 +1,24 @@
 """The institutions on offer (Pluggy facts 3.9, 7.1)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from pluggy_sandbox.wire.encoding import Json
 
+PRODUCTS = (
+    "ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS", "PAYMENT_DATA", "INVESTMENTS", "INVESTMENTS_TRANSACTIONS", "IDENTITY",
+    "BROKERAGE_NOTE", "MOVE_SECURITY", "LOANS", "ACCOUNT_STATEMENTS",
+)  # fmt: skip
+CONNECTOR_STATUSES = ("ONLINE", "UNSTABLE", "OFFLINE")
 SANDBOX_PRODUCTS = (
     "ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS", "PAYMENT_DATA", "INVESTMENTS", "INVESTMENTS_TRANSACTIONS", "IDENTITY",
     "LOANS",
+)  # fmt: skip
+# What the regulated institutions serve, in the Open Finance directory's words; direct connectors do not say.
+COVERAGE = (
+    "ACCOUNTS", "CREDIT_CARDS_ACCOUNTS", "CREDIT_OPERATIONS:LOANS", "CREDIT_OPERATIONS:FINANCINGS",
+    "INVESTMENTS:BANK_FIXED_INCOMES", "INVESTMENTS:TREASURE_TITLES", "INVESTMENTS:FUNDS",
+    "INVESTMENTS:VARIABLE_INCOMES",
 )  # fmt: skip
 
 
@@ -32,6 +43,8 @@ class Field:
     validation: str | None = None
     message: str | None = None
     placeholder: str | None = None
+    assistive_text: str | None = None
+    instructions: str | None = None
     mfa: bool = False
     optional: bool = False
     options: tuple[tuple[str, str], ...] = ()
@@ -43,6 +56,8 @@ class Field:
             "validation": self.validation,
             "validationMessage": self.message,
             "placeholder": self.placeholder,
+            "assistiveText": self.assistive_text,
+            "instructions": self.instructions,
             "mfa": self.mfa or None,
             "options": [{"value": v, "label": t} for v, t in self.options] or None,
         }
@@ -71,9 +86,22 @@ class Connector:
 
 USER = Field("user", "Usuário", placeholder="user-ok")
 PASSWORD = Field("password", "Senha", "password", placeholder="password-ok")
-TOKEN = Field("token", "Token", "number", validation="^[0-9]{6}$", message="O token tem 6 dígitos", mfa=True)
+TOKEN = Field(
+    "token",
+    "Token",
+    "number",
+    validation="^[0-9]{6}$",
+    message="O token tem 6 dígitos",
+    instructions="Abra o aplicativo do banco e gere um código de acesso.",
+    mfa=True,
+)
 CPF = Field("cpf", "CPF", validation=r"^\d{3}\.?\d{3}\.?\d{3}-?\d{2}$", message="O CPF tem 11 dígitos")
-CERTIFICATE = Field("certificate", "Certificado (base64)")
+CERTIFICATE = Field(
+    "certificate",
+    "Certificado (base64)",
+    assistive_text="O arquivo .pfx da empresa, em base64",
+    instructions="No internet banking, abra Configurações, Certificado digital, e exporte o arquivo .pfx.",
+)
 COOPERATIVE = Field("cooperative", "Cooperativa", "select", options=(("0001", "Cooperativa Centro"), ("0002", "Sul")))
 
 _PAIR = (USER, PASSWORD)
@@ -110,15 +138,15 @@ class Health:
 
     status: str = "ONLINE"
     stage: str | None = None
-    details: Json = field(default_factory=dict)
 
     def view(self) -> Json:
-        """Return it as the API serves it."""
+        """Return it as the API serves it; incidents and details are added where there are any."""
         return {"status": self.status, "stage": self.stage}
 
 
-def view(connector: Connector, health: Health, address: str) -> Json:
+def view(connector: Connector, health: Json, address: str) -> Json:
     """Return a connector as the API serves it; *address* is where this sandbox is reached."""
+    coverage = {"productCoverage": list(COVERAGE)} if connector.is_open_finance else {}
     return {
         "id": connector.id,
         "name": connector.name,
@@ -133,7 +161,8 @@ def view(connector: Connector, health: Health, address: str) -> Json:
         "oauth": connector.is_open_finance,
         "oauthUrl": None,
         "resetPasswordUrl": None,
-        "health": health.view(),
+        **coverage,
+        "health": health,
         "isSandbox": connector.is_sandbox,
         "isOpenFinance": connector.is_open_finance,
         "supportsPaymentInitiation": connector.is_open_finance,

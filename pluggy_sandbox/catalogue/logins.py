@@ -46,7 +46,7 @@ FATES: dict[str, Fate] = {
     "user-ok-phone": Fate(asks=("phone", "token")),
     "user-ok-multi-company": Fate(asks=("token", "company")),
 }
-_PERF = re.compile(r"^user-ok-perf-(\d+)x\Z")
+_PERF = re.compile(r"^user-ok-perf-([0-9]{1,4})x\Z")
 
 JOINT_CONNECTOR = 9
 ALONE, APPROVED, REJECTED = "alone", "approved", "rejected"
@@ -67,8 +67,3 @@ def fate_of(user: str, password: str) -> Fate | None:
 def approvers_of(cpf: str) -> str | None:
     """Return what this person's further approvers do, or None where the mock bank does not know the CPF."""
     return APPROVERS.get("".join(c for c in cpf if c.isdigit()))
-
-
-def offered() -> list[str]:
-    """Return the names to offer, the one that never works included."""
-    return [*FATES, "user-ok-perf-100x", "user-bad"]

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response, current_app, render_template
 from werkzeug.routing import Rule
@@ -10,8 +10,11 @@ from werkzeug.routing import Rule
 from pluggy_sandbox.api.answers import answer
 from pluggy_sandbox.bank.changes import KINDS as CHANGES
 from pluggy_sandbox.catalogue.outcomes import ERRORS
+from pluggy_sandbox.lifecycle import resources
 from pluggy_sandbox.settings import Settings
-from pluggy_sandbox.state.faults import KINDS as FAULTS
+from pluggy_sandbox.state import incidents
+from pluggy_sandbox.state.faults import Kind as Fault
+from pluggy_sandbox.wire import switches
 from pluggy_sandbox.wire.encoding import Json
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/_sandbox")
@@ -38,7 +41,7 @@ CHANCE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 
 _REQUEST_FAULT = _object(
     endpoint={**TEXT, "description": "As in the API's reference, e.g. `GET /items/{id}`; `*` for all"},
-    do=_enum(*FAULTS),
+    do=_enum(*get_args(Fault)),
     status={**WHOLE, "description": "For `status`; 429 comes with its headers"},
     seconds={**NUMBER, "description": "For `slow`"},
     times={**WHOLE, "description": "How often; for good where absent"},
@@ -61,6 +64,19 @@ BODIES: dict[tuple[str, str], Json] = {
     ("post", "/items/{item_id}/update"): _object(parameters=ANY, clientUserId=TEXT, webhookUrl=TEXT),
     ("post", "/webhooks"): _object(url=TEXT, event=TEXT, headers=ANY),
     ("post", "/connect_token"): _object(itemId=TEXT, options=ANY),
+    ("put", "/items/{item_id}/resources"): _object(**dict.fromkeys(resources.PRODUCTS, _enum(*resources.STATUSES))),
+    ("post", "/incidents"): _object(
+        connectorIds=_list(WHOLE),
+        type=_enum(*incidents.TYPES),
+        title=TEXT,
+        description=TEXT,
+        product=_enum(*incidents.PRODUCT_LINES),
+        kind=_enum(*incidents.KINDS),
+        severity=_enum(*incidents.SEVERITIES),
+        state=_enum(*incidents.OPEN_STATES),
+        startsInSeconds=NUMBER,
+    ),
+    ("patch", "/incidents/{incident_id}"): _object(state=_enum(*incidents.STATES), message=TEXT),
     ("post", "/settle"): _object(timeoutSeconds=NUMBER),
     ("post", "/deliver"): _object(payload=ANY, headers=ANY),
     ("put", "/faults"): _object(requests=_list(_REQUEST_FAULT), deliveries=_DELIVERY_FAULT, notFoundAfterEvent=WHOLE),
@@ -78,7 +94,7 @@ QUERIES: dict[tuple[str, str], dict[str, Json]] = {
 
 def _settings_schema() -> Json:
     kinds: dict[type, Json] = {bool: TRUTH, int: WHOLE, float: NUMBER, str: TEXT, list: _list(NUMBER), dict: ANY}
-    values = Settings().as_json()
+    values = switches.as_json(Settings())
     return _object(**{name: {**kinds[type(value)], "default": value} for name, value in values.items()})
 
 

@@ -1,4 +1,4 @@
-"""What the page at `/` needs besides: Items made without a key, a short statement, the mock bank's own page."""
+"""What a person does without a key: Items made and answered, a short statement, the widget, the bank's own page."""
 
 from itertools import islice
 from urllib.parse import urlencode, urlsplit
@@ -7,31 +7,26 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from werkzeug.wrappers import Response as AnyResponse
 
 from pluggy_sandbox.api import webhooks
-from pluggy_sandbox.api.answers import answer, body, world
-from pluggy_sandbox.catalogue import connectors, logins
+from pluggy_sandbox.api.answers import answer, world
+from pluggy_sandbox.api.requests import argument, body, whole_argument
+from pluggy_sandbox.catalogue import connectors
 from pluggy_sandbox.control.lookup import any_item
 from pluggy_sandbox.holdings.accounts import HeldAccount
-from pluggy_sandbox.lifecycle import items
+from pluggy_sandbox.lifecycle import items, options
 from pluggy_sandbox.state.keys import Caller
-from pluggy_sandbox.wire.encoding import Json, decode
-from pluggy_sandbox.wire.errors import BadRequestError
+from pluggy_sandbox.wire import fields
+from pluggy_sandbox.wire.encoding import Json, decode_exact
 
 blueprint = Blueprint("page", __name__)
 
 
-@blueprint.get("/")
-def show() -> str:
-    """Show the sandbox to a person."""
-    here = world()
-    return render_template(
-        "sandbox.html", address=here.address, users=logins.offered(), connectors=connectors.CATALOGUE
-    )
-
-
 @blueprint.get("/_sandbox/connect-demo")
-def connect_demo() -> str:
+def connect_demo() -> Response:
     """Show a page that is written for Pluggy Connect, to try the stand-in of the widget."""
-    return render_template("connect_demo.html", address=world().address)
+    page = Response(render_template("connect_demo.html"), content_type="text/html; charset=utf-8")
+    # The widget brings a style sheet of its own, and pictures from whatever address the API names.
+    page.headers["Content-Security-Policy"] = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src * data:"
+    return page
 
 
 @blueprint.get("/pluggy-connect.js", defaults={"version": "latest"})
@@ -56,11 +51,8 @@ def picture(connector_id: int) -> Response:
 def create() -> Response:
     """Make an Item for the sandbox's own application; the body is that of `POST /items`."""
     here, sent = world(), body()
-    connector = connectors.BY_ID.get(sent.get("connectorId", -1))
-    if connector is None:
-        raise BadRequestError("connectorId is not a known connector")
     with here.lock:
-        item = items.create(here, Caller(here.origin.client_id), connector, sent)
+        item = items.create(here, Caller(here.origin.client_id), sent)
         return answer(items.item_view(here, item))
 
 
@@ -106,24 +98,25 @@ def break_next(item_id: str) -> Response:
 def connect_token() -> Response:
     """Give a connect token without a key; the body is that of `POST /connect_token`."""
     here, sent = world(), body()
+    item_id = fields.text(sent, "itemId")
     with here.lock:
         seconds = here.settings.connect_token_seconds
         caller = Caller(here.origin.client_id)
-        options = sent.get("options") or {}
-        return answer({"accessToken": here.keyring.connect_token(caller, sent.get("itemId"), options, seconds)})
+        chosen = options.of_token(here, sent)
+        return answer({"accessToken": here.keyring.connect_token(caller, item_id, chosen, seconds)})
 
 
 @blueprint.get("/_sandbox/items/<item_id>/statement")
 def statement(item_id: str) -> Response:
     """Give the newest `size` rows of each account."""
-    here, size = world(), int(request.args.get("size", 10))
+    here, size = world(), whole_argument("size", 10, least=0, most=10_000)
     with here.lock:
         accounts = any_item(here, item_id).holdings.accounts.values()
         return answer({"results": [_short(held, size) for held in accounts]})
 
 
 def _short(held: HeldAccount, size: int) -> Json:
-    rows = [decode(row) for row in islice(held.ledger.everything(), size)]
+    rows = [decode_exact(row) for row in islice(held.ledger.everything(), size)]
     return held.view | {"transactionsCount": len(held.ledger), "transactions": rows}
 
 
@@ -132,7 +125,7 @@ def bank_page() -> str:
     """Show the mock bank's page, on which the person gives or refuses the consent (Pluggy facts 8)."""
     here = world()
     with here.lock:
-        item = any_item(here, request.args.get("itemId", ""))
+        item = any_item(here, argument("itemId") or "")
         waits = item.execution is not None and item.execution.ask is not None
         return render_template("bank.html", item=item, waits=waits, connector=item.connector)
 

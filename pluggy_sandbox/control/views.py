@@ -1,27 +1,34 @@
 """The views of the control surface. No authentication; JSON; camelCase."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, Response, current_app, request, stream_with_context
 
-from pluggy_sandbox.api.answers import JSON, answer, body, world
+from pluggy_sandbox.api.answers import JSON, answer, world
 from pluggy_sandbox.api.connectors import found as found_connector
+from pluggy_sandbox.api.requests import body, whole_argument
 from pluggy_sandbox.bank import changes
 from pluggy_sandbox.bank.accounts import Account
+from pluggy_sandbox.catalogue.connectors import CONNECTOR_STATUSES, PRODUCTS
 from pluggy_sandbox.control.lookup import any_item
 from pluggy_sandbox.holdings.holdings import AccountChanges
-from pluggy_sandbox.lifecycle import collection, events, executions, items
-from pluggy_sandbox.state import faults
-from pluggy_sandbox.state.items import Item
+from pluggy_sandbox.lifecycle import collection, events, executions, items, refusals, resources
+from pluggy_sandbox.state import faults, webhooks
+from pluggy_sandbox.state.items import AVAILABLE, Item
 from pluggy_sandbox.state.keys import Application
 from pluggy_sandbox.state.quotas import Quotas
 from pluggy_sandbox.state.world import World
-from pluggy_sandbox.wire import instants
+from pluggy_sandbox.wire import fields, instants, switches
 from pluggy_sandbox.wire.encoding import Json, encode
 from pluggy_sandbox.wire.errors import BadRequestError, NotFoundError
 
 blueprint = Blueprint("control", __name__, url_prefix="/_sandbox")
+TRIGGERS = ("USER", "CLIENT", "SYNC", "INTERNAL")
+# A request beyond these is a mistake; each keeps one request from holding the sandbox for minutes.
+MOST_DAYS, _MOST_SPEED, _MOST_WAIT, _MOST_CHANGES = 366, 100_000, 600, 1_000
+_MOST_NUMBER = 2**53
+_LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _item(item_id: str) -> Item:
@@ -40,13 +47,16 @@ def clock() -> Response:
 def move_clock() -> Response:
     """Move time forward, or let it run."""
     here, sent = world(), body()
-    by = timedelta(seconds=float(sent.get("advanceSeconds", 0)), days=float(sent.get("advanceDays", 0)))
-    if by < timedelta(0):
-        raise BadRequestError("time moves forward only")
+    seconds = fields.number(sent, "advanceSeconds", least=0, most=MOST_DAYS * 86_400) or 0
+    days = fields.number(sent, "advanceDays", least=0, most=MOST_DAYS) or 0
+    speed = fields.number(sent, "speed", least=0, most=_MOST_SPEED)
+    by = timedelta(seconds=seconds, days=days)
     with here.lock:
+        if here.clock.now + by >= _LAST_INSTANT:
+            raise BadRequestError(f"time must stay before {instants.iso(_LAST_INSTANT)}")
         here.advance(by)
-        if "speed" in sent:
-            here.run_clock(float(sent["speed"]))
+        if speed is not None:
+            here.run_clock(speed)
         return _time(here)
 
 
@@ -65,13 +75,13 @@ def show_items() -> Response:
 @blueprint.post("/items/<item_id>/run")
 def run(item_id: str) -> Response:
     """Start an execution as auto-sync would."""
-    here, sent = world(), body()
+    here, triggered_by = world(), fields.choice(body(), "triggeredBy", TRIGGERS) or "SYNC"
     with here.lock:
         item = _item(item_id)
         if item.is_running:
-            raise BadRequestError("Item is already being updated", here.settings.already_updating_code)
+            raise refusals.already_updating(here.settings)
         executions.stop(item)
-        executions.start(here, item, str(sent.get("triggeredBy", "SYNC")))
+        executions.start(here, item, triggered_by)
         return answer(items.item_view(here, item))
 
 
@@ -87,16 +97,17 @@ def evolve(item_id: str) -> Response:
 
 
 def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
+    wanted, account_id = _changes(sent), fields.text(sent, "accountId")
     customer = collection.customer_of(here, item)
-    held = item.holdings.accounts.get(sent.get("accountId", ""))
-    if "accountId" in sent and held is None:
+    held = item.holdings.accounts.get(account_id or "")
+    if account_id is not None and held is None:
         raise NotFoundError("Account not found", "ACCOUNT_NOT_FOUND")
     since = instants.day_in_brazil((item.last_updated_at or here.clock.now) - timedelta(days=2))
     here.evolutions += 1
     dice = here.ids.chance("evolve", item.id, here.evolutions)
     scene = changes.Scene(here.clock.now, dice, item.holdings.collected_keys(), since)
     done = changes.Changed()
-    for change in sent.get("changes") or []:
+    for change in wanted:
         preferred = [held.source] if held else _suited(customer.accounts, change)
         try:
             done.join(changes.make_in_first(preferred, change, scene))
@@ -105,9 +116,27 @@ def _make_changes(here: World, item: Item, sent: Json) -> changes.Changed:
     return done
 
 
-def _suited(accounts: list[Account], change: Json) -> list[Account]:
+def _changes(sent: Json) -> list[changes.Change]:
+    return [
+        changes.Change(
+            _kind(change),
+            fields.whole(change, "count", least=1, most=_MOST_CHANGES) or 1,
+            fields.whole(change, "days", least=0, most=MOST_DAYS),
+        )
+        for change in fields.records(sent, "changes") or []
+    ]
+
+
+def _kind(change: Json) -> str:
+    kind = fields.choice(change, "kind", changes.KINDS)
+    if kind is None:
+        raise BadRequestError("kind is required")
+    return kind
+
+
+def _suited(accounts: list[Account], change: changes.Change) -> list[Account]:
     """Return the accounts in the order in which a change looks for its row: pending ones live on cards."""
-    pending = change.get("kind") in ("pending", "post_new_id", "post_same_id")
+    pending = change.kind in ("pending", "post_new_id", "post_same_id", "post_new_provider_id")
     return sorted(accounts, key=lambda a: (a.type == "CREDIT") != pending)
 
 
@@ -180,12 +209,26 @@ def reject(item_id: str) -> Response:
 @blueprint.post("/items/<item_id>/exhaust")
 def exhaust(item_id: str) -> Response:
     """Use up the Open Finance quotas of this month for some products, all if none is named."""
-    here, sent = world(), body()
+    here, products = world(), fields.texts(body(), "products", PRODUCTS)
     with here.lock:
         item = _item(item_id)
         quota = here.quotas.setdefault(collection.customer_key(item), Quotas())
-        quota.exhaust(sent.get("products") or item.options.products, here.clock.now)
+        quota.exhaust(products or item.options.products, here.clock.now)
         return answer({"used": quota.used})
+
+
+@blueprint.put("/items/<item_id>/resources")
+def arrange_resources(item_id: str) -> Response:
+    """Let the bank give resources of some types another status, by type; the next execution reads it."""
+    here, sent = world(), body()
+    unknown = sorted(set(sent) - set(resources.PRODUCTS))
+    if unknown:
+        raise BadRequestError(f"unknown type: {', '.join(unknown)}; there are {', '.join(resources.PRODUCTS)}")
+    statuses = {kind: fields.choice(sent, kind, resources.STATUSES) or AVAILABLE for kind in sent}
+    with here.lock:
+        item = _item(item_id)
+        item.resources.at_bank |= statuses
+        return answer(item.resources.at_bank)
 
 
 @blueprint.post("/items/<item_id>/revoke")
@@ -210,16 +253,16 @@ def delete(item_id: str) -> Response:
 @blueprint.post("/settle")
 def settle() -> Response:
     """Wait until no execution is in progress and no delivery is on its way."""
-    here = world()
+    here, seconds = world(), fields.number(body(), "timeoutSeconds", least=0, most=_MOST_WAIT)
     with here.lock:
-        settled = here.wait_idle(float(body().get("timeoutSeconds", 30)))
+        settled = here.wait_idle(30 if seconds is None else seconds)
         return answer({"settled": settled, "pendingDeliveries": here.courier.pending})
 
 
 @blueprint.get("/requests")
 def requests() -> Response:
     """List the API's requests received after number `since`."""
-    here, since = world(), int(request.args.get("since", 0))
+    here, since = world(), whole_argument("since", 0, least=0, most=_MOST_NUMBER)
     with here.lock:
         return answer([r for r in here.requests if r["n"] > since])
 
@@ -227,7 +270,7 @@ def requests() -> Response:
 @blueprint.get("/deliveries")
 def deliveries() -> Response:
     """List deliveries with their attempts, oldest first: all, or the `latest` n."""
-    here, latest = world(), int(request.args.get("latest", 0))
+    here, latest = world(), whole_argument("latest", 0, least=0, most=_MOST_NUMBER)
     with here.lock:
         return answer({"results": [d.view() for d in list(here.courier.log)[-latest:]]})
 
@@ -247,12 +290,13 @@ def replay(delivery_id: str) -> Response:
 def deliver() -> Response:
     """Send a hand-made event to every webhook that wants it."""
     here, sent = world(), body()
-    payload = sent.get("payload")
-    if not isinstance(payload, dict):
-        raise BadRequestError("payload must be an object")
+    payload = fields.record(sent, "payload")
+    if payload is None:
+        raise BadRequestError("payload is required")
+    headers = None if sent.get("headers") is None else webhooks.check_headers(sent["headers"])
     with here.lock:
         item = here.items.get(str(payload.get("itemId")))
-        sent_out = events.send(here, payload, item, headers=sent.get("headers"))
+        sent_out = events.send(here, payload, item, headers=headers)
         return answer({"results": [d.view() for d in sent_out]})
 
 
@@ -262,11 +306,8 @@ def show_or_set_faults() -> Response:
     here = world()
     with here.lock:
         if request.method != "GET":
-            try:
-                here.suffer(faults.read(body() if request.method == "PUT" else {}))
-            except (ValueError, TypeError) as exc:
-                raise BadRequestError(str(exc)) from None
-        return answer(here.faults.as_json())
+            here.suffer(faults.read(body() if request.method == "PUT" else {}))
+        return answer(switches.as_json(here.faults))
 
 
 @blueprint.route("/settings", methods=["GET", "PUT"])
@@ -275,18 +316,15 @@ def show_or_set_settings() -> Response:
     here = world()
     with here.lock:
         if request.method == "PUT":
-            try:
-                here.apply(here.settings.changed(body()))
-            except ValueError as exc:
-                raise BadRequestError(str(exc)) from None
-        return answer(here.settings.as_json())
+            here.apply(switches.changed(here.settings, body()))
+        return answer(switches.as_json(here.settings))
 
 
 @blueprint.post("/reset")
 def reset() -> Response:
     """Begin again with nothing."""
-    sent = body()
-    here = current_app.extensions["sandbox"].reset(sent.get("seed"))
+    seed = fields.whole(body(), "seed", least=0, most=_MOST_NUMBER)
+    here = current_app.extensions["sandbox"].reset(seed)
     return answer({"seed": here.ids.seed, "now": instants.iso(here.clock.now)})
 
 
@@ -294,10 +332,11 @@ def reset() -> Response:
 def application(client_id: str) -> Response:
     """Make an application, give it a new secret (keys already issued live on), or switch it off."""
     here, sent = world(), body()
+    secret, enabled = fields.text(sent, "clientSecret"), fields.truth(sent, "enabled")
     with here.lock:
         known = here.keyring.applications.setdefault(client_id, Application(client_id, ""))
-        known.client_secret = str(sent.get("clientSecret", known.client_secret))
-        known.enabled = bool(sent.get("enabled", known.enabled))
+        known.client_secret = known.client_secret if secret is None else secret
+        known.enabled = known.enabled if enabled is None else enabled
         return answer({"clientId": client_id, "enabled": known.enabled})
 
 
@@ -308,14 +347,15 @@ def expire_keys() -> Response:
     return answer({"expired": True})
 
 
-@blueprint.put("/connectors/<int:connector_id>/health")
-def connector_health(connector_id: int) -> Response:
+@blueprint.put("/connectors/<connector_id>/health")
+def connector_health(connector_id: str) -> Response:
     """Say how an institution is doing, and tell the webhooks."""
-    here, status = world(), body().get("status")
-    if status not in ("ONLINE", "UNSTABLE", "OFFLINE"):
-        raise BadRequestError("status must be one of ONLINE, UNSTABLE, OFFLINE")
+    here, status = world(), fields.choice(body(), "status", CONNECTOR_STATUSES)
+    if status is None:
+        raise BadRequestError("status is required")
     with here.lock:
-        health = here.health_of(found_connector(connector_id))
+        connector = found_connector(connector_id)
+        health = here.health_of(connector)
         health.status = status
-        events.connector_event(here, connector_id, status)
+        events.connector_event(here, connector.id, status)
         return answer(health.view())

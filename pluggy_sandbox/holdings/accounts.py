@@ -54,7 +54,7 @@ def view(held: HeldAccount, item_id: str, person: Person, *, regulated: bool, at
 def _bank_data(source: Account, at: datetime) -> Json:
     return {
         "transferNumber": f"999/{source.number}",
-        "closingBalance": source.balance(at),
+        "closingBalance": source.closing_balance(at),
         "automaticallyInvestedBalance": cents(0),
         "overdraftContractedLimit": cents(200_000),
         "overdraftUsedLimit": cents(0),

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from pluggy_sandbox.bank.bulk import BulkIds, Place, day_number, rows_on
+from pluggy_sandbox.holdings.categories import with_category
 from pluggy_sandbox.wire.instants import iso, midnight_in_brazil
 
 Position = tuple[int, int]
@@ -33,6 +34,14 @@ class Segment:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The category that the application chose for one row, and when."""
+
+    category_id: str
+    at: datetime
+
+
 @dataclass
 class BulkRows:
     """Bulk rows from the account's first day on."""
@@ -42,6 +51,7 @@ class BulkRows:
     opened: date
     is_card: bool
     segments: list[Segment] = field(default_factory=list)
+    chosen: dict[str, Chosen] = field(default_factory=dict)  # by the row's id
 
     def __post_init__(self) -> None:
         self._ids = BulkIds(self.account_id)
@@ -70,7 +80,22 @@ class BulkRows:
             return None
         segment = next(s for s in self.segments if s.first <= place.day <= s.last)
         ms = self._position(place, rows_on(self.volume, place.day))[0]
-        return self._write(self._ids.prefix(place.day), place.number, ms, iso(segment.created_at))[1]
+        return self._shown(*self._write(self._ids.prefix(place.day), place.number, ms, iso(segment.created_at)))
+
+    def recategorise(self, row_id: str, category_id: str, at: datetime) -> bytes | None:
+        """Set the category that the application chose; return the row, None for an unknown one."""
+        place = self._held(row_id)
+        if place is None:
+            return None
+        collected = next(s for s in self.segments if s.first <= place.day <= s.last).created_at
+        self.chosen[row_id.lower()] = Chosen(category_id, max(at, collected + timedelta(milliseconds=1)))
+        return self.find(row_id)
+
+    def _shown(self, row_id: str, body: bytes) -> bytes:
+        chosen = self.chosen.get(row_id)
+        if chosen is None:
+            return body
+        return with_category(body, chosen.category_id, updated_at=chosen.at)
 
     def place(self, row_id: str) -> Position | None:
         """Return where the bulk row with this id stands, or None."""
@@ -105,7 +130,7 @@ class BulkRows:
             if position < low:
                 return
             row_id, body = write(prefix, number, position[0], created)
-            yield position, row_id, body
+            yield position, row_id, self._shown(row_id, body) if self.chosen else body
 
     def _held(self, row_id: str) -> Place | None:
         place = self._ids.place_of(row_id) if self.volume else None

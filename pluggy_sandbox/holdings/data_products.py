@@ -94,7 +94,16 @@ def investment(item_id: str, owned: Investment, person: Person, make_id: MakeId,
         "debtor": None,
         "couponPayment": None,
         "status": "ACTIVE",
+        "institution": None,
     }
+
+
+def dated(fresh: Json, held: Json | None, at: datetime) -> Json:
+    """Return *fresh* with when it was first held and when it last changed; *held* is what was held so far."""
+    if held is None:
+        return fresh | {"createdAt": iso(at), "updatedAt": iso(at)}
+    dates = {name: held[name] for name in ("createdAt", "updatedAt")}
+    return held if fresh | dates == held else fresh | dates | {"updatedAt": iso(at)}
 
 
 def movements(investment_id: str, owned: Investment, make_id: MakeId, at: datetime) -> list[Json]:
@@ -123,7 +132,7 @@ def _movement(investment_id: str, movement: Movement, make_id: MakeId) -> Json:
     }
 
 
-def identity(item_id: str, person: Person, make_id: MakeId, at: datetime) -> Json:
+def identity(item_id: str, person: Person, make_id: MakeId) -> Json:
     """Return who the customer is."""
     return {
         "id": make_id("identity", item_id),
@@ -164,8 +173,6 @@ def identity(item_id: str, person: Person, make_id: MakeId, at: datetime) -> Jso
         "parties": None,
         "businessOtherDocuments": None,
         "companiesCnpj": None,
-        "createdAt": iso(at),
-        "updatedAt": iso(at),
     }
 
 
@@ -181,7 +188,7 @@ def loan(item_id: str, contract: Contract, make_id: MakeId, at: datetime) -> Jso
         "productName": contract.product,
         "type": "CREDITO_PESSOAL_SEM_CONSIGNACAO" if contract.kind == "LOAN" else "AQUISICAO_BENS_VEICULOS_AUTOMOTORES",
         "kind": contract.kind,
-        "date": iso(at),
+        "date": iso(at) if contract.kind == "LOAN" else None,  # nullable (Pluggy facts 13.13)
         "contractDate": _day(contract.signed_on),
         "disbursementDates": [contract.signed_on.isoformat()],
         "settlementDate": None,
@@ -189,9 +196,12 @@ def loan(item_id: str, contract: Contract, make_id: MakeId, at: datetime) -> Jso
         "currencyCode": "BRL",
         "dueDate": _day(contract.ends_on()),
         "installmentPeriodicity": "MONTHLY",
+        "installmentPeriodicityAdditionalInfo": None,
         "firstInstallmentDueDate": _day(paid[0] if paid else contract.ends_on()),
         "CET": money(2_489),
         "amortizationScheduled": "PRICE",
+        "amortizationScheduledAdditionalInfo": None,
+        "cnpjConsignee": None,
         "interestRates": [
             {
                 "taxType": "EFFECTIVE",

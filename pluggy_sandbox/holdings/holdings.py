@@ -11,9 +11,10 @@ from pluggy_sandbox.holdings import accounts as account_views
 from pluggy_sandbox.holdings import data_products
 from pluggy_sandbox.holdings.accounts import HeldAccount
 from pluggy_sandbox.holdings.bulk_rows import BulkRows
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.holdings.merge import Merge, Scope, plan
-from pluggy_sandbox.holdings.transactions import Frame, content, with_category
+from pluggy_sandbox.holdings.transactions import Frame, content
 from pluggy_sandbox.wire.encoding import Json
 from pluggy_sandbox.wire.instants import day_in_brazil
 
@@ -44,6 +45,7 @@ class Holdings:
     item_id: str
     make_id: MakeId
     enriched: bool = True
+    rules: list[CategoryRule] = field(default_factory=list)  # of the application, when the last execution began
     accounts: dict[str, HeldAccount] = field(default_factory=dict)
     investments: list[Json] = field(default_factory=list)
     investment_transactions: dict[str, list[Json]] = field(default_factory=dict)
@@ -70,10 +72,12 @@ class Holdings:
 
     def collect_investments(self, customer: Customer, at: datetime) -> None:
         """Take in the investments."""
-        self.investments = [
+        held = {view["id"]: view for view in self.investments}
+        fresh = (
             data_products.investment(self.item_id, owned, customer.person, self.make_id, at)
             for owned in customer.investments
-        ]
+        )
+        self.investments = [data_products.dated(view, held.get(view["id"]), at) for view in fresh]
 
     def collect_investment_transactions(self, customer: Customer, at: datetime) -> None:
         """Take in the movements of the investments."""
@@ -85,7 +89,8 @@ class Holdings:
 
     def collect_identity(self, customer: Customer, at: datetime) -> None:
         """Take in who the customer is."""
-        self.identity = data_products.identity(self.item_id, customer.person, self.make_id, at)
+        fresh = data_products.identity(self.item_id, customer.person, self.make_id)
+        self.identity = data_products.dated(fresh, self.identity, at)
 
     def collect_loans(self, customer: Customer, at: datetime) -> None:
         """Take in the loans."""
@@ -123,12 +128,10 @@ class Holdings:
     def recategorise(self, transaction_id: str, category_id: str, at: datetime) -> bytes | None:
         """Set the category that the application chose; return the transaction, None for an unknown one."""
         for held in self.accounts.values():
-            stored = held.ledger.by_id.get(transaction_id)
-            if stored is not None:
-                stored.category_id, stored.updated_at = category_id, at
-                stored.content = with_category(stored.content, category_id)
+            found = held.ledger.recategorise(transaction_id, category_id, at)
+            if found is not None:
                 self.revision += 1
-                return stored.body()
+                return found
         return None
 
     def _hold(self, source: Account, at: datetime) -> HeldAccount:
@@ -139,7 +142,14 @@ class Holdings:
         return self.accounts[account_id]
 
     def _frame(self, held: HeldAccount, customer: Customer) -> Frame:
-        return Frame(held.id, customer.regulated, self.enriched, lambda key: self.make_id("bill", held.id, key))
+        return Frame(
+            held.id,
+            customer.regulated,
+            self.enriched,
+            lambda key: self.make_id("bill", held.id, key),
+            held.source.subtype,
+            self.rules,
+        )
 
     def _plan(self, held: HeldAccount, customer: Customer, scope: Scope) -> Merge:
         visible = list(held.source.visible(scope.now))
@@ -151,7 +161,9 @@ class Holdings:
         for stored in merge.deleted:
             held.ledger.take(stored)
             changes.deleted.append(stored.id)
-        for stored, row in merge.matched:
+        for stored, mark, _ in merge.settled:
+            held.ledger.mark_anew(stored, mark)
+        for stored, row in merge.refreshed:
             if _refresh(stored, row, frame, scope.now):
                 changes.updated.append(stored.id)
         for mark, row in merge.created:
@@ -169,7 +181,7 @@ class Holdings:
         return AccountChanges(
             held.id,
             created=[self.make_id("transaction", self.item_id, row.key) for _, row in merge.created],
-            updated=[s.id for s, row in merge.matched if _content(s, row, frame) != s.content],
+            updated=[s.id for s, row in merge.refreshed if _content(s, row, frame) != s.content],
             deleted=[s.id for s in merge.deleted],
         )
 
@@ -179,7 +191,7 @@ class Holdings:
         order = position[1]
         return Stored(
             row_id, row.key, mark, row.at, position, order, content(row, row_id, order, frame, None),
-            row.status == "PENDING", at, at,
+            row.status == "PENDING", at, at, row.amount,
         )  # fmt: skip
 
 
@@ -189,7 +201,7 @@ def _content(stored: Stored, row: Row, frame: Frame) -> bytes:
 
 def _refresh(stored: Stored, row: Row, frame: Frame, at: datetime) -> bool:
     fresh = _content(stored, row, frame)
-    stored.key, stored.pending = row.key, row.status == "PENDING"
+    stored.key, stored.pending, stored.amount = row.key, row.status == "PENDING", row.amount
     if fresh == stored.content:
         return False
     stored.content, stored.updated_at = fresh, at

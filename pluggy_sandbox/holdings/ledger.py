@@ -5,12 +5,15 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import islice
 
 from pluggy_sandbox.holdings.bulk_rows import BulkRows
+from pluggy_sandbox.holdings.categories import with_category
 from pluggy_sandbox.wire.instants import iso
 
 Position = tuple[int, int]  # millisecond, then the order in which rows of one instant came
+_A_MILLISECOND = timedelta(milliseconds=1)
 _LAST: Position = (1 << 62, 0)
 _FIRST: Position = (-(1 << 62), 0)
 
@@ -29,6 +32,7 @@ class Stored:
     pending: bool
     created_at: datetime
     updated_at: datetime
+    amount: Decimal = Decimal(0)
     category_id: str | None = None  # set by the application, and stronger than the bank's
 
     def body(self) -> bytes:
@@ -51,7 +55,7 @@ class Window:
     def bounds(self) -> tuple[Position, Position]:
         """Return the first position inside, and the first one past the end."""
         low = _FIRST if self.date_from is None else (_ms(_midnight(self.date_from)), -(1 << 40))
-        if self.date_to is None:
+        if self.date_to is None or self.date_to == date.max:
             return low, _LAST
         return low, (_ms(_midnight(self.date_to + timedelta(days=1))), -(1 << 40))
 
@@ -77,6 +81,12 @@ class Ledger:
         self.by_id[row.id] = self.by_mark[row.mark] = row
         insort(self._order, (row.position, row.id))
 
+    def mark_anew(self, row: Stored, mark: str) -> None:
+        """Know a stored row by another mark from now on."""
+        del self.by_mark[row.mark]
+        self.by_mark[mark] = row
+        row.mark = mark
+
     def take(self, row: Stored) -> None:
         """Remove a stored row."""
         del self.by_id[row.id], self.by_mark[row.mark]
@@ -90,6 +100,15 @@ class Ledger:
         """Return the transaction with this id, or None."""
         stored = self.by_id.get(row_id)
         return stored.body() if stored else self.bulk.find(row_id)
+
+    def recategorise(self, row_id: str, category_id: str, at: datetime) -> bytes | None:
+        """Set the category that the application chose; return the transaction, None for an unknown one."""
+        stored = self.by_id.get(row_id)
+        if stored is None:
+            return self.bulk.recategorise(row_id, category_id, at)
+        stored.category_id, stored.updated_at = category_id, max(at, stored.updated_at + _A_MILLISECOND)
+        stored.content = with_category(stored.content, category_id)
+        return stored.body()
 
     def place(self, row_id: str) -> Position | None:
         """Return where a row stands or stood, or None for an id that was never here."""

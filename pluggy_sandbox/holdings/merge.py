@@ -1,13 +1,15 @@
 """
 The merge of an execution: collected rows are matched with stored ones (Pluggy facts 5.6).
 
-By the institution's id where it gives one (Open Finance); otherwise by a fingerprint of description, amount,
-date and position among identical rows of that day. Nothing links the two ids of a row that fails to match.
+By the institution's id where it gives one (Open Finance), and a pending row that vanished also with a posted one of
+the same amount and date; otherwise by a fingerprint of description, amount, date and position among identical rows of
+that day. Nothing links the two ids of a row that fails to match.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.holdings.ledger import Stored
@@ -44,7 +46,13 @@ class Merge:
 
     created: list[tuple[str, Row]] = field(default_factory=list)
     matched: list[tuple[Stored, Row]] = field(default_factory=list)
+    settled: list[tuple[Stored, str, Row]] = field(default_factory=list)  # matched by amount and date, under a new mark
     deleted: list[Stored] = field(default_factory=list)
+
+    @property
+    def refreshed(self) -> list[tuple[Stored, Row]]:
+        """Stored rows with what the institution shows of them now."""
+        return self.matched + [(stored, row) for stored, _, row in self.settled]
 
 
 def plan(visible: list[Row], stored: dict[str, Stored], scope: Scope, *, has_provider_ids: bool) -> Merge:
@@ -58,8 +66,25 @@ def plan(visible: list[Row], stored: dict[str, Stored], scope: Scope, *, has_pro
         elif known is None and scope.holds(row):
             merge.created.append((mark, row))
     merge.deleted = [s for mark, s in stored.items() if mark not in marks and scope.covers(s)]
+    if has_provider_ids:
+        _settle(merge)
     merge.created.sort(key=lambda pair: (pair[1].at, pair[1].key))
     return merge
+
+
+def _settle(merge: Merge) -> None:
+    """Let pending rows that vanished be the posted ones that came with their amount and date (Pluggy facts 13.12)."""
+    vanished: dict[tuple[Decimal, datetime], list[Stored]] = {}
+    for stored in merge.deleted:
+        if stored.pending:
+            vanished.setdefault((stored.amount, stored.at), []).append(stored)
+    for mark, row in list(merge.created):
+        waiting = vanished.get((row.amount, row.at)) if row.status == "POSTED" else None
+        if waiting:
+            stored = waiting.pop(0)
+            merge.created.remove((mark, row))
+            merge.deleted.remove(stored)
+            merge.settled.append((stored, mark, row))
 
 
 def _provider_marks(rows: list[Row]) -> dict[str, Row]:

@@ -7,8 +7,10 @@ from datetime import date, datetime
 from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.catalogue.connectors import Login
 from pluggy_sandbox.catalogue.logins import Fate
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.holdings import AccountChanges, Holdings, window_start
-from pluggy_sandbox.state.items import Item
+from pluggy_sandbox.lifecycle import resources
+from pluggy_sandbox.state.items import PENDING, Item
 from pluggy_sandbox.state.quotas import Quotas
 from pluggy_sandbox.state.world import World
 from pluggy_sandbox.wire.encoding import Json
@@ -82,7 +84,8 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
     warned = _warned(world, item, fate)
     working = [p for p in item.options.products if p not in warned or not warned[p].failed]
     at = item.stamp(world.clock.now)
-    item.holdings.enriched = world.settings.enrichment
+    resources.read(world, item, customer, at)
+    item.holdings.enriched, item.holdings.rules = world.settings.enrichment, _rules(world, item)
     item.holdings.revision += 1
     for product in working:
         if product in _READERS:
@@ -97,16 +100,23 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
 def next_execution(world: World, item: Item, customer: Customer) -> list[AccountChanges]:
     """Return what an execution would do to each account now."""
     now = world.clock.now
+    item.holdings.rules = _rules(world, item)
     return item.holdings.planned(customer, _since(world, item, now), now)
 
 
-def waits_for_approvers(item: Item) -> None:
-    """Say of every product that further holders have to approve (Pluggy facts 3.4, 8)."""
+def waits_for_approvers(world: World, item: Item) -> None:
+    """Say of every product and resource that further holders have to approve (Pluggy facts 3.4, 8, 13.2)."""
+    at = item.stamp(world.clock.now)
+    resources.read(world, item, customer_of(world, item), at, waits_for_others=True)
     item.status_detail = _status_detail(item, dict.fromkeys(item.options.products, _APPROVERS))
 
 
 def _transactions(world: World, item: Item, customer: Customer, at: datetime) -> list[AccountChanges]:
     return item.holdings.collect_transactions(customer, _since(world, item, at), at)
+
+
+def _rules(world: World, item: Item) -> list[CategoryRule]:
+    return [rule for rule in world.category_rules.values() if rule.client_id == item.client_id]
 
 
 def _since(world: World, item: Item, now: datetime) -> date:
@@ -119,6 +129,8 @@ def _warned(world: World, item: Item, fate: Fate) -> dict[str, Warned]:
     warned: dict[str, Warned] = {}
     if fate.warns:
         warned["ACCOUNTS"] = _INCOMPLETE
+    for product, status in resources.withheld(item).items():
+        warned[product] = _APPROVERS if status == PENDING else _NO_PERMISSION
     if fate.failing_product:
         warned[fate.failing_product] = _NO_PERMISSION
     if item.connector.is_open_finance and world.settings.open_finance_quotas:

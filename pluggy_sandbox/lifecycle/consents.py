@@ -55,7 +55,7 @@ def revoke(world: World, item: Item) -> None:
     item.authorization.is_revoked, item.authorization.approved_at = True, None
 
 
-def check_approvers(item: Item, approvers: str, now: datetime, wait_seconds: float) -> None:
+def check_approvers(world: World, item: Item, approvers: str) -> None:
     """
     Wait for the other holders where an account has several (*múltipla alçada*).
 
@@ -64,9 +64,10 @@ def check_approvers(item: Item, approvers: str, now: datetime, wait_seconds: flo
     """
     if approvers == ALONE:
         return
+    now, wait_seconds = world.clock.now, world.settings.authorization_pending_seconds
     if item.authorization.pending_since is None:
         item.authorization.pending_since = now
-        collection.waits_for_approvers(item)
+        collection.waits_for_approvers(world, item)
         raise ExecutionFailedError("USER_AUTHORIZATION_PENDING", waits_seconds=wait_seconds)
     answered_at = item.authorization.pending_since + timedelta(seconds=wait_seconds)
     if item.authorization.approved_at is None and now < answered_at:

@@ -14,14 +14,14 @@ from pluggy_sandbox.wire.errors import BadRequestError
 _PADDING = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303 - theirs
 
 
-def parameters(value: object, secrets: Secrets) -> dict[str, str]:
+def parameters(value: object, secrets: Secrets | None = None) -> dict[str, str]:
     """
-    Return the credentials in *value*, decrypted if they come as a string.
+    Return the credentials in *value*, decrypted if they come as a string; None stands for the process's secrets.
 
     Raises:
         BadRequestError: they are neither an object nor decrypt to one.
     """
-    return read(_decrypted(value, secrets) if isinstance(value, str) else value)
+    return read(_decrypted(value, secrets or of_process()) if isinstance(value, str) else value)
 
 
 def public_key(secrets: Secrets | None = None) -> str:

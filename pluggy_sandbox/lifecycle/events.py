@@ -7,6 +7,7 @@ from pluggy_sandbox.state.world import World
 from pluggy_sandbox.wire.encoding import Json
 from pluggy_sandbox.wire.instants import iso
 
+MOST_UPDATED_IDS = 400  # in one event (Pluggy facts 13.5)
 _WITHOUT_TRIGGER = ("item/deleted", "transactions/deleted")
 
 
@@ -30,9 +31,14 @@ def transaction_events(world: World, item: Item, changes: AccountChanges, trigge
     account = {"accountId": changes.account_id}
     if changes.created_count:
         item_event(world, item, "transactions/created", triggered_by, **account, **_created(world, item, changes))
-    for event, ids in (("transactions/updated", changes.updated), ("transactions/deleted", changes.deleted)):
-        if ids:
-            item_event(world, item, event, triggered_by, **account, transactionIds=ids, transactionsCount=len(ids))
+    told = [("transactions/updated", ids) for ids in _chunks(changes.updated, MOST_UPDATED_IDS)]
+    told += [("transactions/deleted", changes.deleted)] if changes.deleted else []
+    for event, ids in told:
+        item_event(world, item, event, triggered_by, **account, transactionIds=ids, transactionsCount=len(ids))
+
+
+def _chunks(ids: list[str], size: int) -> list[list[str]]:
+    return [ids[at : at + size] for at in range(0, len(ids), size)]
 
 
 def connector_event(world: World, connector_id: int, status: str) -> None:

@@ -39,16 +39,22 @@ def check(connector: Connector, parameters: dict[str, str]) -> None:
 
 def read(value: object) -> dict[str, str]:
     """
-    Return the credentials in a request.
+    Return the credentials in a request; a number is read as its digits.
 
     Raises:
-        BadRequestError: they are not an object.
+        BadRequestError: they are not an object of texts and numbers.
     """
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise BadRequestError("parameters must be an object or an encrypted string")
-    return {str(name): str(given) for name, given in value.items() if given is not None}
+    return {name: _text(name, given) for name, given in value.items() if given is not None}
+
+
+def _text(name: str, given: object) -> str:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise BadRequestError(f"parameters.{name} must be a string")
+    return str(given)
 
 
 def _problem(code: str, parameter: str, message: str) -> Json:

@@ -39,10 +39,15 @@ def refusal(attempt: Attempt) -> ApiError | None:
     return next((refused for check in _CHECKS if (refused := check(attempt)) is not None), None)
 
 
+def already_updating(settings: Settings) -> ApiError:
+    """Return what Pluggy says while an execution is in progress, in one of its forms (Pluggy facts 3.8, 13.14)."""
+    if settings.already_updating_code:
+        return BadRequestError("Item is already being updated", settings.already_updating_code)
+    return BadRequestError("An update is already in progress, wait until the last execution ends")
+
+
 def _busy(attempt: Attempt) -> ApiError | None:
-    if attempt.item.is_running:
-        return BadRequestError("Item is already being updated", attempt.settings.already_updating_code)
-    return None
+    return already_updating(attempt.settings) if attempt.item.is_running else None
 
 
 def _not_here(attempt: Attempt) -> ApiError | None:
@@ -108,6 +113,15 @@ def _token(attempt: Attempt) -> ApiError | None:
     return None
 
 
+def _cooling_down(attempt: Attempt) -> ApiError | None:
+    item, ended = attempt.item, attempt.item.history.ended_at
+    wait = timedelta(seconds=attempt.settings.error_cooldown_seconds)
+    if item.status == "UPDATED" or not wait or ended is None or attempt.now >= ended + wait:
+        return None
+    data = {"lastExecutionEndedAt": iso(ended), "canRetryAfterDate": iso(ended + wait)}
+    return ConflictError("The item ended in error a moment ago, try again later", "ITEM_IN_ERROR_COOLDOWN", data=data)
+
+
 def _too_soon(attempt: Attempt) -> ApiError | None:
     hours, last = attempt.settings.min_update_frequency_hours, attempt.item.last_updated_at
     exempt = attempt.by_widget or attempt.item.status != "UPDATED"
@@ -119,4 +133,4 @@ def _too_soon(attempt: Attempt) -> ApiError | None:
     )  # fmt: skip
 
 
-_CHECKS = (_busy, _not_here, _worn_out, _somebody_else, _credentials, _token, _too_soon)
+_CHECKS = (_busy, _not_here, _worn_out, _cooling_down, _somebody_else, _credentials, _token, _too_soon)

@@ -220,7 +220,7 @@ def _check_approvers(world: World, item: Item, _: Execution, __: str) -> None:
     approvers = logins.approvers_of(item.credentials.parameters.get("cpf", ""))
     if approvers is None:
         raise ExecutionFailedError("INVALID_CREDENTIALS")
-    consents.check_approvers(item, approvers, world.clock.now, world.settings.authorization_pending_seconds)
+    consents.check_approvers(world, item, approvers)
 
 
 def _until_deadline(

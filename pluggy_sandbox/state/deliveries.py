@@ -5,6 +5,8 @@ Three attempts at once, three after a delay, three after a longer one; 401 is fi
 `item/login_succeeded` gets one batch. Loss, delay, disorder and repetition come from the faults.
 """
 
+import base64
+import hmac
 import random
 import threading
 import time
@@ -169,13 +171,12 @@ class Courier:
             self._changed.notify_all()
 
     def _post(self, delivery: Delivery) -> Attempt:
-        headers = {"Content-Type": "application/json", "User-Agent": "Pluggy-Sandbox", **delivery.target.headers}
-        started, at = time.monotonic(), self._clock.now
+        started, at, body = time.monotonic(), self._clock.now, encode(delivery.payload)
+        own = {"Content-Type": "application/json", "User-Agent": "Pluggy-Sandbox"}
         try:
+            headers = own | delivery.target.headers | _signature(body, self.settings)
             timeout = self.settings.delivery_timeout_seconds
-            response = self._http.post(
-                delivery.target.url, content=encode(delivery.payload), headers=headers, timeout=timeout
-            )
+            response = self._http.post(delivery.target.url, content=body, headers=headers, timeout=timeout)
             return Attempt(at, response.status_code, None, time.monotonic() - started)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
             return Attempt(at, None, type(exc).__name__, time.monotonic() - started)
@@ -189,6 +190,16 @@ class Courier:
             return 0.0
         batches = 1 if delivery.event in ONE_BATCH_ONLY else _BATCHES
         return None if batch >= batches else self.settings.delivery_delays_seconds[batch - 1]
+
+
+def _signature(body: bytes, settings: Settings) -> dict[str, str]:
+    """Return the header that signs *body*, as two integrators describe it (Pluggy facts 13.15), if one is wanted."""
+    if not settings.signing_secret:
+        return {}
+    key = settings.signing_secret.encode()
+    if settings.signing_secret_is_base64:
+        key = base64.b64decode(key)
+    return {"X-HMAC-SHA512-Signature": base64.b64encode(hmac.digest(key, body, "sha512")).decode()}
 
 
 def _accepted(attempt: Attempt) -> bool:

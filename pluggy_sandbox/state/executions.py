@@ -36,6 +36,11 @@ class Ask:
         return str((self.parameter or {}).get("name", ""))
 
     @property
+    def is_approval(self) -> bool:
+        """Whether the person approves or refuses at the bank, rather than typing an answer."""
+        return self.parameter is None or self.parameter.get("type") == "oauth"
+
+    @property
     def state(self) -> str:
         """The Item's status and executionStatus while it waits."""
         return "WAITING_USER_INPUT" if self.parameter else "WAITING_USER_ACTION"

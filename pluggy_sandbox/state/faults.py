@@ -6,13 +6,19 @@ What goes wrong on purpose (`PUT /_sandbox/faults`).
 """
 
 import random
-from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, get_args
 
-from pluggy_sandbox.settings import camel
+from msgspec import Meta
+
+from pluggy_sandbox.settings import Count
+from pluggy_sandbox.wire import fields, switches
 from pluggy_sandbox.wire.encoding import Json
+from pluggy_sandbox.wire.errors import BadRequestError
 
-KINDS = ("status", "slow", "drop", "not_found", "empty", "expire_keys", "bad_cursor")
+Kind = Literal["status", "slow", "drop", "not_found", "empty", "expire_keys", "bad_cursor", "odd_text"]
+Chance = Annotated[float, Meta(ge=0, le=1)]
+Wait = Annotated[float, Meta(ge=0, le=600)]  # seconds
 
 
 @dataclass
@@ -20,12 +26,12 @@ class RequestFault:
     """One rule about requests."""
 
     endpoint: str
-    do: str
-    status: int = 503
-    seconds: float = 1.0
-    times: int | None = None  # None: for good
-    skip: int = 0  # how many requests go well first
-    chance: float = 1.0
+    do: Kind
+    status: Annotated[int, Meta(ge=400, le=599)] = 503
+    seconds: Wait = 1.0
+    times: Count | None = None  # None: for good
+    skip: Count = 0  # how many requests go well first
+    chance: Chance = 1.0
 
     def strikes(self, endpoint: str, dice: random.Random) -> bool:
         """Return whether it hits this request, and count it."""
@@ -45,10 +51,10 @@ class RequestFault:
 class DeliveryFaults:
     """What happens to deliveries: chances from 0 to 1, and seconds between which each one waits."""
 
-    loss: float = 0.0
-    duplicate: float = 0.0
+    loss: Chance = 0.0
+    duplicate: Chance = 0.0
     disorder: bool = False
-    delay_seconds: tuple[float, float] = (0.0, 0.0)
+    delay_seconds: tuple[Wait, Wait] = (0.0, 0.0)
 
     def wait(self, dice: random.Random) -> float:
         """Return how long one delivery waits first."""
@@ -62,22 +68,11 @@ class Faults:
 
     requests: list[RequestFault] = field(default_factory=list)
     deliveries: DeliveryFaults = field(default_factory=DeliveryFaults)
-    not_found_after_event: int = 0  # so many GETs of an Item answer 404 after each of its events
+    not_found_after_event: Count = 0  # so many GETs of an Item answer 404 after each of its events
 
     def striking(self, endpoint: str, dice: random.Random) -> RequestFault | None:
         """Return the fault that hits a request to *endpoint*, or None."""
         return next((fault for fault in self.requests if fault.strikes(endpoint, dice)), None)
-
-    def as_json(self) -> Json:
-        """Return what goes wrong, as it is written on the wire."""
-        return {
-            "requests": [_plain(rule) for rule in self.requests],
-            "deliveries": _plain(self.deliveries),
-            "notFoundAfterEvent": self.not_found_after_event,
-        }
-
-
-_Rule = TypeVar("_Rule", RequestFault, DeliveryFaults)
 
 
 def read(body: Json) -> Faults:
@@ -85,44 +80,22 @@ def read(body: Json) -> Faults:
     Return the faults that *body* asks for.
 
     Raises:
-        ValueError: a key or a kind is unknown.
+        BadRequestError: a name or a kind is unknown, or a value is of the wrong kind.
     """
-    unknown = set(body) - {"requests", "deliveries", "notFoundAfterEvent"}
-    if unknown:
-        raise ValueError(f"unknown fault: {', '.join(sorted(unknown))}")
-    deliveries = dict(body.get("deliveries") or {})
-    if "delaySeconds" in deliveries:
-        deliveries["delaySeconds"] = _span(deliveries["delaySeconds"])
-    return Faults(
-        [_rule(rule) for rule in body.get("requests") or []],
-        _made(DeliveryFaults, deliveries),
-        int(body.get("notFoundAfterEvent") or 0),
-    )
+    rules, deliveries = fields.records(body, "requests") or [], fields.record(body, "deliveries") or {}
+    rest = {name: value for name, value in body.items() if name not in ("requests", "deliveries")}
+    found = switches.changed(Faults(), rest)
+    return replace(found, requests=[_rule(rule) for rule in rules], deliveries=_deliveries(deliveries))
 
 
 def _rule(body: Json) -> RequestFault:
-    rule = _made(RequestFault, {"endpoint": "*", **body})
-    if rule.do not in KINDS:
-        raise ValueError(f"do must be one of {', '.join(KINDS)}")
-    return rule
+    if "do" not in body:
+        raise BadRequestError(f"do is required, one of {', '.join(get_args(Kind))}")
+    return switches.changed(RequestFault("*", "status"), body)
 
 
-def _made(kind: type[_Rule], body: Json) -> _Rule:
-    names = {camel(field.name): field.name for field in fields(kind)}
-    unknown = set(body) - set(names)
-    if unknown:
-        raise ValueError(f"unknown key: {', '.join(sorted(unknown))}")
-    return kind(**{names[key]: value for key, value in body.items()})
-
-
-def _span(value: object) -> tuple[float, float]:
-    if isinstance(value, list) and len(value) == 2:
-        return float(value[0]), float(value[1])
-    if isinstance(value, int | float):
-        return float(value), float(value)
-    raise ValueError("delaySeconds is a number or a pair of numbers")
-
-
-def _plain(record: RequestFault | DeliveryFaults) -> Json:
-    values = {camel(field.name): getattr(record, field.name) for field in fields(record)}
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+def _deliveries(body: Json) -> DeliveryFaults:
+    delay = body.get("delaySeconds")
+    if isinstance(delay, int | float):
+        body = body | {"delaySeconds": [delay, delay]}
+    return switches.changed(DeliveryFaults(), body)

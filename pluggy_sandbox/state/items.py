@@ -11,6 +11,7 @@ from pluggy_sandbox.wire.instants import iso_or_none
 
 RUNNING = ("UPDATING", "MERGING")
 WAITING = ("WAITING_USER_INPUT", "WAITING_USER_ACTION")
+AVAILABLE, PENDING = "AVAILABLE", "PENDING_AUTHORISATION"  # of a resource, in Open Finance's spelling
 _TICK = timedelta(milliseconds=1)
 
 
@@ -55,6 +56,20 @@ class Authorization:
 
 
 @dataclass
+class Resources:
+    """What the bank says that the consent covers, as an execution last read it (Pluggy facts 13.2)."""
+
+    declared: list[Json] = field(default_factory=list)
+    collected_at: datetime | None = None  # None: never read, always so outside Open Finance
+    at_bank: dict[str, str] = field(default_factory=dict)  # the status at the bank by type; AVAILABLE where absent
+
+    @property
+    def wait_for_approval(self) -> bool | None:
+        """Whether the person must still approve some of it, None where it was never read."""
+        return None if self.collected_at is None else any(r["status"] == PENDING for r in self.declared)
+
+
+@dataclass
 class History:
     """What the executions so far came to."""
 
@@ -87,6 +102,7 @@ class Item:
     holdings: Holdings
     created_at: datetime
     updated_at: datetime
+    number: int = 0  # in the order of creation
     token_id: str | None = None  # of the connect token that it was born from
     status: str = "UPDATING"
     execution_status: str = "CREATED"
@@ -97,6 +113,7 @@ class Item:
     last_updated_at: datetime | None = None
     auto_sync: AutoSync = field(default_factory=AutoSync)
     authorization: Authorization = field(default_factory=Authorization)
+    resources: Resources = field(default_factory=Resources)
     history: History = field(default_factory=History)
     staged: Staged = field(default_factory=Staged)
     events: int = 0  # how many were told
@@ -141,5 +158,7 @@ def view(item: Item, connector: Json) -> Json:
         "nextAutoSyncAt": iso_or_none(item.auto_sync.next_at),
         "autoSyncDisabledAt": iso_or_none(item.auto_sync.disabled_at),
         "consentExpiresAt": iso_or_none(item.authorization.expires_at),
+        "resourcesCollectedAt": iso_or_none(item.resources.collected_at),
+        "hasResourcesPendingAuthorization": item.resources.wait_for_approval,
         "oauthRedirectUri": item.options.oauth_redirect_uri,
     }

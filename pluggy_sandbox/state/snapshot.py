@@ -6,7 +6,7 @@ again. Not written: the log of requests, the counters of limits, and where dice 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,11 +16,13 @@ from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.catalogue.connectors import BY_ID, Health
 from pluggy_sandbox.holdings.accounts import HeldAccount
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.holdings import Holdings
 from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.state.deliveries import Delivery
 from pluggy_sandbox.state.faults import Faults
+from pluggy_sandbox.state.incidents import Incident
 from pluggy_sandbox.state.items import Item
 from pluggy_sandbox.state.keys import Application
 from pluggy_sandbox.state.quotas import Quotas
@@ -72,6 +74,8 @@ class _Rest:
     deleted: list[str]
     connector_events: int
     evolutions: int
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    category_rules: dict[str, CategoryRule] = field(default_factory=dict)
 
 
 def parts(world: World) -> Iterator[Part]:
@@ -139,6 +143,8 @@ def _rest(world: World) -> _Rest:
         deleted=sorted(world.deleted),
         connector_events=world.connector_events,
         evolutions=world.evolutions,
+        incidents=world.incidents,
+        category_rules=world.category_rules,
     )
 
 
@@ -151,6 +157,7 @@ def _put_rest(world: World, rest: _Rest) -> None:
     world.health, world.quotas = rest.health, rest.quotas
     world.deleted = set(rest.deleted)
     world.connector_events, world.evolutions = rest.connector_events, rest.evolutions
+    world.incidents, world.category_rules = rest.incidents, rest.category_rules
     world.suffer(rest.faults)
 
 

@@ -1,12 +1,14 @@
 """Webhook resources: what may be registered, and who hears of an event (Pluggy facts 2.1, 2.2)."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from pluggy_sandbox.wire import fields
 from pluggy_sandbox.wire.encoding import Json
 from pluggy_sandbox.wire.errors import BadRequestError
 from pluggy_sandbox.wire.instants import iso, iso_or_none
@@ -28,6 +30,8 @@ PAYMENT_EVENTS = (
 )  # fmt: skip
 WILDCARDS = ("all", "item/all")
 KNOWN = frozenset((*DATA_EVENTS, *PAYMENT_EVENTS, *WILDCARDS))
+_HEADER_NAME = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+_HEADER_VALUE = re.compile(r"^[\x20-\x7e]*$")
 _RESERVED = (".localhost", ".local", ".internal")
 
 
@@ -84,12 +88,13 @@ def check_url(url: object, *, allow_local: bool) -> str:
     Raises:
         BadRequestError: one of the reasons of Pluggy facts 2.2.
     """
-    parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    address = fields.url({"url": url}, "url") or ""
+    parts = urlsplit(address)
     if not parts.hostname or parts.scheme not in ("http", "https"):
         raise BadRequestError("url must be a valid URL")
     if not allow_local:
         _check_public(parts.scheme, parts.hostname)
-    return str(url)
+    return address
 
 
 def check_headers(headers: object) -> dict[str, str]:
@@ -103,6 +108,8 @@ def check_headers(headers: object) -> dict[str, str]:
         return {}
     if not isinstance(headers, dict) or not all(isinstance(v, str) for v in headers.values()):
         raise BadRequestError("headers must be an object of strings")
+    if not all(_HEADER_NAME.match(name) and _HEADER_VALUE.match(value) for name, value in headers.items()):
+        raise BadRequestError("headers must have names and values that HTTP allows")
     return dict(headers)
 
 
@@ -129,7 +136,7 @@ def _check_public(scheme: str, host: str) -> None:
         raise BadRequestError("url must not be a reserved host")
     try:
         found = socket.getaddrinfo(host, None)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a name that no host can have
         raise BadRequestError("url host could not be resolved") from None
     if any(not ipaddress.ip_address(str(info[4][0])).is_global for info in found):
         raise BadRequestError("url must not resolve to a private address")

@@ -3,7 +3,7 @@ What the API refuses, in Pluggy's own words (Pluggy facts 1.2, 3.8, 6).
 
     ApiError
         BadRequestError 400, UnauthorizedError 401, ForbiddenError 403, NotFoundError 404, ConflictError 409,
-        GoneError 410, TooManyRequestsError 429, UnavailableError (by fault)
+        GoneError 410, UnprocessableError 422, TooManyRequestsError 429, UnavailableError (by fault)
 """
 
 from typing import Any
@@ -64,6 +64,12 @@ class GoneError(ApiError):
     """The endpoint itself is no more."""
 
     status = 410
+
+
+class UnprocessableError(ApiError):
+    """It is understood, and not to be had of this Item."""
+
+    status = 422
 
 
 class TooManyRequestsError(ApiError):

@@ -9,8 +9,7 @@ SAO_PAULO = timezone(timedelta(hours=-3))
 
 def iso(at: datetime) -> str:
     """Return *at* as `2026-01-31T12:00:00.000Z`."""
-    utc = at.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def iso_or_none(at: datetime | None) -> str | None:
@@ -20,18 +19,24 @@ def iso_or_none(at: datetime | None) -> str | None:
 
 def parse_instant(text: str) -> datetime:
     """
-    Return the instant in *text*; a bare day is its midnight in UTC.
+    Return the instant in *text*, in UTC; a bare day is its midnight in UTC.
 
     Raises:
-        ValueError: it is neither an ISO 8601 instant nor a day.
+        ValueError: it is neither an ISO 8601 instant nor a day, or before the year 1 or after 9999 in UTC.
     """
     at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as exc:
+        raise ValueError(str(exc)) from None
 
 
 def day_in_brazil(at: datetime) -> date:
     """Return the day that *at* falls on in São Paulo."""
-    return at.astimezone(SAO_PAULO).date()
+    try:
+        return at.astimezone(SAO_PAULO).date()
+    except OverflowError:  # the first hours of the year 1, which banks do send
+        return date.min
 
 
 @lru_cache(4096)

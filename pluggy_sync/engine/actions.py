@@ -6,9 +6,7 @@ The caller holds the Item's write lock, so that one need is one action and one n
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
@@ -17,14 +15,14 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs, reminders
-from pluggy_sync.rules.decision import MACHINE_RETRYABLE, RUNNING, Decision, Step
+from pluggy_sync.rules.decision import MACHINE_RETRYABLE, Decision, Step
 from pluggy_sync.rules.needs import Need
+from pluggy_sync.rules.statuses import RUNNING, WAITING_USER_ACTION, WAITING_USER_INPUT
 from pluggy_sync.store import items, user_actions
+from pluggy_sync.store.user_actions import Action
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
-
-Action = sa.Row[Any]
 
 
 def apply(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
@@ -46,9 +44,9 @@ def apply(tx: Transaction, res: Resources, item: Item, decision: Decision, *, no
 def _is_over(action: Action, item: Item) -> bool:
     """Return whether the Item, which is well, shows that *action* is done; some are asked for while it is well."""
     if action.reason == needs.CONSENT_EXPIRING:
-        return bool(item.consent_expires_at != action.expires_at)
+        return item.consent_expires_at != action.expires_at
     if action.reason == needs.UPDATE_NEEDS_PERSON:
-        return bool(item.last_updated_at != action.asked_at_update)
+        return item.last_updated_at != action.asked_at_update
     return True
 
 
@@ -72,10 +70,10 @@ def _ask(
             # No notification: the new request says all that matters.
             user_actions.settle(tx.conn, action.id, "superseded", need.reason, now=now)
     if same is not None:
-        user_actions.refresh(tx.conn, same.id, need, retry_at=_not_before(need, now))
+        user_actions.refresh(tx.conn, same.id, need, retry_at=_not_before(res, need))
         return
-    if need.expires_at is not None and need.expires_at <= now:
-        # Too late to be answered: the run's end will say what is needed instead.
+    if need.expires_at is not None and need.expires_at <= res.pluggy_now():
+        # Too late to be answered: the end of the execution will say what is needed instead.
         return
     given_up = user_actions.cancelled_at(tx.conn, item.id, need.dedup_key)
     if given_up is not None and (item.updated_at is None or item.updated_at <= given_up):
@@ -85,12 +83,12 @@ def _ask(
 
 
 def _open(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datetime) -> Action:
-    remind_at = reminders.reminder_at(now, 0, res.settings.remind_after_hours, need.expires_at)
+    remind_at = reminders.reminder_at(now, res.settings.remind_after_hours, need.expires_at, after=now)
     action = user_actions.open_new(
         tx.conn,
         item.id,
         need,
-        retry_at=_not_before(need, now),
+        retry_at=_not_before(res, need),
         asked_at_update=item.last_updated_at,
         remind_at=remind_at,
         now=now,
@@ -119,9 +117,9 @@ def opened(conn: Connection, item: Item, need: Need, *, now: datetime) -> Action
     return user_actions.open_new(conn, item.id, need, asked_at_update=item.last_updated_at, now=now)
 
 
-def _not_before(need: Need, now: datetime) -> datetime | None:
-    """Return until when to wait by our own clock: never longer than documented, however far Pluggy's differs."""
-    return None if need.retry_at is None else min(need.retry_at, now + needs.LOGIN_BACKOFF)
+def _not_before(res: Resources, need: Need) -> datetime | None:
+    """Return until when to wait: never longer from now than documented."""
+    return None if need.retry_at is None else min(need.retry_at, res.pluggy_now() + needs.LOGIN_BACKOFF)
 
 
 def _replaces(need: Need, action: Action) -> bool:
@@ -133,14 +131,17 @@ def _same(action: Action, need: Need, item: Item) -> bool:
     """
     Return whether *need* is what *action* asked for already.
 
-    The answer to a submitted action is under way: the same question is still the same. The same failure is a new
-    one if the Item shows it later than Pluggy took the submission: what was submitted did not help.
+    While an answer is under way, the question that it answers is no new one. Once Pluggy accepted the answer and the
+    Item changed after that, it is: the bank asks again, or the answer did not help.
     """
     if action.dedup_key != need.dedup_key:
         return False
-    if action.state == "open" or need.reason.startswith("WAITING_"):
+    if action.state == "open":
         return True
-    return not _is_outcome(action, item)
+    if need.reason == WAITING_USER_INPUT:
+        return not _is_after(action, item)
+    # A code that rotates, or an approval that is waited for, changes the Item without being asked for again.
+    return need.reason == WAITING_USER_ACTION or not _is_outcome(action, item)
 
 
 def _is_outcome(action: Action, item: Item) -> bool:
@@ -148,7 +149,12 @@ def _is_outcome(action: Action, item: Item) -> bool:
     if action.accepted_at is None:
         # Pluggy has not answered yet.
         return False
-    return item.updated_at is None or bool(item.updated_at >= action.accepted_at)
+    return item.updated_at is None or item.updated_at >= action.accepted_at
+
+
+def _is_after(action: Action, item: Item) -> bool:
+    """Return whether the Item changed after Pluggy accepted the submission: its very answer may still show the old."""
+    return action.accepted_at is not None and item.updated_at is not None and item.updated_at > action.accepted_at
 
 
 def expire(res: Resources, item_id: str, action_id: str) -> None:
@@ -159,7 +165,7 @@ def expire(res: Resources, item_id: str, action_id: str) -> None:
         action = user_actions.get(tx.conn, action_id)
         if action is None or action.state not in user_actions.UNSETTLED:
             return
-        if action.expires_at is None or action.expires_at > now:
+        if action.expires_at is None or action.expires_at > res.pluggy_now():
             return
         user_actions.settle(tx.conn, action_id, "expired", "deadline_passed", now=now)
         messages.action_settled(tx, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)

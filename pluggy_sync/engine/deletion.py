@@ -1,23 +1,125 @@
-"""Deleting an Item because the product asks: at Pluggy first, so that no orphan lives on there (Pluggy facts 3.8)."""
+"""
+Items that are gone: because the product deletes them, because Pluggy says so, or because Pluggy never knew them.
+
+A 404 alone proves nothing. With the keys of another application every Item is a 404, so another Item that Pluggy does
+show has to witness that ours would be shown.
+"""
 
 import structlog
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
-from pluggy_sync.engine import items
-from pluggy_sync.pluggy import rate_budget
+from pluggy_sync import events
+from pluggy_sync.engine.errors import CannotActError
+from pluggy_sync.notifications import messages
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import refusals
+from pluggy_sync.store import contradictions, inbox, item_progress, items, outbox
 
 log = structlog.get_logger(__name__)
+
+# How many other Items are asked for, at most, until one of them answers.
+WITNESSES = 5
+# The alert is logged once in this time, whatever the number of Items; the metric has their number.
+_ALERT_EVERY_S = 600
+_ALERTED = "pluggy-sync:alerted:items_not_found"
 
 
 def delete(res: Resources, item_id: str) -> None:
     """
     Delete the Item at Pluggy, then purge it here. Safe to repeat.
 
+    At Pluggy first: an Item that only we forget would live on there (Pluggy facts 3.8).
+
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was deleted.
+        CannotActError: Pluggy answers 404 for this Item and for all others that were asked for.
     """
-    with rate_budget.lane(rate_budget.Lane.PERSON):
-        res.pluggy.delete_item(item_id)
+    with somebody_waits():
+        was_there = res.pluggy.delete_item(item_id)
+        if not was_there and not is_gone(res, item_id, told=True):
+            raise CannotActError(
+                refusals.NOT_NOW,
+                "Pluggy answers 404 for every Item, as with another application's keys. Nothing was deleted.",
+                more={"retryAt": None},
+            )
     log.info("item.deleted_at_pluggy", item_id=item_id)
-    # Were we to end here, `item/deleted` would purge it.
-    items.purge(res, item_id)
+    # Were the process to end here, `item/deleted` would purge it.
+    purge(res, item_id)
+
+
+def told(conn: Connection, item_id: str, *, after_seq: int) -> bool:
+    """Return whether an `item/deleted` of the Item came after the event *after_seq*."""
+    through = item_progress.get(conn, item_id).last_event_seq
+    return events.ITEM_DELETED in contradictions.told(conn, item_id, after_seq=after_seq, through_seq=through)
+
+
+def is_gone(res: Resources, item_id: str, *, told: bool) -> bool:
+    """
+    Return whether a 404 for the Item is believed. *told*: an `item/deleted`, or the product, says that it is deleted.
+
+    It is if Pluggy shows another Item of ours now. If we have no other to ask for, the 404 is believed if it was told,
+    if Pluggy showed this Item to the same application before, and if it was never seen: nothing is lost with it.
+    Otherwise no: our credentials may be wrong.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client.
+    """
+    with res.database.begin() as conn:
+        row = items.get(conn, item_id)
+        witnesses = contradictions.others_to_ask(conn, item_id, limit=WITNESSES)
+    if any(res.pluggy.item(each) is not None for each in witnesses):
+        return True
+    never_seen = row is None or row.status is None
+    same_application = row is not None and row.application == res.settings.pluggy_client_id
+    if not witnesses and (told or never_seen or same_application):
+        return True
+    _alert(res, item_id, asked=len(witnesses))
+    return False
+
+
+def _alert(res: Resources, item_id: str, *, asked: int) -> None:
+    try:
+        first = bool(res.redis.set(_ALERTED, 1, nx=True, ex=_ALERT_EVERY_S))
+    except RedisError:
+        first = True
+    if first:
+        log.error(
+            "pluggy.shows_none_of_our_items",
+            item_id=item_id,
+            others_asked=asked,
+            next="nothing is purged; check PLUGGY_CLIENT_ID and PLUGGY_API_URL",
+        )
+
+
+def purge_or_forget(res: Resources, item_id: str, *, through: int) -> None:
+    """Purge an Item that Pluggy shows no more; forget one that it never showed. *through*: as `items.forget`."""
+    with res.database.begin() as conn:
+        row = items.get(conn, item_id)
+        seen = row is not None and (row.status is not None or row.deleted_at is not None)
+        if not seen:
+            forgotten = items.forget(conn, item_id, through=through, now=res.now())
+            log.info("item.forgotten" if forgotten else "item.not_forgotten", item_id=item_id)
+            return
+    purge(res, item_id)
+
+
+def purge(res: Resources, item_id: str) -> None:
+    """Purge everything of the Item, leave its tombstone, and tell the product, once."""
+    now = res.now()
+    with res.begin() as tx:
+        conn = tx.conn
+        row = items.lock(conn, item_id, now=now)
+        if row.deleted_at is not None:
+            return
+        # Where no product is told, the notification stays, and must not name anybody.
+        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
+        items.purge(conn, item_id, now=now)
+        # In order: what is on its way to the product at this moment comes first.
+        due_at = outbox.drop_of_item(conn, item_id)
+        inbox.remove_person(conn, item_id)
+        messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
+        through = item_progress.get(conn, item_id).last_event_seq
+        contradictions.settle(conn, item_id, None, through=through, told={})
+    log.info("item.purged", item_id=item_id)

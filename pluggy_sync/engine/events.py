@@ -1,60 +1,50 @@
 """
-Handling an event: what it asks for is done, or put off with the reason, and the event is marked.
+Handling an event: do what it asks for and mark it as handled, or reschedule it and keep the reason.
 
 Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
 """
 
-import random
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import events, queue
+from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
-from pluggy_sync.engine import requests
-from pluggy_sync.engine.sync.news import names_news
-from pluggy_sync.notifications import messages
+from pluggy_sync.engine import outages, requests
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.decision import Step
-from pluggy_sync.store import accounts, connectors, inbox, item_progress, items, transactions
+from pluggy_sync.rules import backoff
+from pluggy_sync.rules.statuses import RUNNING
+from pluggy_sync.store import connectors, inbox, item_progress
+from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
-# Waits before the event is handled again, in seconds; the last one repeats.
-BACKOFF_S = (5, 15, 60, 300, 900, 1800, 3600)
-# After this many failures (most of two days) the event becomes a dead letter.
-MAX_ATTEMPTS = 48
-
 # What these say is known without asking Pluggy.
-_NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED, events.TRANSACTIONS_DELETED})
-
-
-def backoff(attempts: int) -> timedelta:
-    """Return how long to wait after *attempts* failures: longer each time, spread so that retries do not meet."""
-    wait_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
-    return timedelta(seconds=wait_s * random.uniform(0.8, 1.2))
+_NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
+_OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
 
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
     with res.database.begin() as conn:
         row = inbox.begin_attempt(conn, event_id)
+        progress = ItemProgress() if row is None or row.item_id is None else item_progress.get(conn, row.item_id)
     if row is None:
         return
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
         try:
-            outcome = _handle(res, row)
+            outcome = _handle(res, row, progress)
         except PluggyLimitedError as exc:
             _reschedule(res, row, str(exc), timedelta(seconds=exc.retry_after_s))
         except PluggyError as exc:
             # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
-            _reschedule(res, row, str(exc), backoff(row.attempts))
+            _reschedule(res, row, str(exc), backoff.wait(row.attempts))
         except Exception as exc:
             # A fault of ours. Its text may quote data, so only its name is kept; the log says where it was raised.
-            _reschedule(res, row, type(exc).__name__, backoff(row.attempts))
+            _reschedule(res, row, type(exc).__name__, backoff.wait(row.attempts))
             raise
         else:
             if outcome is not None:
@@ -70,7 +60,7 @@ def _finish(res: Resources, event_id: str, outcome: str) -> None:
 def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -> None:
     now = res.now()
     with res.database.begin() as conn:
-        if row.attempts + 1 >= MAX_ATTEMPTS:
+        if row.attempts + 1 >= backoff.MAX_ATTEMPTS:
             inbox.mark_dead(conn, row.event_id, error, now=now)
             log.error("event.dead", error=error, next="an operator can send it again")
             return
@@ -78,82 +68,59 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
     log.warning("event.reschedule", error=error, attempts=row.attempts + 1, next_try_at=str(now + wait))
 
 
-def _handle(res: Resources, row: sa.Row[Any]) -> str | None:
+def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
     """Return the outcome, or None when the event was put off."""
     event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
     if event.item_id is None:
         return "kept"
-    if event.name == events.TRANSACTIONS_DELETED:
-        _bury(res, event, event.item_id)
     if event.name in _NOTHING_TO_ASK:
         return "noted"
-    return _handle_item(res, row, event, event.item_id)
+    return _handle_item(res, row, event, event.item_id, progress)
 
 
-def _handle_item(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> str | None:
-    with res.database.begin() as conn:
-        # An Item that was seen after its `item/deleted` came may only not be gone yet, so that is looked up again.
-        covered = event.name != events.ITEM_DELETED and item_progress.get(conn, item_id).fetched_seq >= row.item_seq
-    if not covered:
-        decision = item_fetching.fetch(res, item_id, event.name, asked=row.attempts)
-        if decision.step is Step.FETCH_AGAIN:
-            wait = backoff(row.attempts)
-            _reschedule(res, row, f"Pluggy: {decision.reason}", wait)
-            return None
-        if event.name not in (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED):
-            return decision.step.value
-    _request_sync_of_hinted_rows(res, row, event, item_id)
-    return "covered" if covered else "fetched"
+def _handle_item(
+    res: Resources, row: sa.Row[Any], event: events.Event, item_id: str, progress: ItemProgress
+) -> str | None:
+    if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
+        return _fetch_again(res, row, item_id, progress)
+    if _is_covered(row, event, progress):
+        # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
+        return "covered"
+    decision = item_fetching.fetch_at(res, item_id, progress)
+    return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
 
 
-def _request_sync_of_hinted_rows(res: Resources, row: sa.Row[Any], event: events.Event, item_id: str) -> None:
-    """Make a sync due if a transactions event names rows that the last one cannot have shown."""
-    now = res.now()
-    with res.begin() as tx:
-        conn = tx.conn
-        item = items.get(conn, item_id)
-        if item is None or item.deleted_at is not None or item.status != "UPDATED":
-            # A run is going on, or failed: the next good one brings these rows along.
-            return
-        if item_progress.get(conn, item_id).synced_seq >= row.item_seq or not names_news(conn, event):
-            return
-        item_progress.request_sync(conn, item_id, through=row.item_seq, now=now)
-        tx.after_commit(queue.SYNC_ITEM, item_id)
+def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -> bool:
+    """Return whether the Item was fetched since the event was stored."""
+    if row.item_seq is None or progress.fetched_seq < row.item_seq:
+        return False
+    # A request of our own may be for the end of an execution, which the fetch before came too early for.
+    return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
-def _bury(res: Resources, event: events.Event, item_id: str) -> None:
-    """Remove the transactions that Pluggy says are gone; ids never seen get a tombstone too."""
-    if event.account_id is None:
-        return
-    now = res.now()
-    with res.database.begin() as conn:
-        item = items.lock(conn, item_id, now=now)
-        account = accounts.get(conn, event.account_id)
-        if item.deleted_at is not None:
-            return
-        if account is not None and account.item_id != item_id:
-            # Never believe an account on an event's word (Pluggy facts 2.6).
-            log.error("event.contradicts", reason="the account is another Item's", next="nothing is removed")
-            return
-        removed = transactions.remove(conn, item_id, event.account_id, event.transaction_ids, reason="event", now=now)
-    log.info("transactions.removed", account_id=event.account_id, removed=removed)
+def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str, progress: ItemProgress) -> str | None:
+    """Fetch the Item whose last answer contradicted an event; put this request off while it still does."""
+    decision = item_fetching.fetch_again(res, item_id, progress)
+    if decision is None:
+        return "settled"
+    if decision.contradiction is not None:
+        _reschedule(res, row, f"Pluggy: {decision.contradiction}", backoff.wait(row.attempts + 1))
+        return None
+    return decision.step.value
 
 
 def _handle_connector(res: Resources, event: events.Event) -> str:
-    """Record how the connector is; when it works again, look at its Items that nobody was asked about."""
+    """Record how the connector is, and tell the product; when the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
     now = res.now()
     with res.begin() as tx:
-        changed = connectors.set_status(tx.conn, event.connector_id, event.connector_status, now=now)
-        if not changed:
-            return "noted"
-        row = connectors.get(tx.conn, event.connector_id)
-        name = None if row is None else row.name
-        messages.connector_status_changed(tx, event.connector_id, name, event.connector_status, now=now)
-        if event.connector_status != "OFFLINE":
-            for item_id in items.of_connector_waiting(tx.conn, event.connector_id):
-                requests.fetch(tx, item_id, why="connector is back", now=now)
+        before = connectors.status(tx.conn, event.connector_id)
+        if connectors.set_status(tx.conn, event.connector_id, event.connector_status, now=now):
+            row = connectors.get(tx.conn, event.connector_id)
+            name = None if row is None else row.name
+            outages.status_changed(tx, event.connector_id, before, event.connector_status, name=name, now=now)
+    outages.follow_up(res)
     return "noted"

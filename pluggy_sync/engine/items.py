@@ -1,106 +1,170 @@
 """
-Looking at an Item: fetch it, decide, and write the decision down in one transaction.
+Fetching an Item: ask Pluggy, decide, and write the decision down in one transaction.
 
-A look is saved unless a look that began later was saved before it, or it shows an older Item than the one stored.
-Whatever happened between the two looks had its own event, and that event has its own look.
+Discard a fetched Item if a later fetch was saved already, or if the stored Item is newer. Nothing is lost: every
+change has its own event, and every event its own fetch. If Pluggy's answer contradicts the events, one request of our
+own has the Item fetched again, however many events there are.
 """
 
-from datetime import datetime, timedelta
-from typing import Any
+import dataclasses
+from datetime import datetime
 
-import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import queue
-from pluggy_sync.engine import actions
-from pluggy_sync.notifications import messages
+from pluggy_sync.engine import actions, deletion, outages, requests
+from pluggy_sync.engine.sync import due
+from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import window
-from pluggy_sync.rules.decision import Decision, Step, decide
-from pluggy_sync.store import connectors, inbox, item_progress, items, outbox
+from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, contradiction_of
+from pluggy_sync.rules.decision import Decision, Step, decide, of_view
+from pluggy_sync.rules.statuses import OFFLINE
+from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
+from pluggy_sync.store.contradictions import Settlement
+from pluggy_sync.store.item_progress import ItemProgress
+from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# 404s in a row for one event before the Item is taken for deleted (about three hours, see `handling.BACKOFF_S`).
-PATIENCE = 8
-# A run takes minutes. If no event has told of the end of one that we had started by then, the Item is looked at.
-FETCH_AFTER = timedelta(minutes=2)
 
-
-def fetch(res: Resources, item_id: str, event_name: str, *, asked: int) -> Decision:
+def fetch(res: Resources, item_id: str) -> Decision:
     """
-    Fetch the Item, decide, save; return the decision. *asked* counts the looks for this event that found a 404.
+    Fetch the Item, decide, save; return the decision.
 
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was saved.
     """
     with res.database.begin() as conn:
-        event_seq = item_progress.get(conn, item_id).last_event_seq
-        row = items.get(conn, item_id)
-    deleted = row is not None and row.deleted_at is not None
-    item = None if deleted else res.pluggy.item(item_id)
-    decision = decide(event_name, item, deleted=deleted, asked=asked, patience=PATIENCE)
-    if decision.step is Step.IGNORE:
+        progress = item_progress.get(conn, item_id)
+    return fetch_at(res, item_id, progress)
+
+
+def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: bool = False) -> Decision:
+    """As `fetch`, with the Item's *progress* as it was read just now. *again*: as `fetch_again`."""
+    if progress.is_deleted:
         with res.database.begin() as conn:
             # The late event named the person again.
             inbox.remove_person(conn, item_id)
-    elif decision.step is Step.PURGE:
-        purge(res, item_id)
-    elif item is not None and decision.step is not Step.FETCH_AGAIN:
-        save(res, item, decision, event_seq=event_seq)
-    return decision
+        return decide(None, None, deleted=True, offline=False)
+    item = _read(res, item_id)
+    if item is None:
+        return _not_found(res, item_id, event_seq=progress.last_event_seq, again=again)
+    return save(res, item, event_seq=progress.last_event_seq, again=again)
 
 
-def save(res: Resources, item: Item, decision: Decision, *, event_seq: int) -> None:
-    """Write down what was seen and decided, and queue what follows from it."""
+def fetch_again(res: Resources, item_id: str, progress: ItemProgress) -> Decision | None:
+    """
+    Fetch the Item once more because Pluggy's last answer contradicted an event; return the decision.
+
+    None: another fetch has settled it meanwhile. After `contradictions.REFETCHES` of these the answer is believed.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client; nothing was saved.
+    """
+    with res.database.begin() as conn:
+        if contradictions.get(conn, item_id).contradiction is None:
+            return None
+    return fetch_at(res, item_id, progress, again=True)
+
+
+def _read(res: Resources, item_id: str) -> Item | None:
+    """Return the Item, or None for a 404. One that cannot be read is kept as it came."""
+    found = Unreadable()
+    try:
+        with unreadable.collecting(found):
+            return res.pluggy.item(item_id)
+    finally:
+        if found.found_anything:
+            with res.database.begin() as conn:
+                unreadable_rows.save(conn, item_id, found, now=res.now())
+
+
+def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> Decision:
+    """Purge or forget the Item once the 404 is believed; have it fetched again until then."""
+    found = Contradiction.NOT_FOUND
+    with res.database.begin() as conn:
+        settlement = contradictions.get(conn, item_id)
+        told_deleted = deletion.told(conn, item_id, after_seq=settlement.settled_seq)
+    refetches = _refetches(settlement, found, again=again)
+    if (told_deleted or refetches >= REFETCHES[found]) and deletion.is_gone(res, item_id, told=told_deleted):
+        deletion.purge_or_forget(res, item_id, through=event_seq)
+        return decide(None, None, deleted=False, offline=False)
+    with res.begin() as tx:
+        contradictions.lock(tx.conn, item_id)
+        item_progress.mark_fetched(tx.conn, item_id, through=event_seq, sync_due_at=None)
+        _contradict(tx, item_id, found, refetches=refetches, again=again, now=res.now())
+    return decide(None, found, deleted=False, offline=False)
+
+
+def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> Decision:
+    """
+    Write down what was fetched and decided, and queue what follows from it; return the decision.
+
+    *event_seq*: the Item's `last_event_seq` before Pluggy was asked. *again*: as `fetch_again`.
+    """
     now = res.now()
     with res.begin() as tx:
         conn = tx.conn
         row = items.lock(conn, item.id, now=now)
         if row.deleted_at is not None:
-            return
-        progress = item_progress.get(conn, item.id)
-        if _outdated(row, item, fetched_seq=progress.fetched_seq, event_seq=event_seq):
-            item_progress.mark_fetched(conn, item.id, through=event_seq)
-            return
-        _write(tx, res, item, decision, now=now)
-        item_progress.mark_fetched(conn, item.id, through=event_seq)
-        news = decision.step is Step.SYNC and window.updated_since(item, row.synced_update_at, row.synced_through)
-        if news:
-            item_progress.request_sync(conn, item.id, through=event_seq, now=now)
-            tx.after_commit(queue.SYNC_ITEM, item.id)
+            return decide(None, None, deleted=True, offline=False)
+        state = sync_state.read(conn, item.id)
+        if state is None:
+            raise LookupError("an Item that is locked is not there")
+        if event_seq < state.fetched_seq:
+            # A fetch that began later was saved already.
+            due.request_if_news(tx, res, state, fetched_seq=event_seq, now=now)
+            return of_view(item, offline=connectors.is_offline(conn, item.connector.id))
+        older = _is_older(row, item)
+        settlement, told = contradictions.get_with_told(conn, item.id, through_seq=event_seq)
+        view = row if older else item
+        found = contradiction_of(told, view, settlement.settled)
+        refetches = 0 if found is None else _refetches(settlement, found, again=again)
+        open_contradiction = None if found is None or refetches >= REFETCHES[found] else found
+        offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
+        decision = decide(item, open_contradiction, deleted=False, offline=offline)
+        if not older and decision.step is not Step.FETCH_AGAIN:
+            items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
+            if state.has_unsettled_actions or decision.step is Step.ASK:
+                actions.apply(tx, res, item, decision, now=now)
+            state = dataclasses.replace(state, item=item)
+        # Last, since webhook intake waits for the row that these write.
+        settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
+        due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
+        if open_contradiction is not None:
+            _contradict(tx, item.id, open_contradiction, refetches=refetches, again=again, now=now)
+    if found is not None and open_contradiction is None:
+        log.warning("item.contradiction_believed", item_id=item.id, contradiction=found, next="Pluggy's answer stands")
+    return decision
 
 
-def _outdated(row: sa.Row[Any], item: Item, *, fetched_seq: int, event_seq: int) -> bool:
-    if event_seq < fetched_seq:
-        return True
-    older: bool = row.updated_at is not None and item.updated_at is not None and item.updated_at < row.updated_at
-    return older
+def _is_older(row: StoredItem, item: Item) -> bool:
+    return row.updated_at is not None and item.updated_at is not None and item.updated_at < row.updated_at
 
 
-def _write(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
+def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
+    """Keep what the Item shows of its connector; return whether the bank is offline."""
     connector = item.connector
-    if connectors.save(tx.conn, connector, now=now) and connector.id is not None:
-        messages.connector_status_changed(tx, connector.id, connector.name, connector.status, now=now)
-    items.save(tx.conn, item, now=now)
-    actions.apply(tx, res, item, decision, now=now)
+    seen = connectors.save(tx.conn, connector, now=now)
+    if connector.id is not None and seen.changed:
+        outages.status_changed(tx, connector.id, seen.before, seen.after, name=connector.name, now=now)
+    return seen.after == OFFLINE
 
 
-def purge(res: Resources, item_id: str) -> None:
-    """Purge everything of the Item, leave its tombstone, and tell the product, once."""
-    now = res.now()
-    with res.begin() as tx:
-        conn = tx.conn
-        row = items.lock(conn, item_id, now=now)
-        if row.deleted_at is not None:
-            return
-        # Where no product is told, the notification stays, and must not name anybody.
-        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
-        items.purge(conn, item_id, now=now)
-        # In order: what is on its way to the product at this moment comes first.
-        due_at = outbox.drop_of_item(conn, item_id)
-        inbox.remove_person(conn, item_id)
-        messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
-    log.info("item.purged", item_id=item_id)
+def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:
+    """Return how often the Item was fetched again because of this very contradiction, this time included."""
+    if settlement.contradiction is not found:
+        return 0
+    return settlement.refetches + again
+
+
+def _contradict(
+    tx: Transaction, item_id: str, found: Contradiction, *, refetches: int, again: bool, now: datetime
+) -> None:
+    """Record the contradiction, and ask for another fetch; the request that is being handled is put off instead."""
+    contradictions.contradict(tx.conn, item_id, found, refetches=refetches)
+    if not again:
+        requests.fetch_again(tx, item_id, now=now)
+    log.info("item.contradicts_its_event", item_id=item_id, contradiction=found, refetches=refetches)

@@ -1,7 +1,7 @@
 """
-The sweep: whatever is due in Postgres and was not done is queued again.
+The sweep: queue again whatever is due in Postgres and was not done.
 
-It is what makes every other send optional: Redis may lose them all.
+It makes every other send optional: Redis may lose them all.
 """
 
 from datetime import timedelta
@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from pluggy_sync import queue
-from pluggy_sync.engine import actions
+from pluggy_sync.engine import actions, outages
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_progress, user_actions
@@ -30,7 +30,7 @@ def sweep(res: Resources) -> None:
         item_ids = item_progress.take_due_syncs(tx.conn, now=now, until=now + RESEND_SYNC_AFTER, limit=LIMIT)
         url = res.settings.product_webhook_url
         notification_ids = [] if url is None else delivery.due(tx.conn, url, now=now, limit=NOTIFICATIONS_LIMIT)
-        late = user_actions.past_deadline(tx.conn, now=now, limit=LIMIT)
+        late = user_actions.past_deadline(tx.conn, now=res.pluggy_now(), limit=LIMIT)
         for task, ids in (
             (queue.HANDLE_EVENT, event_ids),
             (queue.SYNC_ITEM, item_ids),
@@ -38,7 +38,8 @@ def sweep(res: Resources) -> None:
         ):
             for each in ids:
                 tx.after_commit(task, each)
-    for action in late:
-        actions.expire(res, action.item_id, action.id)
+    for item_id, action_id in late:
+        actions.expire(res, item_id, action_id)
+    outages.follow_up(res)
     if event_ids or item_ids or late:
         log.info("sweep.found", events=len(event_ids), syncs=len(item_ids), expired=len(late))

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from pluggy_sync import wire
 from pluggy_sync.notifications.texts import Text, texts_of
 from pluggy_sync.page_links import PageLinks
+from pluggy_sync.store.user_actions import Action
 
 _PARAMETER_FIELDS = (
     "name",
@@ -22,7 +21,7 @@ _PARAMETER_FIELDS = (
 )
 
 
-def of_row(action: sa.Row[Any], links: PageLinks) -> dict[str, Any]:
+def of_row(action: Action, links: PageLinks) -> dict[str, Any]:
     """Return the action as the contract shows it."""
     texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
     settled = action.state not in ("open", "submitted")

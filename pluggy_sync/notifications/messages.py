@@ -5,7 +5,7 @@ Each is written to the outbox in the transaction that caused it, and queued for 
 The caller holds the Item's write lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import items, outbox
+from pluggy_sync.store.items import StoredItem
+from pluggy_sync.store.user_actions import Action
 from pluggy_sync.transaction import Transaction
 
 ACTION_REQUIRED = "item.action_required"
@@ -29,25 +31,25 @@ DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 
 
-def action_required(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, now: datetime) -> None:
+def action_required(tx: Transaction, action: Action, links: PageLinks, *, now: datetime) -> None:
     """Tell that a person must act."""
     data = {"action": action_view.of_row(action, links)}
     _about_item(tx, ACTION_REQUIRED, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_settled(tx: Transaction, action: sa.Row[Any], type_: str, outcome: str, *, now: datetime) -> None:
+def action_settled(tx: Transaction, action: Action, type_: str, outcome: str, *, now: datetime) -> None:
     """Tell that an action is resolved or expired."""
     data = {"action": {"id": action.id, "kind": action.kind, "outcome": outcome}}
     _about_item(tx, type_, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_reminder(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, number: int, now: datetime) -> None:
+def action_reminder(tx: Transaction, action: Action, links: PageLinks, *, number: int, now: datetime) -> None:
     """Tell again that a person must act, for the *number*-th time."""
     data = {"action": action_view.of_row(action, links), "number": number}
     _about_item(tx, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
 
 
-def consent_expiring(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, days_left: int, now: datetime) -> None:
+def consent_expiring(tx: Transaction, action: Action, links: PageLinks, *, days_left: int, now: datetime) -> None:
     """Tell that the Item's consent ends soon; *action* is its renewal."""
     data = {
         "consentExpiresAt": wire.to_text(action.expires_at),
@@ -57,7 +59,7 @@ def consent_expiring(tx: Transaction, action: sa.Row[Any], links: PageLinks, *, 
     _about_item(tx, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
 
 
-def stale(tx: Transaction, item: sa.Row[Any], *, now: datetime) -> None:
+def stale(tx: Transaction, item: StoredItem, *, now: datetime) -> None:
     """Tell that the Item is behind its expected update."""
     data = {
         "status": item.status,
@@ -68,8 +70,16 @@ def stale(tx: Transaction, item: sa.Row[Any], *, now: datetime) -> None:
     _about_item(tx, STALE, item.id, item.client_user_id, data, now=now)
 
 
-def synced(tx: Transaction, run: sa.Row[Any], client_user_id: str | None, *, now: datetime) -> None:
-    """Tell what a sync changed and from where to read the changes."""
+def synced(
+    tx: Transaction,
+    run: sa.Row[Any],
+    client_user_id: str | None,
+    *,
+    cursor: int,
+    incomplete: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Tell what a sync changed, from which *cursor* to read the changes, and which parts could not be read."""
     data = {
         "run": {
             "id": str(run.id),
@@ -82,8 +92,9 @@ def synced(tx: Transaction, run: sa.Row[Any], client_user_id: str | None, *, now
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the run began: reading on from here gives what the run changed.
-        "cursor": str(run.cursor),
+        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        "cursor": str(cursor),
+        "incomplete": list(incomplete),
     }
     _about_item(tx, SYNCED, run.item_id, client_user_id, data, now=now)
 

@@ -129,6 +129,10 @@ class PluggyClient:
         """Yield pages of the Item's Open Finance consents (Pluggy facts 5.8)."""
         return self._pages("/consents", {"itemId": item_id})
 
+    def exists(self, path: str, object_id: str) -> bool:
+        """Return whether Pluggy gives the one object *object_id* of a list, such as `/loans`, by its id (404: no)."""
+        return self._get(f"{path}/{_segment(object_id)}") is not None
+
     def categories(self) -> Iterator[list[Any]]:
         """Yield pages of all categories of transactions (Pluggy facts 5.8)."""
         return self._pages("/categories", {})
@@ -178,9 +182,11 @@ class PluggyClient:
         """
         return _item(item_id, self._request("POST", f"/items/{_segment(item_id)}/mfa", body={name: value}))
 
-    def delete_item(self, item_id: str) -> None:
+    def delete_item(self, item_id: str) -> bool:
         """
-        Delete the Item, its data and its consent at Pluggy; nothing happens if it is gone (Pluggy facts 3.8).
+        Delete the Item, its data and its consent at Pluggy (Pluggy facts 3.8).
+
+        Return whether it was there; False: Pluggy answered 404.
 
         Raises:
             PluggyRefusedError: it is still there.
@@ -190,6 +196,8 @@ class PluggyClient:
         except PluggyRefusedError as exc:
             if exc.status != httpx.codes.NOT_FOUND:
                 raise
+            return False
+        return True
 
     def connect_token(self, item_id: str | None, options: Mapping[str, Any]) -> str:
         """
@@ -321,7 +329,7 @@ def _error(answer: Answer, endpoint: str) -> PluggyError:
     except msgspec.DecodeError:
         body = {}
     said = body.get("codeDescription")
-    code = said if isinstance(said, str) and _CODE.fullmatch(said) else None
+    code = said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
     data = dict(fields.object_of(body.get("data")) or {})
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
@@ -329,6 +337,12 @@ def _error(answer: Answer, endpoint: str) -> PluggyError:
     return PluggyRefusedError(
         f"{status} {code or ''} for {endpoint}".replace("  ", " "), status=status, code=code, data=data
     )
+
+
+def _code_of_message(message: Any) -> str | None:
+    """Return the code that Pluggy means where it gives only a message (Pluggy facts 13.14)."""
+    told = isinstance(message, str) and message.startswith("An update is already in progress")
+    return "ITEM_ALREADY_UPDATING" if told else None
 
 
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:

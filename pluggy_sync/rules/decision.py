@@ -4,12 +4,15 @@ What to do about an Item, decided from Pluggy's present view of it. Never from t
 `status` says whether a run is going on, `execution_status` says what happened (Pluggy facts 3.2, 3.3).
 """
 
+import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pluggy_sync import events
 from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.freshness import BANK_OUTAGE
 from pluggy_sync.rules.needs import Kind, Need, need_of
+from pluggy_sync.rules.statuses import LOGIN_ERROR, RUNNING, UPDATED, WAITING_USER_ACTION, WAITING_USER_INPUT
 
 
 class Step(StrEnum):
@@ -18,22 +21,25 @@ class Step(StrEnum):
     SYNC = "sync"  # there is good data: fetch what is new; open actions are settled
     ASK = "ask"  # a person must act
     WAIT = "wait"  # nobody can do anything now: Pluggy or the bank has trouble
-    NOTE = "note"  # a run is going on: the next event will tell
+    NOTE = "note"  # an execution is going on: the next event will tell
     PURGE = "purge"  # the Item is gone: purge it, leave a tombstone
-    FETCH_AGAIN = "fetch_again"  # Pluggy does not know it, which may be temporary
+    FETCH_AGAIN = "fetch_again"  # Pluggy's answer contradicts the event, and may be too early: nothing is decided
     IGNORE = "ignore"  # deleted before: late events change nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to do. `need` comes with ASK; `reason` is the code behind it, for people."""
+    """
+    What to do. `need` comes with ASK; `reason` is the code behind it, for people.
+
+    `contradiction`: the Item is fetched again, because Pluggy's answer contradicts an event; None: it does not.
+    """
 
     step: Step
     reason: str | None = None
     need: Need | None = None
+    contradiction: Contradiction | None = None
 
-
-RUNNING = frozenset({"UPDATING", "MERGING"})
 
 # What a settled Item's executionStatus asks of a person.
 KIND_OF_CODE = {
@@ -63,37 +69,34 @@ MACHINE_RETRYABLE = frozenset(
     }
 )
 
-BANK_OUTAGE = "CONNECTOR_OFFLINE"
 
-
-def decide(event_name: str, item: Item | None, *, deleted: bool, asked: int, patience: int) -> Decision:
+def decide(item: Item | None, contradiction: Contradiction | None, *, deleted: bool, offline: bool) -> Decision:
     """
-    Return what to do, given Pluggy's present view of the Item.
+    Return what to do, given Pluggy's present view of the Item; None: Pluggy answered 404.
 
-    *item* is None when Pluggy answered 404. *deleted*: we hold a tombstone for it. *asked* counts the earlier
-    404s in a row for this event; after *patience* of them the Item is taken for deleted.
+    *contradiction*: how that contradicts the events, until it is believed. *deleted*: we hold a tombstone for it.
+    *offline*: the bank is offline, as last heard.
     """
     if deleted:
         return Decision(step=Step.IGNORE)
+    if contradiction in (Contradiction.NOT_FOUND, Contradiction.STILL_THERE):
+        # Never delete on doubt.
+        return Decision(step=Step.FETCH_AGAIN, reason=contradiction, contradiction=contradiction)
     if item is None:
-        gone = event_name == events.ITEM_DELETED or asked >= patience
-        return Decision(step=Step.PURGE if gone else Step.FETCH_AGAIN, reason="ITEM_NOT_FOUND")
-    if event_name == events.ITEM_DELETED and asked < patience:
-        # It says deleted, Pluggy still shows it: too early, out of order, or untrue. Never delete on doubt.
-        return Decision(step=Step.FETCH_AGAIN, reason="STILL_THERE")
-    return of_view(item)
+        return Decision(step=Step.PURGE, reason=Contradiction.NOT_FOUND)
+    return dataclasses.replace(of_view(item, offline=offline), contradiction=contradiction)
 
 
-def of_view(item: Item) -> Decision:
+def of_view(item: Item, *, offline: bool) -> Decision:
     """Return what to do about *item* as Pluggy shows it, whatever told of it."""
     if item.status in RUNNING:
         return Decision(step=Step.NOTE, reason=item.execution_status)
-    if item.status == "UPDATED":
+    if item.status == UPDATED:
         return Decision(step=Step.SYNC, reason=item.execution_status)
     kind = _kind_asked(item)
     if kind is None:
         return Decision(step=Step.WAIT, reason=item.execution_status)
-    if item.connector.offline:
+    if offline:
         return Decision(step=Step.WAIT, reason=BANK_OUTAGE)
     need = need_of(item, kind)
     return Decision(step=Step.ASK, reason=need.reason, need=need)
@@ -101,11 +104,11 @@ def of_view(item: Item) -> Decision:
 
 def _kind_asked(item: Item) -> Kind | None:
     """Return what kind of act the stopped Item asks of a person; None when waiting is all there is."""
-    if item.status == "WAITING_USER_INPUT":
+    if item.status == WAITING_USER_INPUT:
         # In Open Finance by API the parameter holds the address at which to consent (Pluggy facts 8).
         asks_consent = (item.parameter or {}).get("type") == "oauth"
         return Kind.AUTHORIZE if asks_consent else Kind.MFA
-    if item.status == "WAITING_USER_ACTION":
+    if item.status == WAITING_USER_ACTION:
         return Kind.AUTHORIZE
     code = item.execution_status or ""
     if code in KIND_OF_CODE:
@@ -113,4 +116,4 @@ def _kind_asked(item: Item) -> Kind | None:
     if code in MACHINE_RETRYABLE:
         return None
     # A code that is new to us: a refused login needs the person, anything else is left to Pluggy.
-    return Kind.CREDENTIALS if item.status == "LOGIN_ERROR" else None
+    return Kind.CREDENTIALS if item.status == LOGIN_ERROR else None

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pluggy_sync.rules.decision import BANK_OUTAGE, RUNNING
+from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.statuses import OFFLINE, RUNNING, UPDATED
 
-# Without a planned update an Item is expected to be updated as often as the slowest plan does (Pluggy facts 4.2).
+# Without a planned update an Item is expected to be updated as often as with the slowest plan (Pluggy facts 4.2).
 ASSUMED_PERIOD = timedelta(hours=24)
-# A sync that fails this often in a row is an error, before that it is only under way.
+# A sync that fails this often in a row is an error; before that it is only under way. The same for an Item that
+# Pluggy does not find.
 SYNC_PATIENCE = 3
+BANK_OUTAGE = "CONNECTOR_OFFLINE"
 # The bank does not answer, though its connector is not marked as offline.
 BANK_DOWN_CODES = frozenset({"SITE_NOT_AVAILABLE"})
 
@@ -54,45 +57,92 @@ class Known:
     # Something is collected that is not stored yet, and how often in a row storing it failed.
     sync_pending: bool
     sync_attempts: int
+    # An event told of an update that Pluggy does not show yet.
+    update_pending: bool = False
+    # How often Pluggy answered 404 in a row since an event or the product named the Item.
+    not_found: int = 0
 
 
 def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
-    """Return how fresh *item* is at *now*; it is stale once it is *grace* behind its expected update."""
-    if item.deleted_at is not None:
-        return Freshness(state=State.DELETED, since=item.deleted_at)
+    """
+    Return how fresh *item* is at *now*; it is stale once it is *grace* behind its expected update.
+
+    When several states hold, the first one in the order of the product contract is told.
+    """
+    found = (
+        _deleted(item)
+        or _bank_outage(item)
+        or _waiting_for_person(item)
+        or _syncing(item)
+        or _error(item)
+        or _stale(item, now=now, grace=grace)
+    )
+    return found or Freshness(state=State.FRESH, since=item.last_updated_at)
+
+
+def tells_stale(item: Known, *, now: datetime, grace: timedelta) -> bool:
+    """
+    Return whether the product is told that *item* is stale.
+
+    It is whenever the Item is behind its expected update, be it without a reason (`stale`) or because the bank or
+    Pluggy fails on and on (`error`, `bank_outage`). While a person is waited for, the connector is known to be
+    offline, or an update goes on, the product hears of that instead.
+    """
+    if item.connector_status == OFFLINE or _stale(item, now=now, grace=grace) is None:
+        return False
+    state = freshness_of(item, now=now, grace=grace).state
+    return state in (State.STALE, State.ERROR, State.BANK_OUTAGE)
+
+
+def _deleted(item: Known) -> Freshness | None:
+    return None if item.deleted_at is None else Freshness(state=State.DELETED, since=item.deleted_at)
+
+
+def _bank_outage(item: Known) -> Freshness | None:
+    if item.connector_status == OFFLINE:
+        return Freshness(state=State.BANK_OUTAGE, since=item.connector_status_at, reason=BANK_OUTAGE)
+    if item.status != UPDATED and item.status not in RUNNING and item.execution_status in BANK_DOWN_CODES:
+        return Freshness(state=State.BANK_OUTAGE, since=item.updated_at, reason=item.execution_status)
+    return None
+
+
+def _waiting_for_person(item: Known) -> Freshness | None:
+    if item.asked_at is None:
+        return None
+    return Freshness(state=State.WAITING_FOR_PERSON, since=item.asked_at, reason=item.asked_reason)
+
+
+def _syncing(item: Known) -> Freshness | None:
+    if item.not_found >= SYNC_PATIENCE:
+        return None
     if item.status is None:
         return Freshness(state=State.SYNCING, since=item.first_seen_at)
-    if item.asked_at is not None:
-        return Freshness(state=State.WAITING_FOR_PERSON, since=item.asked_at, reason=item.asked_reason)
-    if item.connector_status == "OFFLINE":
-        return Freshness(state=State.BANK_OUTAGE, since=item.connector_status_at, reason=BANK_OUTAGE)
-    return _of_good(item, now=now, grace=grace) if item.status == "UPDATED" else _of_run(item)
-
-
-def _of_run(item: Known) -> Freshness:
-    """Return how fresh an Item is whose run goes on or failed."""
     if item.status in RUNNING:
-        state = State.SYNCING
-    elif item.execution_status in BANK_DOWN_CODES:
-        state = State.BANK_OUTAGE
-    else:
-        state = State.ERROR
-    return Freshness(state=state, since=item.updated_at, reason=item.execution_status)
+        return Freshness(state=State.SYNCING, since=item.updated_at, reason=item.execution_status)
+    if item.update_pending or (item.status == UPDATED and item.sync_pending and not _sync_fails(item)):
+        return Freshness(state=State.SYNCING, since=item.updated_at)
+    return None
 
 
-def _of_good(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
-    if item.sync_pending:
-        failing = item.sync_attempts >= SYNC_PATIENCE
-        state = State.ERROR if failing else State.SYNCING
-        return Freshness(state=state, since=item.updated_at, reason="SYNC_FAILED" if failing else None)
-    expected = expected_update(item.last_updated_at, item.next_auto_sync_at)
-    if expected is not None and now > expected + grace:
-        return Freshness(state=State.STALE, since=expected, reason="UPDATE_OVERDUE")
-    return Freshness(state=State.FRESH, since=item.last_updated_at)
+def _sync_fails(item: Known) -> bool:
+    return item.sync_pending and item.sync_attempts >= SYNC_PATIENCE
 
 
-def expected_update(last_updated_at: datetime | None, next_auto_sync_at: datetime | None) -> datetime | None:
-    """Return when the next update of an Item is expected; None if it was never updated."""
-    if next_auto_sync_at is not None or last_updated_at is None:
-        return next_auto_sync_at
-    return last_updated_at + ASSUMED_PERIOD
+def _error(item: Known) -> Freshness | None:
+    if item.not_found >= SYNC_PATIENCE:
+        return Freshness(state=State.ERROR, since=item.updated_at, reason=Contradiction.NOT_FOUND)
+    if item.status != UPDATED:
+        return Freshness(state=State.ERROR, since=item.updated_at, reason=item.execution_status)
+    if _sync_fails(item):
+        return Freshness(state=State.ERROR, since=item.updated_at, reason="SYNC_FAILED")
+    return None
+
+
+def _stale(item: Known, *, now: datetime, grace: timedelta) -> Freshness | None:
+    expected = expected_update(item)
+    return Freshness(state=State.STALE, since=expected, reason="UPDATE_OVERDUE") if now > expected + grace else None
+
+
+def expected_update(item: Known) -> datetime:
+    """Return when the next update of *item* is, or was, expected."""
+    return item.next_auto_sync_at or (item.last_updated_at or item.first_seen_at) + ASSUMED_PERIOD

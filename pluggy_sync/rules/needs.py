@@ -7,6 +7,7 @@ from typing import Any
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Item, Raw
+from pluggy_sync.rules.statuses import WAITING, WAITING_USER_ACTION, WAITING_USER_INPUT
 
 
 class Kind(StrEnum):
@@ -23,15 +24,15 @@ class Kind(StrEnum):
 LOGIN_BACKOFF = timedelta(minutes=15)
 MAX_FAILED_LOGINS = 2
 
-# Asked for while the Item is well: its data stays current until later.
+# Requested while the Item is healthy. Updates still work.
 CONSENT_EXPIRING = "CONSENT_EXPIRING"
 UPDATE_NEEDS_PERSON = "UPDATE_NEEDS_PERSON"
-_NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON})
+NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON})
 
 
 def blocks_updates(reason: str) -> bool:
     """Return whether an Item cannot be updated until a person has done what an action with *reason* asks."""
-    return reason not in _NOT_BLOCKING
+    return reason not in NOT_BLOCKING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +42,21 @@ class Need:
     kind: Kind
     reason: str
     dedup_key: str
-    parameter: Raw | None
-    user_action: Raw | None
-    provider_message: str | None
+    parameter: Raw | None = None
+    user_action: Raw | None = None
+    provider_message: str | None = None
     # None: no deadline.
-    expires_at: datetime | None
+    expires_at: datetime | None = None
     # Not to be tried before; None: at once.
     retry_at: datetime | None = None
 
 
 def need_of(item: Item, kind: Kind) -> Need:
     """Return the need of *kind* that *item*, stopped, shows."""
-    waiting = item.status in {"WAITING_USER_INPUT", "WAITING_USER_ACTION"}
+    waiting = item.status in WAITING
     reason = item.status if waiting else item.execution_status or item.status
-    asked = item.parameter if item.status == "WAITING_USER_INPUT" else None
-    act = item.user_action if item.status == "WAITING_USER_ACTION" else None
+    asked = item.parameter if item.status == WAITING_USER_INPUT else None
+    act = item.user_action if item.status == WAITING_USER_ACTION else None
     return Need(
         kind=kind,
         reason=reason,
@@ -65,6 +66,27 @@ def need_of(item: Item, kind: Kind) -> Need:
         provider_message=item.provider_message,
         expires_at=_deadline(asked or act),
         retry_at=_retry_at(item) if kind is Kind.CREDENTIALS else None,
+    )
+
+
+def code_to_update(item: Item) -> Need:
+    """Return the need of an Item that is healthy, but whose next update wants its person."""
+    return Need(
+        kind=Kind.MFA,
+        reason=UPDATE_NEEDS_PERSON,
+        dedup_key=_dedup_key(Kind.MFA, UPDATE_NEEDS_PERSON, None, None),
+        parameter=parameter_of_login(item),
+    )
+
+
+def renewal_of_consent(ends_at: datetime) -> Need:
+    """Return the need of an Item whose consent ends at *ends_at*; another end is another need."""
+    key = _dedup_key(Kind.CONSENT, CONSENT_EXPIRING, None, None)
+    return Need(
+        kind=Kind.CONSENT,
+        reason=CONSENT_EXPIRING,
+        dedup_key=f"{key}:{ends_at.isoformat()}",
+        expires_at=ends_at,
     )
 
 
@@ -84,7 +106,7 @@ def _retry_at(item: Item) -> datetime | None:
 def _deadline(asked: Raw | None) -> datetime | None:
     try:
         return wire.instant((asked or {}).get("expiresAt"))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -92,8 +114,8 @@ def _dedup_key(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> s
     """
     Return the identity of a need.
 
-    A question is another one when it has another name or deadline. A QR code rotates, so its picture and
-    deadline are not part of it.
+    A question is another one when it has another name or deadline. A QR code rotates: its picture and its deadline do
+    not count.
     """
     parts: list[Any] = [kind.value, reason]
     if asked is not None:

@@ -1,4 +1,4 @@
-"""When to say something again, and what to say in time: reminders, quiet hours, consents that end, Items gone stale."""
+"""When to say something again, and what to say in time: reminders, quiet hours, consents that end."""
 
 import math
 from datetime import datetime, timedelta
@@ -21,17 +21,16 @@ def is_quiet(now: datetime, quiet: QuietHours) -> bool:
 
 
 def reminder_at(
-    opened_at: datetime, sent: int, schedule: tuple[int, ...], expires_at: datetime | None
+    opened_at: datetime, schedule: tuple[int, ...], expires_at: datetime | None, *, after: datetime
 ) -> datetime | None:
     """
-    Return when the reminder after *sent* ones is due; None when there is none to come.
+    Return when the first reminder *after* that moment is due; None when there is none to come.
 
-    *schedule*: hours after the action was opened. An action that ends before then is not reminded of.
+    *schedule*: hours after the action was opened. One that was missed meanwhile, as while the bank was offline, is not
+    made up for: the reminder that is sent says it all. An action that ends before then is not reminded of.
     """
-    if sent >= len(schedule):
-        return None
-    due = opened_at + timedelta(hours=schedule[sent])
-    return None if expires_at is not None and due >= expires_at else due
+    due = next((at for hours in schedule if (at := opened_at + timedelta(hours=hours)) > after), None)
+    return None if due is None or (expires_at is not None and due >= expires_at) else due
 
 
 def days_left(ends_at: datetime, now: datetime) -> int:

@@ -1,26 +1,21 @@
-"""The incremental window: which transactions a sync reads, and whether there is anything to read at all."""
+"""The incremental window: which transactions a sync reads, and which stored ones a read should have shown."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from pluggy_sync.pluggy.payloads import SAO_PAULO, Item
+from pluggy_sync.pluggy.payloads import SAO_PAULO, Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """
-    What a sync reads of one account's transactions.
-
-    `from_day` None reads everything Pluggy has. `ingested_since` finds rows that Pluggy took in since the last
-    collection with an older date than the window (late card-bill payments; Pluggy facts 2.4, 5.3).
-    """
+    """The transactions of one account that are dated `from_day` or later; None: everything that Pluggy has."""
 
     from_day: date | None
-    ingested_since: datetime | None
 
 
 DAYS_COLLECTED = 365
-EVERYTHING = Window(from_day=None, ingested_since=None)
+EVERYTHING = Window(from_day=None)
 
 
 def window_since(synced_through: datetime | None, overlap_days: int) -> Window:
@@ -31,8 +26,7 @@ def window_since(synced_through: datetime | None, overlap_days: int) -> Window:
     """
     if synced_through is None:
         return EVERYTHING
-    from_day = synced_through.astimezone(SAO_PAULO).date() - timedelta(days=overlap_days)
-    return Window(from_day=from_day, ingested_since=synced_through)
+    return Window(from_day=synced_through.astimezone(SAO_PAULO).date() - timedelta(days=overlap_days))
 
 
 def year_before(moment: datetime | None) -> date | None:
@@ -51,16 +45,61 @@ def later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max(one, other)
 
 
-def updated_since(item: Item, synced_update_at: datetime | None, synced_through: datetime | None) -> bool:
-    """Return whether Pluggy collected anything of *item* after what we have stored."""
-    return after(item.last_updated_at, synced_update_at) or transactions_since(item, synced_through)
-
-
-def transactions_since(item: Item, synced_through: datetime | None) -> bool:
-    """Return whether Pluggy collected transactions of *item* after the collection that we have stored."""
-    return after(item.collected_at("transactions"), synced_through)
-
-
 def after(moment: datetime | None, stored: datetime | None) -> bool:
     """Return whether *moment* is news, given what is *stored*; None is before everything."""
     return moment is not None and (stored is None or moment > stored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows as Pluggy listed them. `began_at`: when the first of their pages was asked for."""
+
+    rows: Sequence[Transaction]
+    began_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """
+    A batch, and the dates for which it shows all rows: after `after`, up to and including `through`.
+
+    None leaves that end open. `shown` are the ids that were listed with these dates: a stored row with such a date and
+    another id was not listed.
+    """
+
+    batch: Batch
+    after: datetime | None
+    through: datetime | None
+    shown: frozenset[str]
+
+
+def spans(batches: Iterable[Batch]) -> Iterator[Span]:
+    """
+    Yield each batch of a list with the dates it answers for; together they answer for all dates.
+
+    Pluggy lists newest first, so a batch answers for the dates from its oldest row up to the batch before. Its oldest
+    date may go on in the next batch, which therefore answers for that date. If no batch has rows, an empty one answers
+    for all dates. Were the order ever another one, the spans still cover all dates; a listed row may seem unlisted.
+    """
+    through: datetime | None = None
+    on_border: frozenset[str] = frozenset()
+    for batch, is_last in _with_last(iter(batches)):
+        ids = frozenset(row.id for row in batch.rows)
+        oldest = min((row.date for row in batch.rows), default=None)
+        yield Span(batch=batch, after=None if is_last else oldest, through=through, shown=on_border | ids)
+        carried = on_border if oldest == through else frozenset()
+        on_border = carried | {row.id for row in batch.rows if row.date == oldest}
+        through = oldest
+
+
+def _with_last(batches: Iterator[Batch]) -> Iterator[tuple[Batch, bool]]:
+    batch = next(batches, None)
+    if batch is None:
+        return
+    for following in batches:
+        if not following.rows:
+            continue
+        if batch.rows:
+            yield batch, False
+        batch = following
+    yield batch, True

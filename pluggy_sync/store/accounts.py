@@ -9,13 +9,15 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.rules.sync_plan import AccountState
 from pluggy_sync.store.tables import accounts
 
 
 def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
-    """Keep the accounts that were *found* in the Item's list."""
+    """Keep the accounts *found* in the Item's list. One that is listed twice is one; the later copy stands."""
     if not found:
         return
+    once = {each.id: each for each in found}.values()
     new = insert(accounts).values(
         [
             {
@@ -31,7 +33,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
                 "synced_at": now,
                 "missing_since": None,
             }
-            for each in found
+            for each in once
         ]
     )
     kept = ("id", "item_id", "synced_through", "synced_from_day")
@@ -46,7 +48,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
     )
 
 
-def mark_missing(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
+def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
     """
     Mark the Item's accounts that are not among *found*, the whole list. They are not removed.
 
@@ -79,13 +81,26 @@ def move_watermark(
     )
 
 
-def listed(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
-    """Return the accounts that were in the Item's last list, in the order of their ids."""
-    return conn.execute(
-        sa.select(accounts)
-        .where(accounts.c.item_id == item_id, accounts.c.missing_since.is_(None))
-        .order_by(accounts.c.id)
-    ).all()
+def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    """Mark the accounts *ids*, which Pluggy does not give any more."""
+    conn.execute(
+        sa.update(accounts).where(accounts.c.id.in_(ids), accounts.c.missing_since.is_(None)).values(missing_since=now)
+    )
+
+
+def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
+    """Return the Item's accounts as they matter to a sync, in the order of their ids."""
+    rows = conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id))
+    return tuple(
+        AccountState(
+            id=row.id,
+            type=row.type,
+            balance=row.balance,
+            listed=row.missing_since is None,
+            synced_through=row.synced_through,
+        )
+        for row in rows
+    )
 
 
 def get(conn: Connection, account_id: str) -> sa.Row[Any] | None:

@@ -1,21 +1,48 @@
-"""The connectors that our Items go through, and whether they work. Callers own the transaction."""
+"""
+The connectors that our Items go through, and whether they work. Callers own the transaction.
 
+Tests: `engine/test_outages.py`.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy.payloads import Connector
+from pluggy_sync.rules.statuses import OFFLINE
 from pluggy_sync.store.tables import connectors
 
 
-def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
-    """Keep what an Item showed of its connector; return whether the known status changed."""
+@dataclass(frozen=True, kw_only=True)
+class KnownConnector:
+    """A connector as last heard of."""
+
+    id: int
+    name: str | None
+    image_url: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusSeen:
+    """The status of a connector before an Item showed it, and since; None: not known."""
+
+    before: str | None
+    after: str | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether a known status became another one."""
+        return self.before is not None and self.before != self.after
+
+
+def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
+    """Keep what an Item showed of its connector; return its status before and since."""
     if connector.id is None:
-        return False
-    before = status(conn, connector.id)
+        return StatusSeen(before=None, after=connector.status)
     new = insert(connectors).values(
         id=connector.id,
         name=connector.name,
@@ -30,10 +57,16 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> bool:
     }
     # Many Items share a connector: an unchanged row is left alone, so that they do not wait for each other.
     differs = sa.or_(*[connectors.c[name].is_distinct_from(value) for name, value in values.items()])
-    conn.execute(
+    saved = (
         new.on_conflict_do_update(index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs)
+        .returning(connectors.c.status)
+        .cte("saved")
     )
-    return before is not None and connector.status is not None and before != connector.status
+    # Both parts of the statement see the table as it was before.
+    before = sa.select(connectors.c.status).where(connectors.c.id == connector.id).scalar_subquery()
+    after = sa.select(saved.c.status).scalar_subquery()
+    row = conn.execute(sa.select(before.label("before"), after.label("after"))).one()
+    return StatusSeen(before=row.before, after=row.after or row.before)
 
 
 def set_status(conn: Connection, connector_id: int, to: str | None, *, now: datetime) -> bool:
@@ -51,6 +84,40 @@ def status(conn: Connection, connector_id: int) -> str | None:
     return found
 
 
-def get(conn: Connection, connector_id: int) -> sa.Row[Any] | None:
-    """Return the connector's row, or None."""
-    return conn.execute(sa.select(connectors).where(connectors.c.id == connector_id)).one_or_none()
+def is_offline(conn: Connection, connector_id: int | None) -> bool:
+    """Return whether the bank behind the connector is offline as last heard; None: no connector is known."""
+    return connector_id is not None and status(conn, connector_id) == OFFLINE
+
+
+def get(conn: Connection, connector_id: int) -> KnownConnector | None:
+    """Return the connector, or None."""
+    row = conn.execute(
+        sa.select(connectors.c.id, connectors.c.name, connectors.c.image_url, connectors.c.status).where(
+            connectors.c.id == connector_id
+        )
+    ).one_or_none()
+    return None if row is None else KnownConnector(**row._mapping)
+
+
+def mark_back(conn: Connection, connector_id: int, *, back_at: datetime) -> None:
+    """Record that the bank is back, so that its Items and persons are followed up."""
+    conn.execute(sa.update(connectors).where(connectors.c.id == connector_id).values(back_at=back_at))
+
+
+def followed_up(conn: Connection, connector_id: int, *, back_at: datetime) -> None:
+    """Record that the return of *back_at* is followed up; a later one is not."""
+    conn.execute(
+        sa.update(connectors)
+        .where(connectors.c.id == connector_id, connectors.c.back_at == back_at)
+        .values(back_at=None)
+    )
+
+
+def back(conn: Connection) -> list[tuple[int, datetime]]:
+    """Return the connectors whose return is still to be followed up, and when they came back."""
+    rows = conn.execute(
+        sa.select(connectors.c.id, connectors.c.back_at)
+        .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE))
+        .order_by(connectors.c.id)
+    )
+    return [(row.id, row.back_at) for row in rows]

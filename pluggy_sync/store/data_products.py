@@ -176,22 +176,40 @@ def ids(conn: Connection, listed: Listed, item_id: str) -> list[str]:
     )
 
 
+def ids_of(conn: Connection, listed: Listed, parent_id: str, *, limit: int) -> list[str]:
+    """Return the ids of at most *limit* rows that were in the last list that was asked of *parent_id*."""
+    table = listed.table
+    stmt = sa.select(table.c.id).where(table.c.parent_id == parent_id, table.c.missing_since.is_(None))
+    return list(conn.scalars(stmt.order_by(table.c.id).limit(limit)))
+
+
+def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, now: datetime) -> None:
+    """Mark the rows *row_ids*, which Pluggy does not give any more."""
+    table = listed.table
+    conn.execute(
+        sa.update(table).where(table.c.id.in_(row_ids), table.c.missing_since.is_(None)).values(missing_since=now)
+    )
+
+
+def mark_missing_with_parents(
+    conn: Connection, listed: Listed, parents: sa.Table, item_id: str, *, now: datetime
+) -> None:
+    """Mark the Item's rows whose parent is missing: nobody lists them any more."""
+    table = listed.table
+    missing = sa.select(parents.c.id).where(parents.c.item_id == item_id, parents.c.missing_since.is_not(None))
+    conn.execute(
+        sa.update(table)
+        .where(table.c.item_id == item_id, table.c.missing_since.is_(None), table.c.parent_id.in_(missing))
+        .values(missing_since=now)
+    )
+
+
 def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
     """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
     stmt = sa.select(listed.table).where(listed.table.c.item_id == item_id)
     if row_id is not None:
         stmt = stmt.where(listed.table.c.id > row_id)
     return conn.execute(stmt.order_by(listed.table.c.id).limit(limit)).all()
-
-
-def watermarks(conn: Connection, item_id: str) -> dict[str, datetime]:
-    """Return up to which collection each data product of the Item is stored."""
-    rows = conn.execute(
-        sa.select(data_product_watermarks.c.product, data_product_watermarks.c.collected_at).where(
-            data_product_watermarks.c.item_id == item_id
-        )
-    )
-    return {row.product: row.collected_at for row in rows}
 
 
 def move_watermark(conn: Connection, item_id: str, product: str, collected_at: datetime, *, now: datetime) -> None:
@@ -233,9 +251,9 @@ def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) ->
     ]
     if rows or odd:
         unreadable_rows.replace_list(conn, unreadable_rows.NO_ITEM, table.name, "", odd, now=now)
-    if rows:
-        new = insert(table).values(rows)
-        names = [column.name for column in table.columns if column.name != "id"]
+    names = [column.name for column in table.columns if column.name != "id"]
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        new = insert(table).values(rows[start : start + ROWS_PER_STATEMENT])
         conn.execute(
             new.on_conflict_do_update(index_elements=[table.c.id], set_={name: new.excluded[name] for name in names})
         )

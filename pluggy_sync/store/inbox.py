@@ -37,8 +37,8 @@ class Recorded:
 _RECORD = sa.text(
     """
     WITH raised AS (
-        INSERT INTO item_progress (item_id, last_event_seq, due_at)
-        SELECT :item_id, 1, :received_at
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT :item_id, 1
         WHERE :item_id IS NOT NULL AND NOT EXISTS (SELECT FROM inbox WHERE event_id = :event_id)
         ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
         RETURNING last_event_seq
@@ -107,7 +107,9 @@ def _is_repeat(conn: Connection, event: events.Event) -> bool:
     stored = conn.execute(
         sa.select(inbox.c.name, inbox.c.item_id, account_id).where(inbox.c.event_id == event.event_id)
     ).one_or_none()
-    return stored is None or tuple(stored) == (event.name, event.item_id, event.account_id)
+    # An account that cannot be read tells no event from another.
+    known = None if stored is None else (stored[0], stored[1], stored[2] if event.account_id is not None else None)
+    return known is None or known == (event.name, event.item_id, event.account_id)
 
 
 def record_kept(
@@ -149,6 +151,22 @@ def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, du
         due_at=due_at,
     )
     return event_id
+
+
+def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
+    """Return whether the Item is to be fetched for that reason already."""
+    return bool(
+        conn.scalar(
+            sa.select(
+                sa.exists().where(
+                    inbox.c.item_id == item_id,
+                    # As in the index, which is only used for values known as the statement is planned.
+                    sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
+                    inbox.c.payload["why"].astext == why,
+                )
+            )
+        )
+    )
 
 
 def found_by_fetching(conn: Connection) -> int:
@@ -223,29 +241,6 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     )
     taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
     return list(conn.scalars(taken))
-
-
-def transaction_events(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) -> list[events.Event]:
-    """Return the Item's `transactions/created` and `transactions/updated` events between two counts."""
-    payloads = conn.scalars(
-        sa.select(inbox.c.payload).where(
-            inbox.c.item_id == item_id,
-            inbox.c.item_seq > after_seq,
-            inbox.c.item_seq <= through_seq,
-            inbox.c.name.in_([events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED]),
-        )
-    )
-    return [events.of_payload(payload or {}) for payload in payloads]
-
-
-def newest_of_item(conn: Connection, item_id: str, *, through_seq: int) -> sa.Row[Any, Any] | None:
-    """Return name and payload of the Item's newest event up to a count, or None."""
-    return conn.execute(
-        sa.select(inbox.c.name, inbox.c.payload)
-        .where(inbox.c.item_id == item_id, inbox.c.item_seq <= through_seq)
-        .order_by(inbox.c.item_seq.desc())
-        .limit(1)
-    ).one_or_none()
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

@@ -9,6 +9,11 @@ from sqlalchemy import Connection
 from pluggy_sync.store.tables import items
 
 
+def lock(conn: Connection, item_id: str) -> bool:
+    """Hold the Item's write lock until the transaction ends; return False if the Item is not known here."""
+    return conn.scalar(sa.select(items.c.id).where(items.c.id == item_id).with_for_update(key_share=True)) is not None
+
+
 def acquire(conn: Connection, item_id: str, run_id: uuid.UUID, *, until: datetime) -> None:
     """Give the Item to a run. The caller holds its lock and has found it free."""
     conn.execute(sa.update(items).where(items.c.id == item_id).values(run_id=run_id, lease_until=until))

@@ -5,24 +5,38 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.store.tables import connectors, items, user_actions
+from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.freshness import ASSUMED_PERIOD
+from pluggy_sync.rules.needs import NOT_BLOCKING
+from pluggy_sync.rules.reminders import WARN_DAYS
+from pluggy_sync.rules.statuses import OFFLINE, OUTDATED, UPDATED
+from pluggy_sync.store.tables import connectors, item_progress, items, user_actions
+from pluggy_sync.store.user_actions import UNSETTLED
+
+
+def _bank_is_offline() -> sa.ColumnElement[bool]:
+    return sa.exists().where(connectors.c.id == items.c.connector_id, connectors.c.status == OFFLINE)
 
 
 def consents_ending(conn: Connection, *, now: datetime, limit: int) -> list[str]:
-    """Return ids of Items that may be due for a warning about the end of their consent, the soonest first."""
+    """
+    Return ids of Items that may be due for a warning about the end of their consent, the soonest first.
+
+    `rules.reminders.consent_warning` decides. While the bank is offline nobody is warned.
+    """
     same_end = items.c.consent_warned_of.is_not_distinct_from(items.c.consent_expires_at)
-    # Days of the next warning, of 30, 7 and 1; after the last one there is none.
-    next_days = sa.case((sa.not_(same_end), 30), (items.c.consent_warned_days > 7, 7), else_=1)
-    warned_last = sa.and_(same_end, items.c.consent_warned_days <= 1)
+    # The first of the steps after the one of the last warning; after the last step there is none.
+    steps = [(items.c.consent_warned_days > days, days) for days in WARN_DAYS[1:]]
+    next_days = sa.case((sa.not_(same_end), WARN_DAYS[0]), *steps)
     return list(
         conn.scalars(
             sa.select(items.c.id)
             .where(
                 items.c.deleted_at.is_(None),
                 items.c.consent_expires_at > now,
-                items.c.consent_expires_at <= now + timedelta(days=30),
+                items.c.consent_expires_at <= now + timedelta(days=WARN_DAYS[0]),
                 items.c.consent_expires_at <= now + next_days * sa.literal(timedelta(days=1), sa.Interval),
-                sa.not_(sa.func.coalesce(warned_last, sa.false())),
+                ~_bank_is_offline(),
             )
             .order_by(items.c.consent_expires_at)
             .limit(limit)
@@ -37,31 +51,45 @@ def mark_consent_warned(conn: Connection, item_id: str, ends_at: datetime, days:
     )
 
 
-def stale(conn: Connection, *, before: datetime, limit: int) -> list[str]:
+def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str]:
     """
-    Return ids of Items that were expected to be updated *before* then, and of which that was not told yet.
+    Return ids of Items that may have been expected to be updated *before* then, and of which that was not told yet.
 
-    An Item without a planned update is only expected to be updated if its last run failed. One that waits for its
-    person, or whose bank is away, is told of by other means.
+    `rules.freshness.tells_stale` decides; this leaves out what it surely would not tell.
     """
-    since = sa.func.coalesce(items.c.last_updated_at, items.c.first_seen_at)
-    failed = sa.and_(items.c.status == "OUTDATED", since < before - timedelta(days=1))
-    asked = sa.exists().where(user_actions.c.item_id == items.c.id, user_actions.c.state.in_(["open", "submitted"]))
-    offline = sa.exists().where(connectors.c.id == items.c.connector_id, connectors.c.status == "OFFLINE")
+    unplanned = sa.and_(items.c.next_auto_sync_at.is_(None), told_of() < before - ASSUMED_PERIOD)
+    asked = sa.exists().where(
+        user_actions.c.item_id == items.c.id,
+        user_actions.c.state == UNSETTLED[0],
+        user_actions.c.reason.not_in(NOT_BLOCKING),
+    )
+    pending = sa.exists().where(
+        item_progress.c.item_id == items.c.id,
+        sa.or_(
+            item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
+            item_progress.c.contradiction != Contradiction.NOT_FOUND,
+        ),
+    )
     return list(
         conn.scalars(
             sa.select(items.c.id)
             .where(
                 items.c.deleted_at.is_(None),
-                items.c.status.in_(["UPDATED", "OUTDATED"]),
-                sa.or_(items.c.next_auto_sync_at < before, sa.and_(items.c.next_auto_sync_at.is_(None), failed)),
-                items.c.stale_told_of.is_distinct_from(since),
+                items.c.status.in_([UPDATED, OUTDATED]),
+                sa.or_(items.c.next_auto_sync_at < before, unplanned),
+                items.c.stale_told_of.is_distinct_from(told_of()),
                 ~asked,
-                ~offline,
+                ~sa.and_(items.c.status == UPDATED, pending),
+                ~_bank_is_offline(),
             )
             .limit(limit)
         )
     )
+
+
+def told_of() -> sa.ColumnElement[datetime]:
+    """Return the update since which an Item is stale: its last one, or none since it was first named."""
+    return sa.func.coalesce(items.c.last_updated_at, items.c.first_seen_at)
 
 
 def mark_stale_told(conn: Connection, item_id: str, since: datetime) -> None:

@@ -1,92 +1,146 @@
 """
 How far each consumer of an Item's events is: fetched, sync requested, synced. Callers own the transaction.
 
-Every number is a value of `last_event_seq`, the offset of the Item's newest event.
+Events and requests to sync are numbered in one sequence, `last_event_seq`. A run that began at a number covers all
+events and requests up to it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.store.tables import item_progress, items
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemProgress:
-    """The counts of an Item's `item_progress` row."""
+    """
+    The counts of an Item's `item_progress` row.
 
-    last_event_seq: int
-    fetched_seq: int
-    sync_requested_seq: int
-    synced_seq: int
-    sync_attempts: int
+    `due_at`: when the sweep starts a run; None: nothing is to be done. `is_deleted`: we hold the Item's tombstone.
+    """
+
+    last_event_seq: int = 0
+    fetched_seq: int = 0
+    sync_requested_seq: int = 0
+    synced_seq: int = 0
+    sync_attempts: int = 0
+    due_at: datetime | None = None
+    is_deleted: bool = False
+    # As Pluggy last showed the Item; None: it was not fetched yet.
+    status: str | None = None
+
+    @property
+    def sync_pending(self) -> bool:
+        """Whether something was asked for that no finished run covers: the Item is `syncing`."""
+        return self.sync_requested_seq > self.synced_seq
 
 
 def get(conn: Connection, item_id: str) -> ItemProgress:
     """Return the Item's counts; all are 0 when no event of it was stored."""
-    row = conn.execute(sa.select(item_progress).where(item_progress.c.item_id == item_id)).one_or_none()
+    row = conn.execute(
+        sa.select(item_progress, items.c.deleted_at, items.c.status)
+        .outerjoin(items, items.c.id == item_progress.c.item_id)
+        .where(item_progress.c.item_id == item_id)
+    ).one_or_none()
     if row is None:
-        return ItemProgress(last_event_seq=0, fetched_seq=0, sync_requested_seq=0, synced_seq=0, sync_attempts=0)
+        return ItemProgress()
     return ItemProgress(
         last_event_seq=row.last_event_seq,
         fetched_seq=row.fetched_seq,
         sync_requested_seq=row.sync_requested_seq,
         synced_seq=row.synced_seq,
         sync_attempts=row.sync_attempts,
+        due_at=row.due_at,
+        is_deleted=row.deleted_at is not None,
+        status=row.status,
     )
 
 
-def mark_fetched(conn: Connection, item_id: str, *, through: int) -> None:
-    """Record that the Item was fetched when `last_event_seq` stood at *through*."""
-    conn.execute(
+# In SQL as in `ItemProgress.sync_pending`.
+SYNC_PENDING = item_progress.c.sync_requested_seq > item_progress.c.synced_seq
+
+
+def mark_fetched(
+    conn: Connection,
+    item_id: str,
+    *,
+    through: int,
+    sync_due_at: datetime | None,
+    settled: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """
+    Record that the Item was fetched when `last_event_seq` stood at *through*.
+
+    *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync. *settled*: what
+    `contradictions.settled` has to write.
+    """
+    values = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through), **settled}
+    if sync_due_at is not None:
+        values |= _request(sync_due_at)
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
+
+
+def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:
+    """
+    Record that there is something to sync. It takes the next number, so no run that has begun covers it.
+
+    The caller queues a run; the sweep does if none has begun by *due_at*.
+    """
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(_request(due_at)))
+
+
+def _request(due_at: datetime) -> dict[str, sa.ColumnElement[Any]]:
+    following = item_progress.c.last_event_seq + 1
+    return {
+        "last_event_seq": following,
+        "sync_requested_seq": following,
+        "due_at": sa.func.least(item_progress.c.due_at, due_at),
+    }
+
+
+def make_due(conn: Connection, item_id: str, *, due_at: datetime) -> None:
+    """Let the sweep start the Item's sync at *due_at*."""
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=due_at))
+
+
+def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datetime | None) -> bool:
+    """
+    Record that everything up to *through* is covered; return whether a later request is pending.
+
+    *retry_at*: when the sweep is to start a run for what is incomplete; None: for nothing.
+    """
+    pending = conn.scalar(
         sa.update(item_progress)
         .where(item_progress.c.item_id == item_id)
-        .values(fetched_seq=sa.func.greatest(item_progress.c.fetched_seq, through))
+        .values(
+            synced_seq=sa.func.greatest(item_progress.c.synced_seq, through),
+            sync_attempts=0,
+            due_at=retry_at,
+        )
+        .returning(SYNC_PENDING)
     )
+    return bool(pending)
 
 
-def request_sync(conn: Connection, item_id: str, *, through: int, now: datetime) -> None:
-    """
-    Record that there is something to sync as of *through*.
-
-    The caller queues it; the sweep does if it was not begun within the grace.
-    """
-    conn.execute(
-        sa.update(item_progress)
-        .where(item_progress.c.item_id == item_id, item_progress.c.sync_requested_seq < through)
-        .values(sync_requested_seq=through, due_at=now + GRACE)
-    )
-
-
-def mark_synced(conn: Connection, item_id: str, *, through: int) -> bool:
-    """Record that a run that began at *through* is done; return whether more is wanted by now."""
-    row = conn.execute(
-        sa.update(item_progress)
-        .where(item_progress.c.item_id == item_id)
-        .values(synced_seq=sa.func.greatest(item_progress.c.synced_seq, through), sync_attempts=0)
-        .returning(item_progress.c.sync_requested_seq, item_progress.c.synced_seq)
-    ).one()
-    return bool(row.sync_requested_seq > row.synced_seq)
-
-
-def reschedule_sync(conn: Connection, item_id: str, *, until: datetime, failed: bool) -> None:
-    """Let the sweep start the Item's sync at *until*."""
-    attempts = item_progress.c.sync_attempts + 1 if failed else item_progress.c.sync_attempts
+def reschedule_sync(conn: Connection, item_id: str, *, until: datetime, attempts: int) -> None:
+    """Let the sweep start the Item's sync at *until*, after so many failed *attempts* in a row."""
     conn.execute(
         sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=until, sync_attempts=attempts)
     )
 
 
 def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: int) -> list[str]:
-    """Return ids of Items whose sync is due and that no run holds, and put each off *until* then."""
+    """Return ids of Items whose sync is due and that no run holds; each is due again *until* then, if none began."""
     due = (
         sa.select(item_progress.c.item_id)
         .join(items, items.c.id == item_progress.c.item_id)
         .where(
-            item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
             item_progress.c.due_at <= now,
             sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now),
             items.c.deleted_at.is_(None),

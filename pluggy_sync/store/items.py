@@ -1,5 +1,12 @@
-"""Items as last seen, how far their events were followed, and who may write. Callers own the transaction."""
+"""
+Items as last seen. Callers own the transaction.
 
+Tests: `engine/test_items.py`, `engine/test_deletion.py`, `engine/test_refresh.py`.
+"""
+
+import dataclasses
+import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
+from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.rules.statuses import RUNNING, UPDATED
 from pluggy_sync.store.tables import (
     accounts,
     balances,
@@ -16,10 +25,14 @@ from pluggy_sync.store.tables import (
     consents,
     data_product_watermarks,
     identities,
+    inbox,
+    incomplete_parts,
     investment_transactions,
     investments,
+    item_progress,
     items,
     loans,
+    sync_runs,
     tombstones,
     transactions,
     unreadable_rows,
@@ -40,14 +53,51 @@ _OF_THE_PERSON = (
     consents,
     data_product_watermarks,
     unreadable_rows,
+    incomplete_parts,
     user_actions,
     accounts,
 )
 
 
-def get(conn: Connection, item_id: str) -> sa.Row[Any] | None:
-    """Return the Item's row, or None."""
-    return conn.execute(sa.select(items).where(items.c.id == item_id)).one_or_none()
+@dataclass(frozen=True, kw_only=True)
+class StoredItem:
+    """An Item as last seen. `status` and `raw` are None until it was seen once, and after it was deleted."""
+
+    id: str
+    client_user_id: str | None
+    connector_id: int | None
+    status: str | None
+    execution_status: str | None
+    raw: dict[str, Any] | None
+    updated_at: datetime | None
+    last_updated_at: datetime | None
+    next_auto_sync_at: datetime | None
+    consent_expires_at: datetime | None
+    # The watermark of transactions, and `lastUpdatedAt` of the Item that the last good sync run worked from.
+    synced_through: datetime | None
+    synced_update_at: datetime | None
+    first_seen_at: datetime
+    # The client id with which Pluggy showed it last; None: unknown.
+    application: str | None
+    fetched_at: datetime | None
+    reconciled_at: datetime | None
+    deleted_at: datetime | None
+    run_id: uuid.UUID | None
+    lease_until: datetime | None
+    consent_warned_of: datetime | None
+    consent_warned_days: int | None
+    stale_told_of: datetime | None
+    change_seq: int
+    notification_seq: int
+
+
+COLUMNS = [items.c[field.name] for field in dataclasses.fields(StoredItem)]
+
+
+def get(conn: Connection, item_id: str) -> StoredItem | None:
+    """Return the Item, or None."""
+    row = conn.execute(sa.select(*COLUMNS).where(items.c.id == item_id)).one_or_none()
+    return None if row is None else StoredItem(**row._mapping)
 
 
 def user_of(conn: Connection, item_id: str) -> str | None:
@@ -56,16 +106,24 @@ def user_of(conn: Connection, item_id: str) -> str | None:
     return user
 
 
-def lock(conn: Connection, item_id: str, *, now: datetime) -> sa.Row[Any]:
-    """Return the Item's row, made if it is new, and hold its write lock until the transaction ends."""
-    conn.execute(
-        insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
-    )
-    return conn.execute(sa.select(items).where(items.c.id == item_id).with_for_update(key_share=True)).one()
+def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
+    """Return the Item, made if it is new, and hold its write lock until the transaction ends."""
+    locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
+    row = conn.execute(locked).one_or_none()
+    if row is None:
+        conn.execute(
+            insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
+        )
+        row = conn.execute(locked).one()
+    return StoredItem(**row._mapping)
 
 
-def save(conn: Connection, item: payloads.Item, *, now: datetime) -> None:
-    """Keep *item* as the present view of its row. The caller holds its lock and has found the view not older."""
+def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
+    """
+    Keep *item* as the present view of its row, as shown to *application*, a client id.
+
+    The caller holds its lock and has found the view not older.
+    """
     conn.execute(
         sa.update(items)
         .where(items.c.id == item.id)
@@ -79,6 +137,7 @@ def save(conn: Connection, item: payloads.Item, *, now: datetime) -> None:
             last_updated_at=item.last_updated_at,
             next_auto_sync_at=item.next_auto_sync_at,
             consent_expires_at=item.consent_expires_at,
+            application=application,
             fetched_at=now,
         )
     )
@@ -104,43 +163,86 @@ def next_notification(conn: Connection, item_id: str) -> int:
     return number
 
 
-def move_watermark(conn: Connection, item_id: str, synced_through: datetime | None) -> None:
-    """Record up to which collection of transactions everything is stored. The watermark only moves forward."""
-    conn.execute(
+def claim_refresh(conn: Connection, item_id: str, *, now: datetime, until: datetime) -> bool:
+    """
+    Let the caller be the one who asks Pluggy to update the Item; return False if somebody else is.
+
+    The claim ends with `end_refresh`, or at *until* if the process dies.
+    """
+    claimed = conn.execute(
         sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_through=sa.func.greatest(items.c.synced_through, synced_through))
+        .where(items.c.id == item_id, sa.or_(items.c.refresh_until.is_(None), items.c.refresh_until <= now))
+        .values(refresh_until=until)
     )
+    return claimed.rowcount == 1
 
 
-def mark_update_synced(conn: Connection, item_id: str, last_updated_at: datetime | None) -> None:
-    """Record the `lastUpdatedAt` of the view that was synced."""
-    conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(synced_update_at=sa.func.greatest(items.c.synced_update_at, last_updated_at))
-    )
+def end_refresh(conn: Connection, item_id: str) -> None:
+    """Let the next one ask Pluggy to update the Item."""
+    conn.execute(sa.update(items).where(items.c.id == item_id).values(refresh_until=None))
 
 
-def of_connector_waiting(conn: Connection, connector_id: int) -> list[str]:
-    """Return ids of the connector's Items whose last run did not end well and which wait for nobody's action."""
+def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at: datetime, limit: int) -> list[str]:
+    """
+    Return ids of the connector's Items whose last execution did not end well, by id; those fetched since are left out.
+
+    An Item with an unsettled action waits for its person, who is told again.
+    """
     asked = sa.exists().where(user_actions.c.item_id == items.c.id, user_actions.c.state.in_(["open", "submitted"]))
+    requested = sa.exists().where(
+        inbox.c.item_id == items.c.id, inbox.c.state == "stored", inbox.c.name == events.FETCH_REQUESTED
+    )
     return list(
         conn.scalars(
-            sa.select(items.c.id).where(
+            sa.select(items.c.id)
+            .where(
                 items.c.connector_id == connector_id,
                 items.c.deleted_at.is_(None),
-                items.c.status.not_in(["UPDATED", "UPDATING", "MERGING"]),
+                items.c.status.not_in([UPDATED, *RUNNING]),
+                sa.or_(items.c.fetched_at.is_(None), items.c.fetched_at < back_at),
                 ~asked,
+                ~requested,
             )
+            .order_by(items.c.id)
+            .limit(limit)
         )
     )
+
+
+def forget(conn: Connection, item_id: str, *, through: int, now: datetime) -> bool:
+    """
+    Remove an Item that Pluggy never showed, as if it had never been named; return whether that was done.
+
+    It is not if an event came after the offset *through*, or if the Item was seen once. Its events stay, as handled
+    and without their place in the order of an Item.
+    """
+    of_item = inbox.c.item_id == item_id
+    came_since = sa.exists().where(of_item, inbox.c.item_seq > through, inbox.c.name != events.FETCH_REQUESTED)
+    seen = sa.exists().where(
+        items.c.id == item_id, sa.or_(items.c.status.is_not(None), items.c.deleted_at.is_not(None))
+    )
+    if conn.scalar(sa.select(sa.or_(came_since, seen))):
+        return False
+    conn.execute(sa.delete(items).where(items.c.id == item_id))
+    conn.execute(sa.delete(item_progress).where(item_progress.c.item_id == item_id))
+    conn.execute(
+        sa.update(inbox)
+        .where(of_item, inbox.c.state == "stored")
+        .values(state="handled", outcome="forgotten", handled_at=now, error=None)
+    )
+    conn.execute(sa.update(inbox).where(of_item).values(item_seq=None))
+    return True
 
 
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
     for table in _OF_THE_PERSON:
         conn.execute(sa.delete(table).where(table.c.item_id == item_id))
-    kept = {"id", "first_seen_at", "notification_seq", "connector_id", "change_seq"}
-    cleared = {column.name: None for column in items.columns if column.name not in kept}
+    kept = {"connector_id"}
+    cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
+    # They name the person's accounts.
+    conn.execute(
+        sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
+    )
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))

@@ -9,9 +9,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.rules.decision import RUNNING
+from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
+from pluggy_sync.store import item_notices
 from pluggy_sync.store import sync_runs as run_queries
+from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import inbox, item_progress, items, outbox, sync_runs, user_actions
 
 Counts = Sequence[tuple[str, int]]
@@ -61,23 +64,19 @@ def oldest_notification(conn: Connection) -> datetime | None:
 
 def syncs_due(conn: Connection) -> int:
     """Return how many Items have something to sync."""
-    return _count(conn, item_progress.c.sync_requested_seq > item_progress.c.synced_seq)
+    return _count(conn, SYNC_PENDING)
 
 
 def oldest_sync(conn: Connection) -> datetime | None:
     """Return since when the sync that waits longest is due, or None."""
-    oldest: datetime | None = conn.scalar(
-        sa.select(sa.func.min(item_progress.c.due_at)).where(
-            item_progress.c.sync_requested_seq > item_progress.c.synced_seq
-        )
-    )
+    oldest: datetime | None = conn.scalar(sa.select(sa.func.min(item_progress.c.due_at)).where(SYNC_PENDING))
     return oldest
 
 
 def runs_since(conn: Connection, moment: datetime) -> Counts:
     """Return how many runs began since *moment*, by outcome."""
     found = _grouped(conn, sync_runs.c.outcome, sync_runs.c.started_at >= moment)
-    return [(outcome, found.get(outcome, 0)) for outcome in ("done", "failed", "abandoned", "running")]
+    return [(outcome, found.get(outcome, 0)) for outcome in ("done", "failed", "rescheduled", "abandoned", "running")]
 
 
 def items_by_status(conn: Connection) -> Counts:
@@ -94,6 +93,22 @@ def items_overdue(conn: Connection, now: datetime) -> int:
         items.c.deleted_at.is_(None),
         items.c.status.not_in(RUNNING),
     )
+
+
+def items_stale(conn: Connection) -> int:
+    """Return how many Items the product was told are stale and were not updated since."""
+    return _count(
+        conn,
+        items.c.stale_told_of.is_not(None),
+        items.c.stale_told_of == item_notices.told_of(),
+        items.c.deleted_at.is_(None),
+    )
+
+
+def items_contradicted(conn: Connection) -> Counts:
+    """Return of how many Items Pluggy's last answer contradicts an event, by how it does."""
+    found = _grouped(conn, item_progress.c.contradiction, item_progress.c.contradiction.is_not(None))
+    return [(contradiction, found.get(contradiction, 0)) for contradiction in Contradiction]
 
 
 def open_actions(conn: Connection) -> Counts:

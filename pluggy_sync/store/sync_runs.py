@@ -1,7 +1,7 @@
 """What each sync did. Callers own the transaction."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -19,12 +19,17 @@ def begin(
     trigger: str,
     triggered_by: str | None,
     began_at_seq: int,
+    parts: Mapping[str, str],
     window_from: date | None,
     window_to: datetime | None,
     cursor: int,
     now: datetime,
 ) -> None:
-    """Record that a run begins. A run of this Item that still counts as running has lost its worker."""
+    """
+    Record that a run begins, which reads *parts*, each for a reason.
+
+    A run of this Item that still counts as running has lost its worker.
+    """
     conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
@@ -37,6 +42,7 @@ def begin(
             trigger=trigger,
             triggered_by=triggered_by,
             began_at_seq=began_at_seq,
+            parts=dict(parts),
             window_from=window_from,
             window_to=window_to,
             cursor=cursor,
@@ -55,11 +61,15 @@ def add_counts(conn: Connection, run_id: uuid.UUID, **counts: int) -> None:
 
 
 def repaired(conn: Connection) -> int:
-    """Return how many rows reconciliation repaired: changes whose webhooks were missed."""
-    rows = sync_runs.c.added + sync_runs.c.modified + sync_runs.c.removed
-    total: int = conn.execute(
-        sa.select(sa.func.coalesce(sa.func.sum(rows), 0)).where(sync_runs.c.trigger == "reconciliation")
-    ).scalar_one()
+    """Return how many rows were repaired: changes whose webhooks were missed, and rows removed by mistake."""
+    reconciliation = sa.literal_column("'reconciliation'", sa.Text)
+    changed = sa.select(
+        sa.func.coalesce(sa.func.sum(sync_runs.c.added + sync_runs.c.modified + sync_runs.c.removed), 0)
+    ).where(sync_runs.c.trigger == reconciliation)
+    lifted = sa.select(sa.func.coalesce(sa.func.sum(sync_runs.c.repaired), 0)).where(
+        sync_runs.c.repaired > sa.literal_column("0"), sync_runs.c.trigger != reconciliation
+    )
+    total: int = conn.execute(sa.select(changed.scalar_subquery() + lifted.scalar_subquery())).scalar_one()
     return total
 
 
@@ -71,12 +81,23 @@ def finish(
     requests: int,
     now: datetime,
     error: str | None = None,
+    incomplete: Sequence[Mapping[str, Any]] = (),
 ) -> sa.Row[Any] | None:
-    """Record how the run ended and return it; None if it was abandoned meanwhile."""
+    """
+    Record how the run ended and return it; None if it was abandoned meanwhile.
+
+    *incomplete*: the parts of the Item that are not complete, as notifications name them.
+    """
     return conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.id == run_id, sync_runs.c.outcome == "running")
-        .values(outcome=outcome, requests=requests, finished_at=now, error=error)
+        .values(
+            outcome=outcome,
+            requests=requests,
+            finished_at=now,
+            error=error,
+            incomplete=[dict(each) for each in incomplete] or sa.null(),
+        )
         .returning(sync_runs)
     ).one_or_none()
 

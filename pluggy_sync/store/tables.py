@@ -56,6 +56,12 @@ inbox = sa.Table(
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),
+    # For "one open request per Item and reason".
+    sa.Index(
+        "inbox_open_fetches_idx",
+        "item_id",
+        postgresql_where=sa.text("state = 'stored' AND name = 'local/fetch_requested'"),
+    ),
 )
 
 # How far each Item's events were followed; every number is a value of `last_event_seq`.
@@ -66,13 +72,28 @@ item_progress = sa.Table(
     _count("last_event_seq"),
     # As of which the Item was last fetched from Pluggy and saved.
     _count("fetched_seq"),
-    # As of which there was something to sync.
+    # The number that the newest request to sync took, in the sequence of the events.
     _count("sync_requested_seq"),
-    # As of which the last finished run began.
+    # As of which the last finished run began: it covers the events and requests up to here.
     _count("synced_seq"),
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("due_at", INSTANT, nullable=False),
+    # When the sweep starts a run, unless one holds the Item; null: nothing is to be done.
+    sa.Column("due_at", INSTANT),
+    # As of which the fetched Item agreed with what the events told, and its `updatedAt` and `lastUpdatedAt` then.
+    _count("settled_seq"),
+    sa.Column("settled_updated_at", INSTANT),
+    sa.Column("settled_last_updated_at", INSTANT),
+    # How Pluggy's answer contradicts the events after `settled_seq`, and how often the Item was fetched again for it.
+    sa.Column("contradiction", sa.Text),
+    sa.Column("refetches", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("item_progress_due_at_idx", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
+    # For the metrics.
     sa.Index("item_progress_due_idx", "due_at", postgresql_where=sa.text("sync_requested_seq > synced_seq")),
+    sa.Index(
+        "item_progress_contradiction_idx",
+        "contradiction",
+        postgresql_where=sa.text("contradiction IS NOT NULL"),
+    ),
 )
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
@@ -94,11 +115,22 @@ items = sa.Table(
     sa.Column("synced_through", INSTANT),
     # `lastUpdatedAt` of the Item that the last good run worked from.
     sa.Column("synced_update_at", INSTANT),
+    # When all that Pluggy had at first was stored, or taken as it was. The product is not told of a sync before.
+    sa.Column("first_synced_at", INSTANT),
+    # Where the change feed stood as the product was last told; null before the first time.
+    sa.Column("told_change_seq", sa.BigInteger),
     sa.Column("first_seen_at", INSTANT, nullable=False),
+    # The client id with which Pluggy showed it last.
+    sa.Column("application", sa.Text),
     # When it was last fetched and saved, and when its whole stored year was last compared with Pluggy's.
     sa.Column("fetched_at", INSTANT),
     sa.Column("reconciled_at", INSTANT),
+    # A reconciliation that failed is not tried again before then; how often it failed in a row.
+    sa.Column("reconcile_after", INSTANT),
+    sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
+    # Until when one request to update the Item stands for all that come meanwhile.
+    sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
     sa.Column("lease_until", INSTANT),
@@ -114,6 +146,8 @@ items = sa.Table(
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For the metrics.
+    sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
 
 connectors = sa.Table(
@@ -124,6 +158,8 @@ connectors = sa.Table(
     sa.Column("image_url", sa.Text),
     sa.Column("status", sa.Text),
     sa.Column("updated_at", INSTANT, nullable=False),
+    # When it came back from OFFLINE, while its Items and persons are still to be followed up; null: nothing to do.
+    sa.Column("back_at", INSTANT),
 )
 
 accounts = sa.Table(
@@ -282,6 +318,24 @@ unreadable_rows = sa.Table(
     sa.Column("last_seen_at", INSTANT, nullable=False),
 )
 
+# Parts of an Item that could not be read completely, until they are. `part_of` is the account, card or investment that
+# was asked about; empty for a part of the Item itself. `retry_at` null: read again only with a later run.
+incomplete_parts = sa.Table(
+    "incomplete_parts",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("part_of", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    # What Pluggy answered, for an operator; no data of the person.
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("since", INSTANT, nullable=False),
+    sa.Column("retry_at", INSTANT),
+    # Events up to here were covered before the part became incomplete.
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+)
+
 # No foreign key to accounts: a row is checked against its account when it is read, and bulk writes stay cheap.
 transactions = sa.Table(
     "transactions",
@@ -307,14 +361,14 @@ transactions = sa.Table(
     sa.Index("transactions_item_id_idx", "item_id"),
 )
 
-# Ids of removed transactions. A row whose id stands here is never stored again.
+# Removed transactions. A page that was read before `removed_at` cannot bring one back; a later one lifts the tombstone.
 tombstones = sa.Table(
     "tombstones",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("item_id", sa.Text, nullable=False),
     sa.Column("account_id", sa.Text, nullable=False),
-    # event: Pluggy said so; absent: Pluggy lists it no more, also when asked for it by id.
+    # What made us ask Pluggy for it by id, in vain. event: it was said to be deleted; absent: it was listed no more.
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("removed_at", INSTANT, nullable=False),
     sa.CheckConstraint("reason IN ('event', 'absent')", name="reason"),
@@ -342,7 +396,7 @@ sync_runs = sa.Table(
     # Name of the event that made it due, and who started Pluggy's run (USER, CLIENT, SYNC, INTERNAL).
     sa.Column("trigger", sa.Text, nullable=False),
     sa.Column("triggered_by", sa.Text),
-    # The value of item_progress.sync_requested_seq as it began.
+    # The value of item_progress.last_event_seq as it began.
     sa.Column("began_at_seq", sa.BigInteger, nullable=False),
     sa.Column("window_from", sa.Date),
     sa.Column("window_to", INSTANT),
@@ -352,18 +406,26 @@ sync_runs = sa.Table(
     sa.Column("removed", sa.Integer, nullable=False, server_default="0"),
     # Rows that Pluggy stopped listing in an answer too empty to be believed; they were kept.
     sa.Column("doubted", sa.Integer, nullable=False, server_default="0"),
+    # Rows among `added` that we had removed by mistake.
+    sa.Column("repaired", sa.Integer, nullable=False, server_default="0"),
+    # What it read, each part with the reason.
+    sa.Column("parts", JSONB),
+    # Parts of the Item that were not complete as it ended; null when all were.
+    sa.Column("incomplete", JSONB),
     sa.Column("started_at", INSTANT, nullable=False),
     sa.Column("finished_at", INSTANT),
-    # running -> done | failed (it will be tried again) | abandoned (its worker died or lost the lease)
+    # running -> done | failed (it will be tried again) | rescheduled (there was no budget; it goes on later)
+    #         | abandoned (its worker died or lost the lease)
     sa.Column("outcome", sa.Text, nullable=False, server_default="running"),
     sa.Column("error", sa.Text),
     # Where the Item's change feed stood as it began.
     sa.Column("cursor", sa.BigInteger, nullable=False),
-    sa.CheckConstraint("outcome IN ('running', 'done', 'failed', 'abandoned')", name="outcome"),
+    sa.CheckConstraint("outcome IN ('running', 'done', 'failed', 'rescheduled', 'abandoned')", name="outcome"),
     sa.Index("sync_runs_item_id_started_at_idx", "item_id", sa.text("started_at DESC")),
     # For the metrics.
     sa.Index("sync_runs_started_at_idx", "started_at"),
     sa.Index("sync_runs_reconciliations_idx", "started_at", postgresql_where=sa.text("trigger = 'reconciliation'")),
+    sa.Index("sync_runs_repairs_idx", "started_at", postgresql_where=sa.text("repaired > 0")),
 )
 
 user_actions = sa.Table(
@@ -391,6 +453,8 @@ user_actions = sa.Table(
     # `lastUpdatedAt` of the Item, for an action that asks for a newer update.
     sa.Column("asked_at_update", INSTANT),
     sa.Column("reminders", sa.Integer, nullable=False, server_default="0"),
+    # When the product was last told of it: when it was opened, or by the last reminder.
+    sa.Column("told_at", INSTANT),
     # When the next reminder is due; null when there is none to come.
     sa.Column("remind_at", INSTANT),
     sa.Column("settled_at", INSTANT),

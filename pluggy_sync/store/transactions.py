@@ -2,11 +2,11 @@
 Transactions of the mirror, their tombstones and the change feed.
 
 Rows arrive by COPY in a temporary table and are merged by set: insert, update where different, leave the rest
-untouched. A row that has a tombstone is dropped. Every effective change takes the next number of the Item's feed.
-Callers own the transaction and hold the Item's write lock.
+untouched. A row that was removed after its page was asked for is dropped. Every effective change takes the next number
+of the Item's feed. Callers own the transaction and hold the Item's write lock.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -24,7 +24,7 @@ from pluggy_sync.store.tables import changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
-_SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name not in ("id", "account_id"))
+_SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name != "id")
 
 # One simple query, to save round trips. Stored rows are to be looked up by their key and in no other way: of a table
 # that has grown since it was analyzed or since a plan was kept, the planner knows nothing, and it would hash or walk
@@ -40,7 +40,9 @@ _PREPARE = """
 _COPY_CHANGES = "COPY changes (item_id, seq, kind, transaction_id, account_id, changed_at) FROM STDIN"
 _values = attrgetter(*_COLUMNS[:-1])  # all but `raw`
 
-# Item and account of a stored row never change, so a row that names another account is not merged.
+# The Item of a stored row never changes, so a row that another Item holds is not merged. Its account may: Pluggy moves
+# rows, and they keep their id. A tombstone stands for the account that the row was gone from, against pages that were
+# asked for before; a later page, or one of the account that the row has moved to, lifts it.
 # The feed is written in the same statement: what was merged need not travel to us and back.
 _MERGE = sa.text(
     f"""
@@ -48,7 +50,7 @@ _MERGE = sa.text(
         UPDATE transactions SET {_SET_LIST}
         FROM incoming
         WHERE transactions.id = incoming.id
-          AND (transactions.account_id = incoming.account_id) IS TRUE -- in this form no index is taken for it
+          AND (transactions.item_id = :item_id) IS TRUE -- in this form no index is taken for it
           AND transactions.raw IS DISTINCT FROM incoming.raw
           AND (transactions.updated_at IS NULL OR incoming.updated_at IS NULL
                OR incoming.updated_at >= transactions.updated_at)
@@ -57,8 +59,15 @@ _MERGE = sa.text(
         INSERT INTO transactions (item_id, {_COLUMN_LIST})
         SELECT :item_id, {_COLUMN_LIST} FROM incoming
         WHERE NOT EXISTS (SELECT FROM transactions WHERE transactions.id = incoming.id)
-          AND NOT EXISTS (SELECT FROM tombstones WHERE tombstones.id = incoming.id)
+          AND NOT EXISTS (
+              SELECT FROM tombstones
+              WHERE tombstones.id = incoming.id AND tombstones.account_id = incoming.account_id
+                AND tombstones.removed_at >= :began_at
+          )
         RETURNING id, account_id
+    ), lifted AS (
+        DELETE FROM tombstones USING added WHERE tombstones.id = added.id
+        RETURNING tombstones.account_id = added.account_id AS is_repair
     ), changed AS (
         SELECT kind, id, account_id, row_number() OVER () AS place
         FROM (SELECT 'added' AS kind, * FROM added UNION ALL SELECT 'modified', * FROM modified) AS both_kinds
@@ -73,6 +82,7 @@ _MERGE = sa.text(
     )
     SELECT (SELECT count(*) FROM added) AS added,
            (SELECT count(*) FROM modified) AS modified,
+           (SELECT count(*) FROM lifted WHERE is_repair) AS repaired,
            (SELECT count(*) FROM fed) AS fed
     """  # noqa: S608 - column names of our own table
 )
@@ -80,29 +90,32 @@ _MERGE = sa.text(
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """How many rows a merge added and modified."""
+    """How many rows a merge added and modified; `repaired` of those added had been removed by mistake."""
 
-    added: int
-    modified: int
+    added: int = 0
+    modified: int = 0
+    repaired: int = 0
 
 
 Reason = Literal["event", "absent"]
 
 
-def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, now: datetime) -> Merged:
+def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, began_at: datetime, now: datetime) -> Merged:
     """
-    Merge *rows* of one account into the mirror; an older version of a row never replaces a newer one.
+    Merge *rows* of one account, asked for at *began_at* or later, into the mirror.
+
+    An older version of a row never replaces a newer one. A row that was removed at *began_at* or later stays removed.
 
     Raises:
         LookupError: there is no such Item.
     """
     if not rows:
-        return Merged(added=0, modified=0)
+        return Merged()
     _copy(conn, item_id, rows)
-    done = conn.execute(_MERGE, {"item_id": item_id, "now": now}).one()
+    done = conn.execute(_MERGE, {"item_id": item_id, "began_at": began_at, "now": now}).one()
     if done.fed != done.added + done.modified:
         raise LookupError("transactions of an Item that is not stored")
-    return Merged(added=done.added, modified=done.modified)
+    return Merged(added=done.added, modified=done.modified, repaired=done.repaired)
 
 
 def _copy(conn: Connection, item_id: str, rows: Sequence[Transaction]) -> None:
@@ -123,41 +136,47 @@ def _copying(conn: Connection, statement: str) -> AbstractContextManager[psycopg
 def remove(
     conn: Connection, item_id: str, account_id: str, ids: Collection[str], *, reason: Reason, now: datetime
 ) -> int:
-    """Replace the transactions *ids* of one account by tombstones, unknown ones too; return how many were stored."""
+    """
+    Replace the stored transactions *ids* of one account by tombstones; return how many there were.
+
+    The caller has found that Pluggy does not give them. One that is not stored, or has moved to another account, is
+    left alone: whatever could bring it was asked for by the run that the caller carries out, or is later news.
+    """
     if not ids:
         return 0
-    id_list = list(ids)
-    tombstoned = (
-        insert(tombstones)
-        .from_select(
+    gone = conn.scalars(
+        sa.delete(transactions)
+        .where(
+            transactions.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))),
+            transactions.c.item_id == item_id,
+            transactions.c.account_id == account_id,
+        )
+        .returning(transactions.c.id)
+    ).all()
+    if gone:
+        _bury(conn, item_id, account_id, gone, reason=reason, now=now)
+        _append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
+    return len(gone)
+
+
+def _bury(
+    conn: Connection, item_id: str, account_id: str, ids: Sequence[str], *, reason: Reason, now: datetime
+) -> None:
+    conn.execute(
+        insert(tombstones).from_select(
             ["id", "item_id", "account_id", "reason", "removed_at"],
             sa.select(
-                sa.func.unnest(sa.cast(id_list, sa.ARRAY(sa.Text))),
+                sa.func.unnest(sa.cast(list(ids), sa.ARRAY(sa.Text))),
                 sa.literal(item_id),
                 sa.literal(account_id),
                 sa.literal(reason),
                 sa.literal(now, sa.DateTime(timezone=True)),
             ),
         )
-        .on_conflict_do_nothing(index_elements=[tombstones.c.id])
     )
-    conn.execute(tombstoned)
-    gone = conn.scalars(
-        sa.delete(transactions)
-        .where(
-            transactions.c.id == sa.func.any(sa.cast(id_list, sa.ARRAY(sa.Text))),
-            transactions.c.item_id == item_id,
-            transactions.c.account_id == account_id,
-        )
-        .returning(transactions.c.id)
-    ).all()
-    _append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
-    return len(gone)
 
 
 def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
-    if not changed:
-        return
     last: int = conn.execute(
         sa.update(items)
         .where(items.c.id == item_id)
@@ -173,7 +192,7 @@ def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str,
 def unlisted(
     conn: Connection,
     account_id: str,
-    listed: Collection[str],
+    listed: Set[str],
     *,
     after: datetime | None,
     through: datetime | None,
@@ -182,8 +201,8 @@ def unlisted(
     """
     Return the ids of stored transactions that are not among *listed*, though their date is in (after, through].
 
-    None leaves that end open. *from_day* bounds the window by the day that the instant has, in UTC or in São
-    Paulo, whichever is later: a row on the edge is then not missed by a difference of zones.
+    None leaves that end open. *from_day* bounds the window by the day of the instant: only a row that is in the
+    window both in UTC and in São Paulo can be missed from a list, whatever zone Pluggy counts `dateFrom` in.
     """
     stmt = sa.select(transactions.c.id).where(transactions.c.account_id == account_id)
     if after is not None:
@@ -191,32 +210,39 @@ def unlisted(
     if through is not None:
         stmt = stmt.where(transactions.c.date <= through)
     if from_day is not None:
-        utc_day = sa.cast(sa.func.timezone("UTC", transactions.c.date), sa.Date)
-        stmt = stmt.where(transactions.c.day >= from_day, utc_day >= from_day)
+        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
+        for zone in ("UTC", "America/Sao_Paulo"):
+            stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
     # Compared here: Postgres would walk a list that it is given as a parameter for each row.
-    known = set(listed)
-    return [each for each in conn.scalars(stmt) if each not in known]
+    return [each for each in conn.scalars(stmt) if each not in listed]
 
 
-def outside_window(conn: Connection, account_id: str, ids: Collection[str], from_day: date | None) -> list[str]:
-    """Return those of *ids* that a read from *from_day* on cannot have shown: stored as older, or not stored."""
-    if from_day is None or not ids:
-        return []
-    inside = set(
+def stored_among(conn: Connection, account_id: str, ids: Collection[str]) -> set[str]:
+    """Return those of *ids* that are stored transactions of the account."""
+    if not ids:
+        return set()
+    return set(
         conn.scalars(
             sa.select(transactions.c.id).where(
                 transactions.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))),
                 transactions.c.account_id == account_id,
-                transactions.c.day >= from_day,
             )
         )
     )
-    tombstoned = set(
-        conn.scalars(
-            sa.select(tombstones.c.id).where(tombstones.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))))
+
+
+def newest_but(conn: Connection, account_id: str, ids: Collection[str]) -> str | None:
+    """Return the id of the account's newest stored transaction that is not among *ids*; None if there is none."""
+    newest: str | None = conn.scalar(
+        sa.select(transactions.c.id)
+        .where(
+            transactions.c.account_id == account_id,
+            transactions.c.id != sa.func.all(sa.cast(list(ids), sa.ARRAY(sa.Text))),
         )
+        .order_by(transactions.c.date.desc(), transactions.c.id)
+        .limit(1)
     )
-    return [each for each in ids if each not in inside and each not in tombstoned]
+    return newest
 
 
 def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[sa.Row[Any]]:

@@ -1,7 +1,13 @@
-"""What persons must do, one unsettled row per need. Callers own the transaction and hold the Item's write lock."""
+"""
+What persons must do, one unsettled row per need. Callers own the transaction and hold the Item's write lock.
 
+Tests: `engine/test_actions.py`, `engine/test_outages.py`, `webhook_app/api/test_actions.py`.
+"""
+
+import dataclasses
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,24 +15,87 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.needs import Need
-from pluggy_sync.store.tables import items, submissions, user_actions
+from pluggy_sync.rules.statuses import OFFLINE, RUNNING
+from pluggy_sync.store.tables import connectors, items, submissions, user_actions
 
 UNSETTLED = ("open", "submitted")
 CANCELLED = "cancelled"
 
 
-def unsettled(conn: Connection, item_id: str) -> Sequence[sa.Row[Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """A user action as stored (docs/actions.md). `parameter` and `user_action` are dropped once it is settled."""
+
+    id: str
+    item_id: str
+    client_user_id: str | None
+    kind: str
+    reason: str
+    dedup_key: str
+    # open, submitted, resolved, expired, superseded
+    state: str
+    parameter: dict[str, Any] | None
+    user_action: dict[str, Any] | None
+    provider_message: str | None
+    # The deadline, by Pluggy's clock; None: there is none.
+    expires_at: datetime | None
+    attempts: int
+    created_at: datetime
+    submitted_at: datetime | None
+    # `updatedAt` of the Item as Pluggy took the submission; None: Pluggy has not answered yet.
+    accepted_at: datetime | None
+    # Not to be tried before, by Pluggy's clock; None: at once.
+    retry_at: datetime | None
+    # `lastUpdatedAt` of the Item as it was asked.
+    asked_at_update: datetime | None
+    reminders: int
+    told_at: datetime | None
+    # When the next reminder is due; None: there is none to come.
+    remind_at: datetime | None
+    settled_at: datetime | None
+    outcome: str | None
+
+
+# Item and action, for work to be done one by one under the Item's lock.
+Reference = tuple[str, str]
+
+_COLUMNS = [user_actions.c[field.name] for field in dataclasses.fields(Action)]
+
+
+def _action(row: sa.Row[Any]) -> Action:
+    return Action(**row._mapping)
+
+
+def _actions(rows: Iterable[sa.Row[Any]]) -> list[Action]:
+    return [_action(row) for row in rows]
+
+
+def _references(rows: Iterable[sa.Row[Any]]) -> list[Reference]:
+    return [(row.item_id, row.id) for row in rows]
+
+
+def unsettled(conn: Connection, item_id: str) -> Sequence[Action]:
     """Return the Item's actions that are open or submitted, oldest first."""
-    return conn.execute(
-        sa.select(user_actions)
-        .where(user_actions.c.item_id == item_id, user_actions.c.state.in_(UNSETTLED))
+    return unsettled_of(conn, [item_id]).get(item_id, [])
+
+
+def unsettled_of(conn: Connection, item_ids: Sequence[str]) -> dict[str, list[Action]]:
+    """Return the unsettled actions of each of the Items that has any, oldest first."""
+    rows = conn.execute(
+        sa.select(*_COLUMNS)
+        .where(user_actions.c.item_id.in_(item_ids), user_actions.c.state.in_(UNSETTLED))
         .order_by(user_actions.c.created_at, user_actions.c.id)
-    ).all()
+    )
+    found: dict[str, list[Action]] = {}
+    for action in _actions(rows):
+        found.setdefault(action.item_id, []).append(action)
+    return found
 
 
-def get(conn: Connection, action_id: str) -> sa.Row[Any] | None:
+def get(conn: Connection, action_id: str) -> Action | None:
     """Return the action, or None."""
-    return conn.execute(sa.select(user_actions).where(user_actions.c.id == action_id)).one_or_none()
+    row = conn.execute(sa.select(*_COLUMNS).where(user_actions.c.id == action_id)).one_or_none()
+    return None if row is None else _action(row)
 
 
 def before(
@@ -37,9 +106,9 @@ def before(
     client_user_id: str | None,
     item_id: str | None,
     limit: int,
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[Action]:
     """Return the next *limit* actions, newest first, from those before *position* (created at, id)."""
-    stmt = sa.select(user_actions)
+    stmt = sa.select(*_COLUMNS)
     if position is not None:
         stmt = stmt.where(sa.tuple_(user_actions.c.created_at, user_actions.c.id) < position)
     for column, wanted in (
@@ -49,7 +118,8 @@ def before(
     ):
         if wanted is not None:
             stmt = stmt.where(column == wanted)
-    return conn.execute(stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc()).limit(limit)).all()
+    newest_first = stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc())
+    return _actions(conn.execute(newest_first.limit(limit)))
 
 
 def open_new(
@@ -61,10 +131,10 @@ def open_new(
     asked_at_update: datetime | None = None,
     remind_at: datetime | None = None,
     now: datetime,
-) -> sa.Row[Any]:
+) -> Action:
     """Open an action for *need* and return it."""
     whose = sa.select(items.c.client_user_id).where(items.c.id == item_id).scalar_subquery()
-    return conn.execute(
+    row = conn.execute(
         sa.insert(user_actions)
         .values(
             id="act_" + secrets.token_urlsafe(12),
@@ -79,11 +149,13 @@ def open_new(
             expires_at=need.expires_at,
             retry_at=retry_at,
             asked_at_update=asked_at_update,
+            told_at=now,
             remind_at=remind_at,
             created_at=now,
         )
-        .returning(user_actions)
+        .returning(*_COLUMNS)
     ).one()
+    return _action(row)
 
 
 def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime | None) -> None:
@@ -102,14 +174,15 @@ def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime 
     )
 
 
-def submit(conn: Connection, action_id: str, *, now: datetime) -> sa.Row[Any] | None:
+def submit(conn: Connection, action_id: str, *, now: datetime) -> Action | None:
     """Mark an open action as submitted and return it; None if it is not open, so that two answers cannot both pass."""
-    return conn.execute(
+    row = conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id, user_actions.c.state == "open")
         .values(state="submitted", submitted_at=now, accepted_at=None, attempts=user_actions.c.attempts + 1)
-        .returning(user_actions)
+        .returning(*_COLUMNS)
     ).one_or_none()
+    return None if row is None else _action(row)
 
 
 def mark_accepted(conn: Connection, action_id: str, accepted_at: datetime) -> None:
@@ -181,34 +254,38 @@ def cancelled_at(conn: Connection, item_id: str, dedup_key: str) -> datetime | N
     return seen_at
 
 
-def past_deadline(conn: Connection, *, now: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:
-    """Return id and Item of unsettled actions whose deadline has passed."""
-    return conn.execute(
-        sa.select(user_actions.c.id, user_actions.c.item_id)
-        .where(user_actions.c.state.in_(UNSETTLED), user_actions.c.expires_at <= now)
-        .order_by(user_actions.c.expires_at)
-        .limit(limit)
-    ).all()
-
-
-def stuck(conn: Connection, *, before: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:
-    """Return id and Item of actions that were submitted *before* and whose Item does not run."""
-    return conn.execute(
-        sa.select(user_actions.c.id, user_actions.c.item_id)
-        .join(items, items.c.id == user_actions.c.item_id)
-        .where(
-            user_actions.c.state == "submitted",
-            user_actions.c.submitted_at < before,
-            items.c.status.not_in(["UPDATING", "MERGING"]),
+def past_deadline(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
+    """Return the unsettled actions whose deadline has passed."""
+    return _references(
+        conn.execute(
+            sa.select(user_actions.c.id, user_actions.c.item_id)
+            .where(user_actions.c.state.in_(UNSETTLED), user_actions.c.expires_at <= now)
+            .order_by(user_actions.c.expires_at)
+            .limit(limit)
         )
-        .limit(limit)
-    ).all()
+    )
 
 
-def successor(conn: Connection, action: sa.Row[Any]) -> sa.Row[Any] | None:
+def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
+    """Return the actions that were submitted *before* and whose Item does not run."""
+    return _references(
+        conn.execute(
+            sa.select(user_actions.c.id, user_actions.c.item_id)
+            .join(items, items.c.id == user_actions.c.item_id)
+            .where(
+                user_actions.c.state == "submitted",
+                user_actions.c.submitted_at < before,
+                items.c.status.not_in(RUNNING),
+            )
+            .limit(limit)
+        )
+    )
+
+
+def successor(conn: Connection, action: Action) -> Action | None:
     """Return the newest unsettled action of the same Item that was opened since, or None."""
-    return conn.execute(
-        sa.select(user_actions)
+    row = conn.execute(
+        sa.select(*_COLUMNS)
         .where(
             user_actions.c.item_id == action.item_id,
             user_actions.c.id != action.id,
@@ -218,22 +295,53 @@ def successor(conn: Connection, action: sa.Row[Any]) -> sa.Row[Any] | None:
         .order_by(user_actions.c.created_at.desc())
         .limit(1)
     ).one_or_none()
+    return None if row is None else _action(row)
 
 
-def to_remind(conn: Connection, *, now: datetime, limit: int) -> Sequence[sa.Row[Any, Any]]:
-    """Return id and Item of open actions whose reminder is due."""
-    return conn.execute(
-        sa.select(user_actions.c.id, user_actions.c.item_id)
-        .where(user_actions.c.state == "open", user_actions.c.remind_at <= now)
-        .order_by(user_actions.c.remind_at)
-        .limit(limit)
-    ).all()
+def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
+    """Return the open actions whose reminder is due. While its bank is offline nobody is reminded of an action."""
+    return _references(
+        conn.execute(
+            sa.select(user_actions.c.id, user_actions.c.item_id)
+            .join(items, items.c.id == user_actions.c.item_id)
+            .outerjoin(connectors, connectors.c.id == items.c.connector_id)
+            .where(
+                user_actions.c.state == "open",
+                user_actions.c.remind_at <= now,
+                connectors.c.status.is_distinct_from(OFFLINE),
+            )
+            .order_by(user_actions.c.remind_at)
+            .limit(limit)
+        )
+    )
 
 
-def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None) -> None:
+def remind_all_of_connector(conn: Connection, connector_id: int, *, told_before: datetime, now: datetime) -> int:
+    """
+    Make a reminder due of each open action of the connector's Items; return how many there are.
+
+    One that the product was reminded of since *told_before* is left out: a bank that comes and goes is no reason to
+    write to a person several times a day.
+    """
+    of_connector = sa.select(items.c.id).where(items.c.connector_id == connector_id, items.c.deleted_at.is_(None))
+    due = conn.execute(
+        sa.update(user_actions)
+        .where(
+            user_actions.c.item_id.in_(of_connector),
+            user_actions.c.state == "open",
+            sa.or_(
+                user_actions.c.reminders == 0, user_actions.c.told_at.is_(None), user_actions.c.told_at < told_before
+            ),
+        )
+        .values(remind_at=now)
+    )
+    return due.rowcount
+
+
+def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None, now: datetime) -> None:
     """Record that a reminder was written, and when the next one is due; None: there is none."""
     conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id)
-        .values(reminders=user_actions.c.reminders + 1, remind_at=next_at)
+        .values(reminders=user_actions.c.reminders + 1, told_at=now, remind_at=next_at)
     )

@@ -19,6 +19,7 @@ class Asked:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ def scripted_server(answer: Answer) -> Iterator[Scripted]:
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            received = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            request = Asked(self.command, parts.path, query, dict(self.headers))
+            request = Asked(self.command, parts.path, query, dict(self.headers), received)
             asked.append(request)
             reply = answer(request)
             body = reply.body if isinstance(reply.body, bytes) else wire.encode(reply.body)

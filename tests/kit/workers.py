@@ -61,7 +61,11 @@ def run_queued(res: Resources) -> int:
 
 
 def next_due_at(res: Resources) -> datetime | None:
-    """Return when the sweep will next find something to do, or None if nothing is left to do."""
+    """
+    Return when the sweep will next find something to do, or None if nothing is left to do.
+
+    A part of an Item that could not be read is tried again for ever, more and more rarely: that is not waited for.
+    """
     pending_event = sa.select(sa.func.min(inbox.c.due_at)).where(inbox.c.state == "stored")
     wanted_sync = (
         sa.select(sa.func.min(sa.func.greatest(item_progress.c.due_at, items.c.lease_until)))

@@ -93,7 +93,7 @@ class Driver:
         assert self.control.post(f"/items/{item_id}/run", json={}).status_code == 200
         self.sandbox.settle()
 
-    def mfa(self, item_id: str, **value: str) -> httpx.Response:
+    def mfa(self, item_id: str, **value: object) -> httpx.Response:
         answer = self.api.post(f"/items/{item_id}/mfa", json=value)
         self.sandbox.settle()
         return answer
@@ -166,6 +166,7 @@ class Received:
     payload: Json
     headers: dict[str, str]
     path: str
+    body: bytes
 
 
 @dataclass
@@ -192,7 +193,7 @@ def running_receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            got = Received(json.loads(body), {k.lower(): v for k, v in self.headers.items()}, self.path)
+            got = Received(json.loads(body), {k.lower(): v for k, v in self.headers.items()}, self.path, body)
             with lock:
                 receiver.received.append(got)
                 status = receiver.status(got)

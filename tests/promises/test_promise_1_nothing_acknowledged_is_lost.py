@@ -247,7 +247,7 @@ def test_a_sync_that_crashed_is_taken_up_when_its_lease_has_ended(service, upstr
     item_id = upstream.connect()
     service.deliver(*upstream.take_events())
     with monkeypatch.context() as crashing:
-        crashing.setattr(runs, "finish", lambda *_args, **_more: crash())
+        crashing.setattr(runs, "end", lambda *_args, **_more: crash())
         with pytest.raises(CrashError):
             run_queued(resources)
     assert service.item(item_id).synced_through is None

@@ -1,11 +1,25 @@
-"""Promise 5: a removed transaction does not come back; a deleted Item is purged and late events change nothing."""
+"""
+Promise 5: a removed transaction does not come back, unless Pluggy shows it again; no deletion is believed on an event's
+word; a deleted Item is purged and late events change nothing.
+"""
 
 import pytest
-import sqlalchemy as sa
 
-from pluggy_sync.store.tables import changes, inbox, item_progress, items, metadata, outbox, tombstones, transactions
+from pluggy_sync import wire
+from pluggy_sync.engine.reconciliation import reconcile
+from pluggy_sync.store.tables import (
+    accounts,
+    changes,
+    inbox,
+    item_progress,
+    items,
+    metadata,
+    outbox,
+    tombstones,
+    transactions,
+)
 from tests.kit.factories import an_event, an_id
-from tests.kit.interception import when_answered
+from tests.kit.interception import changed, hiding, when_answered
 from tests.kit.workers import run_queued
 
 
@@ -15,7 +29,7 @@ def in_sync(service, upstream):
     return item_id
 
 
-def test_a_row_removed_after_its_page_was_read_does_not_come_back(service, upstream, resources):
+def test_a_row_removed_after_its_page_was_read_does_not_stay(service, upstream, resources):
     item_id = in_sync(service, upstream)
     upstream.later(days=1)
     upstream.run(item_id)
@@ -23,7 +37,7 @@ def test_a_row_removed_after_its_page_was_read_does_not_come_back(service, upstr
     removed = {}
 
     def a_row_is_removed():
-        # Pluggy removes a row of the page that was just answered, and its event is handled before the page is written.
+        # Pluggy removes a row of the page that was just answered, and its event comes before the page is written.
         removed.update(upstream.evolve(item_id, "remove"))
         upstream.run(item_id)
         service.deliver(*[event for event in upstream.take_events() if event["event"] == "transactions/deleted"])
@@ -36,20 +50,152 @@ def test_a_row_removed_after_its_page_was_read_does_not_come_back(service, upstr
     assert not set(removed["removed"]) & service.transaction_ids()
 
 
-def test_rows_that_were_announced_as_removed_before_they_were_ever_read_are_never_stored(service, upstream, resources):
-    item_id = upstream.connect()
-    created = upstream.take_events()
-    row = upstream.truth(item_id)["transactions"][0]
+def said_to_be_deleted(*rows, item_id):
+    """Return an event that says so of *rows* of one account; Pluggy may still have them."""
+    (account_id,) = {row["accountId"] for row in rows}
+    ids = [row["id"] for row in rows]
+    return an_event("transactions/deleted", itemId=item_id, accountId=account_id, transactionIds=ids)
 
-    service.deliver(
-        an_event("transactions/deleted", itemId=item_id, accountId=row["accountId"], transactionIds=[row["id"]])
-    )
-    service.work()
-    service.deliver(*created)
+
+def test_a_row_is_not_removed_on_the_word_of_an_event(service, upstream):
+    item_id = in_sync(service, upstream)
+    row = upstream.truth(item_id)["transactions"][0]
+    upstream.take_requests()
+
+    service.deliver(said_to_be_deleted(row, item_id=item_id))
     service.work_until_quiet()
 
-    assert row["id"] not in service.transaction_ids()
-    assert len(service.transaction_ids()) == len(upstream.truth(item_id)["transactions"]) - 1
+    assert [each["endpoint"] for each in upstream.take_requests()] == ["GET /items/{id}", "GET /v2/transactions"]
+    assert service.rows(tombstones) == []
+    service.assert_mirrors(item_id)
+
+
+def test_a_deletion_that_is_told_before_the_first_read_does_not_hide_a_row_that_is_there(service, upstream):
+    item_id = upstream.connect()
+    row = upstream.truth(item_id)["transactions"][0]
+
+    service.deliver(said_to_be_deleted(row, item_id=item_id), *upstream.take_events())
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_of_the_rows_that_are_said_to_be_deleted_those_are_removed_that_pluggy_does_not_give(service, upstream):
+    item_id = in_sync(service, upstream)
+    (gone,) = upstream.evolve(item_id, "remove")["removed"]
+    upstream.run(item_id)
+    told = next(event for event in upstream.take_events() if event["event"] == "transactions/deleted")
+    account = told["accountId"]
+    there = [row for row in upstream.truth(item_id)["transactions"] if row["accountId"] == account][:2]
+
+    service.deliver(told | {"transactionIds": [gone, *(row["id"] for row in there)]})
+    service.work()
+
+    assert [(row.id, row.reason) for row in service.rows(tombstones)] == [(gone, "event")]
+    assert {row["id"] for row in there} <= service.transaction_ids()
+
+
+def test_a_deletion_of_rows_that_are_not_stored_costs_no_request_for_them(service, upstream):
+    item_id = in_sync(service, upstream)
+    account_id = service.rows(transactions)[0].account_id
+    upstream.take_requests()
+
+    event = an_event("transactions/deleted", itemId=item_id, accountId=account_id, transactionIds=[an_id()])
+    service.deliver(event)
+    service.work_until_quiet()
+
+    assert [each["endpoint"] for each in upstream.take_requests()] == ["GET /items/{id}"]
+    assert (service.rows(tombstones), service.notifications()) == ([], ["item.synced"])
+
+
+def test_a_deletion_is_not_believed_while_pluggy_shows_nothing_at_all(service, upstream):
+    item_id = in_sync(service, upstream)
+    rows = upstream.truth(item_id)["transactions"]
+    account = rows[0]["accountId"]
+    upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty"})
+
+    service.deliver(said_to_be_deleted(*[row for row in rows if row["accountId"] == account], item_id=item_id))
+    service.work_until_quiet()
+
+    assert service.rows(tombstones) == []
+    assert {row["id"] for row in rows} == service.transaction_ids()
+    assert [each["reason"] for each in service.runs()[-1].incomplete] == ["empty"]
+
+
+@pytest.mark.parametrize("shown_by", ["the window", "an event", "reconciliation"])
+def test_a_row_that_was_hidden_and_is_shown_again_comes_back_and_counts_as_a_repair(
+    service, upstream, resources, shown_by
+):
+    item_id = in_sync(service, upstream)
+    newest = max(service.rows(transactions), key=lambda row: row.date)
+    with hiding(resources, newest.id):
+        service.deliver(said_to_be_deleted({"id": newest.id, "accountId": newest.account_id}, item_id=item_id))
+        service.work_until_quiet()
+    assert newest.id not in service.transaction_ids()
+
+    if shown_by == "the window":
+        upstream.later(seconds=60)
+        upstream.run(item_id)
+        service.catch_up()
+    elif shown_by == "an event":
+        named = {"accountId": newest.account_id, "transactionIds": [newest.id]}
+        service.deliver(an_event("transactions/updated", itemId=item_id, **named))
+        service.work_until_quiet()
+    else:
+        reconcile(service.res, item_id)
+
+    assert [run.repaired for run in service.runs()][-1] == 1
+    assert [row.kind for row in service.rows(changes, changes.c.transaction_id == newest.id)] == [
+        "added",
+        "removed",
+        "added",
+    ]
+    assert service.rows(tombstones) == []
+    service.assert_mirrors(item_id)
+
+
+@pytest.mark.parametrize("outside_the_window", [False, True])
+def test_a_row_that_moves_to_another_account_under_its_id_is_moved_and_not_removed(
+    service, upstream, resources, outside_the_window
+):
+    item_id = upstream.connect("user-ok-two-checking-accounts")
+    service.catch_up()
+    source, target = sorted(row.id for row in service.rows(accounts) if row.type == "BANK")
+    of_source = service.rows(transactions, transactions.c.account_id == source)
+    row = (min if outside_the_window else max)(of_source, key=lambda each: each.date)
+    moved = {**row.raw, "accountId": target}
+
+    def move(given):
+        asked = given.query
+        page = wire.decode(given.answer.content)
+        page["results"] = [each for each in page["results"] if each["id"] != row.id]
+        if asked["accountId"] == target and (row.id in asked.get("ids", "") or "ids" not in asked):
+            page["results"].insert(0, moved)
+        given.set(content=wire.encode(page))
+
+    with changed(resources, "/v2/transactions", move):
+        for _ in range(2):
+            upstream.later(days=1)
+            upstream.run(item_id)
+            service.catch_up()
+        assert [each.account_id for each in service.rows(transactions, transactions.c.id == row.id)] == [target]
+
+    # The feed says so once, in one entry that names the new account.
+    told = service.rows(changes, changes.c.transaction_id == row.id)
+    assert [(each.kind, each.account_id) for each in told] == [("added", source), ("modified", target)]
+    assert service.rows(tombstones) == []
+
+
+def test_a_deletion_for_an_unknown_item_leaves_no_ghost(service, upstream):
+    item_id = upstream.connect()
+    upstream.delete(item_id)
+    upstream.take_events()
+
+    service.deliver(an_event("transactions/deleted", itemId=item_id, accountId=an_id(), transactionIds=[an_id()]))
+    service.work()
+
+    assert service.rows(items) == []
+    assert service.rows(tombstones) == []
 
 
 def test_a_removed_row_leaves_a_tombstone_and_one_entry_in_the_feed(service, upstream):
@@ -219,13 +365,14 @@ def test_an_item_that_stays_unknown_is_taken_for_deleted(service, upstream):
     assert service.item(item_id).deleted_at is not None
 
 
-def test_an_event_about_an_item_that_never_was_leaves_no_work(service):
-    service.deliver(an_event(itemId="11111111-1111-4111-8111-111111111111"))
+@pytest.mark.parametrize("name", ["item/updated", "item/deleted", "something/new"])
+def test_an_item_that_pluggy_never_knew_disappears_and_nothing_is_told(service, name):
+    item_id = an_id()
+    service.deliver(an_event(name, itemId=item_id))
+
     service.work_until_quiet()
 
-    with service.res.database.begin() as conn:
-        assert conn.scalar(sa.select(sa.func.count()).select_from(transactions)) == 0
-        assert conn.scalar(sa.select(item_progress.c.sync_requested_seq)) == 0
+    assert (service.rows(items), service.rows(item_progress), service.notifications()) == ([], [], [])
 
 
 def test_an_event_that_names_the_account_of_another_item_removes_nothing(service, upstream):

@@ -11,6 +11,8 @@ from standalone.ports import any_free
 from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 
+pytestmark = pytest.mark.slow
+
 LOGIN = ("operator", "sesame")
 
 

@@ -18,10 +18,12 @@ from tests.kit.conditions import eventually
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
+pytestmark = pytest.mark.slow
+
 # The promise itself.
 WITHIN_S = 45.0
 BESIDE_THE_PROCFILE = ["sandbox", "receiver", "postgres", "valkey"]
-WITH_CHILDREN = ["web", "worker"]
+WITH_CHILDREN = ["web", "worker", "notifications"]
 
 
 class Up:

@@ -13,6 +13,8 @@ from standalone.ports import any_free
 from standalone.servers import ServerDidNotStartError, prepare_valkey, running_postgres, running_valkey
 from tests.standalone.liveness import is_running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def postgres():

@@ -4,10 +4,13 @@ import os
 import socket
 
 import httpx
+import pytest
 
 from standalone import ports
 from standalone.plan import DEFAULT_PORTS, INSTEAD_OF
 from standalone.service import running_service
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_port_that_somebody_takes_at_the_last_moment_costs_another_start_and_no_more(data_dir, monkeypatch):

@@ -14,6 +14,8 @@ from standalone.ports import any_free
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def listening_port():

@@ -6,8 +6,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pluggy_sync.engine import reconciliation
+from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
-from pluggy_sync.store import inbox
+from pluggy_sync.store import inbox, unreadable_rows
 from pluggy_sync.store.tables import tombstones, transactions
 from tests.kit.factories import API_TOKEN, an_event
 from webhook_app.app import create_app
@@ -72,6 +73,16 @@ def test_metrics_count_dead_events(scrape, service):
         inbox.mark_dead(conn, "dies", "503", now=service.res.now())
 
     assert scrape()["events dead"] == 1
+
+
+def test_metrics_count_rows_that_cannot_be_read(scrape, service):
+    found = Unreadable()
+    for number in range(2):
+        found.add(UnreadableRow(what="bills", parent_id="a", row_id=str(number), raw={}, reason="bills: id"))
+    with service.res.database.begin() as conn:
+        unreadable_rows.save(conn, "an-item", found, now=service.res.now())
+
+    assert scrape()["unreadable_rows bills"] == 2
 
 
 def test_metrics_count_actions_that_wait_for_a_person(scrape, service, upstream):

@@ -7,6 +7,7 @@ from marshmallow import validate
 
 from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
+from pluggy_sync.rules import answers
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from webhook_app.api import paging
@@ -93,7 +94,7 @@ class _ActionsQuery(PageQuery):
 
 
 class _Value(ma.Schema):
-    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=submissions.MAX_VALUE_LENGTH))
+    value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=answers.MAX_LENGTH))
 
 
 class _Credentials(ma.Schema):

@@ -69,21 +69,21 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
 
 
 def register(app: Flask) -> None:
-    """Refuse query parameters on addresses that take none, and ids of Items that cannot be any."""
-    app.before_request(_refuse_undeclared_query)
+    """Refuse query parameters on addresses that take none, and addresses with an id that is no Item's."""
     app.before_request(_read_item_id)
+    app.before_request(_refuse_undeclared_query)
 
 
 def _read_item_id() -> None:
-    """Lower the capitals of an Item's id in the address."""
-    given = request.view_args or {}
-    if "item_id" not in given or not request.path.startswith("/v1/"):
+    """Give the view the Item's id in lower case."""
+    values = request.view_args
+    if values is None or "item_id" not in values or not request.path.startswith("/v1/"):
         return
-    found = item_ids.canonical(given["item_id"])
-    if found is None:
-        fault = {"where": "path", "field": "itemId", "message": "Not the id of an Item: it must be a UUID."}
-        raise ProblemError(400, "invalid-request", "Some values are missing or wrong.", more={"errors": [fault]})
-    given["item_id"] = found
+    try:
+        values["item_id"] = item_ids.read(values["item_id"])
+    except item_ids.NotAnItemIdError as exc:
+        faults = [{"where": "path", "field": "itemId", "message": str(exc)}]
+        raise ProblemError(400, "invalid-request", str(exc), more={"errors": faults}) from None
 
 
 def _refuse_undeclared_query() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyRefusedError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
@@ -83,7 +83,7 @@ def _token(item_id: str | None, options: dict[str, Any]) -> dict[str, Any]:
     res = resources()
     made_at = res.now()
     try:
-        with rate_budget.lane(rate_budget.Lane.PERSON):
+        with somebody_waits():
             token = res.pluggy.connect_token(item_id, options)
     except PluggyRefusedError as exc:
         if exc.status == 404:

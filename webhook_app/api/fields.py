@@ -28,16 +28,16 @@ class Instant(ma.fields.Field[datetime]):
 
 
 class ItemId(ma.fields.Str):
-    """The id of an Item: a UUID. Capitals are lowered."""
+    """The id of an Item: a UUID. Capitals are taken and lowered."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(metadata={"format": "uuid"}, **more)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        found = item_ids.canonical(super()._deserialize(value, attr, data, **kwargs))
-        if found is None:
-            raise ma.ValidationError("Not the id of an Item: it must be a UUID.")
-        return found
+        try:
+            return item_ids.read(super()._deserialize(value, attr, data, **kwargs))
+        except item_ids.NotAnItemIdError as exc:
+            raise ma.ValidationError(str(exc)) from None
 
 
 class Money(ma.fields.Field[Decimal]):

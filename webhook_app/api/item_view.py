@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 
 from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
 from pluggy_sync.store import item_views
+from pluggy_sync.store.item_views import ItemView
+from pluggy_sync.store.user_actions import Action
 from webhook_app.api.fields import Instant, PluggyObject
 from webhook_app.app_resources import resources
-
-Row = sa.Row[Any]
 
 
 class _Freshness(ma.Schema):
@@ -64,7 +63,7 @@ class ItemSchema(PluggyObject):
     )
 
 
-def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
+def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str, Any]:
     """Return the Item in *row* as `ItemSchema` dumps it."""
     raw = row.raw or {}
     return {
@@ -84,13 +83,13 @@ def view(row: Row, actions: Sequence[Row], *, now: datetime) -> dict[str, Any]:
     }
 
 
-def freshness(row: Row, actions: Sequence[Row], *, now: datetime) -> Freshness:
+def freshness(row: ItemView, actions: Sequence[Action], *, now: datetime) -> Freshness:
     """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
     grace = timedelta(hours=resources().settings.stale_after_hours)
     return freshness_of(item_views.known(row, actions), now=now, grace=grace)
 
 
-def _connector(row: Row) -> dict[str, Any] | None:
+def _connector(row: ItemView) -> dict[str, Any] | None:
     if row.raw is None:
         return None
     connector = fields.object_of(row.raw.get("connector")) or {}

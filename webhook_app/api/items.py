@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 from marshmallow import validate
 from sqlalchemy import Connection
 
 from pluggy_sync.engine import deletion, requests
 from pluggy_sync.rules.freshness import State
-from pluggy_sync.store import item_views, items
+from pluggy_sync.store import item_views, items, user_actions
+from pluggy_sync.store.item_views import ItemView
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import ItemId, PageQuery, page_of
@@ -40,7 +40,7 @@ class _NewItem(ma.Schema):
     )
 
 
-def known(conn: Connection, item_id: str) -> sa.Row[Any]:
+def known(conn: Connection, item_id: str) -> ItemView:
     """
     Return the Item with what belongs to its view, a deleted one too.
 
@@ -53,7 +53,7 @@ def known(conn: Connection, item_id: str) -> sa.Row[Any]:
     return row
 
 
-def living(conn: Connection, item_id: str) -> sa.Row[Any]:
+def living(conn: Connection, item_id: str) -> ItemView:
     """
     Return the Item with what belongs to its view.
 
@@ -69,7 +69,7 @@ def living(conn: Connection, item_id: str) -> sa.Row[Any]:
 def shown(conn: Connection, item_id: str) -> dict[str, Any]:
     """Return the view of the Item, which must be known."""
     row = known(conn, item_id)
-    actions = item_views.unsettled_actions(conn, [item_id]).get(item_id, [])
+    actions = user_actions.unsettled_of(conn, [item_id]).get(item_id, [])
     return item_view.view(row, actions, now=resources().now())
 
 
@@ -113,8 +113,8 @@ def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tup
     return found, after
 
 
-def _views(conn: Connection, rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
-    actions = item_views.unsettled_actions(conn, [row.id for row in rows])
+def _views(conn: Connection, rows: Sequence[ItemView]) -> list[dict[str, Any]]:
+    actions = user_actions.unsettled_of(conn, [row.id for row in rows])
     now = resources().now()
     return [item_view.view(row, actions.get(row.id, []), now=now) for row in rows]
 
@@ -139,7 +139,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
         return shown(conn, item_id)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 import sqlalchemy as sa
 
+from pluggy_sync.rules.sync_plan import Reason
 from pluggy_sync.store import sync_runs
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
@@ -20,6 +21,17 @@ class _Window(ma.Schema):
     to = Instant(required=True, allow_none=True)
 
 
+class _Incomplete(ma.Schema):
+    product = ma.fields.Str(required=True, metadata={"description": "`accounts`, `transactions`, `loans` and so on"})
+    accountId = ma.fields.Str(required=True, allow_none=True, metadata={"description": "Of which account, if of one"})
+    reason = ma.fields.Str(
+        required=True,
+        validate=ma.validate.OneOf(list(Reason)),
+        metadata={"description": "It is tried again by itself, more and more rarely"},
+    )
+    detail = ma.fields.Str(required=True, metadata={"description": "What Pluggy answered"})
+
+
 class SyncRunSchema(ma.Schema):
     """One sync of an Item."""
 
@@ -28,15 +40,36 @@ class SyncRunSchema(ma.Schema):
     trigger = ma.fields.Str(required=True, metadata={"description": "Name of the event that made it due"})
     triggeredBy = ma.fields.Str(required=True, allow_none=True)
     window = ma.fields.Nested(
-        _Window, required=True, metadata={"description": "`from` null: everything Pluggy has was read"}
+        _Window,
+        required=True,
+        metadata={
+            "description": "`from` null: everything Pluggy has was read. `to` null: only what events told of was read"
+        },
     )
-    outcome = ma.fields.Str(required=True, validate=ma.validate.OneOf(["running", "done", "failed", "abandoned"]))
+    outcome = ma.fields.Str(
+        required=True, validate=ma.validate.OneOf(["running", "done", "failed", "rescheduled", "abandoned"])
+    )
     requests = ma.fields.Int(required=True, metadata={"description": "Requests made to Pluggy"})
     added = ma.fields.Int(required=True)
     modified = ma.fields.Int(required=True)
     removed = ma.fields.Int(required=True)
     doubted = ma.fields.Int(
         required=True, metadata={"description": "Rows kept though Pluggy's answer lacked them: it was too empty"}
+    )
+    repaired = ma.fields.Int(
+        required=True, metadata={"description": "Rows among `added` that had been removed here by mistake"}
+    )
+    parts = ma.fields.Dict(
+        keys=ma.fields.Str(),
+        values=ma.fields.Str(),
+        required=True,
+        allow_none=True,
+        metadata={"description": "What was read, each part with the reason"},
+    )
+    incomplete = ma.fields.List(
+        ma.fields.Nested(_Incomplete),
+        required=True,
+        metadata={"description": "Parts of the Item that could not be read completely, as of its end"},
     )
     startedAt = Instant(required=True)
     finishedAt = Instant(required=True, allow_none=True)
@@ -71,6 +104,9 @@ def _view(row: sa.Row[Any]) -> dict[str, Any]:
         "modified": row.modified,
         "removed": row.removed,
         "doubted": row.doubted,
+        "repaired": row.repaired,
+        "parts": row.parts,
+        "incomplete": row.incomplete or [],
         "startedAt": row.started_at,
         "finishedAt": row.finished_at,
         "error": row.error,

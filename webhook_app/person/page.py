@@ -13,18 +13,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import segno
-import sqlalchemy as sa
 import structlog
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
 from sqlalchemy import Connection
 
 from pluggy_sync import wire
 from pluggy_sync.engine import submissions
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications.texts import texts_of
-from pluggy_sync.pluggy import fields, rate_budget
+from pluggy_sync.pluggy import fields
 from pluggy_sync.pluggy.errors import PluggyError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.store import connectors, items, user_actions
+from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
 from webhook_app.front.areas import PERSON_BODY_BYTES
 from webhook_app.person import progress, rate_limit, screens, texts
@@ -39,7 +40,6 @@ log = structlog.get_logger(__name__)
 
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 
-Action = sa.Row[Any]
 Answer = Response | tuple[Response, int]
 
 
@@ -136,7 +136,7 @@ def connect_token(token: str) -> Answer:
     if screens.shown(action, res.now()).screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
-        with rate_budget.lane(rate_budget.Lane.PERSON):
+        with somebody_waits():
             made = res.pluggy.connect_token(action.item_id, {})
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))

@@ -11,10 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 import structlog
 from redis.exceptions import RedisError
 
-from pluggy_sync import events
 from pluggy_sync.engine import items
-from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError
+from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -80,7 +79,7 @@ def look_if_due(res: Resources, item_id: str) -> None:
         # Without it, nothing would bound how often Pluggy is asked.
         return
     try:
-        with rate_budget.lane(rate_budget.Lane.PERSON):
-            items.fetch(res, item_id, events.FETCH_REQUESTED, asked=0)
+        with somebody_waits():
+            items.fetch(res, item_id)
     except PluggyError as exc:
         log.info("item.not_followed", item_id=item_id, error=str(exc))

@@ -1,121 +1,189 @@
 """
-Syncing the products that have no change events: they are re-read when Pluggy collected them anew.
+Reading the data products that have no change events: they are re-read as whole lists when Pluggy collected them anew.
 
-Each product has a watermark of its own, written in the transaction that writes its rows.
+Each product has a watermark of its own, written after its rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from pluggy_sync.engine.sync.run import Run, writing
+import structlog
+
+from pluggy_sync.engine.sync.run import ContradictionError, Run, Trouble, reading, writing
 from pluggy_sync.pluggy.client import PluggyClient
-from pluggy_sync.pluggy.payloads import Item, Raw
+from pluggy_sync.pluggy.payloads import Raw
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import after
-from pluggy_sync.store import accounts, data_products
+from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, ProductPlan, Reason
+from pluggy_sync.store import accounts, data_products, tables
 from pluggy_sync.store.data_products import Listed
+
+log = structlog.get_logger(__name__)
 
 Pages = Iterable[list[Raw]]
 
 # Categories hardly ever change.
 CATEGORIES_KEPT = timedelta(days=7)
+# Objects of an empty list that are asked for one by one in a run; the next run asks for the others.
+ASKED_ONE_BY_ONE = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Product:
     """
-    A product: its name in `statusDetail` and in the Item's `products` (Pluggy facts 3.1, 3.4), where its rows go,
-    and `ask`, which yields a parent's id and the pages of the list asked of it.
+    Where a data product's rows go, and how it is read.
+
+    `parents` returns what the list is asked of; None: of the Item itself. `list_of` reads the list of one parent.
+    `object_path` is where one object is asked for by its id; None: nowhere (Pluggy facts 5.7, 5.8).
     """
 
-    name: str
-    # None: not requested; every Open Finance Item has it.
-    requested_as: str | None
     listed: Listed
-    ask: Callable[[Resources, Run], Iterator[tuple[str, Pages]]]
+    list_of: Callable[[PluggyClient, str], Pages]
+    parents: Callable[[Resources, Run], list[str]] | None = None
+    object_path: str | None = None
 
 
-def _of_item(read: Callable[[PluggyClient, str], Pages]) -> Callable[[Resources, Run], Iterator[tuple[str, Pages]]]:
-    def ask(res: Resources, run: Run) -> Iterator[tuple[str, Pages]]:
-        yield run.item.id, read(res.pluggy, run.item.id)
-
-    return ask
+def _cards(_res: Resources, run: Run) -> list[str]:
+    return [account.id for account in run.state.accounts if account.type == "CREDIT" and account.listed]
 
 
-def _of_cards(res: Resources, run: Run) -> Iterator[tuple[str, Pages]]:
+def _investments(res: Resources, run: Run) -> list[str]:
     with res.database.begin() as conn:
-        cards = [row.id for row in accounts.listed(conn, run.item.id) if row.type == "CREDIT"]
-    for card in cards:
-        yield card, res.pluggy.bills(card)
+        return data_products.ids(conn, data_products.INVESTMENTS, run.item.id)
 
 
-def _of_investments(res: Resources, run: Run) -> Iterator[tuple[str, Pages]]:
-    with res.database.begin() as conn:
-        ids = data_products.ids(conn, data_products.INVESTMENTS, run.item.id)
-    for investment in ids:
-        yield investment, res.pluggy.investment_transactions(investment)
-
-
-# In this order: the movements are asked of investments that are stored.
-_PRODUCTS = (
-    _Product(name="creditCards", requested_as="CREDIT_CARDS", listed=data_products.BILLS, ask=_of_cards),
-    _Product(
-        name="investments",
-        requested_as="INVESTMENTS",
-        listed=data_products.INVESTMENTS,
-        ask=_of_item(PluggyClient.investments),
+# By the names of `rules.sync_plan.DATA_PRODUCTS`.
+_PRODUCTS = {
+    "creditCards": _Product(
+        listed=data_products.BILLS, list_of=PluggyClient.bills, parents=_cards, object_path="/bills"
     ),
-    _Product(
-        name="investmentsTransactions",
-        requested_as="INVESTMENTS_TRANSACTIONS",
+    "investments": _Product(
+        listed=data_products.INVESTMENTS, list_of=PluggyClient.investments, object_path="/investments"
+    ),
+    "investmentsTransactions": _Product(
         listed=data_products.INVESTMENT_TRANSACTIONS,
-        ask=_of_investments,
+        list_of=PluggyClient.investment_transactions,
+        parents=_investments,
     ),
-    _Product(
-        name="identity", requested_as="IDENTITY", listed=data_products.IDENTITIES, ask=_of_item(PluggyClient.identity)
-    ),
-    _Product(name="loans", requested_as="LOANS", listed=data_products.LOANS, ask=_of_item(PluggyClient.loans)),
-    _Product(name="consents", requested_as=None, listed=data_products.CONSENTS, ask=_of_item(PluggyClient.consents)),
-)
+    "identity": _Product(listed=data_products.IDENTITIES, list_of=PluggyClient.identity, object_path="/identity"),
+    "loans": _Product(listed=data_products.LOANS, list_of=PluggyClient.loans, object_path="/loans"),
+    "consents": _Product(listed=data_products.CONSENTS, list_of=PluggyClient.consents, object_path="/consents"),
+}
 
 
 def sync_products(res: Resources, run: Run) -> None:
     """
-    Read every product that Pluggy collected since it was last stored.
+    Read the data products of the plan; what is wrong with one list is noted, and the others go on.
 
     Raises:
-        LeaseLostError, PluggyError: as `sync_account`.
+        LeaseLostError, PluggyError: as `reading`.
     """
-    for product in _PRODUCTS:
-        collected = _collected(run, product)
-        if collected is not None:
-            _store(res, run, product, collected)
+    reads = [_ProductRead(res, run, each) for each in run.plan.products]
+    for each in reads:
+        each.read()
+    _settle_empty_list_of_accounts(res, run)
+    # An empty list is only believed beside data that the Item shows elsewhere, so it comes last.
+    for each in reads:
+        each.settle()
+    if reads:
+        _mark_missing_with_parents(res, run)
 
 
-def _collected(run: Run, product: _Product) -> datetime | None:
-    """Return the collection to store, or None if there is nothing new: not asked for, not collected, or stored."""
-    collected = run.item.collected_at(product.name)
-    if collected is None or not _asked_for(run.item, product):
-        return None
-    return collected if run.deep or after(collected, run.watermarks.get(product.name)) else None
+class _ProductRead:
+    """One data product within one run: first `read`, then, once all are read, `settle`."""
+
+    def __init__(self, res: Resources, run: Run, plan: ProductPlan) -> None:
+        self._res = res
+        self._run = run
+        self._plan = plan
+        self._product = _PRODUCTS[plan.name]
+        # Parents that were asked, and those whose list was empty though we hold rows of it.
+        self._asked: list[Part] = []
+        self._emptied: dict[Part, list[str]] = {}
+
+    def read(self) -> None:
+        """Store the lists of all parents."""
+        of_item = self._product.parents is None
+        parents = [self._run.item.id] if self._product.parents is None else self._product.parents(self._res, self._run)
+        for parent_id in parents:
+            part = Part(self._plan.name, "" if of_item else parent_id)
+            if self._plan.reads(part):
+                self._asked.append(part)
+                with reading(self._run, part):
+                    self._read_list(part, parent_id)
+
+    def _read_list(self, part: Part, parent_id: str) -> None:
+        found = [raw for page in self._product.list_of(self._res.pluggy, parent_id) for raw in page]
+        with writing(self._res, self._run) as tx:
+            if found:
+                self._run.shows_data = True
+                data_products.merge(
+                    tx.conn, self._product.listed, self._run.item.id, parent_id, found, now=self._res.now()
+                )
+                return
+            stored = data_products.ids_of(tx.conn, self._product.listed, parent_id, limit=ASKED_ONE_BY_ONE)
+        if stored and self._product.object_path is not None:
+            self._emptied[part] = stored
+
+    def settle(self) -> None:
+        """Mark what is gone from lists that are empty now, and move the watermark if all was read, or all but parts."""
+        for part, ids in self._emptied.items():
+            with reading(self._run, part):
+                self._settle_empty(part, ids)
+        if not self._asked or any(self._run.was_read(part) for part in self._asked):
+            with writing(self._res, self._run) as tx:
+                data_products.move_watermark(
+                    tx.conn, self._run.item.id, self._plan.name, self._plan.collected_at, now=self._res.now()
+                )
+
+    def _settle_empty(self, part: Part, ids: list[str]) -> None:
+        path = str(self._product.object_path)
+        if not _is_gone(self._res, self._run, part, path, ids):
+            return
+        with writing(self._res, self._run) as tx:
+            data_products.mark_missing(tx.conn, self._product.listed, ids, now=self._res.now())
 
 
-def _asked_for(item: Item, product: _Product) -> bool:
-    if product.requested_as is None:
-        return item.connector.is_open_finance
-    return not item.requested or product.requested_as in item.requested
+def _is_gone(res: Resources, run: Run, part: Part, path: str, ids: list[str]) -> bool:
+    """
+    Return whether the objects *ids* of a list that is empty now are gone: none is given by its id either.
+
+    Empty is not deletion: the Item must show data elsewhere, or nothing is proven.
+
+    Raises:
+        ContradictionError: one is given, so the list was wrong.
+    """
+    if not run.shows_data:
+        log.warning("sync.empty_answer", part=part.product, of=part.of, kept=len(ids))
+        run.note(part, Trouble(Reason.EMPTY, "the list is empty, though rows are stored"))
+        return False
+    for each in ids:
+        if res.pluggy.exists(path, each):
+            raise ContradictionError(f"GET {path} lists nothing, though there is something")
+    return True
 
 
-def _store(res: Resources, run: Run, product: _Product, collected: datetime) -> None:
-    for parent_id, pages in product.ask(res, run):
-        found = [raw for page in pages for raw in page]
-        with writing(res, run) as tx:
-            conn = tx.conn
-            data_products.merge(conn, product.listed, run.item.id, parent_id, found, now=res.now())
+def _settle_empty_list_of_accounts(res: Resources, run: Run) -> None:
+    """Mark the accounts of an Item whose list of accounts is empty now, if they are gone one by one."""
+    part = Part(ACCOUNTS)
+    held = [account.id for account in run.state.accounts if account.listed]
+    if not run.lists_no_account or not held:
+        return
+    with reading(run, part):
+        if _is_gone(res, run, part, "/accounts", held):
+            with writing(res, run) as tx:
+                accounts.mark_missing(tx.conn, held, now=res.now())
+
+
+def _mark_missing_with_parents(res: Resources, run: Run) -> None:
+    """Mark the movements of investments that are gone, and the bills of cards that are."""
+    now = res.now()
     with writing(res, run) as tx:
-        conn = tx.conn
-        data_products.move_watermark(conn, run.item.id, product.name, collected, now=res.now())
+        for listed, parents in (
+            (data_products.INVESTMENT_TRANSACTIONS, tables.investments),
+            (data_products.BILLS, tables.accounts),
+        ):
+            data_products.mark_missing_with_parents(tx.conn, listed, parents, run.item.id, now=now)
 
 
 def sync_categories(res: Resources) -> None:

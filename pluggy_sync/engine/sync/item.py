@@ -1,36 +1,31 @@
 """
-Syncing an Item: accounts, the transactions of each, then the other products; the watermark moves with the last write.
+Syncing an Item: accounts, the transactions of each, then the other data products, as the plan says.
 
-No transaction is open while Pluggy answers. A crash leaves the old watermark, and what was written is written again
+No transaction is open while Pluggy answers. A crash leaves the old watermarks, and what was written is written again
 harmlessly.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextvars import copy_context
-from typing import Any
+import dataclasses
 
-import sqlalchemy as sa
 import structlog
 
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
-from pluggy_sync.engine.sync.run import LeaseLostError, Run, writing
-from pluggy_sync.engine.sync.transactions import sync_account
+from pluggy_sync.engine.sync.due import plan_of
+from pluggy_sync.engine.sync.lease import LeaseLostError, heartbeat
+from pluggy_sync.engine.sync.run import Run, reading, writing
+from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
-from pluggy_sync.pluggy.errors import PluggyError
+from pluggy_sync.pluggy.errors import PluggyError, PluggyUnavailableError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import after
+from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, Reason, SyncState
 from pluggy_sync.store import accounts
 
 log = structlog.get_logger(__name__)
 
-# Accounts of one Item that are read at once. Pluggy's answers are waited for, so this is not about cores.
-PARALLEL_ACCOUNTS = 3
-
 
 def sync_item(res: Resources, item_id: str) -> None:
-    """Sync the Item if something is wanted and no other run holds it. Safe to repeat."""
+    """Sync the Item if there is news and no other run holds it. Safe to repeat."""
     run = runs.claim(res, item_id, deep=False)
     if run is not None:
         _carry_out(res, run)
@@ -47,11 +42,14 @@ def sync_deeply(res: Resources, item_id: str) -> bool:
 
 
 def _carry_out(res: Resources, run: Run) -> None:
-    with structlog.contextvars.bound_contextvars(item_id=run.item.id, run_id=str(run.id)):
+    item_id = run.item.id
+    with (
+        structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
+        heartbeat(res, item_id, run.id, run.stopped),
+    ):
         before = res.pluggy.requests
         try:
             _read_and_keep_what_is_odd(res, run)
-            runs.finish(res, run, requests=res.pluggy.requests - before)
         except LeaseLostError:
             log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
         except PluggyError as exc:
@@ -59,6 +57,15 @@ def _carry_out(res: Resources, run: Run) -> None:
         except Exception as exc:
             runs.fail(res, run, exc, requests=res.pluggy.requests - before)
             raise
+        else:
+            _end(res, run, requests=res.pluggy.requests - before)
+
+
+def _end(res: Resources, run: Run, *, requests: int) -> None:
+    try:
+        runs.end(res, run, requests=requests)
+    except LeaseLostError:
+        log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
 
 
 def _read_and_keep_what_is_odd(res: Resources, run: Run) -> None:
@@ -70,34 +77,39 @@ def _read_and_keep_what_is_odd(res: Resources, run: Run) -> None:
 
 
 def _read_and_write(res: Resources, run: Run) -> None:
-    found = [account for account in res.pluggy.accounts(run.item.id) if account.item_id == run.item.id]
-    with writing(res, run) as tx:
-        conn = tx.conn
-        accounts.save(conn, run.item.id, found, now=res.now())
-        if not run.unreadable.any_of(unreadable.ACCOUNT):
-            accounts.mark_missing(conn, run.item.id, found, now=res.now())
-        listed = accounts.listed(conn, run.item.id)
-    _sync_accounts(res, run, [row for row in listed if _has_news(run, row)])
+    if run.plan.accounts_why is not None:
+        _read_accounts(res, run)
+    sync_accounts(res, run)
     sync_products(res, run)
 
 
-def _has_news(run: Run, account: sa.Row[Any]) -> bool:
-    return run.deep or after(run.to, account.synced_through) or account.id in run.hints
+def _read_accounts(res: Resources, run: Run) -> None:
+    """
+    Read the list of accounts, and plan again with what it shows: accounts may be new, or listed no more.
+
+    Raises:
+        PluggyUnavailableError: Pluggy does not answer. Everything else depends on the list, so the rest waits too,
+            unless the list alone has failed for long.
+    """
+    part = Part(ACCOUNTS)
+    with reading(run, part):
+        found = [account for account in res.pluggy.accounts(run.item.id) if account.item_id == run.item.id]
+        run.shows_data, run.lists_no_account = bool(found), not found
+        with writing(res, run) as tx:
+            accounts.save(tx.conn, run.item.id, found, now=res.now())
+            if not run.unreadable.any_of(unreadable.ACCOUNT):
+                accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
+            stored = accounts.states(tx.conn, run.item.id)
+        if not stored:
+            run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))
+        _plan_again(res, run, dataclasses.replace(run.state, accounts=stored))
+    error = None if run.troubles().get(part) is None else run.troubles()[part].error
+    hopeless = bool(run.state.accounts) and run.state.sync_attempts + 1 >= runs.TELL_AFTER_FAILURES
+    if isinstance(error, PluggyUnavailableError) and not hopeless:
+        raise error
 
 
-def _sync_accounts(res: Resources, run: Run, rows: Sequence[sa.Row[Any]]) -> None:
-    if len(rows) <= 1:
-        for row in rows:
-            sync_account(res, run, row)
-        return
-    with ThreadPoolExecutor(max_workers=PARALLEL_ACCOUNTS) as threads:
-        # Each thread takes along the lane of the budget and the ids that log lines carry.
-        futures = [threads.submit(copy_context().run, sync_account, res, run, row) for row in rows]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            run.stopped.set()
-            for future in futures:
-                future.cancel()
-            raise
+def _plan_again(res: Resources, run: Run, state: SyncState) -> None:
+    plan = plan_of(res, state, now=run.began_at, deep=run.plan.deep)
+    run.state = state
+    run.plan = run.plan.with_accounts_of(plan)

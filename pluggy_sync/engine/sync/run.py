@@ -1,156 +1,238 @@
 """
-A run: one sync of one Item. It is claimed with a lease, writes only while it holds it, and ends done or failed.
+A run: one sync of one Item. It is claimed with a plan and a lease, writes only while it holds it, and ends.
 
-The lease is a fence too: every write first finds that the Item is still this run's, under the Item's write lock.
+done: what could be read is stored; parts that could not are named and tried again later, each by itself.
+failed: something is wrong that waiting may cure for the whole Item; the sweep starts it again.
+rescheduled: there was no budget. That is no failure, and nobody is told.
 """
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import events, queue
-from pluggy_sync.engine.events import backoff
-from pluggy_sync.engine.sync.news import names_news
+from pluggy_sync import queue
+from pluggy_sync.engine.sync import lease
+from pluggy_sync.engine.sync.due import plan_of
+from pluggy_sync.engine.sync.lease import LeaseLostError
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError
-from pluggy_sync.pluggy.unreadable import TRANSACTION, Unreadable
+from pluggy_sync.pluggy.errors import (
+    PluggyError,
+    PluggyLimitedError,
+    PluggyRefusedError,
+    PluggyUnauthorizedError,
+    PluggyUnavailableError,
+)
+from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import later, updated_since, window_since
-from pluggy_sync.store import data_products, inbox, item_lease, item_progress, items, sync_runs, unreadable_rows
+from pluggy_sync.rules import backoff, sync_plan
+from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part, Reason, SyncPlan, SyncState
+from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
+from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# The product is told of a failing sync once it has failed this often in a row; hiccups heal unseen.
+# The product is told of a failing sync once it has failed this often in a row; hiccups heal unseen. A part that fails
+# as often while others are read counts as one that cannot be read.
 TELL_AFTER_FAILURES = 3
+# So many parts in a row that Pluggy does not answer for: the others would not be answered for either.
+UNANSWERED_PARTS = 2
 RECONCILIATION = "reconciliation"
 
 
-class LeaseLostError(Exception):
-    """The Item was taken over by another run, or deleted, while this run was reading."""
+class ContradictionError(PluggyUnavailableError):
+    """A list of Pluggy's is empty, though Pluggy gives what was in it when asked by id."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a part could not be read completely. `error` is what went wrong, None when Pluggy only shows too little."""
+
+    reason: Reason
+    detail: str
+    error: Exception | None = None
 
 
 @dataclass(kw_only=True)
 class Run:
-    """
-    One sync as claimed.
-
-    `item` is the view it works from, fetched after every event up to `seq`. `to` is the collection of transactions
-    that is stored once the run is done, the next watermark. `deep` reads everything, whatever is stored.
-    """
+    """One sync as claimed: the Item's state as it began, and the plan, which the list of accounts may extend."""
 
     id: uuid.UUID
-    item: payloads.Item
-    seq: int
-    to: datetime | None
-    deep: bool
     began_at: datetime
-    # Up to which collection each product was stored as the run began.
-    watermarks: dict[str, datetime]
-    # Transaction ids, by account, that events say were updated.
-    hints: dict[str, set[str]] = field(default_factory=dict)
+    item: payloads.Item
+    state: SyncState
+    plan: SyncPlan
+    # A list of this run had rows: the Item's data can be seen.
+    shows_data: bool = False
+    # The list of accounts was read, and is empty.
+    lists_no_account: bool = False
     unreadable: Unreadable = field(default_factory=Unreadable)
-    # Set when one of the run's threads failed: the others stop at their next write.
+    # Set when the run is to write nothing more: it lost its lease, or one of its threads found that it must end.
     stopped: threading.Event = field(default_factory=threading.Event)
+    # What was read, and why it was not complete.
+    _outcomes: dict[Part, Trouble | None] = field(default_factory=dict)
+    _unanswered: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, part: Part, trouble: Trouble | None) -> None:
+        """
+        Note how *part* was read; None: completely. The first trouble of a part stands.
+
+        Raises:
+            PluggyUnavailableError: Pluggy has not answered for several parts in a row.
+        """
+        with self._lock:
+            if self._outcomes.get(part) is None:
+                self._outcomes[part] = trouble
+            unanswered = trouble is not None and trouble.reason is Reason.UNAVAILABLE
+            self._unanswered = self._unanswered + 1 if unanswered else 0
+            if trouble is not None and trouble.error is not None and self._unanswered >= UNANSWERED_PARTS:
+                raise trouble.error
+
+    def outcomes(self) -> Mapping[Part, Trouble | None]:
+        """Return how each part was read."""
+        with self._lock:
+            return dict(self._outcomes)
+
+    def was_read(self, part: Part) -> bool:
+        """Return whether *part* was read completely."""
+        outcomes = self.outcomes()
+        return part in outcomes and outcomes[part] is None
+
+    def was_read_as_shown(self, part: Part) -> bool:
+        """Return whether *part* was read, though Pluggy may have shown too little of it."""
+        outcomes = self.outcomes()
+        trouble = outcomes.get(part)
+        return part in outcomes and (trouble is None or trouble.reason.was_read)
+
+    def troubles(self) -> Mapping[Part, Trouble]:
+        """Return the parts that were not read completely."""
+        return {part: trouble for part, trouble in self.outcomes().items() if trouble is not None}
+
+
+@contextmanager
+def reading(run: Run, part: Part) -> Iterator[None]:
+    """
+    Read one *part* in the block. What is wrong with this part alone is noted, and the run goes on.
+
+    Raises:
+        LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError: they concern the whole run.
+        PluggyUnavailableError: as `Run.note`.
+    """
+    try:
+        yield
+    except (LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError):
+        raise
+    except ContradictionError as exc:
+        trouble = Trouble(Reason.CONTRADICTORY, str(exc), exc)
+    except PluggyRefusedError as exc:
+        trouble = Trouble(Reason.REFUSED, str(exc), exc)
+    except PluggyUnavailableError as exc:
+        trouble = Trouble(Reason.UNAVAILABLE, str(exc), exc)
+    except Exception as exc:  # noqa: BLE001 - a fault of ours; it is raised again once the run has ended
+        # Its text may quote data, so only its name is kept.
+        trouble = Trouble(Reason.FAULT, type(exc).__name__, exc)
+    else:
+        run.note(part, None)
+        return
+    log.warning("sync.part_not_read", part=part.product, of=part.of, reason=trouble.reason, error=trouble.detail)
+    run.note(part, trouble)
 
 
 def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
-    """Return a run that holds the Item, or None: nothing is wanted, or another run holds it, or it is gone."""
+    """Return a run that holds the Item, or None: there is nothing to read, or another run holds it, or it is gone."""
     now = res.now()
     with res.database.begin() as conn:
-        if items.get(conn, item_id) is None:
+        state = sync_state.read(conn, item_id) if item_lease.lock(conn, item_id) else None
+        if state is None or state.item is None or state.deleted_at is not None or state.is_held(now):
             return None
-        row = items.lock(conn, item_id, now=now)
-        work = item_progress.get(conn, item_id)
-        held = row.lease_until is not None and row.lease_until > now
-        wanted = work.sync_requested_seq > work.synced_seq or (deep and row.status == "UPDATED")
-        if row.deleted_at is not None or row.raw is None or held or not wanted:
-            return None
-        item = payloads.item(row.raw)
-        named = inbox.transaction_events(conn, item_id, after_seq=work.synced_seq, through_seq=work.sync_requested_seq)
-        fresh = updated_since(item, row.synced_update_at, row.synced_through)
-        if not (deep or fresh or any(names_news(conn, event) for event in named)):
-            # The run before covered it: no request could bring news.
-            item_progress.mark_synced(conn, item_id, through=work.sync_requested_seq)
+        plan = plan_of(res, state, now=now, deep=deep)
+        if plan is None:
+            _note_nothing_to_read(conn, state, now=now)
             return None
         run = Run(
             id=uuid.uuid4(),
-            item=item,
-            seq=work.sync_requested_seq,
-            to=later(item.collected_at("transactions"), row.synced_through),
-            deep=deep,
             began_at=now,
-            watermarks=data_products.watermarks(conn, item_id),
-            hints=_hints(named),
-            unreadable=Unreadable(unreadable_rows.known(conn, item_id)),
+            item=state.item,
+            state=state,
+            plan=plan,
+            unreadable=_unreadable_before(conn, item_id),
         )
-        item_lease.acquire(conn, item_id, run.id, until=_lease_end(res, now))
-        _record_begin(conn, run, row, _from_day(res, row, deep=deep), now=now)
+        item_lease.acquire(conn, item_id, run.id, until=lease.end_of(res, now))
+        # Were this process to die, the sweep finds the Item due once the lease has ended.
+        item_progress.make_due(conn, item_id, due_at=now)
+        _record_begin(conn, run, now=now)
+    log.info("sync.begun", run_id=str(run.id), parts=plan.reasons())
     return run
 
 
-def _hints(named: Sequence[events.Event]) -> dict[str, set[str]]:
-    hints: dict[str, set[str]] = {}
-    for event in named:
-        if event.name == events.TRANSACTIONS_UPDATED and event.account_id is not None:
-            hints.setdefault(event.account_id, set()).update(event.transaction_ids)
-    return hints
+def _unreadable_before(conn: sa.Connection, item_id: str) -> Unreadable:
+    known = unreadable_rows.known(conn, item_id)
+    found = Unreadable(known)
+    # The run works from an Item that could be read.
+    found.healed |= {each for each in known if each[0] == ITEM}
+    return found
 
 
-def _from_day(res: Resources, row: sa.Row[Any], *, deep: bool) -> date | None:
-    return None if deep else window_since(row.synced_through, res.settings.sync_overlap_days).from_day
+def _note_nothing_to_read(conn: sa.Connection, state: SyncState, *, now: datetime) -> None:
+    """Note that the run before covered everything. A part that is due and that no plan reads has gone."""
+    gone = [part for part, incomplete in state.incomplete.items() if incomplete.is_due(now)]
+    incomplete_parts.remove(conn, state.item_id, gone)
+    left = [each for part, each in state.incomplete.items() if part not in gone]
+    _mark_synced(conn, state.item_id, left, through=state.last_event_seq)
 
 
-def _record_begin(conn: sa.Connection, run: Run, row: sa.Row[Any], from_day: date | None, *, now: datetime) -> None:
-    trigger, triggered_by = (RECONCILIATION, None) if run.deep else _trigger(conn, run.item.id, run.seq)
+def _mark_synced(conn: sa.Connection, item_id: str, incomplete: Collection[Incomplete], *, through: int) -> bool:
+    """
+    Note that everything up to *through* is covered but for the *incomplete* parts; return whether more was asked for.
+
+    A part that is shown late keeps the Item syncing.
+    """
+    tries = [each.retry_at for each in incomplete if each.retry_at is not None]
+    pending = item_progress.mark_synced(conn, item_id, through=through, retry_at=min(tries, default=None))
+    awaited = [each.retry_at for each in incomplete if each.is_awaited() and each.retry_at is not None]
+    if awaited and not pending:
+        item_progress.request_sync(conn, item_id, due_at=min(awaited))
+    return pending
+
+
+def _record_begin(conn: sa.Connection, run: Run, *, now: datetime) -> None:
+    state, plan = run.state, run.plan
     sync_runs.begin(
         conn,
         run.id,
         run.item.id,
-        trigger=trigger,
-        triggered_by=triggered_by,
-        began_at_seq=run.seq,
-        window_from=from_day,
-        window_to=run.to,
-        cursor=row.change_seq,
+        trigger=RECONCILIATION if plan.deep else state.trigger,
+        triggered_by=None if plan.deep else state.triggered_by,
+        began_at_seq=plan.seq,
+        parts=plan.reasons(),
+        window_from=plan.from_day(),
+        window_to=plan.to if plan.reads_window() else None,
+        cursor=state.change_seq,
         now=now,
     )
-
-
-def _trigger(conn: sa.Connection, item_id: str, through_seq: int) -> tuple[str, str | None]:
-    newest = inbox.newest_of_item(conn, item_id, through_seq=through_seq)
-    if newest is None:
-        return "sweep", None
-    triggered_by = (newest.payload or {}).get("triggeredBy")
-    return newest.name, triggered_by if isinstance(triggered_by, str) else None
-
-
-def _lease_end(res: Resources, now: datetime) -> datetime:
-    return now + timedelta(seconds=res.settings.sync_lease_s)
 
 
 @contextmanager
 def writing(res: Resources, run: Run) -> Iterator[Transaction]:
     """
-    Open a transaction in which the run still holds the Item; its lease is prolonged.
+    Open a transaction in which the run still holds the Item; its lease is renewed.
 
     Raises:
-        LeaseLostError: it does not, or another thread of the run has failed.
+        LeaseLostError: it does not, or the run is to end.
     """
     if run.stopped.is_set():
         raise LeaseLostError
-    with res.begin() as tx:
-        if not item_lease.renew(tx.conn, run.item.id, run.id, until=_lease_end(res, res.now())):
-            raise LeaseLostError
+    with lease.writing(res, run.item.id, run.id) as tx:
         yield tx
 
 
@@ -160,37 +242,74 @@ def keep_unreadable(res: Resources, run: Run) -> None:
         return
     now = res.now()
     with res.begin() as tx:
-        if item_lease.renew(tx.conn, run.item.id, run.id, until=_lease_end(res, now)):
+        if item_lease.renew(tx.conn, run.item.id, run.id, until=lease.end_of(res, now)):
             unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
 
 
-def finish(res: Resources, run: Run, *, requests: int) -> None:
+def end(res: Resources, run: Run, *, requests: int) -> None:
     """
-    Write watermark, counts and notification in one transaction; queue another run if more is wanted by now.
+    End a run that has tried all its parts: done, or failed if waiting may cure what is wrong.
 
     Raises:
         LeaseLostError: the Item is no longer this run's.
+        Exception: the first fault of ours, once the run has ended.
     """
+    error = _cured_by_waiting(run)
+    if error is None:
+        _finish(res, run, requests=requests)
+    else:
+        fail(res, run, error, requests=requests)
+    faults = [each.error for each in run.troubles().values() if each.reason is Reason.FAULT and each.error is not None]
+    if faults:
+        raise faults[0]
+
+
+def _cured_by_waiting(run: Run) -> Exception | None:
+    """Return the error to fail the run with, or None: what could not be read is left to the parts' own retries."""
+    outcomes, troubles = run.outcomes(), run.troubles()
+    unread = (Reason.REFUSED, Reason.UNAVAILABLE, Reason.FAULT)
+    answered = any(trouble is None or trouble.reason not in unread for trouble in outcomes.values())
+    list_of_accounts = troubles.get(Part(ACCOUNTS))
+    if not answered and list_of_accounts is not None:
+        return list_of_accounts.error
+    if answered and run.state.sync_attempts + 1 >= TELL_AFTER_FAILURES:
+        return None
+    new = [trouble for part, trouble in troubles.items() if part not in run.state.incomplete]
+    return next((each.error for each in new if each.reason.is_curable), None)
+
+
+def _finish(res: Resources, run: Run, *, requests: int) -> None:
+    """Write watermarks, parts, counts and notification in one transaction; queue another run if there is news."""
     now = res.now()
-    item_id = run.item.id
+    item_id, state, plan = run.item.id, run.state, run.plan
     with writing(res, run) as tx:
         conn = tx.conn
-        items.move_watermark(conn, item_id, run.to)
-        items.mark_update_synced(conn, item_id, run.item.last_updated_at)
-        if run.deep:
-            reconciliation_queries.mark_reconciled(conn, item_id, now=now)
-            unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
-        done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now)
+        outcomes = run.outcomes()
+        # What was due and was not read has gone: an account or an investment that is listed no more.
+        gone = {part for part, each in state.incomplete.items() if each.is_due(run.began_at) and part not in outcomes}
+        incomplete = _save_parts(conn, run, {**outcomes, **dict.fromkeys(gone)}, now=now)
+        unread = [each for each in incomplete if each.is_unread()]
+        named = [_named(each) for each in unread]
+        done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now, incomplete=named)
         if done is None:
             raise LeaseLostError
-        changed = done.added + done.modified + done.removed
-        if changed or not run.deep:
-            messages.synced(tx, done, items.user_of(conn, item_id), now=now)
-        item_lease.release(conn, item_id, run.id)
+        if plan.deep:
+            reconciliation_queries.mark_reconciled(conn, item_id, now=now)
+            unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
+        is_synced = state.first_synced_at is not None or not any(each.is_awaited() for each in incomplete)
+        told = is_synced and _is_news(run, done, unread)
+        cursor = sync_state.finish(
+            conn,
+            item_id,
+            synced_through=None if any(map(_holds_watermark, unread)) else plan.to,
+            synced_update_at=run.item.last_updated_at if run.was_read_as_shown(Part(ACCOUNTS)) else None,
+            first_synced_at=now if is_synced else None,
+            told=told,
+        )
+        if told:
+            messages.synced(tx, done, state.client_user_id, cursor=cursor, incomplete=named, now=now)
         # Last, since webhook intake waits for this row.
-        again = item_progress.mark_synced(conn, item_id, through=run.seq)
-        if again:
-            tx.after_commit(queue.SYNC_ITEM, item_id)
+        again = _queue_what_came_meanwhile(tx, res, run, incomplete, now=now)
     log.info(
         "sync.done",
         trigger=done.trigger,
@@ -198,35 +317,123 @@ def finish(res: Resources, run: Run, *, requests: int) -> None:
         added=done.added,
         modified=done.modified,
         removed=done.removed,
+        repaired=done.repaired,
+        incomplete=named,
+        told=told,
         again=again,
     )
 
 
+def _is_news(run: Run, done: sa.Row[Any], unread: Collection[Incomplete]) -> bool:
+    """Return whether the product is to be told of the run: something changed, or a collection is stored."""
+    before = {part for part, each in run.state.incomplete.items() if each.is_unread()}
+    return bool(
+        run.state.first_synced_at is None
+        or run.plan.new_collection
+        or (done.added or done.modified or done.removed)
+        or before != {each.part for each in unread}
+    )
+
+
+def _holds_watermark(incomplete: Incomplete) -> bool:
+    """Return whether transactions of the collection may not be stored, of rows that were not told of later."""
+    of_transactions = incomplete.part.product in (ACCOUNTS, TRANSACTIONS)
+    return of_transactions and incomplete.reason is not Reason.ROWS_LATE
+
+
+def _named(incomplete: Incomplete) -> dict[str, str | None]:
+    """Return a part as runs and notifications name it."""
+    part = incomplete.part
+    has_account = part.product in (TRANSACTIONS, "creditCards")
+    return {
+        "product": part.product,
+        "accountId": part.of if has_account else None,
+        "reason": incomplete.reason.value,
+        "detail": incomplete.detail,
+    }
+
+
+def _save_parts(
+    conn: sa.Connection, run: Run, outcomes: Mapping[Part, Trouble | None], *, now: datetime
+) -> list[Incomplete]:
+    """Keep what is incomplete after the run, forget what is complete, and return all that is incomplete now."""
+    state = run.state
+    left = dict(state.incomplete)
+    troubled: dict[Part, Incomplete] = {}
+    for part, trouble in outcomes.items():
+        left.pop(part, None)
+        if trouble is not None:
+            again = sync_plan.incomplete_again(
+                part,
+                trouble.reason,
+                trouble.detail,
+                state.incomplete.get(part),
+                after_seq=state.synced_seq,
+                seq=run.plan.seq,
+                now=now,
+            )
+            if again is not None:
+                troubled[part] = again
+    incomplete_parts.save(conn, run.item.id, list(troubled.values()), now=now)
+    incomplete_parts.remove(conn, run.item.id, [each for each in state.incomplete if each not in left | troubled])
+    return [*left.values(), *troubled.values()]
+
+
+def _queue_what_came_meanwhile(
+    tx: Transaction, res: Resources, run: Run, incomplete: Collection[Incomplete], *, now: datetime
+) -> bool:
+    """Note what the run covers, and queue another one if what was asked for meanwhile is not covered."""
+    item_id = run.item.id
+    if not _mark_synced(tx.conn, item_id, incomplete, through=run.plan.seq):
+        return False
+    state = sync_state.read(tx.conn, item_id)
+    if state is None or plan_of(res, state, now=now) is None:
+        _mark_synced(tx.conn, item_id, incomplete, through=run.plan.seq if state is None else state.last_event_seq)
+        return False
+    item_progress.make_due(tx.conn, item_id, due_at=now + GRACE)
+    tx.after_commit(queue.SYNC_ITEM, item_id)
+    return True
+
+
 def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
-    """Record the failure, give the Item back, and leave the retry to the sweep."""
+    """Record how the run ended, give the Item back, and leave the next try to the sweep."""
     # The text of a fault of ours may quote data, so only its name is kept.
     what = str(error) if isinstance(error, PluggyError) else type(error).__name__
+    limited = isinstance(error, PluggyLimitedError)
     now = res.now()
-    item_id = run.item.id
+    item_id, state = run.item.id, run.state
     with res.begin() as tx:
         conn = tx.conn
         if not item_lease.renew(conn, item_id, run.id, until=now):
             return
-        attempts = item_progress.get(conn, item_id).sync_attempts + 1
+        attempts = state.sync_attempts if limited or run.plan.deep else state.sync_attempts + 1
         wait = _wait_after(error, attempts)
-        failed = sync_runs.finish(conn, run.id, "failed", requests=requests, now=now, error=what)
-        if failed is not None and not run.deep and _worth_telling(error, attempts):
-            user = items.user_of(conn, item_id)
-            messages.sync_failed(tx, failed, user, will_retry_at=now + wait, now=now)
+        outcome = "rescheduled" if limited else "failed"
+        ended = sync_runs.finish(conn, run.id, outcome, requests=requests, now=now, error=what)
+        if ended is not None and not limited and not run.plan.deep and _worth_telling(error, attempts):
+            messages.sync_failed(tx, ended, state.client_user_id, will_retry_at=now + wait, now=now)
+        _save_parts(conn, run, _to_keep(run), now=now)
         item_lease.release(conn, item_id, run.id)
-        item_progress.reschedule_sync(conn, item_id, until=now + wait, failed=True)
-    log.warning("sync.failed", error=what, attempts=attempts, retry_in_s=round(wait.total_seconds()))
+        item_progress.reschedule_sync(conn, item_id, until=now + wait, attempts=attempts)
+    log.warning(
+        "sync.failed" if outcome == "failed" else "sync.rescheduled",
+        error=what,
+        attempts=attempts,
+        retry_in_s=round(wait.total_seconds()),
+    )
+
+
+def _to_keep(run: Run) -> Mapping[Part, Trouble | None]:
+    """Return what is known of parts though the run failed; those that failed with it are read again with the Item."""
+    return {
+        part: trouble for part, trouble in run.outcomes().items() if trouble is None or not trouble.reason.is_curable
+    }
 
 
 def _wait_after(error: Exception, attempts: int) -> timedelta:
     if isinstance(error, PluggyLimitedError):
         return timedelta(seconds=error.retry_after_s)
-    return backoff(attempts - 1)
+    return backoff.wait(max(attempts - 1, 0))
 
 
 def _worth_telling(error: Exception, attempts: int) -> bool:

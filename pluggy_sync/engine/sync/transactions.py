@@ -1,209 +1,251 @@
-"""Syncing the transactions of one account: the window, what it no longer lists, what came late, what events named."""
+"""
+Reading the transactions of an Item's accounts: the windows, what came late, what events named, and what is gone.
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import Any
+The pages of all accounts are stored before any absence is settled: a row that one account shows no more may have moved
+to another one.
+"""
 
-import sqlalchemy as sa
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
+
 import structlog
 
-from pluggy_sync.engine.sync.run import Run, writing
+from pluggy_sync.engine.sync.run import ContradictionError, Run, Trouble, reading, writing
 from pluggy_sync.pluggy.client import IDS_PER_REQUEST
-from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.pluggy.unreadable import TRANSACTION
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.window import EVERYTHING, after, window_since, year_before
+from pluggy_sync.rules.sync_plan import AccountPlan, Reason
+from pluggy_sync.rules.window import Batch, Window, spans, year_before
 from pluggy_sync.store import accounts, balances, sync_runs, transactions
+from pluggy_sync.transaction import Transaction as OpenTransaction
 
 log = structlog.get_logger(__name__)
 
+# Accounts of one Item that are read at once. Pluggy's answers are waited for, so this is not about cores.
+PARALLEL_ACCOUNTS = 3
 # Rows gathered before they are written: two pages. More is no quicker (docs/performance.md) and takes memory.
 ROWS_PER_WRITE = 1000
 
 
-def sync_account(res: Resources, run: Run, account: sa.Row[Any]) -> None:
+def sync_accounts(res: Resources, run: Run) -> None:
     """
-    Bring one account's transactions up to the collection that the run stores.
+    Read what the plan says of each account; what is wrong with one account is noted, and the others go on.
 
     Raises:
-        LeaseLostError: the Item is no longer the run's.
-        PluggyError: as the client; the account's watermark stays, and what was written is written again harmlessly.
+        LeaseLostError, PluggyError: as `reading`; watermarks stay, and what was written is written again harmlessly.
     """
-    if run.deep or after(run.to, account.synced_through):
-        _AccountSync(res, run, account).read()
-    _read_hinted(res, run, account)
+    reads = [_AccountRead(res, run, each) for each in run.plan.accounts]
+    _in_parallel(run, [each.read for each in reads])
+    _in_parallel(run, [each.settle for each in reads if each.is_read])
 
 
-class _AccountSync:
-    """One account within one run."""
+def _in_parallel(run: Run, tasks: Sequence[Callable[[], None]]) -> None:
+    if len(tasks) <= 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(max_workers=PARALLEL_ACCOUNTS) as threads:
+        # Each thread takes along the lane of the budget and the ids that log lines carry.
+        futures = [threads.submit(copy_context().run, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            run.stopped.set()
+            for future in futures:
+                future.cancel()
+            raise
 
-    def __init__(self, res: Resources, run: Run, account: sa.Row[Any]) -> None:
+
+class _AccountRead:
+    """One account within one run: first `read`, then, once all accounts are read, `settle`."""
+
+    def __init__(self, res: Resources, run: Run, plan: AccountPlan) -> None:
         self._res = res
         self._run = run
-        self._account = account
-        self._window = EVERYTHING if run.deep else window_since(account.synced_through, res.settings.sync_overlap_days)
-        self._compared_from = self._window.from_day or year_before(run.to)
-        # A row that Pluggy showed, and whether the window had any.
+        self._plan = plan
+        self._id = plan.account.id
+        self.is_read = False
+        # Stored rows of the window that were not listed, and ids that events named and no page has shown yet.
+        self._unlisted: list[str] = []
+        self._named = set(plan.updated | plan.deleted)
+        # A row that Pluggy has just shown, and whether the window had any.
         self._shown: str | None = None
-        self._listed_any = False
+        self._window_had_rows = False
+        # How many of the rows that events told of were shown.
+        self._created = [0] * len(plan.told)
         # Rows were missed that Pluggy could not be believed about.
         self._doubted = False
 
     def read(self) -> None:
-        """Read the window and what was ingested since the last collection; move the watermark with the last write."""
-        self._settle_unlisted(self._merge_window())
-        if self._window.ingested_since is not None:
-            pages = self._res.pluggy.transactions_ingested_since(self._account.id, self._window.ingested_since)
-            for rows in _gathered(pages):
-                self._write(rows)
-        if self._doubted and not self._listed_any:
-            # What Pluggy hides now, a later run has to find: it reads from the old watermark.
-            return
-        with writing(self._res, self._run) as tx:
-            conn = tx.conn
-            accounts.move_watermark(conn, self._account.id, synced_through=self._run.to, from_day=self._window.from_day)
-            self._record_balance(conn)
+        """Store the window, and what was created since the last collection."""
+        with reading(self._run, self._plan.part):
+            if self._plan.window is not None:
+                self._merge_window(self._plan.window)
+            if self._plan.created_since is not None:
+                pages = self._res.pluggy.transactions_ingested_since(self._id, self._plan.created_since)
+                for batch in self._batches(pages):
+                    self._count_created(batch.rows)
+                    self._write(batch)
+            self.is_read = True
 
-    def _record_balance(self, conn: sa.Connection) -> None:
-        account = self._account
-        if account.type == "BANK" and account.balance is not None and self._run.to is not None:
-            drift = balances.record(conn, self._run.item.id, account.id, account.balance, collected_at=self._run.to)
-            if drift:
-                # The amount itself is private.
-                log.warning("balance.drift", account_id=account.id, next="shown with the account; nothing is changed")
-
-    def _merge_window(self) -> list[str]:
-        """
-        Merge the window; return the ids of stored rows in it that were not listed.
-
-        Pages come newest first, so each batch answers for the dates from its oldest row up to the batch before.
-        A row on the border between two batches is carried over. Were the order ever another one, the worst is
-        that rows are asked for by id.
-        """
-        unlisted: list[str] = []
-        through: datetime | None = None
-        on_border: set[str] = set()
-        pages = self._res.pluggy.transactions_since_day(self._account.id, self._window.from_day)
-        for rows, is_last in _with_last(_gathered(pages)):
-            oldest = min((row.date for row in rows), default=None)
+    def _merge_window(self, window: Window) -> None:
+        """Merge the window; note the stored rows in it that were not listed."""
+        compared_from = window.from_day or year_before(self._run.plan.to)
+        pages = self._res.pluggy.transactions_since_day(self._id, window.from_day)
+        for span in spans(self._batches(pages)):
             with writing(self._res, self._run) as tx:
-                conn = tx.conn
-                self._merge(conn, rows)
-                unlisted += transactions.unlisted(
-                    conn,
-                    self._account.id,
-                    on_border | {row.id for row in rows},
-                    after=None if is_last else oldest,
-                    through=through,
-                    from_day=self._compared_from,
+                self._merge(tx, span.batch)
+                self._unlisted += transactions.unlisted(
+                    tx.conn,
+                    self._id,
+                    span.shown,
+                    after=span.after,
+                    through=span.through,
+                    from_day=compared_from,
                 )
-            carried = on_border if oldest == through else set()
-            on_border = carried | {row.id for row in rows if row.date == oldest}
-            through = oldest
-            if rows:
-                self._listed_any, self._shown = True, rows[-1].id
-        return unlisted
+            if self._plan.created_since is None:
+                self._count_created(span.batch.rows)
+        self._window_had_rows = self._shown is not None
 
-    def _settle_unlisted(self, unlisted: Sequence[str]) -> None:
-        """
-        Ask for the rows by id, and remove those that Pluggy does not give either.
+    def _batches(self, pages: Iterable[list[Transaction]]) -> Iterator[Batch]:
+        """Yield the rows of *pages* in batches that are worth a write; the last one may be empty."""
+        began_at, rows = self._res.now(), list[Transaction]()
+        for page in pages:
+            rows += page
+            if len(rows) >= ROWS_PER_WRITE:
+                yield Batch(rows=rows, began_at=began_at)
+                began_at, rows = self._res.now(), []
+        yield Batch(rows=rows, began_at=began_at)
 
-        Empty is not deletion: a witness is asked for with them, a row that Pluggy has just shown. An answer that
-        lacks it proves nothing.
+    def _count_created(self, rows: Sequence[Transaction]) -> None:
+        for index, (moment, _) in enumerate(self._plan.told):
+            self._created[index] += sum(row.created_at is not None and row.created_at >= moment for row in rows)
+
+    def settle(self) -> None:
+        """Ask by id for what should have been shown, remove what is gone, and move the watermark."""
+        with reading(self._run, self._plan.part):
+            self._ask(self._ids_to_ask())
+            trouble = self._trouble()
+            if trouble is not None:
+                log.info("sync.shown_too_little", account_id=self._id, reason=trouble.reason, next="read again later")
+                self._run.note(self._plan.part, trouble)
+            if self._shown is not None:
+                self._run.shows_data = True
+            if self._plan.window is not None and (trouble is None or trouble.reason is Reason.ROWS_LATE):
+                self._move_watermark(self._plan.window)
+
+    def _ids_to_ask(self) -> list[str]:
+        """Return the ids to ask for: of rows that changed, and of stored ones that may be gone."""
+        doubtful = {*self._unlisted, *(self._named & self._plan.deleted)}
+        if not doubtful and not self._named:
+            return []
+        with self._res.database.begin() as conn:
+            stored = transactions.stored_among(conn, self._id, doubtful)
+        return sorted(stored | (self._named & self._plan.updated))
+
+    def _ask(self, ids: Sequence[str]) -> None:
         """
-        unlisted = self._without_unreadable(unlisted)
-        witness = self._witness() if unlisted else None
-        for ids in _chunks(unlisted, IDS_PER_REQUEST - 1):
-            asked = ids if witness is None else [*ids, witness]
-            answer = self._res.pluggy.transactions_by_ids(self._account.id, asked)
-            found = {row.id for row in answer}
-            if not self._listed_any and not found.isdisjoint(ids):
-                # New rows may be missing too, so the watermark must not move.
-                raise PluggyUnavailableError("GET /v2/transactions lists nothing, though there are rows")
-            self._write(answer)
-            gone = self._without_unreadable([each for each in ids if each not in found])
+        Ask for the rows by id, and remove the stored ones that Pluggy does not give either.
+
+        Empty is not deletion: a witness is asked for with them, a row that is known to be there. An answer that shows
+        nothing at all proves nothing.
+        """
+        ids = self._without_unreadable(ids)
+        witness = self._witness(ids) if ids else None
+        for start in range(0, len(ids), IDS_PER_REQUEST - 1):
+            chunk = ids[start : start + IDS_PER_REQUEST - 1]
+            found = self._given(chunk, witness)
+            if not found and witness is None:
+                witness = self._newest_shown()
+                found = set() if witness is None else self._given(chunk, witness)
+            gone = self._without_unreadable([each for each in chunk if each not in found])
             if gone:
-                self._remove(gone, proven=witness in found)
+                self._remove(gone, proven=bool(found))
 
     def _without_unreadable(self, ids: Sequence[str]) -> Sequence[str]:
         """Return *ids* without those that Pluggy lists in a form that cannot be read: they are there."""
         listed = self._run.unreadable.ids(TRANSACTION)
         return [each for each in ids if each not in listed] if listed else ids
 
-    def _witness(self) -> str | None:
+    def _witness(self, ids: Collection[str]) -> str | None:
+        """Return the id of a row that Pluggy has shown, or of one that is stored and was not asked about."""
+        if self._shown is not None:
+            return self._shown
+        with self._res.database.begin() as conn:
+            return transactions.newest_but(conn, self._id, ids)
+
+    def _newest_shown(self) -> str | None:
         """Return the id of a row that Pluggy shows; None when it shows nothing, as after a consent has ended."""
-        if self._shown is None:
-            newest = self._res.pluggy.first_transactions(self._account.id)
-            self._shown = newest[0].id if newest else None
-        return self._shown
+        newest = self._res.pluggy.first_transactions(self._id)
+        return newest[0].id if newest else None
+
+    def _given(self, ids: Sequence[str], witness: str | None) -> set[str]:
+        """Return the ids of the rows that Pluggy gives, and store these."""
+        began_at = self._res.now()
+        answer = self._res.pluggy.transactions_by_ids(self._id, ids if witness is None else [*ids, witness])
+        found = {row.id for row in self._ours(answer)}
+        if self._plan.window is not None and not self._window_had_rows and not found.isdisjoint(self._unlisted):
+            # New rows may be missing too, so the watermark must not move.
+            raise ContradictionError("GET /v2/transactions lists nothing, though there are rows")
+        self._write(Batch(rows=answer, began_at=began_at))
+        return found
 
     def _remove(self, gone: Sequence[str], *, proven: bool) -> None:
         with writing(self._res, self._run) as tx:
-            conn = tx.conn
             if not proven:
                 self._doubted = True
-                sync_runs.add_counts(conn, self._run.id, doubted=len(gone))
-                log.warning("sync.empty_answer", account_id=self._account.id, kept=len(gone))
+                sync_runs.add_counts(tx.conn, self._run.id, doubted=len(gone))
+                log.warning("sync.empty_answer", account_id=self._id, kept=len(gone))
                 return
-            removed = transactions.remove(
-                conn, self._run.item.id, self._account.id, gone, reason="absent", now=self._res.now()
-            )
-            sync_runs.add_counts(conn, self._run.id, removed=removed)
+            now = self._res.now()
+            removed = 0
+            for reason, ids in self._by_reason(gone):
+                removed += transactions.remove(tx.conn, self._run.item.id, self._id, ids, reason=reason, now=now)
+            sync_runs.add_counts(tx.conn, self._run.id, removed=removed)
 
-    def _write(self, rows: Sequence[Transaction]) -> None:
-        if rows:
+    def _by_reason(self, gone: Sequence[str]) -> Iterator[tuple[transactions.Reason, list[str]]]:
+        yield "event", [each for each in gone if each in self._plan.deleted]
+        yield "absent", [each for each in gone if each not in self._plan.deleted]
+
+    def _trouble(self) -> Trouble | None:
+        """Return what Pluggy did not show, or None."""
+        if self._doubted and self._shown is None:
+            return Trouble(Reason.EMPTY, "no row is shown, though rows are stored")
+        if self._plan.window is not None and self._plan.account.synced_through is None and self._shown is None:
+            return Trouble(Reason.NOTHING_SHOWN, "no row is shown yet")
+        if any(shown < count for shown, (_, count) in zip(self._created, self._plan.told, strict=True)):
+            return Trouble(Reason.ROWS_LATE, "fewer rows are shown than an event told of")
+        return None
+
+    def _move_watermark(self, window: Window) -> None:
+        account, to = self._plan.account, self._run.plan.to
+        with writing(self._res, self._run) as tx:
+            accounts.move_watermark(tx.conn, self._id, synced_through=to, from_day=window.from_day)
+            if account.type == "BANK" and account.balance is not None and to is not None:
+                item_id = self._run.item.id
+                drift = balances.record(tx.conn, item_id, self._id, account.balance, collected_at=to)
+                if drift:
+                    # The amount itself is private.
+                    log.warning("balance.drift", account_id=self._id, next="shown with the account; nothing is changed")
+
+    def _write(self, batch: Batch) -> None:
+        if batch.rows:
             with writing(self._res, self._run) as tx:
-                conn = tx.conn
-                self._merge(conn, rows)
+                self._merge(tx, batch)
 
-    def _merge(self, conn: sa.Connection, rows: Sequence[Transaction]) -> None:
-        _merge(conn, self._res, self._run, self._account.id, rows)
+    def _merge(self, tx: OpenTransaction, batch: Batch) -> None:
+        ours = self._ours(batch.rows)
+        if not ours:
+            return
+        self._shown = ours[-1].id
+        self._named.difference_update(row.id for row in ours)
+        merged = transactions.merge(tx.conn, self._run.item.id, ours, began_at=batch.began_at, now=self._res.now())
+        sync_runs.add_counts(
+            tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
+        )
 
-
-def _read_hinted(res: Resources, run: Run, account: sa.Row[Any]) -> None:
-    """Read the rows that events named and the window cannot have shown. Ids that Pluggy does not give are left be."""
-    hinted = run.hints.get(account.id, set())
-    if not hinted or run.deep:
-        return
-    with res.database.begin() as conn:
-        now_stored = accounts.get(conn, account.id)
-        from_day = None if now_stored is None else now_stored.synced_from_day
-        outside = transactions.outside_window(conn, account.id, hinted, from_day)
-    for ids in _chunks(outside, IDS_PER_REQUEST):
-        rows = res.pluggy.transactions_by_ids(account.id, ids)
-        with writing(res, run) as tx:
-            conn = tx.conn
-            _merge(conn, res, run, account.id, rows)
-
-
-def _merge(conn: sa.Connection, res: Resources, run: Run, account_id: str, rows: Sequence[Transaction]) -> None:
-    ours = [row for row in rows if row.account_id == account_id]
-    merged = transactions.merge(conn, run.item.id, ours, now=res.now())
-    sync_runs.add_counts(conn, run.id, added=merged.added, modified=merged.modified)
-
-
-def _gathered(pages: Iterable[list[Transaction]]) -> Iterator[list[Transaction]]:
-    """Yield the rows of *pages* in batches that are worth a write."""
-    batch: list[Transaction] = []
-    for page in pages:
-        batch += page
-        if len(batch) >= ROWS_PER_WRITE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _with_last(batches: Iterator[list[Transaction]]) -> Iterator[tuple[list[Transaction], bool]]:
-    """Yield each batch and whether it is the last; one empty last batch if there is none."""
-    batch = next(batches, [])
-    for following in batches:
-        yield batch, False
-        batch = following
-    yield batch, True
-
-
-def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+    def _ours(self, rows: Iterable[Transaction]) -> list[Transaction]:
+        return [row for row in rows if row.account_id == self._id]

@@ -17,3 +17,32 @@ def test_connectors_are_listed_and_filtered(driver: Driver) -> None:
     assert any(c.get("mfa") for c in one["credentials"])
     assert two["hasMFA"]
     assert not any(c.get("mfa") for c in two["credentials"])
+
+
+def test_only_regulated_institutions_tell_what_they_cover(driver: Driver) -> None:
+    regulated, direct = (driver.api.get(f"/connectors/{n}").json() for n in (600, 2))
+
+    assert "INVESTMENTS:TREASURE_TITLES" in regulated["productCoverage"]
+    assert "productCoverage" not in direct
+
+
+def test_a_credential_says_whether_it_may_be_left_empty_and_how_to_get_it(driver: Driver) -> None:
+    fields = (
+        driver.api.get("/connectors/11").json()["credentials"] + driver.api.get("/connectors/4").json()["credentials"]
+    )
+
+    assert all(field["optional"] is False for field in fields)
+    assert {field["name"] for field in fields if "instructions" in field} == {"certificate", "token"}
+
+
+def test_health_details_count_the_applications_own_connections(driver: Driver) -> None:
+    for user in ("user-ok", "user-bad", "user-unavailable", "user-connection-error"):
+        driver.connect(user)
+
+    told = driver.api.get("/connectors/2", params={"healthDetails": "true"}).json()["health"]["details"]
+    driver.advance(seconds=7 * 3600)
+    later = driver.api.get("/connectors/2", params={"healthDetails": "true"}).json()["health"]["details"]
+
+    assert told == {"connectionRateLast6Hours": 50, "connectionsLast6Hours": 4}
+    assert later == {"connectionRateLast6Hours": None, "connectionsLast6Hours": 0}
+    assert "details" not in driver.api.get("/connectors/2").json()["health"]

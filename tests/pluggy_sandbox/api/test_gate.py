@@ -112,6 +112,21 @@ def test_a_cursor_can_go_bad(driver: Driver) -> None:
     assert driver.api.get(f"/v2/transactions{first['next']}").status_code == 200
 
 
+def test_the_texts_of_an_answer_can_come_broken(driver: Driver) -> None:
+    account_id = driver.account(driver.connect())["id"]
+    whole = driver.api.get("/v2/transactions", params={"accountId": account_id}).json()["results"]
+    driver.faults(requests=[{"do": "odd_text", "times": 2}])
+
+    odd = driver.api.get("/v2/transactions", params={"accountId": account_id}).json()["results"]
+    account = driver.api.get(f"/accounts/{account_id}").json()
+
+    assert all(row["description"].endswith("\ud83d\x00") for row in odd)
+    assert [row["id"] for row in odd] == [row["id"] for row in whole]
+    assert [row["amount"] for row in odd] == [row["amount"] for row in whole]
+    assert account["owner"].endswith("\ud83d\x00")
+    assert driver.api.get("/v2/transactions", params={"accountId": account_id}).json()["results"] == whole
+
+
 def test_faults_that_make_no_sense_are_refused_and_all_can_be_ended(driver: Driver) -> None:
     for body in ({"nonsense": 1}, {"requests": [{"do": "nonsense"}]}, {"requests": [{"do": "slow", "x": 1}]}):
         assert driver.control.put("/faults", json=body).status_code == 400

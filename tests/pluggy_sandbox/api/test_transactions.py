@@ -159,6 +159,41 @@ def test_one_transaction_can_be_read_and_put_into_another_category_for_good(driv
     assert driver.api.get("/transactions/nope").status_code == 404
 
 
+def test_recategorising_touches_no_item(driver: Driver) -> None:
+    ids = [driver.connect() for _ in range(3)]
+    before = [driver.item(item_id) for item_id in ids]
+    row = driver.transactions(driver.account(ids[1])["id"])[0]
+
+    driver.api.patch(f"/transactions/{row['id']}", json={"categoryId": "19000000"})
+
+    assert [driver.item(item_id) for item_id in ids] == before
+
+
+def test_a_row_in_bulk_is_recategorised_wherever_it_is_read_and_for_good(driver: Driver) -> None:
+    item_id = driver.connect("user-ok-perf-3x")
+    account_id = driver.account(item_id)["id"]
+    ledger = driver.sandbox.sandbox.world.items[item_id].holdings.accounts[account_id].ledger
+    before = driver.transactions(account_id)
+    row = next(row for row in before if row["id"] not in ledger.by_id)
+
+    changed = driver.api.patch(f"/transactions/{row['id']}", json={"categoryId": "19000000"}).json()
+    driver.run(item_id)
+
+    assert (changed["category"], changed["amount"], changed["createdAt"]) == (
+        "Donations",
+        row["amount"],
+        row["createdAt"],
+    )
+    assert changed["updatedAt"] > row["updatedAt"]
+    assert driver.api.get(f"/transactions/{row['id']}").json() == changed
+    by_id = driver.transactions(account_id, ids=row["id"])
+    assert by_id == [changed]
+    after = driver.transactions(account_id)
+    assert [changed if each["id"] == row["id"] else each for each in before] == after
+    truth = {each["id"]: each for each in driver.truth(item_id)["transactions"]}
+    assert truth[row["id"]] == changed
+
+
 def test_the_old_endpoint_is_gone(driver: Driver, account_id: str) -> None:
     answer = driver.api.get("/transactions", params={"accountId": account_id})
 

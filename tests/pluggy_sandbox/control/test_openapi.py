@@ -8,6 +8,7 @@ from flask import Flask
 from pluggy_sandbox.control import openapi
 from pluggy_sandbox.server.app import create_app
 from pluggy_sandbox.settings import Settings
+from pluggy_sandbox.wire import switches
 from tests.pluggy_sandbox.driver import Driver
 
 
@@ -40,7 +41,7 @@ def test_every_described_body_belongs_to_a_path(driver: Driver) -> None:
 def test_every_setting_is_described_and_can_be_set_to_what_it_is(driver: Driver) -> None:
     document = driver.control.get("/openapi.json").json()
     schema = document["paths"]["/_sandbox/settings"]["put"]["requestBody"]["content"]["application/json"]["schema"]
-    values = Settings().as_json()
+    values = switches.as_json(Settings())
 
     assert set(schema["properties"]) == set(values)
     assert driver.control.put("/settings", json=values).json() == values

@@ -1,4 +1,4 @@
-"""The page, and what it asks without a key."""
+"""What a person does without a key."""
 
 import re
 

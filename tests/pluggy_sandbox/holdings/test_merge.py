@@ -1,5 +1,7 @@
 """How ids live and die, windows, and changes made on demand (Pluggy facts 4.1, 5.6)."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.pluggy_sandbox.driver import Driver, Json, Receiver
@@ -27,12 +29,20 @@ def test_nothing_changes_before_the_next_execution(driver: Driver) -> None:
         ("pending", 1, 0, 0),
         ("post_new_id", 1, 0, 1),
         ("post_same_id", 0, 1, 0),
+        ("post_new_provider_id", 0, 1, 0),
         ("edit", 0, 1, 0),
         ("remove", 0, 0, 1),
+        ("odd_text", 1, 0, 0),
+        ("odd_date", 1, 0, 0),
     ],
 )
-def test_a_change_comes_as_told(driver: Driver, kind: str, added: int, modified: int, removed: int) -> None:
-    item_id = driver.connect()
+@pytest.mark.parametrize("regulated", [False, True])
+def test_a_change_comes_as_told(
+    driver: Driver, kind: str, added: int, modified: int, removed: int, regulated: bool
+) -> None:
+    item_id = driver.connect_open_finance() if regulated else driver.connect()
+    if regulated:
+        driver.do(item_id, "approve")
     before = driver.everything(item_id)
 
     told = driver.evolve(item_id, {"kind": kind})
@@ -71,6 +81,87 @@ def test_a_posted_row_under_a_new_id_has_no_link_to_the_old_one(driver: Driver) 
     assert (old["status"], new["status"]) == ("PENDING", "POSTED")
     assert old["amount"] == new["amount"]
     assert old["description"] != new["description"]
+
+
+def consented(driver: Driver) -> str:
+    item_id = driver.connect_open_finance()
+    driver.do(item_id, "approve")
+    return item_id
+
+
+@pytest.mark.parametrize("kind,kept", [("post_same_id", True), ("post_new_provider_id", False)])
+def test_a_settled_row_keeps_its_id_with_the_providers_id_or_by_amount_and_date(
+    driver: Driver, kind: str, kept: bool
+) -> None:
+    item_id = consented(driver)
+    before = driver.everything(item_id)
+
+    (row_id,) = driver.evolve(item_id, {"kind": kind})["modified"]
+    driver.run(item_id)
+
+    old, new = before[row_id], driver.everything(item_id)[row_id]
+    assert (old["status"], new["status"]) == ("PENDING", "POSTED")
+    assert (old["providerId"] == new["providerId"]) is kept
+    assert (old["amount"], old["date"], old["createdAt"]) == (new["amount"], new["date"], new["createdAt"])
+    driver.run(item_id)
+    assert driver.everything(item_id)[row_id] == new
+
+
+def test_a_settled_row_with_another_date_gets_a_new_id_and_no_link(driver: Driver) -> None:
+    item_id = consented(driver)
+    before = driver.everything(item_id)
+
+    told = driver.evolve(item_id, {"kind": "post_new_id"})
+    driver.run(item_id)
+
+    after = driver.everything(item_id)
+    old, new = before[told["removed"][0]], after[told["added"][0]]
+    assert old["id"] not in after
+    assert old["providerId"] != new["providerId"]
+    assert (old["amount"], old["date"] > new["date"]) == (new["amount"], True)
+
+
+def test_of_two_rows_of_one_amount_and_date_each_settles_as_one(driver: Driver) -> None:
+    item_id = consented(driver)
+    card = driver.account(item_id, "CREDIT")
+    source = driver.sandbox.sandbox.world.items[item_id].holdings.accounts[card["id"]].source
+    waiting = next(row for row in source.rows if row.status == "PENDING")
+    for n in range(2):
+        source.rows.append(replace(waiting, key=f"twin-{n}", description=f"TWIN {n}", posts_on=None))
+    driver.run(item_id)
+    before = {i for i, row in driver.everything(item_id).items() if row["description"].startswith("TWIN")}
+    for row in [row for row in source.rows if row.key.startswith("twin-")]:
+        row.posts_as = "TWIN POSTED"
+        source.post(row, driver.sandbox.sandbox.world.clock.now)
+
+    driver.run(item_id)
+
+    twins = {i: row for i, row in driver.everything(item_id).items() if row["description"] == "TWIN POSTED"}
+    assert len(before) == 2
+    assert set(twins) == before
+    assert {row["providerId"] for row in twins.values()} == {"twin-0-p", "twin-1-p"}
+
+
+def test_odd_texts_and_dates_are_held_and_served_as_the_bank_sends_them(driver: Driver) -> None:
+    item_id = driver.connect()
+    (text_id,) = driver.evolve(item_id, {"kind": "odd_text"})["added"]
+    (date_id,) = driver.evolve(item_id, {"kind": "odd_date"})["added"]
+    driver.run(item_id)
+
+    served = driver.everything(item_id)
+    odd = driver.api.get(f"/transactions/{text_id}")
+
+    assert b"\\ud83d" in odd.content
+    assert "\ud83d" in odd.json()["description"]
+    assert "\x00" in odd.json()["description"]
+    assert served[date_id]["date"] == "0001-01-01T00:00:00.000Z"
+    assert {row["id"]: row for row in driver.truth(item_id)["transactions"]} == served
+    changed = driver.api.patch(f"/transactions/{text_id}", json={"categoryId": "19000000"})
+    assert changed.json() == odd.json() | {k: changed.json()[k] for k in ("category", "categoryId", "updatedAt")}
+    statement = driver.control.get(f"/items/{item_id}/statement?size=5000").json()["results"]
+    assert odd.json()["description"] in [row["description"] for each in statement for row in each["transactions"]]
+    driver.run(item_id)
+    assert driver.everything(item_id)[date_id] == served[date_id]
 
 
 def test_an_edited_row_keeps_its_id_and_birth_and_gets_a_new_update(driver: Driver) -> None:

@@ -81,6 +81,27 @@ def test_the_usual_payload_has_these_keys(driver: Driver, heard: Receiver) -> No
     assert "/transactions?accountId=" in rows["createdTransactionsLink"]
 
 
+def test_changed_rows_are_told_in_chunks_of_four_hundred(driver: Driver, receiver: Receiver) -> None:
+    item_id = driver.connect()
+    account_id = driver.account(item_id)["id"]
+    driver.settings(overlapDays=365)
+    world = driver.sandbox.sandbox.world
+    for row in world.items[item_id].holdings.accounts[account_id].source.rows:
+        row.category = "19000000"
+    driver.register(receiver.url)
+
+    driver.run(item_id)
+
+    told = receiver.of("transactions/updated")
+    sizes = [payload["transactionsCount"] for payload in told]
+    assert len(sizes) > 1
+    assert sorted(sizes)[1:] == [400] * (len(sizes) - 1)
+    assert [len(payload["transactionIds"]) for payload in told] == sizes
+    ids = [row_id for payload in told for row_id in payload["transactionIds"]]
+    assert sorted(ids) == sorted({row["id"] for row in driver.transactions(account_id)})
+    assert len({payload["eventId"] for payload in told}) == len(told)
+
+
 def test_every_variant_of_a_payload_can_be_sent(driver: Driver, heard: Receiver) -> None:
     driver.settings(
         payloads={"id": True, "clientId": False, "clientUserId": False, "linksV2": False, "unknownKeys": True}

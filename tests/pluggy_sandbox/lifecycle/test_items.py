@@ -32,6 +32,38 @@ def test_a_missing_parameter_is_told_by_name(driver: Driver) -> None:
     assert [(d["code"], d["parameter"]) for d in answer.json()["details"]] == [("001", "password")]
 
 
+def test_an_address_that_is_not_allowed_is_told_before_the_parameters(driver: Driver) -> None:
+    body = {"connectorId": 2, "parameters": {}, "webhookUrl": "nonsense"}
+
+    answer = driver.api.post("/items", json=body)
+
+    assert (answer.status_code, answer.json()["message"]) == (400, "url must be a valid URL")
+    assert "details" not in answer.json()
+
+
+def test_products_of_a_connect_token_are_for_requests_without_any(driver: Driver) -> None:
+    def products(token_item: str | None, **sent: object) -> list[str]:
+        options = {"products": ["IDENTITY"], "clientUserId": "of the token"}
+        token = driver.api.post("/connect_token", json={"itemId": token_item, "options": options}).json()["accessToken"]
+        parameters = {"user": "user-ok", "password": "password-ok"}
+        body = {"connectorId": 2, "parameters": parameters, "clientUserId": "of the browser", **sent}
+        if token_item is None:
+            item = driver.using(token).post("/items", json=body).json()
+            assert item["clientUserId"] == "of the token"
+        else:
+            item = driver.using(token).patch(f"/items/{token_item}", json=sent).json()
+        driver.sandbox.settle()
+        found: list[str] = item["products"]
+        return found
+
+    existing = driver.connect()
+
+    assert products(None) == products(None, products=[]) == products(None, products=None) == ["IDENTITY"]
+    assert products(None, products=["ACCOUNTS"]) == ["ACCOUNTS"]
+    assert products(existing, products=["LOANS"]) == ["LOANS"]
+    assert products(existing) == ["IDENTITY"]
+
+
 @pytest.mark.parametrize("token", ["12", "abcdef"])
 def test_a_parameter_that_fails_its_pattern_is_told_by_name(driver: Driver, token: str) -> None:
     answer = driver.create(connector=4, parameters={"token": token})

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from pluggy_sandbox.settings import Settings
 from tests.pluggy_sandbox.driver import Driver
 
 
@@ -29,6 +30,10 @@ def test_an_update_during_an_execution_is_refused(driver: Driver) -> None:
 
     driver.settings(alreadyUpdatingCode="ITEM_IS_ALREADY_UPDATING")
     assert code(driver.api.patch(f"/items/{item_id}", json={})) == (400, "ITEM_IS_ALREADY_UPDATING")
+    driver.settings(alreadyUpdatingCode="")
+    told = driver.api.patch(f"/items/{item_id}", json={})
+    assert code(told) == (400, None)
+    assert told.json()["message"] == "An update is already in progress, wait until the last execution ends"
 
 
 def test_bad_credentials_need_new_ones(driver: Driver) -> None:
@@ -81,6 +86,23 @@ def test_an_update_within_the_minimum_frequency_is_409_but_not_by_the_widget(dri
     assert driver.api.patch(f"/items/{item_id}", json={}, headers={"X-API-KEY": token}).status_code == 200
     driver.sandbox.settle()
     driver.advance(seconds=3601)
+    assert driver.update(item_id).status_code == 200
+
+
+def test_the_minimum_frequency_is_an_hour_by_default_as_for_new_client_ids() -> None:
+    assert Settings().min_update_frequency_hours == 1
+
+
+def test_an_item_in_error_may_have_to_cool_down(driver: Driver) -> None:
+    driver.settings(errorCooldownSeconds=600)
+    item_id, fine = driver.connect("user-unavailable"), driver.connect()
+
+    refused = driver.update(item_id)
+
+    assert code(refused) == (409, "ITEM_IN_ERROR_COOLDOWN")
+    assert refused.json()["data"]["canRetryAfterDate"] > refused.json()["data"]["lastExecutionEndedAt"]
+    assert driver.update(fine).status_code == 200
+    driver.advance(seconds=601)
     assert driver.update(item_id).status_code == 200
 
 

@@ -207,6 +207,37 @@ def test_a_qr_code_rotates_and_waits_for_the_person(driver: Driver) -> None:
     assert driver.state(item_id) == "UPDATED SUCCESS"
 
 
+def test_a_refused_qr_code_is_not_granted(driver: Driver) -> None:
+    item_id = driver.api.post("/items", json={"connectorId": 19, "parameters": {}}).json()["id"]
+    driver.sandbox.settle()
+
+    driver.do(item_id, "reject")
+
+    assert driver.state(item_id) == "LOGIN_ERROR USER_AUTHORIZATION_NOT_GRANTED"
+    assert driver.accounts(item_id) == []
+
+
+@pytest.mark.parametrize("what", ["approve", "reject"])
+def test_a_code_that_must_be_typed_is_neither_approved_nor_refused(driver: Driver, what: str) -> None:
+    item_id = driver.connect(connector=5)
+
+    assert driver.control.post(f"/items/{item_id}/{what}", json={}).status_code == 400
+
+    assert driver.state(item_id) == "WAITING_USER_INPUT WAITING_USER_INPUT"
+    driver.mfa(item_id, token="123456")
+    assert driver.state(item_id) == "UPDATED SUCCESS"
+
+
+def test_a_refused_device_is_not_granted_and_is_asked_anew(driver: Driver) -> None:
+    item_id = driver.connect("user-ok-auth-pending")
+
+    driver.do(item_id, "reject")
+    assert driver.state(item_id) == "LOGIN_ERROR USER_AUTHORIZATION_NOT_GRANTED"
+    driver.update(item_id)
+
+    assert driver.state(item_id) == "OUTDATED USER_AUTHORIZATION_PENDING"
+
+
 def test_a_device_is_not_granted_before_two_minutes_and_good_after(driver: Driver) -> None:
     item_id = driver.connect("user-ok-auth-pending")
     driver.advance(seconds=30)
@@ -310,6 +341,36 @@ def test_a_revoked_consent_hides_the_data_and_only_the_person_renews_it(driver: 
     assert driver.state(item_id) == "UPDATED SUCCESS"
     assert len(driver.truth(item_id)["transactions"]) == held
     assert driver.account(item_id)["id"] == account["id"]
+
+
+def test_a_revoked_consent_hides_single_objects_as_it_empties_lists(driver: Driver) -> None:
+    item_id = consented(driver)
+    card = driver.account(item_id, "CREDIT")
+    bill = driver.api.get("/bills", params={"accountId": card["id"]}).json()["results"][0]
+    rows = driver.transactions(card["id"])
+    of_item = {"itemId": item_id}
+    loan = driver.api.get("/loans", params=of_item).json()["results"][0]
+    fund = driver.api.get("/investments", params=of_item).json()["results"][0]
+    identity = driver.api.get("/identity", params=of_item).json()
+    single = [
+        f"/accounts/{card['id']}", f"/bills/{bill['id']}", f"/transactions/{rows[0]['id']}", f"/loans/{loan['id']}",
+        f"/investments/{fund['id']}", f"/identity/{identity['id']}", f"/identity?itemId={item_id}",
+    ]  # fmt: skip
+    lists = [
+        f"/accounts?itemId={item_id}", f"/bills?accountId={card['id']}", f"/v2/transactions?accountId={card['id']}",
+        f"/v2/transactions?accountId={card['id']}&ids={rows[0]['id']}", f"/investments?itemId={item_id}",
+        f"/investments/{fund['id']}/transactions", f"/loans?itemId={item_id}",
+    ]  # fmt: skip
+    assert all(driver.api.get(path).status_code == 200 for path in single)
+    assert all(driver.api.get(path).json()["results"] for path in lists)
+
+    driver.do(item_id, "revoke")
+
+    assert {path: driver.api.get(path).status_code for path in single} == dict.fromkeys(single, 404)
+    assert {path: driver.api.get(path).json()["results"] for path in lists} == {path: [] for path in lists}
+    category = {"categoryId": "19000000"}
+    assert driver.api.patch(f"/transactions/{rows[0]['id']}", json=category).status_code == 404
+    assert driver.api.get("/consents", params=of_item).json()["total"] == 1
 
 
 def test_a_consent_may_have_an_end(driver: Driver) -> None:

@@ -1,5 +1,7 @@
 """Deliveries: attempts, delays, faults, replay (Pluggy facts 2.5, 2.7)."""
 
+import base64
+import hmac
 import time
 from collections import Counter
 from itertools import pairwise
@@ -156,3 +158,29 @@ def test_a_forger_does_not_know_the_headers(driver: Driver, receiver: Receiver) 
     deliver(driver, headers={"X-Secret": "guess"})
 
     assert receiver.received[0].headers["x-secret"] == "guess"
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_deliveries_are_signed_once_a_secret_is_set(driver: Driver, receiver: Receiver, is_base64: bool) -> None:
+    driver.register(receiver.url)
+    deliver(driver)
+    secret = base64.b64encode(b"a secret").decode()
+
+    driver.settings(signingSecret=secret, signingSecretIsBase64=is_base64)
+    deliver(driver)
+
+    unsigned, signed = receiver.received
+    key = b"a secret" if is_base64 else secret.encode()
+    assert "x-hmac-sha512-signature" not in unsigned.headers
+    expected = base64.b64encode(hmac.digest(key, signed.body, "sha512")).decode()
+    assert signed.headers["x-hmac-sha512-signature"] == expected
+
+
+def test_a_secret_that_cannot_sign_fails_the_delivery_and_nothing_else(driver: Driver, receiver: Receiver) -> None:
+    driver.register(receiver.url)
+    driver.settings(signingSecret="x", signingSecretIsBase64=True, deliveryAttemptsPerBatch=1)
+
+    deliver(driver)
+
+    assert [d["state"] for d in driver.deliveries()] == ["failed"]
+    assert receiver.received == []

@@ -19,6 +19,8 @@ from pluggy_sandbox.wire.encoding import decode_exact, encode
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import Driver, Json
 
+pytestmark = pytest.mark.slow
+
 CODE, QR = 5, 19
 
 
@@ -93,6 +95,12 @@ def a_long_history(driver: Driver) -> None:
     driver.connect("user-ok-perf-100x")
 
 
+def rows_in_bulk_put_into_a_category(driver: Driver) -> None:
+    account_id = driver.account(driver.connect("user-ok-perf-100x"))["id"]
+    for row in driver.transactions(account_id)[:30]:
+        assert driver.api.patch(f"/transactions/{row['id']}", json={"categoryId": "05000000"}).status_code == 200
+
+
 def one_item_of_two_deleted(driver: Driver) -> None:
     driver.connect()
     driver.api.delete(f"/items/{driver.connect()}")
@@ -127,6 +135,26 @@ def switches(driver: Driver) -> None:
     driver.control.post("/keys/expire")
 
 
+def incidents_and_rules(driver: Driver) -> None:
+    incident = driver.control.post("/incidents", json={"connectorIds": [2, 600], "type": "CONSENT_ERROR"}).json()
+    driver.control.patch(f"/incidents/{incident['id']}", json={"state": "RESOLVED", "message": "Voltou."})
+    driver.api.post("/categories/rules", json={"description": "PIX", "categoryId": "19000000", "matchType": "contains"})
+    driver.connect()
+
+
+def a_further_approval_missing(driver: Driver) -> None:
+    item_id = driver.connect_open_finance()
+    driver.control.put(f"/items/{item_id}/resources", json={"LOAN": "PENDING_AUTHORISATION"})
+    driver.do(item_id, "approve")
+
+
+def odd_and_settled_rows(driver: Driver) -> None:
+    item_id = consent_given(driver)
+    driver.evolve(item_id, *({"kind": kind} for kind in ("odd_text", "odd_date", "post_new_provider_id")))
+    driver.run(item_id)
+    driver.evolve(item_id, {"kind": "odd_text"})
+
+
 def begun_again(driver: Driver) -> None:
     driver.connect()
     driver.control.post("/reset", json={"seed": 9})
@@ -152,11 +180,15 @@ def begun_again(driver: Driver) -> None:
         put_into_a_category,
         days_in_production,
         a_long_history,
+        rows_in_bulk_put_into_a_category,
         one_item_of_two_deleted,
         webhooks_and_deliveries,
         a_replayed_delivery,
         faults_on,
         switches,
+        incidents_and_rules,
+        a_further_approval_missing,
+        odd_and_settled_rows,
         begun_again,
     ],
 )

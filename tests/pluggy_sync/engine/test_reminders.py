@@ -10,6 +10,7 @@ from pluggy_sync.engine.reminders import remind
 from pluggy_sync.pluggy.payloads import SAO_PAULO
 from pluggy_sync.store.tables import items, outbox
 from tests.kit.clock import Clock
+from tests.kit.factories import API_TOKEN
 from tests.kit.service import Service
 
 
@@ -132,14 +133,25 @@ def test_an_item_behind_its_planned_update_is_told_of_once_per_update(service: S
     assert len(told(service, "item.stale")) == 1
 
 
-def test_an_item_without_a_planned_update_is_not_stale_by_itself(service: Service, clock: Clock):
-    service.upstream.connect()
+def test_an_item_without_a_planned_update_is_stale_when_the_api_says_so(service: Service, clock: Clock):
+    item_id = service.upstream.connect()
     service.catch_up()
-    clock.advance(days=30)
+    set_item(service, item_id, last_updated_at=clock())
+    clock.advance(hours=35)
+    remind(service.res)
+    assert (state_of(service, item_id), told(service, "item.stale")) == ("fresh", [])
 
+    clock.advance(hours=2)
+    remind(service.res)
     remind(service.res)
 
-    assert told(service, "item.stale") == []
+    assert state_of(service, item_id) == "stale"
+    assert len(told(service, "item.stale")) == 1
+
+
+def state_of(service: Service, item_id: str) -> str:
+    answer = service.web.get(f"/v1/items/{item_id}", headers={"Authorization": f"Bearer {API_TOKEN}"})
+    return answer.get_json()["freshness"]["state"]
 
 
 def test_a_failure_of_the_bank_is_told_of_only_if_it_lasts(service: Service, clock: Clock):

@@ -2,13 +2,14 @@
 
 import pytest
 
+from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.decision import Step, decide
 from pluggy_sync.rules.needs import Kind
-from tests.kit.factories import a_raw_connector, an_item
+from tests.kit.factories import an_item
 
 
-def decided(item, event_name="item/updated", *, deleted=False, asked=0, patience=8):
-    return decide(event_name, item, deleted=deleted, asked=asked, patience=patience)
+def decided(item, contradiction=None, *, deleted=False, offline=False):
+    return decide(item, contradiction, deleted=deleted, offline=offline)
 
 
 @pytest.mark.parametrize("code", ["SUCCESS", "PARTIAL_SUCCESS"])
@@ -153,41 +154,34 @@ def test_an_approval_is_asked_for_when_the_item_waits_for_one():
     ],
 )
 def test_nobody_is_asked_anything_while_the_bank_is_down(status, code):
-    offline = a_raw_connector(health={"status": "OFFLINE"})
-    decision = decided(an_item(status=status, executionStatus=code, connector=offline))
+    decision = decided(an_item(status=status, executionStatus=code), offline=True)
 
     assert decision.step is Step.WAIT
     assert decision.need is None
 
 
 def test_a_good_run_is_synced_even_when_the_bank_went_down_since():
-    offline = a_raw_connector(health={"status": "OFFLINE"})
-
-    assert decided(an_item(connector=offline)).step is Step.SYNC
+    assert decided(an_item(), offline=True).step is Step.SYNC
 
 
-@pytest.mark.parametrize("event_name", ["item/updated", "item/created", "transactions/created", "something/new"])
-def test_an_item_that_pluggy_does_not_know_is_asked_for_again_before_it_is_given_up(event_name):
-    assert decided(None, event_name, asked=0).step is Step.FETCH_AGAIN
-    assert decided(None, event_name, asked=7).step is Step.FETCH_AGAIN
-    assert decided(None, event_name, asked=8).step is Step.PURGE
+def test_an_item_that_pluggy_does_not_find_is_fetched_again_until_that_is_believed():
+    assert decided(None, Contradiction.NOT_FOUND).step is Step.FETCH_AGAIN
+    assert decided(None).step is Step.PURGE
 
 
-def test_an_item_that_was_announced_as_deleted_and_is_not_found_is_forgotten_at_once():
-    assert decided(None, "item/deleted").step is Step.PURGE
+def test_an_item_that_is_still_there_is_never_purged_on_the_word_of_an_event():
+    assert decided(an_item(), Contradiction.STILL_THERE).step is Step.FETCH_AGAIN
+    assert decided(an_item()).step is Step.SYNC
 
 
-def test_an_item_that_is_still_there_is_never_forgotten_on_the_word_of_an_event():
-    assert decided(an_item(), "item/deleted", asked=0).step is Step.FETCH_AGAIN
-    assert decided(an_item(), "item/deleted", asked=8).step is Step.SYNC
+@pytest.mark.parametrize("contradiction", [Contradiction.BEHIND, Contradiction.PERHAPS_BEHIND])
+def test_a_view_that_is_behind_is_kept_and_fetched_again(contradiction):
+    decision = decided(an_item(), contradiction)
+
+    assert (decision.step, decision.contradiction) == (Step.SYNC, contradiction)
 
 
 @pytest.mark.parametrize("item", [None, an_item()])
-@pytest.mark.parametrize("event_name", ["item/updated", "item/deleted", "transactions/created"])
-def test_events_for_an_item_that_we_hold_a_tombstone_for_change_nothing(item, event_name):
-    assert decided(item, event_name, deleted=True).step is Step.IGNORE
-
-
-@pytest.mark.parametrize("event_name", ["item/error", "item/created", "item/waiting_user_input", "something/new"])
-def test_the_item_decides_and_not_the_name_of_the_event(event_name):
-    assert decided(an_item(), event_name).step is Step.SYNC
+@pytest.mark.parametrize("contradiction", [None, *Contradiction])
+def test_events_for_an_item_that_we_hold_a_tombstone_for_change_nothing(item, contradiction):
+    assert decided(item, contradiction, deleted=True).step is Step.IGNORE

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pluggy_sync.rules.freshness import Freshness, Known, freshness_of
+from pluggy_sync.rules.freshness import Freshness, Known, freshness_of, tells_stale
 from tests.kit.factories import NOON
 
 GRACE = timedelta(hours=12)
@@ -13,7 +13,13 @@ GRACE = timedelta(hours=12)
 
 def fresh(**changes: Any) -> Freshness:
     """Return how fresh an Item is that was well updated at noon, an hour ago, with *changes*."""
-    known = {
+    now = changes.pop("now", NOON + timedelta(hours=1))
+    return freshness_of(known(**changes), now=now, grace=GRACE)
+
+
+def known(**changes: Any) -> Known:
+    """Return what is known of an Item that was well updated at noon, with *changes*."""
+    values = {
         "status": "UPDATED",
         "execution_status": "SUCCESS",
         "updated_at": NOON,
@@ -27,10 +33,11 @@ def fresh(**changes: Any) -> Freshness:
         "asked_reason": None,
         "sync_pending": False,
         "sync_attempts": 0,
+        "update_pending": False,
+        "not_found": 0,
         **changes,
     }
-    now = known.pop("now", NOON + timedelta(hours=1))
-    return freshness_of(Known(**known), now=now, grace=GRACE)
+    return Known(**values)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +56,12 @@ def fresh(**changes: Any) -> Freshness:
         ({"connector_status": "UNSTABLE"}, "fresh", None),
         ({"asked_at": NOON, "asked_reason": "ACCOUNT_LOCKED"}, "waiting_for_person", "ACCOUNT_LOCKED"),
         ({"deleted_at": NOON, "status": None}, "deleted", None),
+        ({"update_pending": True}, "syncing", None),
+        ({"update_pending": True, "status": "OUTDATED", "execution_status": "ERROR"}, "syncing", None),
+        ({"not_found": 2}, "fresh", None),
+        ({"not_found": 3}, "error", "ITEM_NOT_FOUND"),
+        ({"not_found": 3, "status": None}, "error", "ITEM_NOT_FOUND"),
+        ({"not_found": 3, "status": "UPDATING"}, "error", "ITEM_NOT_FOUND"),
     ],
 )
 def test_each_state_has_its_word(changes, state, reason):
@@ -68,3 +81,71 @@ def test_an_item_is_stale_once_it_is_behind_its_planned_update_by_the_grace():
 def test_without_a_plan_a_day_is_expected():
     assert fresh(now=NOON + timedelta(hours=36)).state == "fresh"
     assert fresh(now=NOON + timedelta(hours=37)).state == "stale"
+
+
+# A change for each state, in the order of the product contract.
+DELETED = {"deleted_at": NOON}
+OFFLINE = {"connector_status": "OFFLINE"}
+ASKED = {"asked_at": NOON, "asked_reason": "ACCOUNT_LOCKED"}
+SYNCING = {"sync_pending": True}
+FAILS = {"sync_pending": True, "sync_attempts": 3}
+STALE = {"next_auto_sync_at": NOON - timedelta(days=9)}
+
+
+@pytest.mark.parametrize(
+    "state, changes",
+    [
+        ("deleted", [DELETED, OFFLINE, ASKED, SYNCING, STALE]),
+        ("bank_outage", [OFFLINE, ASKED, SYNCING, STALE]),
+        ("bank_outage", [OFFLINE, ASKED, FAILS, STALE]),
+        ("waiting_for_person", [ASKED, SYNCING, STALE]),
+        ("waiting_for_person", [ASKED, FAILS, STALE]),
+        ("syncing", [SYNCING, STALE]),
+        ("error", [FAILS, STALE]),
+        ("stale", [STALE]),
+    ],
+)
+def test_the_first_state_that_holds_is_told(state, changes):
+    assert fresh(**{name: value for change in changes for name, value in change.items()}).state == state
+
+
+def test_an_item_that_was_never_updated_is_expected_to_be_within_a_day_of_its_first_event():
+    never = {"last_updated_at": None, "first_seen_at": NOON}
+
+    assert fresh(**never, now=NOON + timedelta(hours=36)).state == "fresh"
+    assert fresh(**never, now=NOON + timedelta(hours=37)).state == "stale"
+
+
+@pytest.mark.parametrize(
+    "changes, tells",
+    [
+        ({}, True),
+        ({"status": "OUTDATED", "execution_status": "UNEXPECTED_ERROR"}, True),
+        ({"status": "OUTDATED", "execution_status": "SITE_NOT_AVAILABLE"}, True),
+        (FAILS, True),
+        ({"not_found": 3}, True),
+        (SYNCING, False),
+        (ASKED, False),
+        (OFFLINE, False),
+        (DELETED, False),
+    ],
+)
+def test_the_product_is_told_that_an_item_is_stale_unless_it_hears_of_something_else(changes, tells):
+    item = known(**{**STALE, **changes})
+
+    assert tells_stale(item, now=NOON, grace=GRACE) is tells
+
+
+def test_what_is_not_behind_its_update_is_never_told_as_stale():
+    assert not tells_stale(known(), now=NOON + timedelta(hours=1), grace=GRACE)
+
+
+def test_what_the_api_calls_stale_is_told_and_nothing_else_that_is_well():
+    for hours in range(0, 80, 4):
+        for planned in (None, NOON + timedelta(hours=20)):
+            item = known(next_auto_sync_at=planned)
+            now = NOON + timedelta(hours=hours)
+
+            assert tells_stale(item, now=now, grace=GRACE) is (
+                freshness_of(item, now=now, grace=GRACE).state == "stale"
+            )

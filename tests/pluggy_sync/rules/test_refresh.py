@@ -7,7 +7,6 @@ from tests.kit.factories import a_raw_connector, an_item
 
 TWO_STEPS = a_raw_connector(hasMFA=True)
 ONE_STEP = a_raw_connector(credentials=[{"name": "user"}, {"name": "token", "mfa": True}])
-OFFLINE = a_raw_connector(health={"status": "OFFLINE"})
 TOMORROW = "2026-03-11T15:00:00.000Z"
 
 
@@ -23,8 +22,6 @@ TOMORROW = "2026-03-11T15:00:00.000Z"
         ({"status": "LOGIN_ERROR", "executionStatus": "NEVER_HEARD_OF"}, "person"),
         ({"status": "WAITING_USER_INPUT", "executionStatus": "WAITING_USER_INPUT"}, "person"),
         ({"status": "UPDATING", "executionStatus": "CREATED"}, "running"),
-        ({"connector": OFFLINE}, "offline"),
-        ({"connector": OFFLINE, "status": "LOGIN_ERROR", "executionStatus": "INVALID_CREDENTIALS"}, "offline"),
         ({"connector": TWO_STEPS}, "person"),
         ({"connector": ONE_STEP}, "person"),
         # Auto-sync is planned, so this bank asks for nothing, whatever its form says.
@@ -35,5 +32,14 @@ def test_each_state_of_an_item_has_its_verdict(changes, verdict):
     assert verdict_on(an_item(**changes), offline=False) == verdict
 
 
-def test_an_outage_heard_of_later_counts():
-    assert verdict_on(an_item(), offline=True) == "offline"
+@pytest.mark.parametrize(
+    "changes", [{}, {"status": "LOGIN_ERROR", "executionStatus": "INVALID_CREDENTIALS"}, {"connector": TWO_STEPS}]
+)
+def test_while_the_bank_is_offline_nobody_can_do_anything(changes):
+    assert verdict_on(an_item(**changes), offline=True) == "offline"
+
+
+def test_what_is_heard_of_the_bank_counts_and_not_how_the_item_showed_it():
+    shown_offline = a_raw_connector(health={"status": "OFFLINE"})
+
+    assert verdict_on(an_item(connector=shown_offline), offline=False) == "direct"

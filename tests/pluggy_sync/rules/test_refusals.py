@@ -1,8 +1,12 @@
-"""Every refusal of Pluggy facts 3.8 has a meaning of its own."""
+"""Every refusal of Pluggy facts 3.8 has a meaning of its own, and one that is not known is none of these."""
+
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from pluggy_sync.rules.refusals import refusal_of
+from pluggy_sync.rules import refusals
+from pluggy_sync.rules.refusals import refusal_of, refusal_to_update, retry_at
 
 
 @pytest.mark.parametrize(
@@ -33,9 +37,73 @@ def test_every_documented_code_is_known(code, ours):
     assert refusal_of(code, 400).code == ours
 
 
-@pytest.mark.parametrize(
-    "status, ours", [(404, "item-gone-at-pluggy"), (409, "already-fresh"), (400, "refused-by-pluggy")]
-)
-def test_without_a_code_the_status_decides(status, ours):
+@pytest.mark.parametrize("status, ours", [(404, "item-gone-at-pluggy"), (409, "not-now"), (400, "refused-by-pluggy")])
+def test_without_a_known_code_the_status_decides(status, ours):
     assert refusal_of(None, status).code == ours
     assert refusal_of("NEVER_HEARD_OF", status).code == ours
+
+
+def test_an_unknown_refusal_keeps_pluggys_word_for_it():
+    refusal = refusal_of("SOMETHING_NEW", 409)
+
+    assert (refusal.code, refusal.pluggy_code) == ("not-now", "SOMETHING_NEW")
+    assert refusal.detail == "Pluggy refused with 409 SOMETHING_NEW."
+
+
+@pytest.mark.parametrize("said", ["password 1234 is wrong", "lower_case", "A" * 81, "", "ÁRVORE", "CODE\n"])
+def test_what_is_not_a_code_word_is_not_repeated(said):
+    refusal = refusal_of(said, 400)
+
+    assert refusal.pluggy_code is None
+    assert refusal.detail == "Pluggy refused with 400 and gave no code."
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_an_update_that_is_refused_for_an_unknown_reason_is_not_now(status):
+    assert refusal_to_update(None, status).code == "not-now"
+    assert refusal_to_update("SOMETHING_NEW", status).code == "not-now"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_of_our_credentials_is_not_taken_for_the_items_state(status):
+    assert refusal_to_update(None, status).code == "refused-by-pluggy"
+
+
+@pytest.mark.parametrize("status", [400, 409, 422, 403])
+@pytest.mark.parametrize("code", [None, "SOMETHING_NEW", "ITEM_IN_ERROR_COOLDOWN"])
+def test_nothing_unknown_is_taken_for_success(code, status):
+    success = (refusals.ALREADY_FRESH, refusals.ALREADY_UPDATING, refusals.ALREADY_PROVIDED)
+
+    assert refusal_to_update(code, status).code not in success
+    assert refusal_of(code, status).code not in success
+
+
+@pytest.mark.parametrize(
+    "data, moment",
+    [
+        ({"canRetryAfterDate": "2026-03-10T15:00:00.000Z"}, datetime(2026, 3, 10, 15, tzinfo=UTC)),
+        (
+            {"lastUpdatedAt": "2026-03-10T15:00:00.000Z", "minUpdateFrequencyAllowedInHours": 2},
+            datetime(2026, 3, 10, 17, tzinfo=UTC),
+        ),
+        ({}, None),
+        ({"canRetryAfterDate": 7}, None),
+        ({"canRetryAfterDate": "soon"}, None),
+        ({"lastUpdatedAt": "2026-03-10T15:00:00.000Z", "minUpdateFrequencyAllowedInHours": "inf"}, None),
+        ({"lastUpdatedAt": "2026-03-10T15:00:00.000Z", "minUpdateFrequencyAllowedInHours": "nan"}, None),
+        ({"lastUpdatedAt": "9999-12-31T23:59:59.000Z", "minUpdateFrequencyAllowedInHours": 9}, None),
+    ],
+)
+def test_the_time_to_try_again_is_read_where_pluggy_gives_one(data, moment):
+    assert retry_at(data) == moment
+
+
+def test_every_refusal_of_pluggy_is_one_of_ours():
+    assert set(refusals._OURS_OF_PLUGGYS.values()) <= refusals.STATUS_OF_CODE.keys()
+
+
+def test_every_code_is_documented():
+    documented = (Path(__file__).parents[3] / "docs" / "actions.md").read_text()
+
+    assert [code for code in refusals.STATUS_OF_CODE if f"`{code}`" not in documented] == []
+    assert [code for code in refusals.STATUS_OF_CODE if f"| `{code}` |" not in refusals.as_markdown()] == []

@@ -28,15 +28,21 @@ def test_quiet_hours_may_lie_within_a_day():
 
 
 def test_reminders_follow_the_schedule_and_then_end():
-    due = [reminder_at(NOON, sent, (24, 72), None) for sent in range(3)]
+    first = reminder_at(NOON, (24, 72), None, after=NOON)
+    second = reminder_at(NOON, (24, 72), None, after=NOON + timedelta(hours=24))
+    third = reminder_at(NOON, (24, 72), None, after=NOON + timedelta(hours=72))
 
-    assert due == [NOON + timedelta(hours=24), NOON + timedelta(hours=72), None]
+    assert (first, second, third) == (NOON + timedelta(hours=24), NOON + timedelta(hours=72), None)
+
+
+def test_reminders_that_were_missed_are_not_made_up_for():
+    assert reminder_at(NOON, (24, 72, 168), None, after=NOON + timedelta(hours=80)) == NOON + timedelta(hours=168)
 
 
 def test_what_ends_before_is_not_reminded_of():
-    assert reminder_at(NOON, 0, (24,), NOON + timedelta(minutes=2)) is None
-    assert reminder_at(NOON, 0, (24,), NOON + timedelta(hours=25)) is not None
-    assert reminder_at(NOON, 0, (), None) is None
+    assert reminder_at(NOON, (24,), NOON + timedelta(minutes=2), after=NOON) is None
+    assert reminder_at(NOON, (24,), NOON + timedelta(hours=25), after=NOON) is not None
+    assert reminder_at(NOON, (), None, after=NOON) is None
 
 
 @pytest.mark.parametrize("days, step", [(31, None), (30, 30), (8, 30), (7, 7), (2, 7), (1, 1), (0.1, 1), (0, None)])

@@ -16,7 +16,7 @@ def record(conn, balance, at):
 
 def store(conn, *rows):
     items.lock(conn, ITEM, now=NOON)
-    transactions.merge(conn, ITEM, list(rows), now=NOON)
+    transactions.merge(conn, ITEM, list(rows), began_at=NOON, now=NOON)
 
 
 def a_row(amount, at, **changes):

@@ -1,12 +1,14 @@
 """Migrations: they make the tables that the code believes in, from any state, and only once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import alembic_config, migrate
@@ -55,3 +57,59 @@ def test_every_migration_can_be_undone(empty):
         command.downgrade(config, "base")
 
     assert set(sa.inspect(empty).get_table_names()) <= {"alembic_version"}
+
+
+DAYS = {
+    # As it was stored, and the day that it means.
+    "2026-03-09T00:00:00Z": date(2026, 3, 9),
+    "2026-03-09T03:00:00Z": date(2026, 3, 9),
+    "2026-03-09T02:59:59Z": date(2026, 3, 8),
+    "2026-03-09T00:00:00.001Z": date(2026, 3, 8),
+}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Sao_Paulo"])
+def test_what_was_stored_gets_the_day_that_it_means(empty, zone):
+    config = alembic_config()
+    with empty.begin() as conn:
+        conn.execute(sa.text(f"SET LOCAL TIME ZONE '{zone}'"))
+        config.attributes["connection"] = conn
+        command.upgrade(config, ScriptDirectory.from_config(config).get_revision("0007").down_revision)
+        for number, moment in enumerate(DAYS):
+            values = {"id": str(number), "date": moment}
+            conn.execute(
+                sa.text(
+                    "INSERT INTO bills (id, item_id, parent_id, due_date, raw, synced_at) "
+                    "VALUES (:id, 'i', 'a', :date, '{}', now())"
+                ),
+                values,
+            )
+            conn.execute(
+                sa.text(
+                    "INSERT INTO transactions (id, item_id, account_id, date, day, raw) "
+                    "VALUES (:id, 'i', 'a', :date, ((:date)::timestamptz AT TIME ZONE 'America/Sao_Paulo')::date, '{}')"
+                ),
+                values,
+            )
+
+        command.upgrade(config, "0007")
+
+        assert conn.scalars(sa.text("SELECT due_date FROM bills ORDER BY id")).all() == list(DAYS.values())
+        assert conn.scalars(sa.text("SELECT day FROM transactions ORDER BY id")).all() == list(DAYS.values())
+
+
+def test_a_connector_that_stood_for_none_is_none(empty):
+    config = alembic_config()
+    with empty.begin() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, ScriptDirectory.from_config(config).get_revision("0007").down_revision)
+        for number in (-1, 2):
+            conn.execute(sa.text(f"INSERT INTO connectors (id, updated_at) VALUES ({number}, now())"))
+            conn.execute(
+                sa.text(f"INSERT INTO items (id, connector_id, first_seen_at) VALUES ('{number}', {number}, now())")
+            )
+
+        command.upgrade(config, "0007")
+
+        assert conn.scalars(sa.text("SELECT connector_id FROM items ORDER BY id")).all() == [None, 2]
+        assert conn.scalars(sa.text("SELECT id FROM connectors")).all() == [2]

@@ -2,6 +2,8 @@
 
 from pluggy_sync.engine import events
 from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.engine.sync import transactions as sync_transactions
+from pluggy_sync.rules import backoff
 from tests.kit.factories import an_event
 from tests.kit.workers import run_queued
 
@@ -10,7 +12,7 @@ def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstrea
     held = []
     resources.pluggy.hooks.requested.append(lambda _request: held.append(resources.database.pool.checkedout()))
     # One account at a time, or another thread may just be writing.
-    monkeypatch.setattr(item_sync, "PARALLEL_ACCOUNTS", 1)
+    monkeypatch.setattr(sync_transactions, "PARALLEL_ACCOUNTS", 1)
     item_id = upstream.connect()
     service.deliver(*upstream.take_events())
 
@@ -21,23 +23,40 @@ def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstrea
     assert set(held) == {0}
 
 
-def test_an_event_whose_news_is_stored_already_costs_no_request(service, upstream, resources):
-    upstream.connect()
-    events = upstream.take_events()
-    told = [event for event in events if event["event"] == "item/created"]
-    late = [event for event in events if event["event"] == "transactions/created"]
+def test_events_that_were_stored_before_a_run_began_cost_no_request_more(service, upstream):
+    item_id = upstream.connect()
+    told = upstream.take_events()
     service.deliver(*told)
+    one = next(event for event in told if event["event"] == "item/created")
+
+    # Only that one is handled before the run; the others find their news stored.
+    events.handle_event(service.res, one["eventId"])
+    item_sync.sync_item(service.res, item_id)
+    upstream.take_requests()
     service.work()
-    runs = len(service.runs())
+
+    assert len(told) > 2
+    assert sorted(row.outcome for row in service.events()) == ["covered", "covered", "noted", "sync"]
+    assert upstream.take_requests() == []
+    assert len(service.runs()) == 1
+
+
+def test_rows_that_are_told_of_after_a_run_cost_one_request_for_each_account(service, upstream):
+    upstream.connect()
+    told = upstream.take_events()
+    late = [event for event in told if event["event"] == "transactions/created"]
+    service.deliver(*[event for event in told if event not in late])
+    service.work()
     upstream.take_requests()
 
     service.deliver(*late)
     service.work()
 
-    assert late
-    # The Item is looked at once, since it may have changed; its data are not read again.
-    assert {request["endpoint"] for request in upstream.take_requests()} <= {"GET /items/{id}"}
-    assert len(service.runs()) == runs
+    asked = [request["endpoint"] for request in upstream.take_requests()]
+    assert len(late) == 2
+    assert asked == ["GET /items/{id}", "GET /v2/transactions", "GET /v2/transactions"]
+    # Nothing was late after all, so the product hears nothing.
+    assert service.notifications() == ["item.synced"]
 
 
 def test_a_fault_of_ours_gives_the_item_back_and_is_tried_again(service, upstream, resources, monkeypatch):
@@ -65,7 +84,7 @@ def test_an_event_that_breaks_us_is_put_off_longer_each_time_and_ends_as_a_dead_
     upstream.connect()
     service.deliver(*upstream.take_events()[-1:])
     monkeypatch.setattr(events, "_handle_item", lambda *_: 1 / 0)
-    monkeypatch.setattr(events, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(backoff, "MAX_ATTEMPTS", 3)
     waits = []
     for _ in range(3):
         try:

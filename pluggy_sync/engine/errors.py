@@ -1,0 +1,54 @@
+"""
+Why the engine does not do what it was asked to do, split by what the caller should do.
+
+    EngineError
+    ├── CannotActError          say `code` and `detail` to whoever asked; `more` has what a program needs besides
+    ├── PersonNeededError       show `action`: a person must act first
+    └── LeaseLostError          stop: another sync run holds the Item now, or it was deleted
+
+Trouble with Pluggy is told by `pluggy.errors`. None of these carries what was given: it may be a credential.
+
+Tests: `engine/test_submissions.py`, `engine/test_refresh.py`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pluggy_sync import wire
+from pluggy_sync.rules import refusals
+from pluggy_sync.rules.refusals import Refusal
+from pluggy_sync.store.user_actions import Action
+
+
+class EngineError(Exception):
+    """The engine did not do what it was asked to do."""
+
+
+class CannotActError(EngineError):
+    """It cannot be done now. `code` is one of `rules.refusals.STATUS_OF_CODE`, `detail` says what the caller can do."""
+
+    def __init__(self, code: str, detail: str | None = None, *, more: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = refusals.DETAIL_OF_CODE[code] if detail is None else detail
+        self.more = dict(more or {})
+
+    @classmethod
+    def of_refusal(cls, refusal: Refusal, *, retry_at: datetime | None, **more: Any) -> "CannotActError":
+        """Return the error that says what Pluggy said; *retry_at* None: Pluggy gave no time to try again."""
+        said = {"pluggyCode": refusal.pluggy_code} if refusal.pluggy_code is not None else {}
+        waits = {"retryAt": wire.to_text(retry_at)} if refusal.tells_when or retry_at is not None else {}
+        return cls(refusal.code, refusal.detail, more={**said, **waits, **more})
+
+
+class PersonNeededError(EngineError):
+    """A person must act first; `action` says what to do."""
+
+    def __init__(self, action: Action) -> None:
+        super().__init__(action.id)
+        self.action = action
+
+
+class LeaseLostError(EngineError):
+    """Another sync run holds the Item now, or it was deleted, while this run was reading."""

@@ -1,0 +1,57 @@
+"""
+Banks that go offline and come back.
+
+While a connector is OFFLINE nobody is asked for anything. Once it is back, its Items whose last execution failed are
+fetched, and those who still must act are told once. That is done in steps, kept in Postgres, so that a bank with many
+Items does not hold up the rest.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from pluggy_sync.engine import requests
+from pluggy_sync.notifications import messages
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.statuses import OFFLINE
+from pluggy_sync.store import connectors, items, user_actions
+from pluggy_sync.transaction import Transaction
+
+log = structlog.get_logger(__name__)
+
+# Items of one connector that are requested in one transaction, and in one round.
+CHUNK = 50
+CHUNKS_PER_ROUND = 10
+# A bank that comes and goes is no reason to write to a person more often than this.
+REMIND_AGAIN_AFTER = timedelta(hours=24)
+
+
+def status_changed(
+    tx: Transaction, connector_id: int, before: str | None, after: str | None, *, name: str | None, now: datetime
+) -> None:
+    """Tell the product that a connector's status changed; when the bank is back, note that it is to be followed up."""
+    messages.connector_status_changed(tx, connector_id, name, after, now=now)
+    if before == OFFLINE and after != OFFLINE:
+        connectors.mark_back(tx.conn, connector_id, back_at=now)
+        user_actions.remind_all_of_connector(tx.conn, connector_id, told_before=now - REMIND_AGAIN_AFTER, now=now)
+        log.info("connector.back", connector_id=connector_id)
+
+
+def follow_up(res: Resources) -> None:
+    """Have the Items fetched whose bank is back. Safe to repeat: what was requested is not requested again."""
+    with res.database.begin() as conn:
+        returned = connectors.back(conn)
+    for connector_id, back_at in returned:
+        _follow_up(res, connector_id, back_at)
+
+
+def _follow_up(res: Resources, connector_id: int, back_at: datetime) -> None:
+    for _ in range(CHUNKS_PER_ROUND):
+        with res.begin() as tx:
+            found = items.to_fetch_since_bank_is_back(tx.conn, connector_id, back_at=back_at, limit=CHUNK)
+            # In the order of their ids: transactions that lock several Items must not wait for each other in a circle.
+            for item_id in found:
+                requests.fetch(tx, item_id, why=requests.BANK_IS_BACK, now=res.now())
+            if not found:
+                connectors.followed_up(tx.conn, connector_id, back_at=back_at)
+                return

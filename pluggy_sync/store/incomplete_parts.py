@@ -1,0 +1,52 @@
+"""Parts of an Item that could not be read completely. Callers own the transaction and hold the Item's write lock."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync.rules.sync_plan import Incomplete, Part
+from pluggy_sync.store.tables import incomplete_parts
+
+
+def save(conn: Connection, item_id: str, parts: Collection[Incomplete], *, now: datetime) -> None:
+    """Keep each of *parts*, in place of what is kept of the same part."""
+    if not parts:
+        return
+    new = insert(incomplete_parts).values(
+        [
+            {
+                "item_id": item_id,
+                "product": each.part.product,
+                "part_of": each.part.of,
+                "reason": each.reason.value,
+                "detail": each.detail,
+                "attempts": each.attempts,
+                "since": now,
+                "retry_at": each.retry_at,
+                "after_seq": each.after_seq,
+            }
+            for each in parts
+        ]
+    )
+    replaced = ("reason", "detail", "attempts", "retry_at", "after_seq")
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[incomplete_parts.c.item_id, incomplete_parts.c.product, incomplete_parts.c.part_of],
+            set_={name: new.excluded[name] for name in replaced},
+        )
+    )
+
+
+def remove(conn: Connection, item_id: str, parts: Collection[Part]) -> None:
+    """Forget *parts*: they were read."""
+    if not parts:
+        return
+    key = sa.tuple_(incomplete_parts.c.product, incomplete_parts.c.part_of)
+    conn.execute(
+        sa.delete(incomplete_parts).where(
+            incomplete_parts.c.item_id == item_id, key.in_([(each.product, each.of) for each in parts])
+        )
+    )

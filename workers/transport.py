@@ -1,0 +1,144 @@
+"""
+Redis as the workers read it: what is no message of ours is left out before Celery sees it.
+
+Celery ends over a message that is not JSON, and prints the contents of one that it does not know. Of a message that is
+ours it sees what `queue.send` set and nothing else, since it shows all of that to Flower. Nothing is lost by leaving
+messages out: what has to be done stands in Postgres.
+"""
+
+import base64
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import structlog
+from kombu.transport import redis
+
+from pluggy_sync.queue import QUEUE_OF_TASK
+
+log = structlog.get_logger(__name__)
+
+_QUEUES = frozenset(QUEUE_OF_TASK.values())
+# What an id looks like. Any other argument is passed on, but not shown.
+_PLAIN = re.compile(r"[\w.@:/-]{1,200}", re.ASCII)
+
+
+class NotOursError(Exception):
+    """A message that `queue.send` did not send. The text says what is wrong and quotes nothing."""
+
+
+class Channel(redis.Channel):
+    """Reads queues; bytes that are not JSON are left out."""
+
+    def _connparams(self, *args: Any, **more: Any) -> Any:
+        # A channel that outlived its connection, as one does whose message is still worked on when Redis goes away.
+        # Celery waits for Redis after this error, and ends after the AttributeError that it would be.
+        if self.connection.client is None:
+            raise ConnectionError("the connection was closed")
+        return super()._connparams(*args, **more)  # type: ignore[misc]  # the stubs lack it
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # the stubs lack it
+        except (ValueError, RecursionError) as exc:
+            log.warning("message.unreadable", error=type(exc).__name__, next="it is left out")
+            return None
+
+
+class Transport(redis.Transport):
+    """Passes on the messages of work that are ours, and all others, such as commands to the workers."""
+
+    Channel = Channel
+
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        if queue not in _QUEUES:
+            super()._deliver(message, queue)
+            return
+        try:
+            ours = read(message)
+        except NotOursError as exc:
+            log.warning("message.refused", queue=queue, fault=str(exc), next="it is left out")
+            return
+        super()._deliver(ours, queue)
+
+
+def read(message: Any) -> dict[str, Any]:
+    """
+    Return *message*, as it came from a queue of work, with nothing in it but what workers need.
+
+    Raises:
+        NotOursError: it is not a task of ours with one id or none.
+    """
+    match message:
+        case {
+            "body": str(body),
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {"id": str(id_), "task": str(task)} as headers,
+            "properties": {
+                "delivery_tag": str(tag),
+                "delivery_info": {"exchange": str(exchange), "routing_key": str(routing_key)},
+            },
+        } if _PLAIN.fullmatch(id_) and _PLAIN.fullmatch(tag):
+            pass
+        case _:
+            raise NotOursError("no envelope of ours")
+    if task not in QUEUE_OF_TASK:
+        raise NotOursError("an unknown task")
+    args = _args(body)
+    return {
+        "body": _body(args),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {
+            "lang": "py",
+            "task": task,
+            "id": id_,
+            "root_id": id_,
+            "parent_id": None,
+            "retries": 0,
+            "eta": None,
+            "expires": _expires(headers.get("expires")),
+            "timelimit": [None, None],
+            "argsrepr": repr(tuple(each if _PLAIN.fullmatch(each) else "…" for each in args)),
+            "kwargsrepr": "{}",
+            "ignore_result": True,
+        },
+        "properties": {
+            "correlation_id": id_,
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_tag": tag,
+            "delivery_info": {"exchange": exchange, "routing_key": routing_key},
+            "priority": 0,
+            "body_encoding": "base64",
+        },
+    }
+
+
+def _args(body: str) -> list[str]:
+    try:
+        decoded = json.loads(base64.b64decode(body, validate=True))
+    except (ValueError, RecursionError):
+        raise NotOursError("an unreadable body") from None
+    match decoded:
+        case [[], dict(kwargs), dict()] | [[str(_)], dict(kwargs), dict()] if not kwargs:
+            args: list[str] = decoded[0]
+            return args
+        case _:
+            raise NotOursError("no single id")
+
+
+def _body(args: list[str]) -> str:
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return base64.b64encode(json.dumps([args, {}, embed]).encode()).decode()
+
+
+def _expires(value: object) -> str | None:
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise NotOursError("an end that is no date") from None

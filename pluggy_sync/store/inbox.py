@@ -107,7 +107,9 @@ def _is_repeat(conn: Connection, event: events.Event) -> bool:
     stored = conn.execute(
         sa.select(inbox.c.name, inbox.c.item_id, account_id).where(inbox.c.event_id == event.event_id)
     ).one_or_none()
-    return stored is None or tuple(stored) == (event.name, event.item_id, event.account_id)
+    # An account that cannot be read tells no event from another.
+    known = None if stored is None else (stored[0], stored[1], stored[2] if event.account_id is not None else None)
+    return known is None or known == (event.name, event.item_id, event.account_id)
 
 
 def record_kept(

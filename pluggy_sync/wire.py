@@ -22,9 +22,10 @@ _LONGEST_INTEGER = 4300
 # Objects of Pluggy are five levels deep.
 _DEEPEST = 100
 
-# Every time zone has these two within the years that Python's `datetime` knows (1 to 9999).
-EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
-LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+# Python's `datetime` knows the years 1 to 9999. One fewer on each side, so that any time zone can be taken, and a
+# window of a year before or after.
+EARLIEST = datetime(2, 1, 2, tzinfo=UTC)
+LATEST = datetime(9998, 12, 30, tzinfo=UTC)
 
 _MARK = "\N{REPLACEMENT CHARACTER}"
 # How JSON writes the null character; it cannot stand in JSON otherwise.
@@ -57,7 +58,15 @@ def _number(text: str) -> Decimal | str:
     return number if within else text
 
 
+def _strict_number(text: str) -> Decimal:
+    number = _number(text)
+    if isinstance(number, str):
+        raise ValueError("a number out of bounds")  # noqa: TRY004 - it is one, but too large
+    return number
+
+
 _decoder = msgspec.json.Decoder(float_hook=_number)
+_strict_decoder = msgspec.json.Decoder(float_hook=_strict_number)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -100,10 +109,11 @@ def decode_strictly(body: bytes | str) -> Any:
     Return the JSON value in *body* as `decode` does, but repair nothing.
 
     Raises:
-        msgspec.DecodeError: it is not JSON, is nested too deeply, or has a text that Postgres cannot store.
+        msgspec.DecodeError: it is not JSON, is nested too deeply, or has a text or number that Postgres
+            cannot store.
     """
     try:
-        value = _decoder.decode(body)
+        value = _strict_decoder.decode(body)
     except RecursionError as exc:
         raise msgspec.DecodeError("nested too deeply") from exc
     except UnicodeError as exc:
@@ -168,8 +178,7 @@ def instant(text: Any) -> datetime | None:
     Return the moment that *text* names, in UTC. None stays None; a moment without a zone is UTC.
 
     Raises:
-        ValueError: it is not an ISO 8601 date or date-time, or one that Python or Postgres cannot hold everywhere:
-            `0001-01-01`, which stands for no date, and the last day of year 9999.
+        ValueError: it is not an ISO 8601 date or date-time, or of year 1 or 9999, which stand for no date.
     """
     if text is None:
         return None

@@ -24,6 +24,8 @@ READY_WITHIN_S = 60.0
 ATTEMPTS = 3
 # Meanwhile no other process is started again.
 RECONNECT_WITHIN_S = 15.0
+# Of all processes that may run.
+NAMES = ["postgres", "valkey", "sandbox", "receiver", procfile.RELEASE, *procfile.lasting()]
 
 
 class PortTakenError(ProcessEndedError):

@@ -16,7 +16,7 @@
       done: "Conexão concluída", doneText: "Seus dados já podem ser usados.", send: "Enviar",
       consent: "Ao continuar, você autoriza a leitura dos seus dados.", go: "Continuar",
       bank: "Ir para o banco", bankText: "Autorize o acesso na página do seu banco. Esta tela segue sozinha.",
-      qr: "Leia o código com o aplicativo do banco", simulate: "Simular a leitura",
+      qr: "Leia o código com o aplicativo do banco", simulate: "Simular a leitura", refuse: "Simular uma recusa", minimise: "Continuar em segundo plano",
       failed: "Não foi possível conectar", left: "Tempo restante", none: "Nenhuma instituição encontrada",
       invalid: "Confira os dados informados.", locked: "Pendente de autorização no banco.",
     },
@@ -26,7 +26,7 @@
       done: "Connected", doneText: "Your data is ready to use.", send: "Send",
       consent: "By continuing you allow your data to be read.", go: "Continue",
       bank: "Go to the bank", bankText: "Allow access on your bank's page. This screen goes on by itself.",
-      qr: "Scan the code with your bank's app", simulate: "Simulate the scan",
+      qr: "Scan the code with your bank's app", simulate: "Simulate the scan", refuse: "Simulate a refusal", minimise: "Go on in the background",
       failed: "The connection failed", left: "Time left", none: "No institution found",
       invalid: "Check what you entered.", locked: "Waiting for authorization at the bank.",
     },
@@ -39,7 +39,9 @@
     .box{--bg:#fff;--fg:#161b26;--soft:#667085;--line:#e3e6ec;--accent:#ef294b;width:min(26rem,100vw);height:min(40rem,100vh);
       display:flex;flex-direction:column;background:var(--bg);color:var(--fg);border-radius:18px;overflow:hidden;box-shadow:0 20px 60px #0006}
     .dark{--bg:#171b26;--fg:#eef1f7;--soft:#9aa4b8;--line:#2b3243}
-    @media (max-width:26rem){.box{border-radius:0;height:100vh}}
+    @media (max-width:26rem){.box:not(.modal,.inline){border-radius:0;height:100vh}}
+    .box.modal{max-height:90vh;max-width:94vw}
+    .box.inline{width:100%;height:100%;min-height:26rem;box-shadow:none;border:1px solid var(--line)}
     header{display:flex;align-items:center;gap:.75rem;padding:1rem 1.25rem;border-bottom:1px solid var(--line)}
     header b{flex:1;font-size:1rem}
     main{flex:1;overflow:auto;padding:1.25rem}
@@ -87,21 +89,35 @@
       this._alive = false;
     }
 
-    async init() {
+    // Resolves once it is rendered. Opens over the page, or inside `container` where one is given: an element, or what selects one.
+    async init(container) {
       if (this._host) return this.show();
+      const place = typeof container === "string" ? document.querySelector(container) : container;
+      if (container && !place) throw new Error("the container does not exist");
       this._alive = true;
       this._host = tag("div", { id: "pluggy-connect" });
       this._root = this._host.attachShadow({ mode: "open" });
       this._main = tag("main");
       this._title = tag("b", {}, "Pluggy");
+      const minimise = this._options.allowConnectInBackground
+        ? tag("button", { class: "icon", "aria-label": this._words.minimise, "data-minimise": "1", onclick: () => this.hide() }, "–") : null;
       const close = tag("button", { class: "icon", "aria-label": this._words.close, onclick: () => this._leave() }, "✕");
-      const dark = this._options.theme === "dark" ? "box dark" : "box";
-      const box = tag("div", { class: dark, role: "dialog", "aria-modal": "true", "aria-label": "Pluggy Connect" },
-        tag("header", {}, this._title, close), this._main);
-      this._veil = tag("div", { class: "veil" }, box);
-      this._root.append(tag("style", {}, STYLE), this._veil);
-      document.body.append(this._host);
+      const looks = ["box", this._options.theme === "dark" && "dark", this._options.allowFullscreen === false && "modal", place && "inline"];
+      const box = tag("div", { class: looks.filter(Boolean).join(" "), role: place ? "region" : "dialog",
+        "aria-modal": place ? null : "true", "aria-label": "Pluggy Connect" },
+        tag("header", {}, this._title, minimise, close), this._main);
+      this._veil = place ? box : tag("div", { class: "veil" }, box);
+      // Not a style element: a page's Content-Security-Policy would refuse it.
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(STYLE);
+      this._root.adoptedStyleSheets = [sheet];
+      this._root.append(this._veil);
+      (place || document.body).append(this._host);
       this._call("onOpen");
+      this._begin();  // not awaited: it is rendered now, and an update may take minutes
+    }
+
+    async _begin() {
       try {
         await (this._options.updateItem ? this._update() : this._choose());
       } catch (error) {
@@ -109,9 +125,17 @@
       }
     }
 
-    async show() { if (this._host) this._host.style.display = ""; }
+    async show() {
+      if (!this._host) throw new Error("Pluggy Connect is not open");
+      this._host.style.display = "";
+    }
 
-    async hide() { if (this._host) this._host.style.display = "none"; }
+    // Hides it; what is under way goes on, and is told as before.
+    async hide() {
+      if (!this._host) throw new Error("Pluggy Connect is not open");
+      this._host.style.display = "none";
+      this._call("onHide");
+    }
 
     async destroy() {
       this._alive = false;
@@ -148,7 +172,7 @@
     }
 
     _selected(bank) {
-      this._event("SELECTED_INSTITUTION", { connector: { id: bank.id, name: bank.name } });
+      this._event("SELECTED_INSTITUTION", { connector: bank });
       this._credentials(bank, null);
     }
 
@@ -176,7 +200,7 @@
     async _submitted(event, bank) {
       event.preventDefault();
       const parameters = Object.fromEntries(new FormData(event.target));
-      this._event(bank.oauth ? "SUBMITTED_CONSENT" : "SUBMITTED_LOGIN", { connector: { id: bank.id, name: bank.name } });
+      this._event(bank.oauth ? "SUBMITTED_CONSENT" : "SUBMITTED_LOGIN", { connector: bank });
       this._working();
       const updating = this._options.updateItem;
       try {
@@ -264,10 +288,11 @@
       const code = (item.userAction && item.userAction.attributes && item.userAction.attributes.qr) || "";
       const cells = Array.from({ length: 144 }, (_, n) =>
         tag("i", { class: (code.charCodeAt(n % code.length || 0) * (n + 7) + n * n) % 5 < 2 ? "on" : "" }));
-      const simulate = () => fetch(`${BASE}/_sandbox/items/${item.id}/approve`, { method: "POST" });
+      const decide = (what) => () => fetch(`${BASE}/_sandbox/items/${item.id}/${what}`, { method: "POST" });
       this._paint(tag("div", { class: "center" }, tag("h2", {}, this._words.qr), tag("div", { class: "qr", "data-qr": code }, ...cells),
         tag("p", {}, (item.userAction && item.userAction.instructions) || ""),
-        tag("button", { onclick: simulate, "data-simulate": "1" }, this._words.simulate)));
+        tag("div", { class: "gap" }, tag("button", { onclick: decide("approve"), "data-simulate": "approve" }, this._words.simulate),
+          tag("button", { onclick: decide("reject"), "data-simulate": "reject" }, this._words.refuse))));
     }
 
     _settled(item) {

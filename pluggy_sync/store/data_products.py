@@ -251,9 +251,9 @@ def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) ->
     ]
     if rows or odd:
         unreadable_rows.replace_list(conn, unreadable_rows.NO_ITEM, table.name, "", odd, now=now)
-    if rows:
-        new = insert(table).values(rows)
-        names = [column.name for column in table.columns if column.name != "id"]
+    names = [column.name for column in table.columns if column.name != "id"]
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        new = insert(table).values(rows[start : start + ROWS_PER_STATEMENT])
         conn.execute(
             new.on_conflict_do_update(index_elements=[table.c.id], set_={name: new.excluded[name] for name in names})
         )

@@ -121,6 +121,7 @@ def test_a_test_user_is_connected_with_what_its_bank_asks(browse: Callable[..., 
         page.get_by_role("button", name=name).click()
     page.wait_for_function("() => document.querySelectorAll('.item').length === 3")
     driver.sandbox.settle()
+    page.wait_for_function("() => document.querySelectorAll('.question').length === 2")
     page.get_by_role("button", name="Approve").first.click()
     page.wait_for_function("() => document.querySelectorAll('.question').length === 1")
     driver.sandbox.settle()

@@ -4,9 +4,10 @@ import threading
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from pluggy_sync.engine import submissions
-from pluggy_sync.engine.submissions import CannotActError
+from pluggy_sync.engine import executions, submissions
+from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.pluggy.client import PluggyClient
 from pluggy_sync.store import tables
 from tests.kit.service import Service
@@ -121,3 +122,109 @@ def test_an_item_that_was_deleted_meanwhile_takes_no_answer(service: Service):
         submissions.give_credentials(service.res, action_id, GOOD)
 
     assert refused.value.code == "item-gone-at-pluggy"
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError, TypeError, KeyError, UnicodeEncodeError("utf-8", "x", 0, 1, "x"), MemoryError, RecursionError]
+)
+def test_whatever_goes_wrong_while_pluggy_is_asked_the_action_is_open_again(service: Service, monkeypatch, fault):
+    _, action_id = a_login_error(service)
+
+    def broken(*_: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(PluggyClient, "update_item", broken)
+    with pytest.raises(fault if isinstance(fault, type) else type(fault)):
+        submissions.give_credentials(service.res, action_id, GOOD)
+
+    assert service.actions()[0].state == "open"
+    assert [row.outcome for row in service.rows(tables.submissions)] == ["failed"]
+    monkeypatch.undo()
+    submissions.give_credentials(service.res, action_id, GOOD)
+    deliver_and_work(service)
+    assert service.actions()[0].state == "resolved"
+
+
+def test_what_pluggy_accepted_stays_submitted_though_we_fail_to_write_its_start(service: Service, monkeypatch):
+    _, action_id = a_login_error(service)
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError
+
+    monkeypatch.setattr(executions.items, "save", broken)
+    submissions.give_credentials(service.res, action_id, GOOD)
+
+    assert service.actions()[0].state == "submitted"
+    monkeypatch.undo()
+    deliver_and_work(service)
+    assert service.actions()[0].state == "resolved"
+
+
+HALF = "p\ud83d"
+
+
+@pytest.mark.parametrize("given", [{"user": HALF}, {HALF: "x"}, {"user": "a", "password": HALF}, HALF])
+def test_credentials_that_cannot_be_sent_are_refused_and_the_action_stays_open(service: Service, given):
+    _, action_id = a_login_error(service)
+
+    with pytest.raises(CannotActError) as refused:
+        submissions.give_credentials(service.res, action_id, given)
+
+    assert refused.value.code == "invalid-parameters"
+    assert service.actions()[0].state == "open"
+    assert service.rows(tables.submissions) == []
+
+
+def asked_for_a_code(service: Service, **parameter: Any) -> str:
+    """Return the id of an action that asks for a code, with changes to what the bank's form says."""
+    service.upstream.connect(connector=5)
+    service.deliver(*service.upstream.take_events())
+    service.work()
+    (action,) = service.actions()
+    changed = {**action.parameter, **parameter}
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(tables.user_actions).values(parameter=changed))
+    return action.id
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"options": ["a", None, 7]},
+        {"options": "abc"},
+        {"validation": "["},
+        {"validation": 7},
+        {"validation": "(?=x)y"},
+        {"validation": r"^(\d+)*$"},
+    ],
+    ids=str,
+)
+def test_an_odd_form_of_the_bank_does_not_keep_an_answer_away(service: Service, parameter):
+    action_id = asked_for_a_code(service, **parameter)
+
+    submissions.answer_mfa(service.res, action_id, "123456")
+
+    assert service.actions()[0].state == "submitted"
+
+
+@pytest.mark.parametrize("name", [None, "", 7, HALF])
+def test_a_question_without_a_name_is_not_asked_of_pluggy(service: Service, name):
+    action_id = asked_for_a_code(service)
+    with service.res.database.begin() as conn:
+        parameter = {} if name == HALF else {"name": name}
+        conn.execute(sa.update(tables.user_actions).values(parameter=parameter))
+
+    with pytest.raises(CannotActError) as refused:
+        submissions.answer_mfa(service.res, action_id, "123456")
+
+    assert refused.value.code == "nothing-asked"
+    assert service.actions()[0].state == "open"
+
+
+def test_the_banks_own_words_say_what_form_it_wants(service: Service):
+    action_id = asked_for_a_code(service, validation="^[0-9]{6}$", validationMessage="São seis números.")
+
+    with pytest.raises(CannotActError) as refused:
+        submissions.answer_mfa(service.res, action_id, "12")
+
+    assert (refused.value.code, refused.value.detail) == ("invalid-value", "São seis números.")

@@ -79,6 +79,19 @@ def test_a_pause_that_is_longer_than_the_deadline_is_not_waited_for(pluggy):
     assert time.monotonic() - started < AT_MOST_S
 
 
+def test_a_pause_that_pluggy_asks_for_is_told_at_once_if_it_is_longer_than_the_deadline(resources):
+    answer = b"HTTP/1.1 429 No\r\nContent-Length: 0\r\nRetry-After: 60\r\nConnection: close\r\n\r\n"
+    with raw_server(lambda connection: connection.sendall(answer)) as url:
+        settings = a_settings(PLUGGY_API_URL=url)
+        ApiKeyCache(resources.redis, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key")).put("key")
+        client = create_client(settings, resources.redis)
+        started = time.monotonic()
+        with deadline.within(20), pytest.raises(PluggyLimitedError):
+            client.item(ITEM)
+        assert time.monotonic() - started < AT_MOST_S
+        client.close()
+
+
 def test_a_full_budget_is_not_waited_for_beyond_it(resources):
     budget = rate_budget.Budget(resources.redis, 1)
     with rate_budget.lane(rate_budget.Lane.PERSON):

@@ -127,6 +127,16 @@ def test_rows_of_another_card_are_left_alone(database):
         assert unreadable(conn) == [{"id": None}]
 
 
+def test_a_list_of_any_length_is_kept(database):
+    """Postgres takes 65,535 parameters in a statement."""
+    with database.begin() as conn:
+        data_products.save_categories(conn, [{"id": str(number)} for number in range(12_000)], now=NOON)
+        merge(conn, IDENTITIES, *({"id": str(number)} for number in range(12_000)))
+
+        assert conn.scalar(sa.select(sa.func.count()).select_from(tables.categories)) == 12_000
+        assert conn.scalar(sa.select(sa.func.count()).select_from(tables.identities)) == 12_000
+
+
 def test_categories_are_kept_each_once_but_for_those_without_an_id(database):
     food, odd = {"id": "1", "description": "Food"}, {"description": 5}
     with database.begin() as conn:

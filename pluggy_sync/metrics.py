@@ -100,6 +100,9 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("notifications", "Notifications that wait, or were given up.", "state", counts.notifications(conn))
     oldest = counts.oldest_notification(conn)
     yield _one("oldest_notification_age_seconds", "Age of the oldest notification that waits.", _age(oldest, now))
+    yield _gauge(
+        "endpoints", "Endpoints of the product that fail, or were stopped.", "state", counts.endpoints_in_trouble(conn)
+    )
     due = counts.syncs_due(conn)
     yield _one("syncs_due", "Items with something to sync.", due)
     oldest = counts.oldest_sync(conn)

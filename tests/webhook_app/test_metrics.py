@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pluggy_sync.engine import reconciliation
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
-from pluggy_sync.store import inbox, unreadable_rows
+from pluggy_sync.store import endpoints, inbox, unreadable_rows
 from pluggy_sync.store.tables import tombstones, transactions
 from tests.kit.factories import API_TOKEN, an_event
 from webhook_app.app import create_app
@@ -73,6 +73,20 @@ def test_metrics_count_dead_events(scrape, service):
         inbox.mark_dead(conn, "dies", "503", now=service.res.now())
 
     assert scrape()["events dead"] == 1
+
+
+def test_metrics_tell_of_an_endpoint_that_fails_and_of_one_that_was_stopped(scrape, service):
+    now = service.res.now()
+    with service.res.database.begin() as conn:
+        endpoints.lock(conn, "https://product.example/")
+        endpoints.mark_failing(conn, "https://product.example/", since=now, retry_at=now)
+    failing = scrape()
+    with service.res.database.begin() as conn:
+        endpoints.stop(conn, "https://product.example/", now=now)
+    stopped = scrape()
+
+    assert (failing["endpoints failing"], failing["endpoints stopped"]) == (1, 0)
+    assert (stopped["endpoints failing"], stopped["endpoints stopped"]) == (0, 1)
 
 
 def test_metrics_count_rows_that_cannot_be_read(scrape, service):

@@ -165,7 +165,7 @@ class _SettingsSchema(ma.Schema):
     webhook_secret_header = ma.fields.Str(
         load_default="X-Webhook-Secret",
         data_key="WEBHOOK_SECRET_HEADER",
-        validate=validate.Regexp(r"^[A-Za-z0-9-]+$", error="Must be the name of an HTTP header."),
+        validate=validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
     )
     webhook_max_bytes = ma.fields.Int(
         load_default=4 * ONE_MIB, data_key="WEBHOOK_MAX_BYTES", validate=validate.Range(min=1024)
@@ -180,7 +180,9 @@ class _SettingsSchema(ma.Schema):
     sync_overlap_days = ma.fields.Int(
         load_default=3, data_key="SYNC_OVERLAP_DAYS", validate=validate.Range(min=0, max=365)
     )
-    sync_lease_s = ma.fields.Int(load_default=240, data_key="SYNC_LEASE_S", validate=validate.Range(min=1, max=3600))
+    # A heartbeat renews it three times as often: below 2 s a slow moment of Postgres would cost a run its Item.
+    # After a kill the Item waits for the lease and one sweep, so more than 5 minutes is no use.
+    sync_lease_s = ma.fields.Int(load_default=30, data_key="SYNC_LEASE_S", validate=validate.Range(min=2, max=300))
     sweep_interval_s = ma.fields.Int(
         load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
     )

@@ -7,6 +7,8 @@ Why the engine does not do what it was asked to do, split by what the caller sho
     └── LeaseLostError          stop: another sync run holds the Item now, or it was deleted
 
 Trouble with Pluggy is told by `pluggy.errors`. None of these carries what was given: it may be a credential.
+
+Tests: `engine/test_submissions.py`, `engine/test_refresh.py`.
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,8 @@
 Executions that we started: by an update, or by an answer.
 
 The event of its end is waited for. The Item is also fetched later, since that event may be lost.
+
+Tests: `engine/test_submissions.py`, `engine/test_refresh.py`.
 """
 
 from datetime import datetime, timedelta

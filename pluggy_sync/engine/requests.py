@@ -2,6 +2,8 @@
 Requests to fetch an Item that no delivery asked for: an event of our own, handled like every other.
 
 One that repeats itself is made once: while it waits to be handled, no second one is made for the same reason.
+
+Tests: `engine/test_items.py`, `engine/test_outages.py`, `engine/test_reconciliation.py`.
 """
 
 from datetime import datetime

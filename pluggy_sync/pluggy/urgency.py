@@ -1,4 +1,8 @@
-"""Requests to Pluggy that somebody waits for: a person before a page, or the product before an answer of the API."""
+"""
+Requests to Pluggy that somebody waits for: a person before a page, or the product before an answer of the API.
+
+Tests: `webhook_app/api/test_refresh.py`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

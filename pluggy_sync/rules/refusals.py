@@ -84,6 +84,13 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
 STATUS_OF_CODE: Mapping[str, int] = {code: status for code, status, _ in _TABLE}
 DETAIL_OF_CODE: Mapping[str, str] = {code: detail for code, _, detail in _TABLE}
 
+
+def as_markdown() -> str:
+    """Return the table of codes, for the API's documentation."""
+    rows = [f"| `{code}` | {status} | {detail} |" for code, status, detail in _TABLE]
+    return "\n".join(["| `code` | Status | Meaning |", "| --- | --- | --- |", *rows])
+
+
 _OURS_OF_PLUGGYS = {
     "ITEM_ALREADY_UPDATING": ALREADY_UPDATING,
     "ITEM_IS_ALREADY_UPDATING": ALREADY_UPDATING,

@@ -1,4 +1,8 @@
-"""What `status` of an Item and `health.status` of a connector say (Pluggy facts 3.2, 3.9). SQL imports them too."""
+"""
+What `status` of an Item and `health.status` of a connector say (Pluggy facts 3.2, 3.9). SQL imports them too.
+
+Tests: `rules/test_decision.py`, `rules/test_freshness.py`.
+"""
 
 UPDATED = "UPDATED"
 OUTDATED = "OUTDATED"

@@ -1,4 +1,8 @@
-"""The connectors that our Items go through, and whether they work. Callers own the transaction."""
+"""
+The connectors that our Items go through, and whether they work. Callers own the transaction.
+
+Tests: `engine/test_outages.py`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

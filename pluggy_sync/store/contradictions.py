@@ -2,6 +2,8 @@
 Whether what was fetched of an Item agrees with what its events told. Callers own the transaction.
 
 The counts stand in the Item's `item_progress` row, beside how far its events were followed.
+
+Tests: `engine/test_items.py`, `engine/test_deletion.py`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""Items with all that their view needs, read for products and operators. Callers own the transaction."""
+"""
+Items with all that their view needs, read for products and operators. Callers own the transaction.
+
+Tests: `webhook_app/api/test_items.py`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

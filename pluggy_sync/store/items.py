@@ -1,4 +1,8 @@
-"""Items as last seen. Callers own the transaction."""
+"""
+Items as last seen. Callers own the transaction.
+
+Tests: `engine/test_items.py`, `engine/test_deletion.py`, `engine/test_refresh.py`.
+"""
 
 import dataclasses
 import uuid

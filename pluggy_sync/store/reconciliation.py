@@ -1,4 +1,8 @@
-"""Which Items reconciliation reads next. Callers own the transaction."""
+"""
+Which Items reconciliation reads next. Callers own the transaction.
+
+Tests: `engine/test_reconciliation.py`.
+"""
 
 from datetime import datetime
 
@@ -8,7 +12,7 @@ from sqlalchemy import Connection
 from pluggy_sync import events
 from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store.inbox import SILENT
-from pluggy_sync.store.tables import inbox, items
+from pluggy_sync.store.tables import inbox, item_progress, items
 
 
 def _last() -> sa.ColumnElement[datetime]:
@@ -70,9 +74,10 @@ def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
     """
     Return ids of Items whose next auto-sync is long past and which were not fetched since then.
 
-    One that is to be fetched for that reason already is left out, so that Items that Pluggy cannot show do not stand
-    in the way of the others.
+    One that is to be fetched for that reason already, or because Pluggy's answer contradicts an event, is left out:
+    Items that Pluggy cannot show do not stand in the way of the others.
     """
+    contradicted = sa.exists().where(item_progress.c.item_id == items.c.id, item_progress.c.contradiction.is_not(None))
     requested = sa.exists().where(
         inbox.c.item_id == items.c.id,
         sa.text(f"inbox.state = 'stored' AND inbox.name = '{events.FETCH_REQUESTED}'"),
@@ -86,6 +91,7 @@ def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
                 items.c.next_auto_sync_at < due_before,
                 items.c.fetched_at < items.c.next_auto_sync_at,
                 ~requested,
+                ~contradicted,
             )
             .order_by(items.c.next_auto_sync_at)
             .limit(limit)

@@ -1,4 +1,8 @@
-"""What persons must do, one unsettled row per need. Callers own the transaction and hold the Item's write lock."""
+"""
+What persons must do, one unsettled row per need. Callers own the transaction and hold the Item's write lock.
+
+Tests: `engine/test_actions.py`, `engine/test_outages.py`, `webhook_app/api/test_actions.py`.
+"""
 
 import dataclasses
 import secrets

@@ -5,6 +5,8 @@ from importlib.resources import files
 from flask import Blueprint, Flask, Response, abort, jsonify
 from flask_smorest import Api
 
+from pluggy_sync.rules import refusals
+
 blueprint = Blueprint("docs", __name__)
 
 _FILES = files("flask_swagger_ui") / "dist"
@@ -42,7 +44,8 @@ SETTINGS = {
         "info": {
             "description": (
                 "A correct, current copy of every account connected through Pluggy, and what persons must do for it. "
-                "Lists give `next`, to be sent back as `after`. Errors are RFC 9457 problems with a stable `code`."
+                "Lists give `next`, to be sent back as `after`. Errors are RFC 9457 problems with a stable `code`.\n\n"
+                + refusals.as_markdown()
             )
         },
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},

@@ -31,7 +31,8 @@ def refresh(item_id: str) -> tuple[dict[str, Any], int]:
     Update the Item now, if that needs nobody.
 
     202: started, or already running. 200: already fresh, with `availableAt`. 409 `action-required`: a person must act
-    first; `action` says what to do. 503 `bank-offline`: nobody can do anything now.
+    first; `action` says what to do. 409 `not-now`: Pluggy refuses for another reason, with its `pluggyCode` and
+    `retryAt` where it gave them. 503 `bank-offline`: nobody can do anything now.
     """
     refreshed = refreshing.refresh(resources(), item_id)
     answer = {"result": refreshed.result, "itemId": item_id, "availableAt": refreshed.available_at}

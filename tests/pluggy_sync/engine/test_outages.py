@@ -222,8 +222,10 @@ def requested(service):
     return [row.item_id for row in rows if row.payload["why"] == requests.BANK_IS_BACK]
 
 
-def test_every_item_of_a_bank_that_is_back_is_fetched_once_however_many_there_are(service):
-    ids = failed_items(service, outages.CHUNK * outages.CHUNKS_PER_ROUND + 7)
+def test_every_item_of_a_bank_that_is_back_is_fetched_once_however_many_there_are(service, monkeypatch):
+    monkeypatch.setattr(outages, "CHUNK", 3)
+    monkeypatch.setattr(outages, "CHUNKS_PER_ROUND", 2)
+    ids = failed_items(service, 2 * 3 + 2)
     service.deliver(an_event("connector/status_updated", connectorId=9, data={"status": "ONLINE"}))
     service.work()
 

@@ -1,9 +1,12 @@
 """What lost webhooks left behind is found by reading, and counted."""
 
+import dataclasses
+import itertools
 from datetime import timedelta
 
 from pluggy_sync import queue
 from pluggy_sync.engine import reconciliation
+from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.store import inbox, sync_runs, transactions
 from tests.kit.factories import a_transaction
 from tests.kit.workers import take_messages
@@ -119,3 +122,110 @@ def test_rows_from_before_the_year_that_pluggy_collects_outlive_a_reconciliation
 
     assert old.id in service.transaction_ids()
     assert young.id not in service.transaction_ids()
+
+
+def test_items_that_pluggy_cannot_show_do_not_keep_the_others_from_being_reconciled(
+    service, upstream, clock, monkeypatch
+):
+    few = dataclasses.replace(service.res.settings, reconcile_per_round=2)
+    service.res = dataclasses.replace(service.res, settings=few)
+    bad = [upstream.connect(products=["ACCOUNTS"]) for _ in range(4)]
+    service.catch_up()
+    clock.advance(seconds=1)
+    good = upstream.connect(products=["ACCOUNTS"])
+    service.catch_up()
+    cannot_show(monkeypatch, service, bad)
+    clock.advance(days=7, minutes=30)
+
+    for _ in range(3):
+        reconciliation.find_missed(service.res)
+        for item_id in due(service):
+            reconciliation.reconcile_if_due(service.res, item_id)
+        clock.advance(minutes=10)
+
+    assert service.item(good).reconciled_at is not None
+    assert [service.item(each).reconciled_at for each in bad] == [None] * 4
+
+
+def cannot_show(monkeypatch, service, item_ids):
+    """Let Pluggy answer 500 for these Items."""
+    item = service.res.pluggy.item
+
+    def answer(item_id):
+        if item_id in item_ids:
+            raise PluggyUnavailableError("500 for GET /items/{id}")
+        return item(item_id)
+
+    monkeypatch.setattr(service.res.pluggy, "item", answer)
+
+
+def test_a_reconciliation_that_fails_is_tried_again_more_and_more_rarely(service, upstream, clock, monkeypatch):
+    item_id = upstream.connect(products=["ACCOUNTS"])
+    service.catch_up()
+    cannot_show(monkeypatch, service, [item_id])
+    clock.advance(days=8)
+    tries = []
+    for _ in range(12 * 24):
+        reconciliation.find_missed(service.res)
+        for each in due(service):
+            tries.append(clock())
+            reconciliation.reconcile_if_due(service.res, each)
+        clock.advance(hours=1)
+
+    waits = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert len(waits) >= 4
+    assert all(later > earlier for earlier, later in itertools.pairwise(waits[:4]))
+    monkeypatch.undo()
+    reconciliation.reconcile(service.res, item_id)
+    assert service.item(item_id).reconcile_failures == 0
+
+
+def test_a_reconciliation_that_is_delivered_twice_runs_once(service, upstream, clock):
+    item_id = upstream.connect(products=["ACCOUNTS"])
+    service.catch_up()
+    clock.advance(days=8)
+    reconciliation.find_missed(service.res)
+    reconciliation.find_missed(service.res)
+    assert due(service) == [item_id]
+    before = len(service.runs())
+
+    for _ in range(2):
+        reconciliation.reconcile_if_due(service.res, item_id)
+
+    assert [run.trigger for run in service.runs()[before:]] == ["reconciliation"]
+
+
+def test_a_reconciliation_whose_message_was_lost_is_queued_again(service, upstream, clock):
+    item_id = upstream.connect(products=["ACCOUNTS"])
+    service.catch_up()
+    clock.advance(days=8)
+    reconciliation.find_missed(service.res)
+    assert due(service) == [item_id]
+
+    clock.advance(hours=7)
+    reconciliation.find_missed(service.res)
+
+    assert due(service) == [item_id]
+
+
+def test_silent_items_that_pluggy_cannot_show_do_not_keep_the_others_from_being_fetched(
+    service, upstream, clock, monkeypatch
+):
+    monkeypatch.setattr(reconciliation, "SILENT_PER_ROUND", 2)
+    upstream.settings(mode="production")
+    bad = [upstream.connect(products=["ACCOUNTS"]) for _ in range(4)]
+    service.catch_up()
+    upstream.later(hours=1)
+    good = upstream.connect(products=["ACCOUNTS"])
+    service.catch_up()
+    cannot_show(monkeypatch, service, bad)
+    clock.advance(days=3)
+
+    for _ in range(5):
+        reconciliation.find_missed(service.res)
+        service.work()
+        clock.advance(minutes=10)
+
+    asked = [event.item_id for event in service.events() if (event.payload or {}).get("why") == inbox.SILENT]
+    # One open request for each, and the good one had its turn.
+    assert sorted(asked) == sorted([*bad, good])

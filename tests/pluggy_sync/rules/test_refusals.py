@@ -1,6 +1,7 @@
 """Every refusal of Pluggy facts 3.8 has a meaning of its own, and one that is not known is none of these."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,10 @@ def test_the_time_to_try_again_is_read_where_pluggy_gives_one(data, moment):
 
 def test_every_refusal_of_pluggy_is_one_of_ours():
     assert set(refusals._OURS_OF_PLUGGYS.values()) <= refusals.STATUS_OF_CODE.keys()
+
+
+def test_every_code_is_documented():
+    documented = (Path(__file__).parents[3] / "docs" / "actions.md").read_text()
+
+    assert [code for code in refusals.STATUS_OF_CODE if f"`{code}`" not in documented] == []
+    assert [code for code in refusals.STATUS_OF_CODE if f"| `{code}` |" not in refusals.as_markdown()] == []

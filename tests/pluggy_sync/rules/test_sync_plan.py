@@ -263,7 +263,7 @@ def with_products(*names, **changes):
                 watermarks={"creditCards": NOON},
                 incomplete=incomplete(Part("creditCards", "card"), Reason.REFUSED, retry_at=NOW),
             ),
-            {"creditCards": "retry"},
+            {"creditCards": "parts of it"},
         ),
     ],
 )
@@ -283,6 +283,13 @@ def test_of_a_data_product_with_many_parents_only_those_that_failed_are_read_aga
     parts = [Part("creditCards", each) for each in ("due", "later", "good")]
     assert [read.reads(part) for part in parts] == [True, False, False]
     assert [whole.reads(part) for part in parts] == [True, False, True]
+
+
+def test_a_card_that_is_new_has_its_bills_read_though_those_of_others_are_stored():
+    cards = (account("old", type="CREDIT"), account("new", None, type="CREDIT"), account("bank", None))
+    (read,) = the_plan(with_products("CREDIT_CARDS", watermarks={"creditCards": NOON}, accounts=cards)).products
+
+    assert read.only == {"new"}
 
 
 def again(reason, before=None, **how):

@@ -70,7 +70,7 @@ def test_sync_repeated_changes_nothing_and_succeeds(call, service, upstream):
     assert "up to date" in result.output
 
 
-def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, service, upstream):
+def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, service, upstream):
     item_id = upstream.connect()
     _hold(service.res, item_id, datetime.now(UTC) + timedelta(minutes=5))
     upstream.take_requests()
@@ -78,7 +78,7 @@ def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, servic
     result = call("sync", item_id)
 
     assert result.exit_code == 3
-    assert "another run holds" in result.output
+    assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 
 
@@ -203,7 +203,7 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert call("items", str(uuid.uuid4())).exit_code == 1
 
 
-def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
+def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):
     item_id = upstream.connect()
     sync_item, attempts = item_sync.sync_item, []
 

@@ -11,6 +11,7 @@ from pluggy_sync.resources import create_resources
 from pluggy_sync.store import endpoints, inbox, unreadable_rows
 from pluggy_sync.store.tables import tombstones, transactions
 from tests.kit.factories import API_TOKEN, an_event
+from tests.kit.interception import changed, refused
 from webhook_app.app import create_app
 
 AUTHORIZED = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -97,6 +98,14 @@ def test_metrics_count_rows_that_cannot_be_read(scrape, service):
         unreadable_rows.save(conn, "an-item", found, now=service.res.now())
 
     assert scrape()["unreadable_rows bills"] == 2
+
+
+def test_parts_that_cannot_be_read_are_counted(service, upstream, resources, scrape):
+    upstream.connect()
+    with changed(resources, "/loans", refused(403)):
+        service.catch_up()
+
+    assert scrape()["incomplete_parts loans"] == 1
 
 
 def test_metrics_count_actions_that_wait_for_a_person(scrape, service, upstream):

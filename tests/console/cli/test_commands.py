@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
-from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_lease, items, outbox, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ
@@ -39,9 +38,7 @@ def call(environ, tmp_path, monkeypatch):
     def run(*arguments: str, text: str | None = None) -> Result:
         return CliRunner().invoke(main, arguments, env=environ, input=text)
 
-    yield run
-    # The commands logged to the output that was taken from them.
-    configure_logs("INFO")
+    return run
 
 
 def _hold(res: Resources, item_id: str, until: datetime) -> None:

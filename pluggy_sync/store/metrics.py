@@ -127,5 +127,5 @@ def open_actions(conn: Connection) -> Counts:
 
 
 def missed(conn: Connection) -> tuple[int, int]:
-    """Return how many rows reconciliation repaired, and how many looks at silent Items found news."""
+    """Return how many rows reconciliation repaired, and how many fetches of silent Items found news."""
     return run_queries.repaired(conn), inbox_queries.found_by_fetching(conn)

@@ -173,7 +173,7 @@ def _action_of(token: str, *, tries: bool = False) -> Action | Response:
 
 
 def _version(res: Any, action_id: str) -> str:
-    """Return the mark of what the page shows now, after a look at Pluggy if it is time for one."""
+    """Return a mark that changes with what the page shows, after asking Pluggy if it is time to."""
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)
     if action is None:

@@ -1,4 +1,8 @@
-"""Accounts of the mirror. Callers own the transaction and hold the Item's write lock."""
+"""
+Accounts of the mirror. Callers own the transaction and hold the Item's write lock.
+
+Tests: `engine/sync/test_item.py`, `promises/test_promise_6_empty_is_not_deletion.py`.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime

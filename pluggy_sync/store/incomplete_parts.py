@@ -1,4 +1,8 @@
-"""Parts of an Item that could not be read completely. Callers own the transaction and hold the Item's write lock."""
+"""
+Parts of an Item that could not be read completely. Callers own the transaction and hold the Item's write lock.
+
+Tests: `store/test_sync_state.py`, `engine/sync/test_item.py`.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

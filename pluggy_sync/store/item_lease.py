@@ -1,4 +1,8 @@
-"""Who may write an Item: a sync run with a lease. Its id is the fencing token. Callers own the transaction."""
+"""
+Who may write an Item: a sync run with a lease. Its id is the fencing token. Callers own the transaction.
+
+Tests: `engine/sync/test_lease.py`.
+"""
 
 import uuid
 from datetime import datetime

@@ -3,6 +3,8 @@ How far each consumer of an Item's events is: fetched, sync requested, synced. C
 
 Events and requests to sync are numbered in one sequence, `last_event_seq`. A run that began at a number covers all
 events and requests up to it.
+
+Tests: `store/test_sync_state.py`, `engine/sync/test_due.py`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,8 @@
-"""What each sync did. Callers own the transaction."""
+"""
+What each sync did. Callers own the transaction.
+
+Tests: `engine/sync/test_run.py`, `engine/sync/test_item.py`.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,8 @@
 Reading the data products that have no change events: they are re-read as whole lists when Pluggy collected them anew.
 
 Each product has a watermark of its own, written after its rows.
+
+Tests: `engine/sync/test_item.py`, `promises/test_promise_6_empty_is_not_deletion.py`.
 """
 
 from collections.abc import Callable, Iterable

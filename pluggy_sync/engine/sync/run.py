@@ -157,7 +157,8 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
             return None
         plan = plan_of(res, state, now=now, deep=deep)
         if plan is None:
-            _note_nothing_to_read(conn, state, now=now)
+            if not deep:
+                _note_nothing_to_read(conn, state, now=now)
             return None
         run = Run(
             id=uuid.uuid4(),

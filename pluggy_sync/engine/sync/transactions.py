@@ -3,6 +3,8 @@ Reading the transactions of an Item's accounts: the windows, what came late, wha
 
 The pages of all accounts are stored before any absence is settled: a row that one account shows no more may have moved
 to another one.
+
+Tests: `engine/sync/test_item.py`, `promises/test_promise_4_...`, `promises/test_promise_5_...`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

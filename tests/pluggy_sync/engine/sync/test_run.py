@@ -1,11 +1,16 @@
 """A run holds its Item, and nothing else while Pluggy answers."""
 
+import pytest
+
 from pluggy_sync.engine import events
 from pluggy_sync.engine.sync import item as item_sync
+from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync import transactions as sync_transactions
+from pluggy_sync.engine.sync.lease import LeaseLostError
 from pluggy_sync.rules import backoff
+from pluggy_sync.store.tables import transactions
 from tests.kit.factories import an_event
-from tests.kit.workers import run_queued
+from tests.kit.workers import run_message, run_queued, take_messages
 
 
 def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstream, resources, monkeypatch):
@@ -57,6 +62,38 @@ def test_rows_that_are_told_of_after_a_run_cost_one_request_for_each_account(ser
     assert asked == ["GET /items/{id}", "GET /v2/transactions", "GET /v2/transactions"]
     # Nothing was late after all, so the product hears nothing.
     assert service.notifications() == ["item.synced"]
+
+
+def test_a_comparison_that_cannot_be_made_leaves_what_was_asked_for(service, upstream, resources):
+    item_id = upstream.connect()
+    service.catch_up()
+    row = service.rows(transactions)[0]
+    upstream.update(item_id, {"user": "user-unavailable", "password": "password-ok"})
+    named = {"accountId": row.account_id, "transactionIds": [row.id]}
+    event = an_event("transactions/updated", itemId=item_id, **named)
+    service.deliver(*upstream.take_events(), event)
+    events.handle_event(resources, event["eventId"])
+    runs = len(service.runs())
+
+    assert not item_sync.sync_deeply(resources, item_id)
+
+    service.work_until_quiet()
+    assert len(service.runs()) == runs + 1
+
+
+def test_a_run_that_is_to_end_writes_nothing_more(service, upstream, resources):
+    item_id = upstream.connect()
+    service.deliver(*upstream.take_events())
+    for message in take_messages(resources):
+        run_message(resources, message)
+    run = runs.claim(resources, item_id, deep=False)
+    with runs.writing(resources, run):
+        pass
+
+    run.stopped.set()
+
+    with pytest.raises(LeaseLostError), runs.writing(resources, run):
+        raise AssertionError("the block was entered")
 
 
 def test_a_fault_of_ours_gives_the_item_back_and_is_tried_again(service, upstream, resources, monkeypatch):

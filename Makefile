@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test bench bench-sandbox lint fuzz format lock clean
+.PHONY: help setup demo up where quick test bench bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ format: $(STAMP) ## put the code into its format
 
 bench: $(STAMP) ## measure the service
 	@$(BIN)/python -m bench
+
+chaos: $(STAMP) ## kill, stop and freeze every process while it works: make chaos SECONDS=60 SEED=1
+	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 bench-sandbox: $(STAMP) ## measure the sandbox alone
 	@$(BIN)/python -m bench.sandbox

@@ -170,10 +170,10 @@ def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
 
 
 def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
-    def look() -> bool:
+    def answers() -> bool:
         try:
             return http.get(url).is_success
         except httpx.TransportError:
             return False
 
-    return look
+    return answers

@@ -21,7 +21,7 @@ from pluggy_sync.store.tables import inbox
 GRACE = timedelta(seconds=15)
 RESEND_AFTER = timedelta(seconds=60)
 
-# Why a look was asked for that no delivery asked for.
+# Why a fetch was requested that no delivery asked for.
 SILENT = "silent past its auto-sync"
 
 
@@ -141,7 +141,7 @@ def record_kept(
 
 
 def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
-    """Store an event of our own that asks to look at the Item, at *due_at* or soon; return its event id."""
+    """Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id."""
     event_id = str(uuid.uuid4())
     payload = {"event": events.FETCH_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
     record(
@@ -170,7 +170,7 @@ def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
 
 
 def found_by_fetching(conn: Connection) -> int:
-    """Return how many looks at silent Items found news: their webhooks were missed."""
+    """Return how many fetches of silent Items found news: their webhooks were missed."""
     count: int = conn.execute(
         sa.select(sa.func.count()).where(
             inbox.c.name == events.FETCH_REQUESTED,

@@ -17,6 +17,8 @@ from tests.kit.worker_processes import running_worker
 from workers import transport
 from workers.transport import NotOursError
 
+pytestmark = pytest.mark.slow
+
 SECRET = "Maria 529.982.247-25"
 
 

@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
-from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_lease, items, outbox, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ
@@ -39,9 +38,7 @@ def call(environ, tmp_path, monkeypatch):
     def run(*arguments: str, text: str | None = None) -> Result:
         return CliRunner().invoke(main, arguments, env=environ, input=text)
 
-    yield run
-    # The commands logged to the output that was taken from them.
-    configure_logs("INFO")
+    return run
 
 
 def _hold(res: Resources, item_id: str, until: datetime) -> None:
@@ -70,7 +67,7 @@ def test_sync_repeated_changes_nothing_and_succeeds(call, service, upstream):
     assert "up to date" in result.output
 
 
-def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, service, upstream):
+def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, service, upstream):
     item_id = upstream.connect()
     _hold(service.res, item_id, datetime.now(UTC) + timedelta(minutes=5))
     upstream.take_requests()
@@ -78,7 +75,7 @@ def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, servic
     result = call("sync", item_id)
 
     assert result.exit_code == 3
-    assert "another run holds" in result.output
+    assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 
 
@@ -231,7 +228,7 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert call("items", str(uuid.uuid4())).exit_code == 1
 
 
-def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
+def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):
     item_id = upstream.connect()
     sync_item, attempts = item_sync.sync_item, []
 

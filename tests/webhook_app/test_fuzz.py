@@ -197,11 +197,19 @@ def test_whatever_is_delivered_is_answered_as_documented_and_goes_through_the_wo
         states = dict(map(tuple, conn.execute(sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state))))
         ours = sa.or_(inbox.c.outcome.in_(["unparsable", "foreign"]), inbox.c.name == events.FETCH_REQUESTED)
         stored = conn.scalar(sa.select(sa.func.count()).where(ours.is_not(True))) - before
-        counted = conn.scalar(sa.select(sa.func.sum(item_progress.c.last_event_seq)))
-        with_item = conn.scalar(sa.select(sa.func.count()).where(inbox.c.item_seq.is_not(None)))
+        with_item = inbox.c.item_seq.is_not(None)
+        numbers = sa.tuple_(inbox.c.item_id, inbox.c.item_seq)
+        numbered = conn.scalar(sa.select(sa.func.count()).where(with_item))
+        different = conn.scalar(sa.select(sa.func.count(numbers.distinct())).where(with_item))
+        beyond = conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(inbox.join(item_progress, inbox.c.item_id == item_progress.c.item_id))
+            .where(inbox.c.item_seq > item_progress.c.last_event_seq)
+        )
     print(results, states)
     assert stored == results["recorded"]
-    assert counted == with_item
+    # Requests to sync take numbers of the same sequence.
+    assert (different, beyond) == (numbered, 0)
     assert states.get("dead", 0) == 0
     assert results["recorded"] > count / 3
     assert results["kept"] > count / 20

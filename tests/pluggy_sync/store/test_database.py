@@ -11,10 +11,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from pluggy_sync.resources import create_resources
 from pluggy_sync.store import database as connections
 from pluggy_sync.store.database import OPERATOR, WEB, WORKER, create_engine, sqlalchemy_url
 from tests.kit.pgbouncer import pooled
+from tests.kit.service import Service
 from tests.kit.silent_proxy import silent_proxy
+from webhook_app.app import create_app
 
 QUICK = dataclasses.replace(WEB, connect_s=2, pool_wait_s=0.3, statement_s=0.3, lock_s=0.2, idle_s=0.3, answer_s=1)
 
@@ -187,3 +190,17 @@ def test_a_pooler_in_transaction_mode_does_no_harm(engine_with, database_url, tm
         engine.dispose()
 
     assert done == [(number, "1500ms") for number in range(200)]
+
+
+def test_behind_a_pooler_in_transaction_mode_an_item_is_synced_whole(settings, clock, upstream, tmp_path):
+    with pooled(settings.database_url, tmp_path) as url:
+        behind = dataclasses.replace(settings, database_url=url)
+        resources = dataclasses.replace(create_resources(behind), now=clock)
+        service = Service(create_app(behind, resources).test_client(), resources, upstream)
+        item_id = upstream.connect()
+
+        service.catch_up()
+
+        service.assert_mirrors(item_id)
+        resources.redis.flushall()
+        resources.close()

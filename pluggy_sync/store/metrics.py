@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store import item_notices
@@ -114,7 +115,7 @@ def items_contradicted(conn: Connection) -> Counts:
 def open_actions(conn: Connection) -> Counts:
     """Return how many actions wait for a person, by kind."""
     found = _grouped(conn, user_actions.c.kind, user_actions.c.state == "open")
-    return [(kind, found.get(kind, 0)) for kind in ("mfa", "authorize", "credentials", "consent", "bank")]
+    return [(kind, found.get(kind, 0)) for kind in Kind]
 
 
 def missed(conn: Connection) -> tuple[int, int]:

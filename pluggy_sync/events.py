@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pluggy_sync import wire
+from pluggy_sync import item_ids, wire
 
 ITEM_CREATED = "item/created"
 ITEM_UPDATED = "item/updated"
@@ -37,12 +37,11 @@ UNPARSABLE = "unparsable"
 # Bodies of real events are three levels deep; an id is 36 characters.
 MAX_DEPTH = 20
 MAX_ID_LENGTH = 128
-# Connectors have three digits; a column holds nine.
-MAX_CONNECTOR_ID = 2**31 - 1
+# What a BIGINT holds. Connectors have three digits.
+MAX_CONNECTOR_ID = 2**63 - 1
 
 _PLAIN_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_LENGTH}}}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_CONNECTOR_ID = re.compile(r"[0-9]{1,10}")
+_CONNECTOR_ID = re.compile(r"[0-9]{1,19}")
 
 _ABOUT_AN_ITEM = ("itemId",)
 _ABOUT_AN_ACCOUNT = ("itemId", "accountId")
@@ -186,9 +185,14 @@ def id_of_another(event: Event) -> str:
 
 
 def item_id(value: Any) -> str | None:
-    """Return *value* as the id of an Item, a UUID in lower case; None if it can be none."""
+    """Return *value* as the id of an Item; None if it can be none. One that is no UUID is left to Pluggy to refuse."""
     plain = _plain_id(value)
-    return plain.lower() if plain is not None and _UUID.fullmatch(plain) else plain
+    if plain is None:
+        return None
+    try:
+        return item_ids.read(plain)
+    except item_ids.NotAnItemIdError:
+        return plain
 
 
 def _plain_id(value: Any) -> str | None:

@@ -1,11 +1,20 @@
 """The addresses of the person's page: signed, expiring, each bound to one action."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 # How long a link lives when its action has no deadline of its own.
 PAGE_LINK_LIFE_S = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageLink:
+    """What a link opens, and until when."""
+
+    action_id: str
+    ends_at: datetime
 
 
 class PageLinks:
@@ -23,14 +32,29 @@ class PageLinks:
         """Return the part of the address that names the action and proves that we made it."""
         return str(self._serializer.dumps(action_id))
 
+    def following(self, link: PageLink, action_id: str) -> str:
+        """
+        Return the token of the action that takes the place of that of *link*.
+
+        It ends when *link* does: who holds a link that leaked must not be led on to new ones for ever.
+        """
+        return str(self._serializer.dumps([action_id, int(link.ends_at.timestamp())]))
+
     def end_of_link(self, made_at: datetime) -> datetime:
         """Return until when a link made at *made_at* opens the page."""
         return made_at + timedelta(seconds=PAGE_LINK_LIFE_S)
 
-    def read(self, token: str) -> str | None:
-        """Return the action id that *token* was made for, or None if it is not ours or too old."""
+    def read(self, token: str) -> PageLink | None:
+        """Return what *token* opens, or None if it is not ours or too old."""
         try:
-            action_id = self._serializer.loads(token, max_age=PAGE_LINK_LIFE_S)
-        except (BadSignature, SignatureExpired):
+            value, made_at = self._serializer.loads(token, max_age=PAGE_LINK_LIFE_S, return_timestamp=True)
+        except BadSignature:
             return None
-        return action_id if isinstance(action_id, str) else None
+        match value:
+            case str():
+                return PageLink(action_id=value, ends_at=self.end_of_link(made_at))
+            case [str(action_id), int(end)]:
+                ends_at = datetime.fromtimestamp(end, UTC)
+                return PageLink(action_id=action_id, ends_at=ends_at) if datetime.now(UTC) < ends_at else None
+            case _:
+                return None

@@ -58,7 +58,15 @@ def _number(text: str) -> Decimal | str:
     return number if within else text
 
 
+def _strict_number(text: str) -> Decimal:
+    number = _number(text)
+    if isinstance(number, str):
+        raise ValueError("a number out of bounds")  # noqa: TRY004 - it is one, but too large
+    return number
+
+
 _decoder = msgspec.json.Decoder(float_hook=_number)
+_strict_decoder = msgspec.json.Decoder(float_hook=_strict_number)
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
@@ -101,10 +109,11 @@ def decode_strictly(body: bytes | str) -> Any:
     Return the JSON value in *body* as `decode` does, but repair nothing.
 
     Raises:
-        msgspec.DecodeError: it is not JSON, is nested too deeply, or has a text that Postgres cannot store.
+        msgspec.DecodeError: it is not JSON, is nested too deeply, or has a text or number that Postgres
+            cannot store.
     """
     try:
-        value = _decoder.decode(body)
+        value = _strict_decoder.decode(body)
     except RecursionError as exc:
         raise msgspec.DecodeError("nested too deeply") from exc
     except UnicodeError as exc:

@@ -23,7 +23,7 @@ from standalone.logs import ConsoleLog, LogFiles
 from standalone.plan import INSTEAD_OF, BadPlanError, Say
 from standalone.polling import WaitedInVainError
 from standalone.sandbox import SandboxRefusedError
-from standalone.service import running_service
+from standalone.service import NAMES, running_service
 from standalone.signals import interrupt_on_signals
 from standalone.supervisor import ProcessEndedError
 
@@ -62,7 +62,7 @@ def main() -> None:
 def up(data: Path) -> None:
     """Run everything until Ctrl-C. The data stay, and the next start continues with them."""
     console = Console(highlight=False)
-    log, files = ConsoleLog(console), LogFiles(data / LOGS)
+    log, files = ConsoleLog(console, width=max(map(len, NAMES))), LogFiles(data / LOGS)
 
     def show(name: str, line: str) -> None:
         files.show(name, line)

@@ -79,10 +79,15 @@ class LogFiles:
 
 
 class ConsoleLog:
-    """Prints on *console*, behind the time and the name of the process, which keeps its colour."""
+    """
+    Prints on *console*, behind the time and the name of the process, which keeps its colour.
 
-    def __init__(self, console: Console) -> None:
+    *width* is that of the longest name.
+    """
+
+    def __init__(self, console: Console, *, width: int) -> None:
         self._console = console
+        self._width = width
         self._colours: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -99,7 +104,7 @@ class ConsoleLog:
     def _print(self, name: str, text: Text) -> None:
         with self._lock:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
-            prefix = (f"{name:<8} │ ", colour)
+            prefix = (f"{name:<{self._width}} │ ", colour)
             # A terminal that was closed under us silences the console, and no more: the files go on. SystemExit is
             # what rich makes of a broken pipe; in a thread it would end the reading of a process.
             with suppress(OSError, SystemExit):

@@ -117,6 +117,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
     env = {
         "PUBLIC_URL": _url(port["web"]),
         "WORKER_CONCURRENCY": "2",
+        "NOTIFICATION_WORKERS": "2",
         **_addresses_as_settings(port),
         **made,
         **given,

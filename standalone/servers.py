@@ -83,12 +83,12 @@ class _Server:
         with self._log.open("ab") as output:
             self._popen = popen = programs.start(self.program, output)
 
-        def look() -> bool:
+        def answers() -> bool:
             if popen.poll() is not None:
                 raise ServerDidNotStartError(self._log.read_text(errors="replace"))
             return self.is_ready()
 
-        wait_for(self.program.name, look, timeout_s=READY_WITHIN_S)
+        wait_for(self.program.name, answers, timeout_s=READY_WITHIN_S)
 
     def stop(self) -> None:
         """Stop it properly: what is written to disk stays."""

@@ -24,6 +24,8 @@ READY_WITHIN_S = 60.0
 ATTEMPTS = 3
 # Meanwhile no other process is started again.
 RECONNECT_WITHIN_S = 15.0
+# Of all processes that may run.
+NAMES = ["postgres", "valkey", "sandbox", "receiver", procfile.RELEASE, *procfile.lasting()]
 
 
 class PortTakenError(ProcessEndedError):
@@ -168,10 +170,10 @@ def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
 
 
 def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:
-    def look() -> bool:
+    def answers() -> bool:
         try:
             return http.get(url).is_success
         except httpx.TransportError:
             return False
 
-    return look
+    return answers

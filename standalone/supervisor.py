@@ -116,20 +116,20 @@ class Supervisor:
         if child.popen.returncode != 0:
             raise ProcessEndedError(program.name, str(child.ended()))
 
-    def wait_until(self, what: str, look: Callable[[], bool], *, timeout_s: float) -> None:
+    def wait_until(self, what: str, condition: Callable[[], bool], *, timeout_s: float) -> None:
         """
-        Wait until *look* is true.
+        Wait until *condition* is true.
 
         Raises:
             ProcessEndedError: one of the processes ended meanwhile.
             WaitedInVainError: it took longer than *timeout_s* seconds.
         """
 
-        def look_around() -> bool:
+        def while_all_run() -> bool:
             self.check()
-            return look()
+            return condition()
 
-        wait_for(what, look_around, timeout_s=timeout_s)
+        wait_for(what, while_all_run, timeout_s=timeout_s)
 
     def check(self) -> None:
         """Raise ProcessEndedError if a process has ended."""

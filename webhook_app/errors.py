@@ -1,5 +1,6 @@
 """
-Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`.
+Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`. A person
+sees a page instead.
 
 What is wrong with the request is said; what is wrong with us is logged and only named.
 """
@@ -10,8 +11,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, abort, current_app, request
-from sqlalchemy.exc import DataError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from pluggy_sync.engine.errors import CannotActError, PersonNeededError
@@ -20,6 +20,7 @@ from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUna
 from pluggy_sync.rules import refusals
 from webhook_app import app_resources, request_ids
 from webhook_app.front.calls import REFUSED
+from webhook_app.person import notices
 
 log = structlog.get_logger(__name__)
 
@@ -57,15 +58,14 @@ class ProblemError(Exception):
 
 
 def register(app: Flask) -> None:
-    """Turn every error of *app* into a problem."""
+    """Turn every error of *app* into a problem, or a page."""
     app.before_request(_refuse)
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
     app.register_error_handler(PluggyError, _of_pluggy)
     app.register_error_handler(DataError, _of_data)
-    app.register_error_handler(DBAPIError, _of_database)
-    app.register_error_handler(PoolTimeoutError, _of_database)
+    app.register_error_handler(SQLAlchemyError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_bug)
 
@@ -85,6 +85,10 @@ def _problem(
     headers: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Response:
+    if notices.is_page(request.path):
+        page = notices.of_status(status)
+        page.headers.extend(headers or {})
+        return page
     body = {
         "type": f"urn:pluggy-sync:problem:{code}",
         "title": HTTPStatus(status).phrase,

@@ -14,7 +14,7 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
 
-# A worker may have begun first; its run is waited for this long, and its lease is prolonged while it writes.
+# A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
 PATIENCE_S = 600
 LIMITED_ATTEMPTS = 20
 _POLL_S = 0.2
@@ -25,15 +25,15 @@ class End(StrEnum):
 
     SYNCED = "synced"
     UP_TO_DATE = "up to date"
-    WAITING = "waiting for a person, the bank or a run"
-    HELD = "held by another run"
+    WAITING = "waiting for a person, the bank or an execution"
+    LEASED = "leased to another sync run"
     GONE = "deleted"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How it ended; `detail` says why. `run` is the row of the run that synced, None if there was none."""
+    """How it ended; `detail` says why. `run` is the row of the sync run, None if there was none."""
 
     end: End
     detail: str = ""
@@ -41,35 +41,35 @@ class Result:
 
 
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
-    """Look at the Item and sync what is new; wait up to *wait_s* seconds for another run that holds it."""
+    """Fetch the Item and sync what is new; wait up to *wait_s* seconds for another sync run that has its lease."""
     try:
-        decision = _look(res, item_id)
+        decision = _fetch(res, item_id)
     except PluggyError as exc:
         return Result(end=End.FAILED, detail=str(exc))
     if decision.step is not Step.SYNC:
         return _not_synced(decision)
     before = newest_run(res, item_id)
-    give_up_at = time.monotonic() + wait_s
+    deadline = time.monotonic() + wait_s
     while True:
         item_sync.sync_item(res, item_id)
         result = _result(res, item_id, before)
-        if result.end is not End.HELD or time.monotonic() >= give_up_at:
+        if result.end is not End.LEASED or time.monotonic() >= deadline:
             return result
         time.sleep(_POLL_S)
 
 
-def _look(res: Resources, item_id: str) -> Decision:
-    """Look once, as an event of our own, so that what is found is followed even if this process dies."""
+def _fetch(res: Resources, item_id: str) -> Decision:
+    """Fetch as for an event of our own: if this process dies, a worker handles that event."""
     with res.database.begin() as conn:
         event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
-    decision = _look_within_budget(res, item_id)
+    decision = _fetch_within_budget(res, item_id)
     if decision.step is not Step.FETCH_AGAIN:
         with res.database.begin() as conn:
             inbox.finish(conn, event_id, decision.step.value, now=res.now())
     return decision
 
 
-def _look_within_budget(res: Resources, item_id: str) -> Decision:
+def _fetch_within_budget(res: Resources, item_id: str) -> Decision:
     for _ in range(LIMITED_ATTEMPTS):
         try:
             return item_fetching.fetch(res, item_id)
@@ -90,7 +90,7 @@ def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | N
     """
     Return how it stands after an attempt.
 
-    If there is still something to sync and nothing failed, another run holds the Item, or held it a moment ago. The
+    If there is still something to sync and nothing failed, another sync run has the lease, or had it a moment ago. The
     lease alone does not tell: it may end between the attempt and this question.
     """
     newest = newest_run(res, item_id)
@@ -102,20 +102,20 @@ def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | N
     if run is not None and run.outcome in ("failed", "rescheduled"):
         return Result(end=End.FAILED, detail=run.error or run.outcome, run=run)
     if plan_of(res, state, now=res.now()) is not None:
-        return Result(end=End.HELD, detail="another run holds the Item; it will do what is wanted", run=run)
+        return Result(end=End.LEASED, detail="another sync run has the Item; it will sync what is new", run=run)
     unread = [each for each in state.incomplete.values() if each.is_unread()]
     detail = "; ".join(sorted(f"{each.part.product}: {each.detail}" for each in unread))
     return Result(end=End.UP_TO_DATE if run is None else End.SYNCED, detail=detail, run=newest)
 
 
-def is_held(res: Resources, item_id: str) -> bool:
-    """Return whether a run holds the Item just now."""
+def is_leased(res: Resources, item_id: str) -> bool:
+    """Return whether a sync run has the lease of the Item just now."""
     with res.database.begin() as conn:
         row = items.get(conn, item_id)
     return row is not None and row.lease_until is not None and row.lease_until > res.now()
 
 
 def newest_run(res: Resources, item_id: str) -> sa.Row[tuple[object, ...]] | None:
-    """Return the Item's newest run, or None."""
+    """Return the Item's newest sync run, or None."""
     with res.database.begin() as conn:
         return next(iter(sync_runs.before(conn, item_id, None, limit=1)), None)

@@ -1,8 +1,8 @@
 """
 `pluggy-sync import`: Items that exist at Pluggy already, an adopter's first day.
 
-Each is registered, looked at and synced, in the lane of reconciliation: people and events go first. What is synced
-already is passed over, so a second call goes on where the first one stopped.
+Each is registered, fetched and synced, in the lane of reconciliation: people and events go first. An Item that is
+synced already is skipped, so a second call continues where the first one stopped.
 """
 
 from collections import Counter
@@ -78,7 +78,7 @@ def import_items(file: TextIO, *, jobs: int) -> None:
     with connections.resources(pool_size=4 * jobs) as res:
         ends = _import_all(res, wanted, jobs)
     click.echo(_summary(ends, bad))
-    if bad or ends[End.FAILED] or ends[End.HELD]:
+    if bad or ends[End.FAILED] or ends[End.LEASED]:
         raise SystemExit(1)
 
 

@@ -9,15 +9,15 @@ import structlog
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from console.cli import connections
-from console.cli.catch_up import End, Result, catch_up, is_held, newest_run
+from console.cli.catch_up import End, Result, catch_up, is_leased, newest_run
 from console.cli.item_argument import ITEM
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
 
-# Exit status, beside 0 and 1, when another run has the Item.
-LEASE_HELD = 3
+# Exit status, beside 0 and 1, when another sync run has the Item.
+LEASED = 3
 _POLL_S = 0.2
 
 
@@ -28,11 +28,11 @@ def sync(item_id: str, *, deep: bool) -> None:
     """
     Sync ITEM now, and wait for it.
 
-    Safe to stop and to repeat: what was written stays, and the next run goes on from the last good one. Exits 3 when
-    another run holds the Item, 1 when the Item could not be synced.
+    Safe to stop and to repeat: what was written stays, and the next sync run continues from the last good one. Exits 3
+    when another sync run has the Item, 1 when the Item could not be synced.
     """
     with connections.resources() as res:
-        _refuse_held(res, item_id)
+        _refuse_leased(res, item_id)
         result = _with_progress(res, item_id, lambda: _deeply(res, item_id) if deep else catch_up(res, item_id))
     _say(item_id, result)
 
@@ -45,19 +45,19 @@ def reconcile(ctx: click.Context, item_id: str) -> None:
     ctx.invoke(sync, item_id=item_id, deep=True)
 
 
-def _refuse_held(res: Resources, item_id: str) -> None:
-    if is_held(res, item_id):
-        click.echo(f"{item_id}: another run holds the Item; it will do what is wanted.", err=True)
-        raise SystemExit(LEASE_HELD)
+def _refuse_leased(res: Resources, item_id: str) -> None:
+    if is_leased(res, item_id):
+        click.echo(f"{item_id}: another sync run has the Item; it will sync what is new.", err=True)
+        raise SystemExit(LEASED)
 
 
 def _deeply(res: Resources, item_id: str) -> Result:
-    """Bring what is new first, so that what the deep run changes are repairs."""
+    """Sync what is new first, so that what the deep run changes are repairs."""
     first = catch_up(res, item_id)
     if first.end not in (End.SYNCED, End.UP_TO_DATE):
         return first
     if not item_sync.sync_deeply(res, item_id):
-        return Result(end=End.HELD, detail="another run holds the Item")
+        return Result(end=End.LEASED, detail="another sync run has the Item")
     run = newest_run(res, item_id)
     if run is None or run.outcome != "done":
         return Result(end=End.FAILED, detail="" if run is None else run.error or run.outcome, run=run)
@@ -97,7 +97,7 @@ def _say(item_id: str, result: Result) -> None:
         )
         return
     click.echo(f"{item_id}: {result.end}" + (f" ({result.detail})" if result.detail else ""))
-    if result.end is End.HELD:
-        raise SystemExit(LEASE_HELD)
+    if result.end is End.LEASED:
+        raise SystemExit(LEASED)
     if result.end is not End.UP_TO_DATE:
         raise SystemExit(1)

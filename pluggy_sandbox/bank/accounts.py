@@ -98,7 +98,7 @@ class Account:
         from_account.rows.append(
             Row(
                 f"{bill.key}-out", at, "PAGAMENTO FATURA CARTAO", -bill.total, "DEBIT", at,
-                category="05100000", operation="OUTROS",
+                category="05100000", operation="OUTROS", operation_info="PAGAMENTO DE FATURA",
             )
         )  # fmt: skip
         self.rows.append(

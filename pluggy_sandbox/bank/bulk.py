@@ -15,7 +15,7 @@ _MIX = 0x9E3779B97F4A7C15
 _HIGH_BITS, _LOW_BITS = 60, 62  # what a UUID has beside its version (4 bits) and its variant (2 bits)
 _HIGH, _LOW = (1 << _HIGH_BITS) - 1, (1 << _LOW_BITS) - 1
 _VARIANT = 1 << 63
-_UUID = re.compile(r"^([0-9a-f]{8})-([0-9a-f]{4})-4([0-9a-f]{3})-([0-9a-f]{4})-([0-9a-f]{12})$")
+_UUID = re.compile(r"^([0-9a-f]{8})-([0-9a-f]{4})-4([0-9a-f]{3})-([0-9a-f]{4})-([0-9a-f]{12})\Z")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ FATES: dict[str, Fate] = {
     "user-ok-phone": Fate(asks=("phone", "token")),
     "user-ok-multi-company": Fate(asks=("token", "company")),
 }
-_PERF = re.compile(r"^user-ok-perf-([0-9]{1,4})x$")
+_PERF = re.compile(r"^user-ok-perf-([0-9]{1,4})x\Z")
 
 JOINT_CONNECTOR = 9
 ALONE, APPROVED, REJECTED = "alone", "approved", "rejected"

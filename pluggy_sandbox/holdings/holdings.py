@@ -11,6 +11,7 @@ from pluggy_sandbox.holdings import accounts as account_views
 from pluggy_sandbox.holdings import data_products
 from pluggy_sandbox.holdings.accounts import HeldAccount
 from pluggy_sandbox.holdings.bulk_rows import BulkRows
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.holdings.merge import Merge, Scope, plan
 from pluggy_sandbox.holdings.transactions import Frame, content
@@ -44,6 +45,7 @@ class Holdings:
     item_id: str
     make_id: MakeId
     enriched: bool = True
+    rules: list[CategoryRule] = field(default_factory=list)  # of the application, when the last execution began
     accounts: dict[str, HeldAccount] = field(default_factory=dict)
     investments: list[Json] = field(default_factory=list)
     investment_transactions: dict[str, list[Json]] = field(default_factory=dict)
@@ -140,7 +142,14 @@ class Holdings:
         return self.accounts[account_id]
 
     def _frame(self, held: HeldAccount, customer: Customer) -> Frame:
-        return Frame(held.id, customer.regulated, self.enriched, lambda key: self.make_id("bill", held.id, key))
+        return Frame(
+            held.id,
+            customer.regulated,
+            self.enriched,
+            lambda key: self.make_id("bill", held.id, key),
+            held.source.subtype,
+            self.rules,
+        )
 
     def _plan(self, held: HeldAccount, customer: Customer, scope: Scope) -> Merge:
         visible = list(held.source.visible(scope.now))

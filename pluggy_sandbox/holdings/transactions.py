@@ -1,10 +1,11 @@
 """Bank rows as transactions of Pluggy's API (Pluggy facts 5.5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pluggy_sandbox.bank.rows import Row
 from pluggy_sandbox.catalogue.categories import CATEGORIES
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.wire.encoding import Json, encode
 from pluggy_sandbox.wire.instants import iso
 
@@ -21,6 +22,8 @@ class Frame:
     regulated: bool  # Open Finance: with providerId and operationType
     enriched: bool  # False: the plan has no categories
     bill_id: Callable[[str], str]
+    account_type: str
+    rules: Sequence[CategoryRule] = ()
 
 
 def content(row: Row, row_id: str, order: int, frame: Frame, category_id: str | None) -> bytes:
@@ -30,7 +33,7 @@ def content(row: Row, row_id: str, order: int, frame: Frame, category_id: str | 
     Top-level keys without a value are null, nested ones are absent (Pluggy facts 0). *category_id* is the
     application's own choice, None where it made none.
     """
-    category = category_id or (row.category if frame.enriched else None)
+    category = category_id or _by_rule(row, frame) or (row.category if frame.enriched else None)
     view: Json = {
         "id": row_id,
         "accountId": frame.account_id,
@@ -55,6 +58,10 @@ def content(row: Row, row_id: str, order: int, frame: Frame, category_id: str | 
         "merchant": row.merchant if frame.enriched else None,
     }
     return encode(view)
+
+
+def _by_rule(row: Row, frame: Frame) -> str | None:
+    return next((rule.category_id for rule in frame.rules if rule.fits(row, frame.account_type)), None)
 
 
 def _card(row: Row, frame: Frame) -> Json | None:

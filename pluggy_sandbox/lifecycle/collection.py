@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.catalogue.connectors import Login
 from pluggy_sandbox.catalogue.logins import Fate
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.holdings import AccountChanges, Holdings, window_start
 from pluggy_sandbox.lifecycle import resources
 from pluggy_sandbox.state.items import PENDING, Item
@@ -84,7 +85,7 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
     working = [p for p in item.options.products if p not in warned or not warned[p].failed]
     at = item.stamp(world.clock.now)
     resources.read(world, item, customer, at)
-    item.holdings.enriched = world.settings.enrichment
+    item.holdings.enriched, item.holdings.rules = world.settings.enrichment, _rules(world, item)
     item.holdings.revision += 1
     for product in working:
         if product in _READERS:
@@ -99,6 +100,7 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
 def next_execution(world: World, item: Item, customer: Customer) -> list[AccountChanges]:
     """Return what an execution would do to each account now."""
     now = world.clock.now
+    item.holdings.rules = _rules(world, item)
     return item.holdings.planned(customer, _since(world, item, now), now)
 
 
@@ -111,6 +113,10 @@ def waits_for_approvers(world: World, item: Item) -> None:
 
 def _transactions(world: World, item: Item, customer: Customer, at: datetime) -> list[AccountChanges]:
     return item.holdings.collect_transactions(customer, _since(world, item, at), at)
+
+
+def _rules(world: World, item: Item) -> list[CategoryRule]:
+    return [rule for rule in world.category_rules.values() if rule.client_id == item.client_id]
 
 
 def _since(world: World, item: Item, now: datetime) -> date:

@@ -16,6 +16,7 @@ from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.customers import Customer
 from pluggy_sandbox.catalogue.connectors import BY_ID, Health
 from pluggy_sandbox.holdings.accounts import HeldAccount
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.holdings import Holdings
 from pluggy_sandbox.holdings.ledger import Ledger, Stored
 from pluggy_sandbox.settings import Settings
@@ -74,6 +75,7 @@ class _Rest:
     connector_events: int
     evolutions: int
     incidents: dict[str, Incident] = field(default_factory=dict)
+    category_rules: dict[str, CategoryRule] = field(default_factory=dict)
 
 
 def parts(world: World) -> Iterator[Part]:
@@ -142,6 +144,7 @@ def _rest(world: World) -> _Rest:
         connector_events=world.connector_events,
         evolutions=world.evolutions,
         incidents=world.incidents,
+        category_rules=world.category_rules,
     )
 
 
@@ -154,7 +157,7 @@ def _put_rest(world: World, rest: _Rest) -> None:
     world.health, world.quotas = rest.health, rest.quotas
     world.deleted = set(rest.deleted)
     world.connector_events, world.evolutions = rest.connector_events, rest.evolutions
-    world.incidents = rest.incidents
+    world.incidents, world.category_rules = rest.incidents, rest.category_rules
     world.suffer(rest.faults)
 
 

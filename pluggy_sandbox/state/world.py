@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pluggy_sandbox.bank.customers import Customer, open_customer
 from pluggy_sandbox.catalogue.connectors import Connector, Health
+from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.settings import Settings
 from pluggy_sandbox.state.clock import Alarm, Clock, RealTime, real_now
 from pluggy_sandbox.state.deliveries import Courier, Delivery
@@ -61,6 +62,7 @@ class World:
         self.webhooks: dict[str, Webhook] = {}
         self.customers: dict[str, Customer] = {}
         self.health: dict[int, Health] = {}
+        self.category_rules: dict[str, CategoryRule] = {}
         self.incidents: dict[str, Incident] = {}
         self.quotas: dict[str, Quotas] = {}  # by connector and CPF
         self.deleted: set[str] = set()  # ids of Items that are gone

@@ -5,6 +5,7 @@ The event handler asks to know whether to queue a run; the run asks when it star
 list of accounts. Whoever carries a plan out decides nothing more.
 """
 
+import dataclasses
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,16 +44,18 @@ class DataProduct:
     """
     A data product that is re-read as a whole list: its name in `statusDetail`, and in the Item's `products`.
 
-    `requested_as` None: nobody requests it; every Open Finance Item has it (Pluggy facts 3.1, 3.4).
+    `requested_as` None: nobody requests it; every Open Finance Item has it (Pluggy facts 3.1, 3.4). `of_accounts`: the
+    type of the accounts that it is asked of; None: it is not asked of accounts.
     """
 
     name: str
     requested_as: str | None
+    of_accounts: str | None = None
 
 
 # In this order: the movements are asked of investments that are stored.
 DATA_PRODUCTS = (
-    DataProduct(name="creditCards", requested_as="CREDIT_CARDS"),
+    DataProduct(name="creditCards", requested_as="CREDIT_CARDS", of_accounts="CREDIT"),
     DataProduct(name="investments", requested_as="INVESTMENTS"),
     DataProduct(name="investmentsTransactions", requested_as="INVESTMENTS_TRANSACTIONS"),
     DataProduct(name="identity", requested_as="IDENTITY"),
@@ -257,6 +260,12 @@ class SyncPlan:
     accounts: Sequence[AccountPlan]
     products: Sequence[ProductPlan]
 
+    def with_accounts_of(self, again: "SyncPlan | None") -> "SyncPlan":
+        """Return this plan with what *again* reads, made once the list of accounts was read; None: nothing more."""
+        if again is None:
+            return dataclasses.replace(self, accounts=(), products=())
+        return dataclasses.replace(self, accounts=again.accounts, products=again.products)
+
     def reads_window(self) -> bool:
         """Return whether a window of any account is read, and not only what events told of."""
         return any(each.window is not None for each in self.accounts)
@@ -363,10 +372,7 @@ class _Planner:
 
     def _is_put_off(self, incomplete: Incomplete | None) -> bool:
         """Return whether a part could not be read and is not due yet."""
-        if incomplete is None or self._deep or incomplete.reason.is_late:
-            return False
-        # What Pluggy collected anew it may show again.
-        if incomplete.reason is Reason.EMPTY and self.new_collection:
+        if incomplete is None or self._deep or incomplete.reason.was_read:
             return False
         return not incomplete.is_due(self._now)
 
@@ -387,7 +393,7 @@ class _Planner:
             account.listed
             and self._collections_count
             and after(self.to, account.synced_through)
-            and (incomplete is None or self.new_collection or due)
+            and (incomplete is None or self.new_collection or due or bool(told))
         )
         if not behind and not told:
             return None
@@ -442,8 +448,8 @@ class _Planner:
             return None
         name = product.name
         parts = [each for each in self._state.incomplete.values() if each.part.product == name]
-        skipped = frozenset(each.part.of for each in parts if self._is_put_off(each))
-        due = frozenset(each.part.of for each in parts if each.is_due(self._now))
+        skipped = frozenset(each.part.of for each in parts if self._is_put_off(each) or self._is_still_empty(each))
+        due = frozenset(each.part.of for each in parts if each.is_due(self._now)) | self._first_read(product)
         if self._deep:
             return ProductPlan(name=name, why="reconciliation", collected_at=collected)
         if "" in skipped:
@@ -451,10 +457,25 @@ class _Planner:
         if self._collections_count and after(collected, self._state.watermarks.get(name)):
             return ProductPlan(name=name, why="collected", collected_at=collected, skipped=skipped)
         if due:
-            return ProductPlan(
-                name=name, why="retry", collected_at=collected, only=None if "" in due else due, skipped=skipped
-            )
+            only = None if "" in due else due
+            return ProductPlan(name=name, why="parts of it", collected_at=collected, only=only, skipped=skipped)
         return None
+
+    def _is_still_empty(self, incomplete: Incomplete) -> bool:
+        """Return whether a list was empty that should not be; what Pluggy collects anew it may show again."""
+        empty = incomplete.reason is Reason.EMPTY
+        return empty and not self._deep and not self.new_collection and not incomplete.is_due(self._now)
+
+    def _first_read(self, product: DataProduct) -> frozenset[str]:
+        """Return the accounts that the product is asked of and that are read for the first time."""
+        return frozenset(
+            account.id
+            for account in self._state.accounts
+            if account.type is not None
+            and account.type == product.of_accounts
+            and account.synced_through is None
+            and self._account(account) is not None
+        )
 
 
 def _why(account: AccountState, due: Incomplete | None, *, behind: bool, told: bool) -> str:

@@ -201,8 +201,8 @@ def unlisted(
     """
     Return the ids of stored transactions that are not among *listed*, though their date is in (after, through].
 
-    None leaves that end open. *from_day* bounds the window by the day that the instant has, in UTC or in São
-    Paulo, whichever is later: a row on the edge is then not missed by a difference of zones.
+    None leaves that end open. *from_day* bounds the window by the day of the instant: only a row that is in the
+    window both in UTC and in São Paulo can be missed from a list, whatever zone Pluggy counts `dateFrom` in.
     """
     stmt = sa.select(transactions.c.id).where(transactions.c.account_id == account_id)
     if after is not None:
@@ -210,8 +210,9 @@ def unlisted(
     if through is not None:
         stmt = stmt.where(transactions.c.date <= through)
     if from_day is not None:
-        utc_day = sa.cast(sa.func.timezone("UTC", transactions.c.date), sa.Date)
-        stmt = stmt.where(transactions.c.day >= from_day, utc_day >= from_day)
+        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
+        for zone in ("UTC", "America/Sao_Paulo"):
+            stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
     # Compared here: Postgres would walk a list that it is given as a parameter for each row.
     return [each for each in conn.scalars(stmt) if each not in listed]
 

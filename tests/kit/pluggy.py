@@ -50,15 +50,16 @@ class Upstream:
         self._post(f"/items/{item_id}/mfa", values)
         self.sandbox.settle()
 
-    def evolve(self, item_id: str, *changes: str | Payload) -> Payload:
+    def evolve(self, item_id: str, *changes: str | Payload, account_id: str | None = None) -> Payload:
         """
-        Make changes happen at the bank; the next run brings them. Return the ids concerned.
+        Make changes happen at the bank, in one account if named; the next run brings them. Return the ids concerned.
 
         Raises:
             ImpossibleError: no row fits.
         """
         wanted = [{"kind": each} if isinstance(each, str) else each for each in changes]
-        response = self._control.post(f"/items/{item_id}/evolve", json={"changes": wanted})
+        of_account = {} if account_id is None else {"accountId": account_id}
+        response = self._control.post(f"/items/{item_id}/evolve", json={"changes": wanted, **of_account})
         if response.status_code == httpx.codes.BAD_REQUEST:
             raise ImpossibleError(response.text)
         assert response.is_success, response.text

@@ -30,6 +30,23 @@ class Worker:
         self.process.wait(timeout=10)
         psutil.wait_procs(processes, timeout=10)
 
+    def stop(self) -> None:
+        """Stop it and its children where they are, as a machine does that runs out of memory."""
+        self._send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let them go on where they were stopped."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        main = psutil.Process(self.process.pid)
+        for each in [main, *main.children(recursive=True)]:
+            each.send_signal(number)
+
+    def count(self, what: str) -> int:
+        """Return how often its log holds *what*."""
+        return self.log.read_text().count(what)
+
     def is_ready(self) -> bool:
         """Whether it takes tasks."""
         if self.process.poll() is not None:

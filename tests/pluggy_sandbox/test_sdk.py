@@ -157,6 +157,65 @@ def test_one_transaction_is_read_and_recategorised(driver: Driver, sdk: pluggy_s
     assert changed.category_id == "19000000"
 
 
+def test_repeated_ids_are_what_the_package_sends(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
+    account_id = driver.account(driver.connect())["id"]
+    rows = driver.transactions(account_id)[:3]
+
+    found = apis.TransactionApi(sdk).transactions_list_by_cursor(UUID(account_id), ids=[UUID(r["id"]) for r in rows])
+
+    assert [row.id for row in found.results] == [row["id"] for row in rows]
+
+
+def test_items_by_cursor_resources_and_credit_registry(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
+    driver.settings(listItemsEnabled=True)
+    direct, regulated = driver.connect(), driver.connect_open_finance()
+    driver.do(regulated, "approve")
+    items = apis.ItemsApi(sdk)
+
+    listed = items.items_list_by_cursor()
+    declared = items.items_resources(UUID(regulated), page_size=2).results or []
+    registry = apis.SCRApi(sdk).items_retrieve_scr(UUID(regulated))
+
+    assert [item.id for item in listed.results] == [regulated, direct]
+    assert [item.has_resources_pending_authorization for item in listed.results] == [False, None]
+    assert listed.next is None
+    assert [resource.type for resource in declared] == ["ACCOUNT", "CREDIT_CARD_ACCOUNT"]
+    assert registry.ls_dtb is not None
+    assert registry.ls_dtb[0].ls_op
+
+
+def test_an_incident_loads_with_its_connector(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
+    driver.control.post(
+        "/incidents", json={"connectorIds": [600], "type": "CONSENT_ERROR", "severity": "PARTIAL_OUTAGE"}
+    )
+
+    connector = apis.ConnectorApi(sdk).connector_retrieve(600, health_details=True)
+
+    assert connector.health is not None
+    assert [(i.type, i.severity) for i in connector.health.incidents or []] == [("CONSENT_ERROR", "PARTIAL_OUTAGE")]
+    assert connector.health.details is not None
+    assert connector.product_coverage
+
+
+def test_rules_of_categories(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
+    categories = apis.CategoryApi(sdk)
+
+    made = categories.client_category_rules_create(
+        models.CreateClientCategoryRule(description="PIX", categoryId="19000000", matchType="contains")
+    )
+    listed = categories.client_category_rules_list().results
+
+    assert [rule.id for rule in listed] == [made.id]
+
+
+def test_every_list_takes_the_packages_pages(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
+    card = driver.account(driver.connect(), "CREDIT")
+
+    bills = apis.BillApi(sdk).bills_list(UUID(card["id"]), page_size=2, page=2)
+
+    assert (bills.page, len(bills.results or [])) == (2, 2)
+
+
 def test_investments_loans_identity(driver: Driver, sdk: pluggy_sdk.ApiClient) -> None:
     item_id = UUID(driver.connect())
     investments, loans, identities = apis.InvestmentApi(sdk), apis.LoanApi(sdk), apis.IdentityApi(sdk)

@@ -5,10 +5,21 @@ word; a deleted Item is purged and late events change nothing.
 
 import pytest
 
+from pluggy_sync import wire
 from pluggy_sync.engine.reconciliation import reconcile
-from pluggy_sync.store.tables import changes, inbox, item_progress, items, metadata, outbox, tombstones, transactions
+from pluggy_sync.store.tables import (
+    accounts,
+    changes,
+    inbox,
+    item_progress,
+    items,
+    metadata,
+    outbox,
+    tombstones,
+    transactions,
+)
 from tests.kit.factories import an_event, an_id
-from tests.kit.interception import hiding, when_answered
+from tests.kit.interception import changed, hiding, when_answered
 from tests.kit.workers import run_queued
 
 
@@ -141,6 +152,50 @@ def test_a_row_that_was_hidden_and_is_shown_again_comes_back_and_counts_as_a_rep
     ]
     assert service.rows(tombstones) == []
     service.assert_mirrors(item_id)
+
+
+@pytest.mark.parametrize("outside_the_window", [False, True])
+def test_a_row_that_moves_to_another_account_under_its_id_is_moved_and_not_removed(
+    service, upstream, resources, outside_the_window
+):
+    item_id = upstream.connect("user-ok-two-checking-accounts")
+    service.catch_up()
+    source, target = sorted(row.id for row in service.rows(accounts) if row.type == "BANK")
+    of_source = service.rows(transactions, transactions.c.account_id == source)
+    row = (min if outside_the_window else max)(of_source, key=lambda each: each.date)
+    moved = {**row.raw, "accountId": target}
+
+    def move(given):
+        asked = given.query
+        page = wire.decode(given.answer.content)
+        page["results"] = [each for each in page["results"] if each["id"] != row.id]
+        if asked["accountId"] == target and (row.id in asked.get("ids", "") or "ids" not in asked):
+            page["results"].insert(0, moved)
+        given.set(content=wire.encode(page))
+
+    with changed(resources, "/v2/transactions", move):
+        for _ in range(2):
+            upstream.later(days=1)
+            upstream.run(item_id)
+            service.catch_up()
+        assert [each.account_id for each in service.rows(transactions, transactions.c.id == row.id)] == [target]
+
+    # The feed says so once, in one entry that names the new account.
+    told = service.rows(changes, changes.c.transaction_id == row.id)
+    assert [(each.kind, each.account_id) for each in told] == [("added", source), ("modified", target)]
+    assert service.rows(tombstones) == []
+
+
+def test_a_deletion_for_an_unknown_item_leaves_no_ghost(service, upstream):
+    item_id = upstream.connect()
+    upstream.delete(item_id)
+    upstream.take_events()
+
+    service.deliver(an_event("transactions/deleted", itemId=item_id, accountId=an_id(), transactionIds=[an_id()]))
+    service.work()
+
+    assert service.rows(items) == []
+    assert service.rows(tombstones) == []
 
 
 def test_a_removed_row_leaves_a_tombstone_and_one_entry_in_the_feed(service, upstream):

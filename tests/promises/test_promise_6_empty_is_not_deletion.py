@@ -4,8 +4,19 @@ import pytest
 
 from pluggy_sync.engine.reconciliation import reconcile
 from pluggy_sync.engine.sync.item import sync_deeply
-from pluggy_sync.store.tables import accounts, bills, changes, identities, investments, loans, tombstones, transactions
+from pluggy_sync.store.tables import (
+    accounts,
+    bills,
+    changes,
+    identities,
+    investment_transactions,
+    investments,
+    loans,
+    tombstones,
+    transactions,
+)
 from tests.kit.factories import an_event
+from tests.kit.interception import changed, edited, emptied, refused
 
 TABLES = (accounts, transactions, bills, investments, identities, loans)
 
@@ -185,3 +196,92 @@ def test_a_list_that_is_empty_beside_rows_that_exist_does_not_pass_for_a_collect
 
     service.assert_mirrors(item_id)
     assert "failed" in [run.outcome for run in service.runs()]
+
+
+# What is really gone is marked once Pluggy proves it: it gives the single objects neither.
+
+SINGLE = {
+    "investments": (investments, "/investments", "/investments/[^/]+"),
+    "loans": (loans, "/loans", "/loans/[^/]+"),
+    "bills": (bills, "/bills", "/bills/[^/]+"),
+    "identity": (identities, "/identity", "/identity/[^/]+"),
+    "accounts": (accounts, "/accounts", "/accounts/[^/]+"),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_last_of_a_list_is_marked_when_pluggy_gives_it_by_its_id_no_more(
+    service, upstream, resources, item_id, name
+):
+    table, path, single = SINGLE[name]
+    gone = refused(404) if name == "identity" else edited(emptied)
+
+    with changed(resources, path, gone), changed(resources, single, refused(404)):
+        service.catch_up()
+
+    assert service.rows(table)
+    assert all(row.missing_since is not None for row in service.rows(table))
+    assert service.runs()[-1].incomplete is None
+
+
+@pytest.mark.parametrize("name", ["investments", "loans", "bills", "accounts"])
+def test_a_list_that_is_empty_beside_single_objects_marks_nothing_and_is_read_again(
+    service, upstream, resources, item_id, name
+):
+    table, path, _ = SINGLE[name]
+
+    with changed(resources, path, edited(emptied)):
+        service.deliver(*upstream.take_events())
+        service.work()
+        assert service.runs()[-1].outcome == "failed"
+    service.work_until_quiet()
+
+    assert all(row.missing_since is None for row in service.rows(table))
+    service.assert_mirrors(item_id)
+
+
+def test_nothing_is_marked_while_the_item_shows_nothing_at_all(service, upstream, resources, item_id):
+    everything = "/(accounts|v2/transactions|bills|investments|loans)"
+
+    with (
+        changed(resources, everything, edited(emptied)),
+        changed(resources, "/identity|/(accounts|bills|investments|loans)/.*", refused(404)),
+    ):
+        service.deliver(*[event for event in upstream.take_events() if event["event"] == "item/updated"])
+        service.work_until_quiet()
+
+    for table in (accounts, bills, investments, identities, loans):
+        assert all(row.missing_since is None for row in service.rows(table)), table.name
+    assert {each["reason"] for each in service.runs()[-1].incomplete} == {"empty"}
+    assert service.rows(tombstones) == []
+
+
+def test_the_movements_of_investments_that_are_gone_are_marked_too(service, upstream, resources, item_id):
+    with (
+        changed(resources, "/investments", edited(emptied)),
+        changed(resources, "/investments/.*", refused(404)),
+    ):
+        service.catch_up()
+
+    assert service.rows(investment_transactions)
+    assert all(row.missing_since is not None for row in service.rows(investment_transactions))
+
+
+def test_the_movements_of_one_investment_that_a_list_lacks_are_marked_and_come_back_with_it(
+    service, upstream, resources, item_id
+):
+    gone = service.rows(investments)[0].id
+
+    def without_it(page):
+        page["results"] = [each for each in page["results"] if each["id"] != gone]
+
+    with changed(resources, "/investments", edited(without_it)):
+        service.catch_up()
+    marked = service.rows(investment_transactions, investment_transactions.c.missing_since.is_not(None))
+    assert marked
+    assert {row.parent_id for row in marked} == {gone}
+
+    upstream.later(days=1)
+    upstream.run(item_id)
+    service.catch_up()
+    service.assert_mirrors(item_id)

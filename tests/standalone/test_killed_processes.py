@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 # The promise itself.
 WITHIN_S = 45.0
 BESIDE_THE_PROCFILE = ["sandbox", "receiver", "postgres", "valkey"]
-WITH_CHILDREN = ["web", "worker"]
+WITH_CHILDREN = ["web", "worker", "notifications"]
 
 
 class Up:

@@ -72,7 +72,7 @@ def test_a_line_that_goes_on_and_on_is_cut():
 def test_each_line_begins_with_the_time_and_the_process_and_stays_one_line():
     console = Console(file=io.StringIO(), width=40)
 
-    ConsoleLog(console).show("worker", a_line("event.handled", outcome="sync", item_id=ITEM))
+    ConsoleLog(console, width=8).show("worker", a_line("event.handled", outcome="sync", item_id=ITEM))
 
     [line] = console.file.getvalue().splitlines()
     assert line[8:] == f" worker   │ event handled · sync · {ITEM}"
@@ -98,7 +98,7 @@ def test_a_console_that_is_gone_ends_nothing():
 from rich.console import Console
 from standalone.logs import ConsoleLog
 for _ in range(2):
-    ConsoleLog(Console()).say("to nobody")
+    ConsoleLog(Console(), width=8).say("to nobody")
 raise SystemExit(7)
 """
     reader, writer = os.pipe()

@@ -10,9 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 
+from pluggy_sync.engine import submissions as submissions_of_engine
 from pluggy_sync.page_links import PAGE_LINK_LIFE_S
-from pluggy_sync.store.tables import submissions
+from pluggy_sync.resources import create_resources
+from pluggy_sync.store.tables import connectors, submissions, user_actions
+from tests.kit.factories import a_settings
 from tests.kit.service import Service
+from webhook_app.app import create_app
 from webhook_app.person.progress import MAX_STREAMS
 from webhook_app.person.screens import bank_address
 
@@ -383,3 +387,136 @@ def test_a_widget_that_ends_as_badly_as_before_asks_again(service: Service):
 
     assert person.screen() == "wait"
     assert len(service.actions()) == 2
+
+
+# Whatever the bank or Pluggy sends, and whatever a person sends.
+
+
+def change_action(service: Service, **columns):
+    with service.res.database.begin() as conn:
+        conn.execute(user_actions.update().values(**columns))
+
+
+PARAMETERS = [
+    [],
+    "token",
+    5,
+    {},
+    {"name": None},
+    {"name": 5, "type": ["number"], "label": {"pt": "x"}, "validation": 5, "placeholder": []},
+    {"name": "token", "type": "select", "options": "one"},
+    {"name": "token", "type": "select", "options": {"one": 1}},
+    {"name": "token", "type": "select", "options": 5},
+    {"name": "token", "type": "select", "options": ["one", None, 5, [], {}, {"value": None}, {"value": {}}]},
+    {"name": "token", "type": "select", "options": [{"value": 1, "label": ["x"]}, {"value": "b"}]},
+    {"name": "token", "type": "image", "data": 5},
+    {"name": "token", "type": "image", "data": "not base64!"},
+    {"name": "token", "type": "image", "data": ["x"]},
+    {"name": "token", "type": "image", "data": "data:image/png;base64,é"},
+    {"name": "url", "type": "oauth", "data": "https://["},
+    {"name": "url", "type": "oauth", "data": "https://a]b/"},
+    {"name": "url", "type": "oauth", "data": "javascript:alert(1)"},
+    {"name": "url", "type": "oauth", "data": {"url": "https://bank.example"}},
+    {"name": "url", "type": "oauth", "data": ""},
+    {"unreadable": True},
+]
+USER_ACTIONS = [
+    [],
+    "qr",
+    5,
+    {},
+    {"type": ["qr"]},
+    {"type": "qr"},
+    {"type": "qr", "attributes": []},
+    {"type": "qr", "attributes": "text"},
+    {"type": "qr", "attributes": {"text": 5}},
+    {"type": "qr", "attributes": {"other": None, "text": "x" * 100_000}},
+    {"type": "qr", "attributes": {"text": ""}},
+    {"type": "qr", "instructions": {"pt": "x"}, "attributes": {"text": "00020126é😀"}},
+    {"type": "qr", "attributes": {"text": "x" * 2900}},
+]
+
+
+@pytest.mark.parametrize("kind", ["mfa", "authorize", "bank"])
+def test_whatever_the_bank_sends_a_page_is_shown(service: Service, kind: str):
+    connect(service, connector=5)
+    person = a_person(service)
+    for odd in ([{"parameter": each} for each in PARAMETERS], [{"user_action": each} for each in USER_ACTIONS]):
+        for columns in odd:
+            change_action(service, kind=kind, **{"parameter": None, "user_action": None, **columns})
+
+            assert "<main" in person.open(), columns
+            assert service.web.get(f"{person.path}/version").status_code == 200, columns
+
+
+def test_a_qr_code_is_shown_as_long_as_one_can_hold_the_text(service: Service):
+    connect(service, connector=5)
+    person = a_person(service)
+
+    def shows_code(text):
+        change_action(service, kind="authorize", parameter=None, user_action={"type": "qr", "attributes": {"t": text}})
+        return "data:image/svg" in person.open()
+
+    assert [shows_code("x" * length) for length in (20, 2900, 3000)] == [True, True, False]
+
+
+@pytest.mark.parametrize("logo", ["https://[", "//", "not an address", "https://a]b/x.png", "https://x y/"])
+def test_a_logo_whose_address_does_not_parse_does_no_harm(service: Service, logo: str):
+    connect(service, connector=5)
+    with service.res.database.begin() as conn:
+        conn.execute(connectors.update().values(image_url=logo))
+
+    assert a_person(service).screen() == "form"
+
+
+def assert_is_page(answer, status: int) -> None:
+    assert answer.status_code == status
+    assert answer.mimetype == "text/html"
+    assert "<main" in answer.get_data(as_text=True)
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_every_error_of_the_page_is_a_page(service: Service, monkeypatch: pytest.MonkeyPatch):
+    connect(service, connector=5)
+    path = a_person(service).path
+
+    assert_is_page(service.web.get("/act/"), 404)
+    assert_is_page(service.web.get(f"{path}/nothing/here"), 404)
+    assert_is_page(service.web.put(path), 405)
+    assert_is_page(service.web.get("/act/%00"), 410)
+    assert_is_page(service.web.post(path, data={"value": "x" * 20_000}), 413)
+    assert_is_page(service.web.post(path, environ_overrides={"webhook_app.refused": 408}), 408)
+    monkeypatch.setattr(submissions_of_engine, "answer_mfa", fail)
+    assert_is_page(service.web.post(path, data={"value": "123456"}), 500)
+
+
+def test_without_postgres_the_person_sees_a_page(shared_valkey):
+    settings = a_settings(DATABASE_URL="postgresql://127.0.0.1:1/none", REDIS_URL=shared_valkey.url)
+    resources = create_resources(settings)
+    web = create_app(settings, resources).test_client()
+
+    assert_is_page(web.get(f"/act/{resources.links.token('act_1')}", headers=ENGLISH), 503)
+    resources.close()
+
+
+def fail(*_args, **_more):
+    raise KeyError("name")
+
+
+def test_an_old_link_leads_to_the_next_action_but_lives_no_longer_for_it(service: Service):
+    item_id = connect(service, connector=5)
+    person = a_person(service)
+    token = person.path.removeprefix("/act/")
+    change_action(service, state="expired", expires_at=service.res.now())
+    with service.res.database.begin() as conn:
+        first = conn.execute(user_actions.select()).one()
+        later = {**first._mapping, "id": "act_next", "state": "open", "expires_at": None, "dedup_key": "next"}
+        conn.execute(user_actions.insert().values({**later, "created_at": service.res.now()}))
+
+    person.open()
+
+    led_to = service.res.links.read(person.path.removeprefix("/act/"))
+    assert led_to.action_id == "act_next"
+    assert led_to.ends_at == service.res.links.read(token).ends_at
+    assert item_id

@@ -20,6 +20,8 @@ from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 from tests.kit.worker_processes import running_worker
 
+pytestmark = pytest.mark.slow
+
 LOGIN = ("operator", "sesame")
 
 

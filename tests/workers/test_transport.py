@@ -17,6 +17,8 @@ from tests.kit.worker_processes import running_worker
 from workers import transport
 from workers.transport import NotOursError
 
+pytestmark = pytest.mark.slow
+
 SECRET = "Maria 529.982.247-25"
 
 
@@ -144,7 +146,7 @@ def test_a_worker_outlives_whatever_lies_in_its_queues_and_prints_nothing_of_it(
 
         eventually(lambda: f"{sent.id}] succeeded" in worker.log.read_text(), within_s=30, what="the last is handled")
 
-        assert client.hlen("unacked") == 0
+        eventually(lambda: client.hlen("unacked") == 0, what="all are acknowledged")
         assert worker.process.poll() is None
     text = worker.log.read_text()
     assert text.count("message.unreadable") + text.count("message.refused") == 9

@@ -1,6 +1,5 @@
 """Accounts of the mirror, and their transactions by filter."""
 
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -99,7 +98,7 @@ def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 @blueprint.response(200, page_of(TransactionSchema, "TransactionPage"))
 def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
     """List the account's transactions, newest first. To follow changes, read the Item's change feed instead."""
-    position = paging.position_of(query["after"], datetime.fromisoformat, paging.text)
+    position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
         if accounts.get(conn, account_id) is None:
             raise ProblemError(404, "account-not-found", "No such account is known here.")

@@ -1,6 +1,5 @@
 """What persons must do: list, one, and the answers of products with screens of their own."""
 
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -125,7 +124,7 @@ class _Credentials(ma.Schema):
 @blueprint.response(200, page_of(ActionSchema, "ActionPage"))
 def list_actions(query: dict[str, Any]) -> dict[str, Any]:
     """List actions, newest first."""
-    position = paging.position_of(query["after"], datetime.fromisoformat, paging.text)
+    position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
         rows = user_actions.before(
             conn,

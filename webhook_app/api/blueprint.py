@@ -5,11 +5,13 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast
 
 import marshmallow as ma
-from flask import Flask, current_app, request
+import msgspec
+from flask import Flask, Request, current_app, request
 from flask_smorest import Blueprint
+from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
-from pluggy_sync import item_ids
+from pluggy_sync import item_ids, wire
 from webhook_app.errors import ProblemError
 
 _View = TypeVar("_View", bound=Callable[..., Any])
@@ -24,6 +26,17 @@ class StrictParser(FlaskParser):
 
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012 - as in the class above it
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the body's value, by the same reading as everywhere else; `missing` if it is not sent as JSON."""
+        body = req.get_data(cache=True)
+        if not (body and req.is_json):
+            return missing
+        try:
+            return wire.decode_strictly(body)
+        except msgspec.DecodeError:
+            fault = {"where": "json", "field": "", "message": "Not JSON, or it holds what cannot be stored."}
+            raise ProblemError(400, "invalid-request", "The body cannot be read.", more={"errors": [fault]}) from None
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typed

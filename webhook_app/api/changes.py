@@ -26,8 +26,11 @@ blueprint = ApiBlueprint("changes", __name__, description="What changed since a 
 class _ChangesQuery(Query):
     cursor = ma.fields.Str(
         load_default="0",
-        validate=validate.Regexp(r"^[0-9]{1,18}$", error="Not a cursor."),
-        metadata={"description": "`nextCursor` of the page before, or `cursor` of `item.synced`; absent: everything"},
+        validate=validate.Regexp(r"[0-9]{1,18}\Z", error="Not a cursor."),
+        metadata={
+            "description": "`nextCursor` of the page before, or `cursor` of `item.synced`; absent: everything",
+            "pattern": "^[0-9]{1,18}$",
+        },
     )
     limit = ma.fields.Int(
         load_default=100,

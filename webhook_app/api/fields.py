@@ -28,7 +28,10 @@ class Instant(ma.fields.Field[datetime]):
 
 
 class ItemId(ma.fields.Str):
-    """The id of an Item. Capitals are taken and lowered."""
+    """The id of an Item: a UUID. Capitals are taken and lowered."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(metadata={"format": "uuid"}, **more)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         try:

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,3 +57,16 @@ def text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(type(value))
     return value
+
+
+def moment(value: Any) -> datetime:
+    """Return the moment that *value* names; a ValueError otherwise."""
+    found = wire.instant(value)
+    if found is None:
+        raise ValueError("no moment")
+    return found
+
+
+def uuid_(value: Any) -> uuid.UUID:
+    """Return the UUID that *value* names; a ValueError or TypeError otherwise."""
+    return uuid.UUID(text(value))

@@ -1,7 +1,5 @@
 """What each sync of an Item did."""
 
-import uuid
-from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -84,7 +82,7 @@ class SyncRunSchema(ma.Schema):
 @blueprint.response(200, page_of(SyncRunSchema, "SyncRunPage"))
 def list_sync_runs(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     """List the Item's syncs, newest first."""
-    position = paging.position_of(query["after"], datetime.fromisoformat, uuid.UUID)
+    position = paging.position_of(query["after"], paging.moment, paging.uuid_)
     with resources().database.begin() as conn:
         living(conn, item_id)
         rows = sync_runs.before(

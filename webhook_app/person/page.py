@@ -29,6 +29,7 @@ from pluggy_sync.store.user_actions import Action
 from webhook_app.app_resources import resources
 from webhook_app.front.areas import PERSON_BODY_BYTES
 from webhook_app.person import progress, rate_limit, screens, texts
+from webhook_app.person.notices import is_page, notice
 from webhook_app.person.screens import FOLLOWED, Screen
 
 blueprint = Blueprint(
@@ -47,9 +48,11 @@ def _bound_body() -> None:
     request.max_content_length = PERSON_BODY_BYTES
 
 
-@blueprint.after_request
+@blueprint.after_app_request
 def _keep_private(response: Response) -> Response:
     """The address is a key: it is not passed on, not indexed, not cached, not framed."""
+    if request.blueprint != blueprint.name and not is_page(request.path):
+        return response
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -66,12 +69,14 @@ def show(token: str) -> Answer:
     action = _action_of(token)
     if isinstance(action, Response):
         return action
-    now = resources().pluggy_now()
+    res = resources()
+    now = res.pluggy_now()
     if screens.shown(action, now).screen in (Screen.CANCELLED, Screen.EXPIRED):
-        with resources().database.begin() as conn:
+        with res.database.begin() as conn:
             following_one = user_actions.successor(conn, action)
-        if following_one is not None:
-            return _see(resources().links.token(following_one.id))
+        link = res.links.read(token)
+        if following_one is not None and link is not None:
+            return _see(res.links.following(link, following_one.id))
     return _page(token, action, now)
 
 
@@ -155,16 +160,16 @@ def connected(token: str) -> Answer:
 def _action_of(token: str, *, tries: bool = False) -> Action | Response:
     """Return the action that the link is for, or the page that says why there is none."""
     res = resources()
-    action_id = res.links.read(token)
-    if action_id is None:
+    link = res.links.read(token)
+    if link is None:
         within = rate_limit.allowed(res, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
-        return _notice("gone", 410) if within else _notice("busy", 429)
+        return notice("gone", 410) if within else notice("busy", 429)
     limit = rate_limit.TRIES if tries else rate_limit.READS
-    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", action_id):
-        return _notice("busy", 429)
+    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", link.action_id):
+        return notice("busy", 429)
     with res.database.begin() as conn:
-        action = user_actions.get(conn, action_id)
-    return _notice("gone", 410) if action is None else action
+        action = user_actions.get(conn, link.action_id)
+    return notice("gone", 410) if action is None else action
 
 
 def _version(res: Any, action_id: str) -> str:
@@ -190,7 +195,7 @@ def _version(res: Any, action_id: str) -> str:
 def _watches_pluggy(action: Action, now: datetime) -> bool:
     if screens.shown(action, now).screen in FOLLOWED:
         return True
-    return action.state == "open" and (action.parameter or {}).get("type") == "image"
+    return action.state == "open" and (screens.parameter_of(action) or {}).get("type") == "image"
 
 
 def _see(token: str) -> Response:
@@ -199,13 +204,6 @@ def _see(token: str) -> Response:
 
 def _language() -> str:
     return texts.language_of(request.accept_languages)
-
-
-def _notice(name: str, status: int) -> Response:
-    language = _language()
-    said = texts.words(language)
-    body = render_template("notice.html", said=said, title=said[f"{name}_title"], body=said[f"{name}_body"])
-    return make_response(body, status, {"Vary": "Accept-Language"})
 
 
 def _page(token: str, action: Action, now: datetime, *, error: str | None = None) -> Response:
@@ -222,7 +220,8 @@ def _page(token: str, action: Action, now: datetime, *, error: str | None = None
         language=language,
         token=token,
         action=action,
-        parameter=action.parameter or {},
+        parameter=screens.parameter_of(action) or {},
+        user_action=screens.user_action_of(action) or {},
         screen=shown.screen.value,
         version=shown.version,
         followed=shown.screen in FOLLOWED,
@@ -250,7 +249,8 @@ def _title_and_body(language: str, action: Action, screen: Screen) -> tuple[str,
         return texts.outcome(language, action.outcome)
     if screen in (Screen.WAIT, Screen.PROGRESS, Screen.EXPIRED, Screen.CANCELLED):
         return said[f"{screen.value}_title"], said[f"{screen.value}_body"]
-    action_texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
+    asked = (screens.parameter_of(action) or {}).get("type")
+    action_texts = texts_of(action.kind, action.reason, asked=asked)
     text = action_texts.pt if language == "pt" else action_texts.en
     return text.title, text.body
 
@@ -276,15 +276,23 @@ def _is_sandbox(item_id: str) -> bool:
 
 def _picture(action: Action) -> str | None:
     """Return the bank's picture as a data address: one it sent, or the QR code of the text it sent."""
-    if action.user_action is not None and action.user_action.get("type") == "qr":
-        attributes = action.user_action.get("attributes") or {}
-        text = next((each for each in attributes.values() if isinstance(each, str)), None)
-        if text is None:
-            return None
-        return _as_picture(text) or segno.make(text, error="m").svg_data_uri(scale=6, border=3, light="#fff")
-    sent = (action.parameter or {}).get("data")
-    is_picture = (action.parameter or {}).get("type") == "image"
-    return _as_picture(sent) if is_picture and isinstance(sent, str) else None
+    user_action = screens.user_action_of(action) or {}
+    if user_action.get("type") == "qr":
+        text = next(iter(user_action["attributes"].values()), None)
+        return None if text is None else _as_picture(text) or _qr_code(text)
+    parameter = screens.parameter_of(action) or {}
+    sent = parameter.get("data")
+    return _as_picture(sent) if parameter.get("type") == "image" and sent is not None else None
+
+
+def _qr_code(text: str) -> str | None:
+    """Return the QR code of *text* as a data address; None if none can hold so much."""
+    for error_correction in ("m", "l"):
+        try:
+            return str(segno.make_qr(text, error=error_correction).svg_data_uri(scale=6, border=3, light="#fff"))
+        except ValueError:
+            continue
+    return None
 
 
 def _as_picture(text: str) -> str | None:
@@ -311,8 +319,12 @@ def _policy(*, connects: bool = False, logo: str | None = None) -> str:
         # The widget styles the frame that it adds.
         style = "'self' 'unsafe-inline'"
     if logo is not None:
-        address = urlsplit(logo)
-        if address.scheme in ("https", "http") and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", address.netloc):
+        address = screens.parts_of(logo)
+        if (
+            address is not None
+            and address.scheme in ("https", "http")
+            and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", address.netloc)
+        ):
             picture += f" {address.scheme}://{address.netloc}"
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; img-src {picture}; connect-src {ask}; "

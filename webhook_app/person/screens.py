@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pluggy_sync import wire
+from pluggy_sync.pluggy import fields
 from pluggy_sync.rules.needs import Kind
 
 
@@ -49,9 +50,9 @@ class Action(Protocol):
     @property
     def outcome(self) -> str | None: ...
     @property
-    def parameter(self) -> dict[str, Any] | None: ...
+    def parameter(self) -> Any: ...
     @property
-    def user_action(self) -> dict[str, Any] | None: ...
+    def user_action(self) -> Any: ...
     @property
     def expires_at(self) -> datetime | None: ...
     @property
@@ -64,6 +65,38 @@ class Shown:
 
     screen: Screen
     version: str
+
+
+_TEXTS_OF_PARAMETER = (
+    *("name", "type", "label", "placeholder", "assistiveText", "instructions", "data"),
+    *("validation", "validationMessage"),
+)
+
+
+def parameter_of(action: Action) -> dict[str, Any] | None:
+    """Return what the bank asks for, without what the page cannot show; None if nothing is asked."""
+    found = fields.object_of(action.parameter)
+    if found is None:
+        return None
+    options = [
+        {"value": value, "label": fields.text(each.get("label"))}
+        for each in fields.objects(found.get("options"))
+        if (value := fields.text(each.get("value"))) is not None
+    ]
+    return {name: fields.text(found.get(name)) for name in _TEXTS_OF_PARAMETER} | {"options": options}
+
+
+def user_action_of(action: Action) -> dict[str, Any] | None:
+    """Return what the person must do at the bank, likewise: `type`, `instructions` and the texts of `attributes`."""
+    found = fields.object_of(action.user_action)
+    if found is None:
+        return None
+    attributes = fields.object_of(found.get("attributes")) or {}
+    return {
+        "type": fields.text(found.get("type")),
+        "instructions": fields.text(found.get("instructions")),
+        "attributes": {name: value for name, value in attributes.items() if isinstance(value, str)},
+    }
 
 
 def shown(action: Action, now: datetime) -> Shown:
@@ -96,7 +129,7 @@ def _screen_of(action: Action, now: datetime) -> Screen:
 
 def _of_open(action: Action) -> Screen:
     if action.kind == Kind.MFA:
-        return Screen.START if action.parameter is None else Screen.FORM
+        return Screen.START if parameter_of(action) is None else Screen.FORM
     if action.kind == Kind.AUTHORIZE:
         return _of_authorization(action)
     if action.kind == Kind.BANK and action.reason not in _THEN_CREDENTIALS:
@@ -105,18 +138,26 @@ def _of_open(action: Action) -> Screen:
 
 
 def _of_authorization(action: Action) -> Screen:
-    if action.parameter is not None and bank_address(action) is not None:
+    if bank_address(action) is not None:
         return Screen.GO_TO_BANK
-    if action.user_action is not None and action.user_action.get("type") == "qr":
+    if (user_action_of(action) or {}).get("type") == "qr":
         return Screen.QR
     return Screen.APPROVE
 
 
 def bank_address(action: Action) -> str | None:
     """Return the address of the bank's page at which to authorise, if it is a web address."""
-    address = (action.parameter or {}).get("data")
-    if not isinstance(address, str):
+    address = (parameter_of(action) or {}).get("data")
+    parts = None if address is None else parts_of(address)
+    if parts is None:
         return None
-    parts = urlsplit(address)
     # Plain http only for a stand-in on the same machine.
     return address if parts.scheme == "https" or (parts.scheme, parts.hostname) == ("http", "127.0.0.1") else None
+
+
+def parts_of(address: str) -> SplitResult | None:
+    """Return the parts of an address; None if it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None

@@ -112,4 +112,4 @@ def _read_accounts(res: Resources, run: Run) -> None:
 def _plan_again(res: Resources, run: Run, state: SyncState) -> None:
     plan = plan_of(res, state, now=run.began_at, deep=run.plan.deep)
     run.state = state
-    run.plan = dataclasses.replace(run.plan, accounts=() if plan is None else plan.accounts)
+    run.plan = run.plan.with_accounts_of(plan)

@@ -10,10 +10,9 @@ from click.testing import CliRunner, Result
 
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
-from pluggy_sync.logs import configure_logs
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_lease, items, outbox, tables
-from tests.kit.factories import an_environ
+from tests.kit.factories import WEBHOOK_SECRET, an_environ
 from tests.kit.mirror import mirror_of
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -39,9 +38,7 @@ def call(environ, tmp_path, monkeypatch):
     def run(*arguments: str, text: str | None = None) -> Result:
         return CliRunner().invoke(main, arguments, env=environ, input=text)
 
-    yield run
-    # The commands logged to the output that was taken from them.
-    configure_logs("INFO")
+    return run
 
 
 def _hold(res: Resources, item_id: str, until: datetime) -> None:
@@ -70,7 +67,7 @@ def test_sync_repeated_changes_nothing_and_succeeds(call, service, upstream):
     assert "up to date" in result.output
 
 
-def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, service, upstream):
+def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, service, upstream):
     item_id = upstream.connect()
     _hold(service.res, item_id, datetime.now(UTC) + timedelta(minutes=5))
     upstream.take_requests()
@@ -78,7 +75,7 @@ def test_sync_of_an_item_that_a_run_holds_says_so_and_reads_nothing(call, servic
     result = call("sync", item_id)
 
     assert result.exit_code == 3
-    assert "another run holds" in result.output
+    assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 
 
@@ -176,6 +173,34 @@ def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstr
     assert call("events", "resend", event_id).exit_code == 1
 
 
+def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call, service, upstream):
+    item_id = upstream.connect()
+    upstream.take_events()
+    headers = {"X-Webhook-Secret": WEBHOOK_SECRET, "Content-Type": "application/json"}
+    # As an older version would have kept it: it could not read this.
+    body = b'\xef\xbb\xbf{"event": "item/updated", "eventId": "e", "itemId": "%s"}' % item_id.encode()
+    with service.res.database.begin() as conn:
+        inbox.record_kept(
+            conn, "sha256:x", "unparsable", "unparsable", received_at=service.res.now(), raw=body, unread=["body"]
+        )
+    service.web.post("/webhooks/pluggy", data=b"not JSON", headers=headers)
+    listed = call("events", "--unread").output
+    assert "sha256:x" in listed
+    assert "unread: body" in listed
+    assert "2 unread" in listed
+
+    assert call("events", "resend", "sha256:x").exit_code == 0
+    service.work()
+
+    with service.res.database.begin() as conn:
+        assert inbox.get(conn, "sha256:x") is None
+        event = inbox.get(conn, "e")
+        (still,) = inbox.newest(conn, state=None, unread=True, limit=10)
+    assert (event.state, event.item_id, event.raw) == ("handled", item_id, None)
+    assert service.item(item_id).status == "UPDATED"
+    assert call("events", "resend", still.event_id).exit_code == 1
+
+
 def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstream):
     item_id = upstream.connect()
     call("sync", item_id)
@@ -203,7 +228,7 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert call("items", str(uuid.uuid4())).exit_code == 1
 
 
-def test_import_goes_on_when_the_run_that_held_an_item_has_ended(call, service, upstream, monkeypatch):
+def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):
     item_id = upstream.connect()
     sync_item, attempts = item_sync.sync_item, []
 

@@ -44,7 +44,7 @@ def test_one_pair_of_event_and_url_is_registered_once(driver: Driver) -> None:
     [
         "nonsense", "http://example.com/x", "https://127.0.0.1/x", "https://8.8.8.8/x", "https://[::1]/x",
         "https://localhost/x", "https://a.localhost/x", "https://a.local/x", "https://a.internal/x",
-        "https://does-not-resolve.invalid/x",
+        "https://does-not-resolve.invalid/x", "https://a..b/x", f"https://{'a' * 64}.invalid/x", "https://[", "https://x:y/",
     ],
 )  # fmt: skip
 def test_outside_a_laptop_urls_must_be_public_https(driver: Driver, url: str) -> None:

@@ -244,6 +244,29 @@ def test_a_scheduled_payment_keeps_or_changes_its_id_and_is_there_once(driver: D
     assert {day: row["id"] for day, row in posted.items()} == {day: row["id"] for day, row in before.items()}
 
 
+def test_a_payment_scheduled_for_a_weekend_is_paid_on_monday_under_a_new_id(driver: Driver) -> None:
+    driver.settings(cleanupDays=0)
+    item_id = consented(driver)
+
+    def on(day: str) -> list[tuple[str, str]]:
+        rows = rows_of(driver, item_id, "BANK")
+        return [
+            (r["id"], r["status"]) for r in rows if r["date"][:10] == day and r["description"].endswith("PRIMAVERA")
+        ]
+
+    driver.advance(days=70)
+    driver.run(item_id)
+    ((scheduled, _),) = on("2026-08-08")  # a Saturday
+    driver.advance(days=84)
+    driver.run(item_id)
+
+    assert on("2026-08-08") == []
+    ((paid, status),) = on("2026-08-10")
+    assert status == "POSTED"
+    assert paid != scheduled
+    assert driver.api.get(f"/transactions/{scheduled}").status_code == 404
+
+
 def test_metadata_of_a_card_row_is_that_of_its_kind_of_connector(driver: Driver) -> None:
     regulated, direct = (
         [row["creditCardMetadata"] for row in rows_of(driver, item_id, "CREDIT") if row["creditCardMetadata"]]

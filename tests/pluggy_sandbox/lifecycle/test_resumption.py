@@ -12,6 +12,8 @@ import pytest
 from tests.pluggy_sandbox.driver import CPF, Driver, Json, Receiver
 from tests.pluggy_sandbox.process import Process, served_process
 
+pytestmark = pytest.mark.slow
+
 CODE, QR = 5, 19
 
 

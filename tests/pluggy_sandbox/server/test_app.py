@@ -88,6 +88,7 @@ BODIES: dict[str, Json] = {
         "requests": [{"endpoint": "*", "do": "slow", "status": 503, "seconds": 1, "times": 1, "skip": 0, "chance": 1}],
         "deliveries": {"loss": 1, "duplicate": 0, "disorder": False, "delaySeconds": [0, 0]}, "notFoundAfterEvent": 1,
     },
+    "rules": {"description": "PIX", "categoryId": "19000000", "matchType": "contains", "transactionType": "DEBIT"},
     "resources": {"CREDIT_CARD_ACCOUNT": "PENDING_AUTHORISATION", "LOAN": "UNAVAILABLE"},
     "incidents": INCIDENT | {"message": "Estamos investigando."},
     "settings": {"mode": "production", "mfaSeconds": 5, "payloads": {"id": True}, "deliveryDelaysSeconds": [0, 0]},
@@ -102,6 +103,12 @@ PARAMETERS = (
     "sandbox", "name", "countries", "isOpenFinance", "parentId", "clientUserId", "connectorId", "status", "from", "to",
     "healthDetails", *(name for names in QUERIES.values() for name in names),
 )  # fmt: skip
+# Endpoints that refuse all others are asked with these.
+ARGUMENTS = {
+    "/v2/transactions": ("ids", "dateFrom", "dateTo", "createdAtFrom", "after"),
+    "/v2/items": ("clientUserId", "connectorId", "after"),
+    "/items/<item_id>/scr": ("from", "to"),
+}
 UPSETTING = tuple(f"/_sandbox/{word}" for word in ("clock", "faults", "settings", "keys", "applications"))
 NEEDED = {
     "/accounts": "itemId", "/investments": "itemId", "/identity": "itemId", "/loans": "itemId", "/consents": "itemId",
@@ -130,6 +137,7 @@ FOUND: dict[str, Callable[[World], Iterable[str]]] = {
     "webhook_id": lambda world: world.webhooks,
     "incident_id": lambda world: world.incidents,
     "delivery_id": lambda world: (delivery.id for delivery in world.courier.log),
+    "rule_id": lambda world: world.category_rules,
     "category_id": lambda _: ["19000000"],
     "client_id": lambda _: ["other"],
     "version": lambda _: ["v2.9.2"],
@@ -233,14 +241,15 @@ class Fuzzer:
             return self.dice.choice(list(FOUND[name](self.sandbox.world)) or [UNKNOWN])
 
     def _query(self, rule: Rule) -> list[tuple[str, str]]:
-        odd = [(self.dice.choice(PARAMETERS), self._argument()) for _ in range(self.dice.choice((0, 0, 1, 1, 2)))]
+        names = PARAMETERS if self.dice.random() < 0.2 else ARGUMENTS.get(rule.rule, PARAMETERS)
+        odd = [(self.dice.choice(names), self._argument()) for _ in range(self.dice.choice((0, 0, 1, 1, 2)))]
         needed = NEEDED.get(rule.rule)
         if needed is None or self.dice.random() < 0.1:
             return odd
         return [(needed, self._id("item_id" if needed == "itemId" else "account_id")), *odd]
 
     def _argument(self) -> str:
-        if self.dice.random() < 0.4:
+        if self.dice.random() < 0.25:
             return self._id(self.dice.choice(("item_id", "account_id", "transaction_id")))
         return self.dice.choice(("1", "2", "true", "2026-01-31", *ODD_TEXTS))
 
@@ -280,6 +289,7 @@ def running(dice: random.Random) -> Iterator[Fuzzer]:
         sandbox.close()
 
 
+@pytest.mark.slow
 def test_no_request_makes_the_sandbox_fail(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     seed = int(os.environ.get("SANDBOX_FUZZ_SEED") or random.SystemRandom().randrange(10**9))

@@ -19,6 +19,8 @@ from pluggy_sandbox.wire.encoding import decode_exact, encode
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import Driver, Json
 
+pytestmark = pytest.mark.slow
+
 CODE, QR = 5, 19
 
 
@@ -133,6 +135,26 @@ def switches(driver: Driver) -> None:
     driver.control.post("/keys/expire")
 
 
+def incidents_and_rules(driver: Driver) -> None:
+    incident = driver.control.post("/incidents", json={"connectorIds": [2, 600], "type": "CONSENT_ERROR"}).json()
+    driver.control.patch(f"/incidents/{incident['id']}", json={"state": "RESOLVED", "message": "Voltou."})
+    driver.api.post("/categories/rules", json={"description": "PIX", "categoryId": "19000000", "matchType": "contains"})
+    driver.connect()
+
+
+def a_further_approval_missing(driver: Driver) -> None:
+    item_id = driver.connect_open_finance()
+    driver.control.put(f"/items/{item_id}/resources", json={"LOAN": "PENDING_AUTHORISATION"})
+    driver.do(item_id, "approve")
+
+
+def odd_and_settled_rows(driver: Driver) -> None:
+    item_id = consent_given(driver)
+    driver.evolve(item_id, *({"kind": kind} for kind in ("odd_text", "odd_date", "post_new_provider_id")))
+    driver.run(item_id)
+    driver.evolve(item_id, {"kind": "odd_text"})
+
+
 def begun_again(driver: Driver) -> None:
     driver.connect()
     driver.control.post("/reset", json={"seed": 9})
@@ -164,6 +186,9 @@ def begun_again(driver: Driver) -> None:
         a_replayed_delivery,
         faults_on,
         switches,
+        incidents_and_rules,
+        a_further_approval_missing,
+        odd_and_settled_rows,
         begun_again,
     ],
 )

@@ -138,7 +138,7 @@ TABLE = {
             incomplete=incomplete(A, Reason.NOTHING_SHOWN, retry_at=None),
             events=(event(),),
         ),
-        {"transactions of A": "events"},
+        {"transactions of A": "first read, events"},
     ),
     "an account that has shown nothing for long is read with the next collection": (
         state(
@@ -147,6 +147,14 @@ TABLE = {
             incomplete=incomplete(A, Reason.NOTHING_SHOWN, retry_at=None),
         ),
         {"accounts": "collected", "transactions of A": "first read"},
+    ),
+    "an account that is empty now is not due": (
+        state(accounts=(account("A", BEFORE),), incomplete=incomplete(A, Reason.EMPTY)),
+        None,
+    ),
+    "an account that was empty is told of": (
+        state(accounts=(account("A", BEFORE),), incomplete=incomplete(A, Reason.EMPTY), events=(event(),)),
+        {"transactions of A": "collected, events"},
     ),
     "an account that is empty now is read with the next collection": (
         state(item=item(LATER), incomplete=incomplete(A, Reason.EMPTY)),
@@ -253,6 +261,7 @@ def with_products(*names, **changes):
         (with_products("LOANS"), {"loans": "collected"}),
         (with_products("LOANS", watermarks={"loans": NOON}), None),
         (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED)), None),
+        (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.EMPTY)), None),
         (
             with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED, retry_at=NOW)),
             {"loans": "collected"},
@@ -263,7 +272,7 @@ def with_products(*names, **changes):
                 watermarks={"creditCards": NOON},
                 incomplete=incomplete(Part("creditCards", "card"), Reason.REFUSED, retry_at=NOW),
             ),
-            {"creditCards": "retry"},
+            {"creditCards": "parts of it"},
         ),
     ],
 )
@@ -283,6 +292,13 @@ def test_of_a_data_product_with_many_parents_only_those_that_failed_are_read_aga
     parts = [Part("creditCards", each) for each in ("due", "later", "good")]
     assert [read.reads(part) for part in parts] == [True, False, False]
     assert [whole.reads(part) for part in parts] == [True, False, True]
+
+
+def test_a_card_that_is_new_has_its_bills_read_though_those_of_others_are_stored():
+    cards = (account("old", type="CREDIT"), account("new", None, type="CREDIT"), account("bank", None))
+    (read,) = the_plan(with_products("CREDIT_CARDS", watermarks={"creditCards": NOON}, accounts=cards)).products
+
+    assert read.only == {"new"}
 
 
 def again(reason, before=None, **how):

@@ -1,7 +1,7 @@
 """Merging transactions: what is new is inserted, what differs is updated, the rest is left alone, gone stays gone."""
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -300,3 +300,24 @@ def test_a_reader_of_the_feed_that_stops_and_goes_on_sees_each_change_once(mirro
             cursor = page[-1].seq
 
     assert seen == list(range(1, 15))
+
+
+@pytest.mark.parametrize(
+    "moment, is_missed",
+    [
+        ("2026-03-09T03:00:00.000Z", True),  # midnight in São Paulo
+        ("2026-03-09T15:00:00.000Z", True),
+        # Counted in São Paulo, Pluggy need not list these from the 9th on, though the first means that day.
+        ("2026-03-09T00:00:00.000Z", False),
+        ("2026-03-09T02:59:59.000Z", False),
+        ("2026-03-08T23:59:59.000Z", False),
+    ],
+)
+def test_a_row_on_the_edge_of_the_window_is_missed_only_if_every_zone_has_it_inside(mirror, moment, is_missed):
+    row = a_transaction(date=moment)
+    merge(mirror, row)
+
+    with mirror.begin() as conn:
+        missed = transactions.unlisted(conn, ACCOUNT, set(), after=None, through=None, from_day=date(2026, 3, 9))
+
+    assert missed == ([row.id] if is_missed else [])

@@ -114,3 +114,60 @@ def test_the_callers_request_id_is_kept_if_it_is_sane(web: FlaskClient):
 @pytest.mark.parametrize("path", ["/v1/items?clientUserId=%00", "/v1/items/a%00b", "/v1/actions?itemId=x%00"])
 def test_characters_that_cannot_be_stored_are_400(product: Product, path: str):
     product.refused("GET", path, 400, "invalid-request")
+
+
+_DEEP = b"[" * 20_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        _DEEP,
+        b'{"itemId": ' + _DEEP,
+        b'{"itemId": "%s", "clientUserId": ' + _DEEP + b"]" * 20_000 + b"}",
+        b'{"itemId": "%s", "clientUserId": "x\\ud83d"}',
+        b'{"itemId": "%s", "clientUserId": "x\\u0000"}',
+        b'{"itemId": "%s", "clientUserId": 1e9999999999999999999}',
+        b'{"itemId": "%s", "clientUserId": 42}',
+        b'{"itemId": "%s", "clientUserId": ["x"]}',
+        b'{"itemId": "%s\\n"}',
+        b'{"itemId": 1e1000000}',
+        b'{"itemId": "../../auth"}',
+    ],
+    ids=lambda body: body[:60],
+)
+@pytest.mark.parametrize("content_type", ["application/json", ""])
+def test_a_body_that_is_not_what_is_asked_for_is_400(product: Product, body: bytes, content_type: str):
+    data = body.replace(b"%s", b"11111111-1111-4111-8111-111111111111")
+
+    product.refused("POST", "/v1/items", 400, "invalid-request", data=data, content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    "odd", ["%00", "%ff", "%ed%a0%80", "9" * 5000, "1e1000000", "a%0a", "%F0%9F%98%80", "x" * 5000]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/items/{}",
+        "/v1/items/{}/accounts",
+        "/v1/items?clientUserId={}",
+        "/v1/items?limit={}",
+        "/v1/items?after={}",
+        "/v1/items?{}=1",
+        "/v1/actions/{}",
+        "/v1/actions?itemId={}",
+        "/v1/actions?clientUserId={}",
+        "/v1/accounts/{}/transactions",
+        "/v1/accounts/a/transactions?dateFrom={}",
+        "/v1/items/11111111-1111-4111-8111-111111111111/products/{}",
+        "/v1/items/11111111-1111-4111-8111-111111111111/transactions/sync?cursor={}",
+    ],
+)
+def test_an_odd_value_in_the_address_is_the_callers_fault(product: Product, path: str, odd: str):
+    assert product.call("GET", path.format(odd)).status_code in (200, 400, 404)

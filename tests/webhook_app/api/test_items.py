@@ -2,6 +2,7 @@
 
 import pytest
 
+from pluggy_sync.store.tables import items
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
@@ -141,3 +142,32 @@ def test_a_cursor_that_is_not_ours_is_refused(product: Product, after: str):
 @pytest.mark.parametrize("item_id", ["", "../webhooks", "a" * 200, "a b"])
 def test_what_cannot_be_an_id_is_not_registered(product: Product, item_id: str):
     product.refused("POST", "/v1/items", 400, "invalid-request", json={"itemId": item_id})
+
+
+def test_an_item_named_in_capitals_is_that_item(service: Service, product: Product):
+    item_id = service.upstream.connect()
+    service.upstream.take_events()
+
+    product.post("/v1/items", {"itemId": item_id.upper()})
+    service.work_until_quiet()
+
+    assert [row.id for row in service.rows(items)] == [item_id]
+    assert product.get(f"/v1/items/{item_id.upper()}")["id"] == item_id
+    assert product.get("/v1/actions", itemId=item_id.upper())["results"] == []
+
+
+@pytest.mark.parametrize(
+    "item_id", ["nobody", "..", "11111111-1111-4111-8111-11111111111", "1111111114111811111111111111"]
+)
+def test_what_is_no_uuid_is_the_id_of_no_item(product: Product, item_id: str):
+    product.refused("GET", f"/v1/items/{item_id}", 400, "invalid-request")
+    product.refused("POST", "/v1/items", 400, "invalid-request", json={"itemId": item_id})
+    product.refused("GET", "/v1/actions", 400, "invalid-request", query_string={"itemId": item_id})
+
+
+def test_a_line_end_is_no_part_of_an_id(product: Product):
+    item_id = "11111111-1111-4111-8111-111111111111"
+
+    product.refused("GET", f"/v1/items/{item_id}%0A", 400, "invalid-request")
+    product.refused("POST", "/v1/items", 400, "invalid-request", json={"itemId": f"{item_id}\n"})
+    product.refused("GET", f"/v1/items/{item_id}/transactions/sync?cursor=0%0A", 400, "invalid-request")

@@ -15,6 +15,8 @@ from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web
 from webhook_app.front.areas import API_BODY_BYTES, PERSON_BODY_BYTES, areas
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = read_settings(an_environ())
 HOOK = {"X-Webhook-Secret": WEBHOOK_SECRET, "Content-Type": "application/json"}
 API = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}

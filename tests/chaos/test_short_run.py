@@ -1,0 +1,20 @@
+"""The short form: every process and server of `make up` meets trouble once, and nothing of its work is lost."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SECONDS = "60"
+
+
+@pytest.mark.timeout(420)
+def test_after_a_minute_of_trouble_every_row_is_right_and_every_notification_was_told_once_in_order():
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos", "--seconds", SECONDS], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all is well" in done.stdout

@@ -1,0 +1,95 @@
+"""What `make quick` leaves out stays what is slow."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+# Each runs another pytest.
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CONFTEST = """
+import pytest
+from tests.kit import quick
+
+quick.QUICK_CPU_S, quick.QUICK_TESTS_CPU_S = {one}, {together}
+pytest_plugins = ["tests.kit.quick"]
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: slow")
+
+@pytest.fixture
+def postgres(): pass
+@pytest.fixture
+def shared_sandbox(): pass
+@pytest.fixture
+def chromium(): pass
+"""
+BURN = """
+import os
+def burn(cpu_s):
+    before = os.times().user
+    while os.times().user < before + cpu_s: pass
+"""
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run these tests with the plugin, and small bounds in place of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(tests, *options, one=0.3, together=1.0):
+        pytester.makeconftest(CONFTEST.format(one=one, together=together))
+        pytester.makepyfile(f"{BURN}\nimport pytest\n{tests}")
+        return pytester.runpytest_subprocess(*options)
+
+    return run
+
+
+def test_a_test_that_takes_much_and_is_not_slow_fails(run):
+    done = run("def test_it(): burn(0.6)")
+
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines("*of processor time: mark it slow, or make it quicker")
+
+
+def test_a_slow_test_may_take_what_it_takes(run):
+    run("@pytest.mark.slow\ndef test_it(): burn(0.6)").assert_outcomes(passed=1)
+
+
+def test_what_other_tests_share_is_not_counted_against_one(run):
+    tests = """
+@pytest.fixture(scope="session")
+def server(): burn(0.6)
+def test_it(server): pass
+"""
+
+    run(tests).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "needs, is_quick", [("postgres", True), ("postgres, shared_sandbox", False), ("chromium", False)]
+)
+def test_what_a_test_needs_tells_whether_it_is_slow(run, needs, is_quick):
+    done = run(f"def test_it({needs}): pass", "-m", "not slow")
+
+    done.assert_outcomes(passed=int(is_quick), deselected=int(not is_quick))
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_quick_tests_that_take_too_much_together_fail_and_the_worst_are_named(run, workers):
+    tests = "\n".join(f"def test_{number}(): burn({number / 10})" for number in (1, 4, 7))
+
+    done = run(tests, "-m", "not slow", workers, one=5.0)
+
+    done.assert_outcomes(passed=3)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["* s of processor time, of 1; the most:", "*::test_7", "*::test_4"])
+
+
+def test_all_tests_together_may_take_what_they_take(run):
+    done = run("def test_it(): burn(0.4)", one=5.0, together=0.2)
+
+    assert done.ret == pytest.ExitCode.OK

@@ -93,6 +93,8 @@ def test_with_our_clock_ahead_a_person_is_asked_can_answer_and_is_too_late_by_pl
     sweep.sweep(service.res)
     assert service.actions()[0].state == "open"
 
+    page = service.web.get(service.res.links.to(action.id).removeprefix(service.res.settings.public_url))
+    assert 'name="value"' in page.get_data(as_text=True)
     answer = service.web.post(f"/v1/actions/{action.id}/mfa", json={"value": "123456"}, headers=AUTHORIZED)
     assert answer.status_code == 202, answer.get_json()
 

@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test bench bench-sandbox lint format lock clean
+.PHONY: help setup demo up where quick test bench bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +46,18 @@ quick: lint ## every check, and the tests that take seconds: under a minute
 test: lint ## every check and every test
 	$(BIN)/pytest -n $(JOBS)
 
+fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run
+	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} $(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py
+
 format: $(STAMP) ## put the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(STAMP) ## measure the service
 	@$(BIN)/python -m bench
+
+chaos: $(STAMP) ## kill, stop and freeze every process while it works: make chaos SECONDS=60 SEED=1
+	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 bench-sandbox: $(STAMP) ## measure the sandbox alone
 	@$(BIN)/python -m bench.sandbox

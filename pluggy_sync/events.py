@@ -37,11 +37,11 @@ UNPARSABLE = "unparsable"
 # Bodies of real events are three levels deep; an id is 36 characters.
 MAX_DEPTH = 20
 MAX_ID_LENGTH = 128
-# Connectors have three digits; a column holds nine.
-MAX_CONNECTOR_ID = 2**31 - 1
+# What a BIGINT holds. Connectors have three digits.
+MAX_CONNECTOR_ID = 2**63 - 1
 
 _PLAIN_ID = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_ID_LENGTH}}}")
-_CONNECTOR_ID = re.compile(r"[0-9]{1,10}")
+_CONNECTOR_ID = re.compile(r"[0-9]{1,19}")
 
 _ABOUT_AN_ITEM = ("itemId",)
 _ABOUT_AN_ACCOUNT = ("itemId", "accountId")

@@ -22,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
+from pluggy_sync.store import incomplete_parts, unreadable_rows
 from pluggy_sync.store import metrics as counts
-from pluggy_sync.store import unreadable_rows
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +100,9 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     yield _gauge("notifications", "Notifications that wait, or were given up.", "state", counts.notifications(conn))
     oldest = counts.oldest_notification(conn)
     yield _one("oldest_notification_age_seconds", "Age of the oldest notification that waits.", _age(oldest, now))
+    yield _gauge(
+        "endpoints", "Endpoints of the product that fail, or were stopped.", "state", counts.endpoints_in_trouble(conn)
+    )
     due = counts.syncs_due(conn)
     yield _one("syncs_due", "Items with something to sync.", due)
     oldest = counts.oldest_sync(conn)
@@ -117,6 +120,7 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
         counts.items_contradicted(conn),
     )
     yield _gauge("unreadable_rows", "Rows of Pluggy that cannot be read.", "what", unreadable_rows.counts(conn))
+    yield _gauge("incomplete_parts", "Parts of Items that cannot be read.", "product", incomplete_parts.counts(conn))
     yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
     repaired, found = counts.missed(conn)
     yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)

@@ -1,60 +1,37 @@
 """
 The settings, read once from the environment and then passed on as one frozen value.
 
-`read_settings` reports every fault together. Each setting is explained in `docs/settings.md`.
+Each is named once: its field of `Settings` carries how its variable is read. `read_settings` reports every fault
+together: what cannot work is refused here, and not found out by the first delivery. `docs/settings.md` explains each.
 """
 
 import base64
 import binascii
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import marshmallow as ma
+import psycopg
 from marshmallow import validate
+from psycopg.conninfo import conninfo_to_dict
 
 from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
 
 ONE_MIB = 1024 * 1024
 
+# Names of headers that mean something else, and that proxies change.
+_HEADERS_IN_USE = frozenset(
+    {"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect", "host"}
+    | {"te", "trailer", "transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-proto", "x-request-id"}
+)
+
 
 class SettingsError(Exception):
-    """Some settings are missing or wrong; the text names every one of them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the operator chose. Secrets are left out of the repr, so a traceback or a log cannot show them."""
-
-    database_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
-    pluggy_api_url: str
-    pluggy_client_id: str
-    pluggy_client_secret: str = field(repr=False)
-    pluggy_timeout_s: float
-    pluggy_requests_per_minute: int
-    pluggy_connect_url: str
-    pluggy_public_key: str | None
-    webhook_secrets: tuple[str, ...] = field(repr=False)
-    webhook_secret_header: str
-    webhook_max_bytes: int
-    api_tokens: tuple[str, ...] = field(repr=False)
-    product_webhook_url: str | None
-    product_webhook_secrets: tuple[str, ...] = field(repr=False)
-    public_url: str
-    secret_key: str = field(repr=False)
-    sync_overlap_days: int
-    sync_lease_s: int
-    sweep_interval_s: int
-    # Hours after an action was opened at which its reminders are due.
-    remind_after_hours: tuple[int, ...]
-    # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
-    quiet_hours: tuple[int, int] | None
-    stale_after_hours: int
-    reconcile_every_days: int
-    reconcile_per_round: int
-    log_level: str
+    """Some settings are missing or wrong; the text names every one of them, and quotes no value."""
 
 
 class _Secrets(ma.fields.Field[tuple[str, ...]]):
@@ -94,33 +71,92 @@ class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
         return int(first), int(last)
 
 
-def _long_enough(secrets: tuple[str, ...]) -> None:
+class _Pem(ma.fields.Str):
+    """PEM: in an environment variable its lines are often joined by an escaped line end."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return str(super()._deserialize(value, attr, data, **kwargs)).replace("\\n", "\n")
+
+
+class _Address(ma.fields.Str):
+    """An http or https address without a slash at its end."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return str(super()._deserialize(value, attr, data, **kwargs)).rstrip("/")
+
+
+def _header_values(secrets: tuple[str, ...]) -> None:
+    """Refuse what no HTTP header carries unchanged: each delivery would be refused, and Pluggy repeats none of them."""
     if any(len(secret) < 16 for secret in secrets):
         raise ma.ValidationError("Each value must have at least 16 characters.")
+    if not all(secret.isascii() and " " not in secret for secret in secrets):
+        raise ma.ValidationError("Each value must be ASCII without spaces.")
 
 
 def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
     for secret in secrets:
         try:
-            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except binascii.Error as exc:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError) as exc:
             raise ma.ValidationError("Must be base64, with or without the prefix whsec_.") from exc
-
-
-def _unescaped(pem: str) -> str:
-    """Return *pem* with its lines: in an environment variable they are often joined by an escaped newline."""
-    return pem.replace("\\n", "\n")
+        if len(key) < 16:
+            raise ma.ValidationError("Each value must be base64 of at least 16 bytes.")
 
 
 def _rsa_public_key(pem: str) -> None:
     try:
-        sealer(_unescaped(pem))
+        sealer(pem)
     except ValueError as exc:
         raise ma.ValidationError("Must be an RSA public key in PEM.") from exc
 
 
-_HTTP_URL = validate.URL(schemes={"http", "https"}, require_tld=False)
-_POSTGRES_URL = validate.Regexp(r"^postgres(ql)?(\+psycopg)?://", error="Must start with postgresql://.")
+def _header_name(name: str) -> None:
+    if name.lower() in _HEADERS_IN_USE:
+        raise ma.ValidationError("Is a header that means something else.")
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        raise ma.ValidationError("Not a valid URL.") from None
+    return parts
+
+
+def _without_query(address: str) -> None:
+    parts = _parts(address)
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ma.ValidationError("Must end with its host or path: no user, no ? and no #.")
+
+
+def _encrypted(address: str) -> None:
+    """Refuse plain http, but for a stand-in on the same machine."""
+    parts = _parts(address)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ma.ValidationError("Must start with https://, unless it is this machine.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _usable_database_url(url: str) -> None:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise ma.ValidationError("Must start with postgresql://.")
+    try:
+        ports = str(conninfo_to_dict(f"postgresql://{rest}").get("port", "")).split(",")
+        usable = all(not port or (port.isdecimal() and 0 < int(port) < 65536) for port in ports)
+    except psycopg.Error:
+        usable = False
+    if not usable:
+        raise ma.ValidationError(
+            "Postgres does not understand it. Characters in a password are written with %, options are libpq's."
+        )
 
 
 def _usable_redis_url(url: str) -> None:
@@ -130,96 +166,100 @@ def _usable_redis_url(url: str) -> None:
         raise ma.ValidationError(str(exc)) from None
 
 
-class _SettingsSchema(ma.Schema):
-    """Environment variables to settings. Variables that are not ours are passed over."""
+_HTTP_URL = validate.URL(schemes={"http", "https"}, require_tld=False)
 
-    class Meta:
-        unknown = ma.EXCLUDE
 
-    database_url = ma.fields.Str(required=True, data_key="DATABASE_URL", validate=_POSTGRES_URL)
-    redis_url = ma.fields.Str(required=True, data_key="REDIS_URL", validate=_usable_redis_url)
-    pluggy_api_url = ma.fields.Str(load_default="https://api.pluggy.ai", data_key="PLUGGY_API_URL", validate=_HTTP_URL)
-    pluggy_client_id = ma.fields.Str(required=True, data_key="PLUGGY_CLIENT_ID", validate=validate.Length(min=1))
+def _is(field: ma.fields.Field[Any], *, secret: bool = False, variable: str | None = None) -> Any:
+    """Return a field of `Settings` that *field* reads from *variable*: its own name in capitals unless given."""
+    return dataclasses.field(repr=not secret, metadata={"field": field, "variable": variable})
+
+
+def _text(*checks: Callable[[str], Any], **options: Any) -> ma.fields.Str:
+    return ma.fields.Str(validate=list(checks), **options)
+
+
+def _number(default: int, least: int, most: int) -> ma.fields.Int:
+    return ma.fields.Int(load_default=default, validate=validate.Range(min=least, max=most))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator chose. Secrets are left out of the repr, so a traceback or a log cannot show them."""
+
+    database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
+    redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
+    pluggy_api_url: str = _is(
+        _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])
+    )
+    pluggy_client_id: str = _is(_text(required=True))
     # The form of a client secret is not fixed, so it is not checked (Pluggy facts 1.2).
-    pluggy_client_secret = ma.fields.Str(
-        required=True, data_key="PLUGGY_CLIENT_SECRET", validate=validate.Length(min=1)
-    )
-    pluggy_timeout_s = ma.fields.Float(
-        load_default=30.0, data_key="PLUGGY_TIMEOUT_S", validate=validate.Range(min=0.1, max=120)
-    )
+    pluggy_client_secret: str = _is(_text(required=True), secret=True)
+    pluggy_timeout_s: float = _is(ma.fields.Float(load_default=30.0, validate=validate.Range(min=0.1, max=120)))
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
-    pluggy_requests_per_minute = ma.fields.Int(
-        load_default=350, data_key="PLUGGY_REQUESTS_PER_MINUTE", validate=validate.Range(min=1)
+    pluggy_requests_per_minute: int = _is(_number(350, 1, 100_000))
+    pluggy_public_key: str | None = _is(_Pem(load_default=None, validate=_rsa_public_key))
+    pluggy_connect_url: str = _is(
+        _text(
+            _HTTP_URL,
+            _encrypted,
+            load_default="https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js",
+        )
     )
-    pluggy_public_key = ma.fields.Str(
-        load_default=None,
-        data_key="PLUGGY_PUBLIC_KEY",
-        validate=_rsa_public_key,
+    webhook_secrets: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
+    webhook_secret_header: str = _is(
+        _text(
+            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
+            _header_name,
+            load_default="X-Webhook-Secret",
+        )
     )
-    pluggy_connect_url = ma.fields.Str(
-        load_default="https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js",
-        data_key="PLUGGY_CONNECT_URL",
-        validate=_HTTP_URL,
+    # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
+    webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
+    api_tokens: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
+    product_webhook_url: str | None = _is(_text(_HTTP_URL, load_default=None))
+    product_webhook_secrets: tuple[str, ...] = _is(
+        _Secrets(load_default=(), validate=_standard_webhooks_secrets), secret=True, variable="PRODUCT_WEBHOOK_SECRET"
     )
-    webhook_secrets = _Secrets(required=True, data_key="WEBHOOK_SECRETS", validate=_long_enough)
-    webhook_secret_header = ma.fields.Str(
-        load_default="X-Webhook-Secret",
-        data_key="WEBHOOK_SECRET_HEADER",
-        validate=validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
-    )
-    webhook_max_bytes = ma.fields.Int(
-        load_default=4 * ONE_MIB, data_key="WEBHOOK_MAX_BYTES", validate=validate.Range(min=1024)
-    )
-    api_tokens = _Secrets(required=True, data_key="API_TOKENS", validate=_long_enough)
-    product_webhook_url = ma.fields.Str(load_default=None, data_key="PRODUCT_WEBHOOK_URL", validate=_HTTP_URL)
-    product_webhook_secrets = _Secrets(
-        load_default=(), data_key="PRODUCT_WEBHOOK_SECRET", validate=_standard_webhooks_secrets
-    )
-    public_url = ma.fields.Str(required=True, data_key="PUBLIC_URL", validate=_HTTP_URL)
-    secret_key = ma.fields.Str(required=True, data_key="SECRET_KEY", validate=validate.Length(min=32))
-    sync_overlap_days = ma.fields.Int(
-        load_default=3, data_key="SYNC_OVERLAP_DAYS", validate=validate.Range(min=0, max=365)
-    )
+    public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
+    secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
+    sync_overlap_days: int = _is(_number(3, 0, 365))
     # A heartbeat renews it three times as often: below 2 s a slow moment of Postgres would cost a run its Item.
     # After a kill the Item waits for the lease and one sweep, so more than 5 minutes is no use.
-    sync_lease_s = ma.fields.Int(load_default=30, data_key="SYNC_LEASE_S", validate=validate.Range(min=2, max=300))
-    sweep_interval_s = ma.fields.Int(
-        load_default=10, data_key="SWEEP_INTERVAL_S", validate=validate.Range(min=1, max=3600)
-    )
-    remind_after_hours = _Hours(load_default=(24, 72, 168), data_key="REMIND_AFTER_HOURS")
-    quiet_hours = _QuietHours(load_default=(22, 8), data_key="QUIET_HOURS")
-    stale_after_hours = ma.fields.Int(
-        load_default=12, data_key="STALE_AFTER_HOURS", validate=validate.Range(min=1, max=24 * 30)
-    )
-    reconcile_every_days = ma.fields.Int(
-        load_default=7, data_key="RECONCILE_EVERY_DAYS", validate=validate.Range(min=1, max=365)
-    )
-    reconcile_per_round = ma.fields.Int(
-        load_default=50, data_key="RECONCILE_PER_ROUND", validate=validate.Range(min=0, max=5000)
-    )
-    log_level = ma.fields.Str(
-        load_default="INFO",
-        data_key="LOG_LEVEL",
-        validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]),
-    )
+    sync_lease_s: int = _is(_number(30, 2, 300))
+    sweep_interval_s: int = _is(_number(10, 1, 3600))
+    # Hours after an action was opened at which its reminders are due.
+    remind_after_hours: tuple[int, ...] = _is(_Hours(load_default=(24, 72, 168)))
+    # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
+    quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
+    stale_after_hours: int = _is(_number(12, 1, 24 * 30))
+    reconcile_every_days: int = _is(_number(7, 1, 365))
+    reconcile_per_round: int = _is(_number(50, 0, 5000))
+    log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
-    @ma.validates_schema
+
+def _variable(setting: dataclasses.Field[Any]) -> str:
+    return setting.metadata["variable"] or setting.name.upper()
+
+
+class _Checks(ma.Schema):
+    """What is checked of the settings together. The fields are those of `Settings`."""
+
+    class Meta:
+        unknown = ma.EXCLUDE  # variables that are not ours are passed over
+
+    @ma.validates_schema(skip_on_field_errors=False)
     def _a_product_that_is_told_must_be_able_to_verify(self, data: Mapping[str, Any], **_: Any) -> None:
-        if data.get("product_webhook_url") and not data.get("product_webhook_secrets"):
+        if data.get("PRODUCT_WEBHOOK_URL") and not data.get("PRODUCT_WEBHOOK_SECRET"):
             raise ma.ValidationError("Missing, though PRODUCT_WEBHOOK_URL is set.", field_name="PRODUCT_WEBHOOK_SECRET")
 
-    @ma.post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Settings:
-        data["pluggy_api_url"] = data["pluggy_api_url"].rstrip("/")
-        data["public_url"] = data["public_url"].rstrip("/")
-        if data["pluggy_public_key"] is not None:
-            data["pluggy_public_key"] = _unescaped(data["pluggy_public_key"])
-        return Settings(**data)
+
+_FIELDS = {_variable(each): each for each in dataclasses.fields(Settings)}
+_schema = _Checks.from_dict({variable: each.metadata["field"] for variable, each in _FIELDS.items()})()
 
 
 def setting_names() -> list[str]:
     """Return the names of all the environment variables that are read, sorted."""
-    return sorted(str(each.data_key) for each in _SettingsSchema().fields.values())
+    return sorted(_FIELDS)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -229,10 +269,21 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: names every missing or bad variable at once.
     """
-    given = {name: value for name, value in environ.items() if value.strip()}
+    given = {name: environ[name] for name in _FIELDS if environ.get(name, "").strip()}
+    unclean = {
+        name: ["Must hold no line ends or other control characters."]
+        for name, value in given.items()
+        if not isinstance(_FIELDS[name].metadata["field"], _Pem) and not value.isprintable()
+    }
     try:
-        settings: Settings = _SettingsSchema().load(given)
+        values = _schema.load(given)
     except ma.ValidationError as exc:
-        faults = [f"  {name}: {' '.join(messages)}" for name, messages in sorted(exc.messages_dict.items())]
-        raise SettingsError("These settings are missing or wrong:\n" + "\n".join(faults)) from None
-    return settings
+        raise _error({**exc.messages_dict, **unclean}) from None
+    if unclean:
+        raise _error(unclean)
+    return Settings(**{each.name: values[variable] for variable, each in _FIELDS.items()})
+
+
+def _error(messages: Mapping[str, list[str]]) -> SettingsError:
+    faults = [f"  {name}: {' '.join(each)}" for name, each in sorted(messages.items())]
+    return SettingsError("These settings are missing or wrong:\n" + "\n".join(faults))

@@ -17,8 +17,9 @@ class ApiRefusedError(Exception):
 class Api:
     """Calls /v1 with a product's token. Answers are decoded JSON, amounts exact."""
 
-    def __init__(self, web_url: str, token: str) -> None:
-        self._http = httpx.Client(base_url=f"{web_url}/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    def __init__(self, web_url: str, token: str, *, timeout_s: float = 30.0) -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=f"{web_url}/v1", headers=headers, timeout=timeout_s)
 
     def close(self) -> None:
         """Close its connections."""

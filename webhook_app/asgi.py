@@ -4,7 +4,7 @@ import os
 import resource
 import sys
 
-from pluggy_sync.logs import configure_logs
+from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
@@ -21,5 +21,6 @@ try:
 except SettingsError as exc:
     sys.exit(str(exc))
 configure_logs(_settings.log_level)
+log_what_nobody_caught()
 _allow_many_connections()
 app = Front(create_app(_settings), _settings)

@@ -64,7 +64,7 @@ def create_celery(settings: Settings) -> Celery:
                 "schedule": REMIND_EVERY_S,
                 "options": {"expires": REMIND_EVERY_S},
             },
-            "look for missed": {
+            "find missed": {
                 "task": queue.FIND_MISSED,
                 "schedule": FIND_MISSED_EVERY_S,
                 "options": {"expires": FIND_MISSED_EVERY_S},

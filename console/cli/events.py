@@ -13,27 +13,32 @@ SHOWN = 100
 
 @click.group(invoke_without_command=True)
 @click.option("--state", type=click.Choice(["stored", "dead", "handled"]), default="dead", show_default=True)
+@click.option("--unread", is_flag=True, help="Those of which something could not be read, in any state.")
 @click.pass_context
-def events(ctx: click.Context, *, state: str) -> None:
+def events(ctx: click.Context, *, state: str, unread: bool) -> None:
     """List the newest events in a state: `dead` ones were given up, `stored` ones wait."""
     if ctx.invoked_subcommand is not None:
         return
     with connections.resources() as res, res.database.begin() as conn:
-        found = inbox.newest(conn, state=state, limit=SHOWN)
-        counted = inbox.count(conn, state=state)
+        found = inbox.newest(conn, state=None if unread else state, unread=unread, limit=SHOWN)
+        counted = inbox.count(conn, state=None if unread else state, unread=unread)
     table = Table("Event", "Name", "Item", "Received", "Due", "Attempts", "Outcome or error")
     for row in found:
-        why = row.error or row.outcome or ""
+        why = row.error or row.outcome or row.state
+        if row.unread:
+            why += f"; unread: {', '.join(row.unread)}"
         received, due = moment(row.received_at), moment(row.due_at) if state == "stored" else "-"
         table.add_row(row.event_id, row.name, row.item_id or "-", received, due, str(row.attempts), why)
     output.console().print(table)
-    click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
+    click.echo(
+        f"{counted} {'unread' if unread else state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else "")
+    )
 
 
 @events.command()
 @click.argument("event_id", metavar="EVENT_ID")
 def resend(event_id: str) -> None:
-    """Have a dead or waiting event handled now."""
+    """Have a dead or waiting event handled now; read anew what could not be read."""
     with connections.resources() as res:
         with res.database.begin() as conn:
             again = inbox.redrive(conn, event_id, now=res.now())

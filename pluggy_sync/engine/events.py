@@ -69,7 +69,7 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
 
 
 def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
-    """Return the outcome, or None when the event was put off."""
+    """Return the outcome, or None when the event was rescheduled."""
     event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)

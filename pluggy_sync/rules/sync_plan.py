@@ -372,10 +372,7 @@ class _Planner:
 
     def _is_put_off(self, incomplete: Incomplete | None) -> bool:
         """Return whether a part could not be read and is not due yet."""
-        if incomplete is None or self._deep or incomplete.reason.is_late:
-            return False
-        # What Pluggy collected anew it may show again.
-        if incomplete.reason is Reason.EMPTY and self.new_collection:
+        if incomplete is None or self._deep or incomplete.reason.was_read:
             return False
         return not incomplete.is_due(self._now)
 
@@ -396,7 +393,7 @@ class _Planner:
             account.listed
             and self._collections_count
             and after(self.to, account.synced_through)
-            and (incomplete is None or self.new_collection or due)
+            and (incomplete is None or self.new_collection or due or bool(told))
         )
         if not behind and not told:
             return None
@@ -451,7 +448,7 @@ class _Planner:
             return None
         name = product.name
         parts = [each for each in self._state.incomplete.values() if each.part.product == name]
-        skipped = frozenset(each.part.of for each in parts if self._is_put_off(each))
+        skipped = frozenset(each.part.of for each in parts if self._is_put_off(each) or self._is_still_empty(each))
         due = frozenset(each.part.of for each in parts if each.is_due(self._now)) | self._first_read(product)
         if self._deep:
             return ProductPlan(name=name, why="reconciliation", collected_at=collected)
@@ -463,6 +460,11 @@ class _Planner:
             only = None if "" in due else due
             return ProductPlan(name=name, why="parts of it", collected_at=collected, only=only, skipped=skipped)
         return None
+
+    def _is_still_empty(self, incomplete: Incomplete) -> bool:
+        """Return whether a list was empty that should not be; what Pluggy collects anew it may show again."""
+        empty = incomplete.reason is Reason.EMPTY
+        return empty and not self._deep and not self.new_collection and not incomplete.is_due(self._now)
 
     def _first_read(self, product: DataProduct) -> frozenset[str]:
         """Return the accounts that the product is asked of and that are read for the first time."""

@@ -21,7 +21,7 @@ from pluggy_sync.store.tables import inbox
 GRACE = timedelta(seconds=15)
 RESEND_AFTER = timedelta(seconds=60)
 
-# Why a look was asked for that no delivery asked for.
+# Why a fetch was requested that no delivery asked for.
 SILENT = "silent past its auto-sync"
 
 
@@ -107,7 +107,9 @@ def _is_repeat(conn: Connection, event: events.Event) -> bool:
     stored = conn.execute(
         sa.select(inbox.c.name, inbox.c.item_id, account_id).where(inbox.c.event_id == event.event_id)
     ).one_or_none()
-    return stored is None or tuple(stored) == (event.name, event.item_id, event.account_id)
+    # An account that cannot be read tells no event from another.
+    known = None if stored is None else (stored[0], stored[1], stored[2] if event.account_id is not None else None)
+    return known is None or known == (event.name, event.item_id, event.account_id)
 
 
 def record_kept(
@@ -139,7 +141,7 @@ def record_kept(
 
 
 def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
-    """Store an event of our own that asks to look at the Item, at *due_at* or soon; return its event id."""
+    """Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id."""
     event_id = str(uuid.uuid4())
     payload = {"event": events.FETCH_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
     record(
@@ -168,7 +170,7 @@ def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
 
 
 def found_by_fetching(conn: Connection) -> int:
-    """Return how many looks at silent Items found news: their webhooks were missed."""
+    """Return how many fetches of silent Items found news: their webhooks were missed."""
     count: int = conn.execute(
         sa.select(sa.func.count()).where(
             inbox.c.name == events.FETCH_REQUESTED,
@@ -250,15 +252,21 @@ def remove_person(conn: Connection, item_id: str) -> None:
     )
 
 
-def newest(conn: Connection, *, state: str, limit: int) -> Sequence[sa.Row[Any]]:
-    """Return the newest events in *state*, for an operator."""
-    return conn.execute(sa.select(inbox).where(inbox.c.state == state).order_by(inbox.c.id.desc()).limit(limit)).all()
+def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the newest events in *state*, or all; *unread*: only those of which something could not be read."""
+    wanted = _wanted(state, unread=unread)
+    return conn.execute(sa.select(inbox).where(*wanted).order_by(inbox.c.id.desc()).limit(limit)).all()
 
 
-def count(conn: Connection, *, state: str) -> int:
-    """Return how many events are in *state*."""
-    number: int = conn.execute(sa.select(sa.func.count()).where(inbox.c.state == state)).scalar_one()
+def count(conn: Connection, *, state: str | None, unread: bool = False) -> int:
+    """Return how many events `newest` would return without a limit."""
+    number: int = conn.execute(sa.select(sa.func.count()).where(*_wanted(state, unread=unread))).scalar_one()
     return number
+
+
+def _wanted(state: str | None, *, unread: bool) -> list[sa.ColumnElement[bool]]:
+    in_state = [] if state is None else [inbox.c.state == state]
+    return [*in_state, inbox.c.unread.is_not(None)] if unread else in_state
 
 
 def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:

@@ -1,6 +1,6 @@
 """Parts of an Item that could not be read completely. Callers own the transaction and hold the Item's write lock."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -38,6 +38,16 @@ def save(conn: Connection, item_id: str, parts: Collection[Incomplete], *, now: 
             set_={name: new.excluded[name] for name in replaced},
         )
     )
+
+
+def counts(conn: Connection) -> Sequence[tuple[str, int]]:
+    """Return how many parts are incomplete and tried again by themselves, by data product."""
+    rows = conn.execute(
+        sa.select(incomplete_parts.c.product, sa.func.count().label("number"))
+        .where(incomplete_parts.c.retry_at.is_not(None))
+        .group_by(incomplete_parts.c.product)
+    )
+    return [(row.product, row.number) for row in rows]
 
 
 def remove(conn: Connection, item_id: str, parts: Collection[Part]) -> None:

@@ -38,6 +38,7 @@ from pluggy_sync.store.tables import (
     unreadable_rows,
     user_actions,
 )
+from pluggy_sync.store.user_actions import UNSETTLED
 
 # Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
 _OF_THE_PERSON = (
@@ -188,7 +189,7 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
 
     An Item with an unsettled action waits for its person, who is told again.
     """
-    asked = sa.exists().where(user_actions.c.item_id == items.c.id, user_actions.c.state.in_(["open", "submitted"]))
+    asked = sa.exists().where(user_actions.c.item_id == items.c.id, user_actions.c.state.in_(UNSETTLED))
     requested = sa.exists().where(
         inbox.c.item_id == items.c.id, inbox.c.state == "stored", inbox.c.name == events.FETCH_REQUESTED
     )

@@ -1,6 +1,6 @@
 """
-Counts for the metrics. Every query reads an index of what is open or failed, which is small, but for the Items by
-status: their table has a row for each connected person and no more.
+Counts for the metrics. Every query reads a small index of what is open or failed. The exception is the Items by
+status: their table has one row for each connection of a person.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.contradictions import Contradiction
+from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store import item_notices
 from pluggy_sync.store import sync_runs as run_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
-from pluggy_sync.store.tables import inbox, item_progress, items, outbox, sync_runs, user_actions
+from pluggy_sync.store.tables import endpoints, inbox, item_progress, items, outbox, sync_runs, user_actions
 
 Counts = Sequence[tuple[str, int]]
 
@@ -28,6 +29,14 @@ def events(conn: Connection) -> Counts:
 def notifications(conn: Connection) -> Counts:
     """Return how many notifications wait, and how many were given up."""
     return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
+
+
+def endpoints_in_trouble(conn: Connection) -> Counts:
+    """Return how many endpoints of the product fail, and how many were stopped; one that works has no row."""
+    return [
+        ("failing", _count(conn, endpoints.c.stopped_at.is_(None), endpoints.c.failing_since.is_not(None))),
+        ("stopped", _count(conn, endpoints.c.stopped_at.is_not(None))),
+    ]
 
 
 def _said(state: str) -> sa.ColumnElement[str]:
@@ -114,9 +123,9 @@ def items_contradicted(conn: Connection) -> Counts:
 def open_actions(conn: Connection) -> Counts:
     """Return how many actions wait for a person, by kind."""
     found = _grouped(conn, user_actions.c.kind, user_actions.c.state == "open")
-    return [(kind, found.get(kind, 0)) for kind in ("mfa", "authorize", "credentials", "consent", "bank")]
+    return [(kind, found.get(kind, 0)) for kind in Kind]
 
 
 def missed(conn: Connection) -> tuple[int, int]:
-    """Return how many rows reconciliation repaired, and how many looks at silent Items found news."""
+    """Return how many rows reconciliation repaired, and how many fetches of silent Items found news."""
     return run_queries.repaired(conn), inbox_queries.found_by_fetching(conn)

@@ -32,7 +32,7 @@ def take_due(conn: Connection, *, before: datetime, now: datetime, until: dateti
     """
     Return ids of good Items that were not reconciled since *before*, the longest waiting first.
 
-    Each is put off *until* then, so that one that waits in the queue, or that Pluggy cannot show, is not taken by
+    Each is rescheduled *until* then, so that one that waits in the queue, or that Pluggy cannot show, is not taken by
     every round.
     """
     due = (

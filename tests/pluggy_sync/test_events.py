@@ -190,7 +190,7 @@ def test_of_a_list_with_one_odd_id_the_others_are_read():
         {"event": "something/new", "eventId": "e", "itemId": "a/b"},
         {"event": "connector/status_updated", "eventId": "e", "data": {"status": "ONLINE"}},
         {"event": "connector/status_updated", "eventId": "e", "id": "two"},
-        {"event": "connector/status_updated", "eventId": "e", "connectorId": 3_000_000_000},
+        {"event": "connector/status_updated", "eventId": "e", "connectorId": 2**63},
         {"event": "connector/status_updated", "eventId": "e", "connectorId": "٢"},
         {"event": "connector/status_updated", "eventId": "e", "connectorId": True},
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pluggy_sync.settings import SettingsError, read_settings, setting_names
-from tests.kit.factories import a_settings, an_environ
+from tests.kit.factories import PRODUCT_SECRET, a_settings, an_environ
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -31,6 +31,19 @@ def test_all_faults_are_reported_together():
     for name in ("DATABASE_URL", "SECRET_KEY", "WEBHOOK_SECRETS", "SYNC_OVERLAP_DAYS"):
         assert name in str(caught.value)
     assert "REDIS_URL" not in str(caught.value)
+
+
+def test_a_fault_between_two_settings_is_reported_with_the_others():
+    bad = an_environ(PRODUCT_WEBHOOK_URL="https://product.example/hook", SECRET_KEY="short", LOG_LEVEL="LOUD\n")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings(bad)
+
+    assert re.findall(r"^  (\w+):", str(caught.value), re.MULTILINE) == [
+        "LOG_LEVEL",
+        "PRODUCT_WEBHOOK_SECRET",
+        "SECRET_KEY",
+    ]
 
 
 def test_an_empty_environment_names_everything_that_is_required_and_nothing_else():
@@ -62,11 +75,81 @@ def test_what_is_required_cannot_be_left_out_or_empty(name, value):
         ("PRODUCT_WEBHOOK_SECRET", "whsec_not base64!"),
         ("SYNC_OVERLAP_DAYS", "-1"),
         ("LOG_LEVEL", "LOUD"),
+        # Every delivery would be answered 401, which Pluggy does not repeat.
+        ("WEBHOOK_SECRETS", "sênha-que-ninguém-pode-enviar"),
+        ("WEBHOOK_SECRETS", "long-enough-for-a-secret\x00"),
+        ("WEBHOOK_SECRETS", "with a space in the middle"),
+        ("WEBHOOK_SECRETS", "long-enough-for-a-secret,\nanother-that-is-long-enough"),
+        ("WEBHOOK_SECRETS", "long-enough-for-a-secret\u200b"),
+        ("API_TOKENS", "sênha-que-ninguém-pode-enviar"),
+        ("API_TOKENS", "with a space in the middle"),
+        ("WEBHOOK_SECRET_HEADER", "X-Secret\n"),
+        ("WEBHOOK_SECRET_HEADER", "Content-Type"),
+        ("WEBHOOK_SECRET_HEADER", "X-Señha"),
+        ("SECRET_KEY", "a-secret-key-of-the-tests-that-is-long-enough\n"),
+        ("PLUGGY_CLIENT_ID", "client\nid"),
+        ("PLUGGY_CLIENT_SECRET", "secret\r\n"),
+        # Links that carry a key, credentials, and a script, in the clear.
+        ("PUBLIC_URL", "http://pluggy-sync.example.com"),
+        ("PUBLIC_URL", "http://127.0.0.1.example.com"),
+        ("PUBLIC_URL", "http://10.0.0.5:8000"),
+        ("PUBLIC_URL", "https://example.com/?a=b"),
+        ("PUBLIC_URL", "https://example.com#a"),
+        ("PUBLIC_URL", "https://user:password@example.com"),
+        ("PUBLIC_URL", "https://example.com:99999"),
+        ("PUBLIC_URL", "https://exa mple.com"),
+        ("PUBLIC_URL", "https://example.com\n"),
+        ("PLUGGY_API_URL", "http://api.pluggy.ai"),
+        ("PLUGGY_API_URL", "https://api.pluggy.ai?x=1"),
+        ("PLUGGY_CONNECT_URL", "http://cdn.pluggy.ai/pluggy-connect.js"),
+        ("PRODUCT_WEBHOOK_URL", "product.example/hook"),
+        ("PRODUCT_WEBHOOK_SECRET", "whsec_"),
+        ("PRODUCT_WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("PRODUCT_WEBHOOK_SECRET", "whsec_sênha"),
+        ("DATABASE_URL", "postgresql://user:pass@host:port/name"),
+        ("DATABASE_URL", "postgresql://host/name?pool_mode=transaction"),
+        ("DATABASE_URL", "postgresql://[host/name"),
+        ("DATABASE_URL", "postgresql://host/name\n"),
+        ("REDIS_URL", "redis://host/0\n"),
+        ("WEBHOOK_MAX_BYTES", "67108865"),
+        ("WEBHOOK_MAX_BYTES", "9" * 5000),
+        ("SYNC_OVERLAP_DAYS", "1e3"),
+        ("PLUGGY_TIMEOUT_S", "nan"),
+        ("PLUGGY_TIMEOUT_S", "inf"),
+        ("QUIET_HOURS", "22-24"),
+        ("REMIND_AFTER_HOURS", "3,2"),
+        ("PLUGGY_PUBLIC_KEY", "no key"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(name, value):
     with pytest.raises(SettingsError, match=name):
         a_settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("PUBLIC_URL", "http://localhost:8000"),
+        ("PUBLIC_URL", "http://[::1]:8000"),
+        ("PUBLIC_URL", "https://example.com/banks"),
+        ("PLUGGY_API_URL", "http://127.0.0.1:8001"),
+        ("PRODUCT_WEBHOOK_URL", "http://product:8080/hook?key=1"),
+        (
+            "DATABASE_URL",
+            "postgres://user:p%40ss@one:5432,two:5433/name?sslmode=verify-full&target_session_attrs=primary",
+        ),
+        ("DATABASE_URL", "postgresql+psycopg:///name?host=/var/run/postgresql"),
+        ("SECRET_KEY", "uma chave com espaços e letras de todo tipo: çãé"),
+    ],
+)
+def test_what_can_work_is_taken(name, value):
+    a_settings(**{name: value, "PRODUCT_WEBHOOK_SECRET": PRODUCT_SECRET})
+
+
+def test_an_address_has_no_slash_at_its_end():
+    settings = a_settings(PUBLIC_URL="https://example.com/banks//", PLUGGY_API_URL="https://api.pluggy.ai/")
+
+    assert (settings.public_url, settings.pluggy_api_url) == ("https://example.com/banks", "https://api.pluggy.ai")
 
 
 def test_a_fault_does_not_show_the_value():

@@ -8,9 +8,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pluggy_sync.engine import reconciliation
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
-from pluggy_sync.store import inbox, unreadable_rows
+from pluggy_sync.store import endpoints, inbox, unreadable_rows
 from pluggy_sync.store.tables import tombstones, transactions
 from tests.kit.factories import API_TOKEN, an_event
+from tests.kit.interception import changed, refused
 from webhook_app.app import create_app
 
 AUTHORIZED = {"Authorization": f"Bearer {API_TOKEN}"}
@@ -75,6 +76,20 @@ def test_metrics_count_dead_events(scrape, service):
     assert scrape()["events dead"] == 1
 
 
+def test_metrics_tell_of_an_endpoint_that_fails_and_of_one_that_was_stopped(scrape, service):
+    now = service.res.now()
+    with service.res.database.begin() as conn:
+        endpoints.lock(conn, "https://product.example/")
+        endpoints.mark_failing(conn, "https://product.example/", since=now, retry_at=now)
+    failing = scrape()
+    with service.res.database.begin() as conn:
+        endpoints.stop(conn, "https://product.example/", now=now)
+    stopped = scrape()
+
+    assert (failing["endpoints failing"], failing["endpoints stopped"]) == (1, 0)
+    assert (stopped["endpoints failing"], stopped["endpoints stopped"]) == (0, 1)
+
+
 def test_metrics_count_rows_that_cannot_be_read(scrape, service):
     found = Unreadable()
     for number in range(2):
@@ -83,6 +98,14 @@ def test_metrics_count_rows_that_cannot_be_read(scrape, service):
         unreadable_rows.save(conn, "an-item", found, now=service.res.now())
 
     assert scrape()["unreadable_rows bills"] == 2
+
+
+def test_parts_that_cannot_be_read_are_counted(service, upstream, resources, scrape):
+    upstream.connect()
+    with changed(resources, "/loans", refused(403)):
+        service.catch_up()
+
+    assert scrape()["incomplete_parts loans"] == 1
 
 
 def test_metrics_count_actions_that_wait_for_a_person(scrape, service, upstream):

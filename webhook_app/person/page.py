@@ -70,7 +70,7 @@ def show(token: str) -> Answer:
     if isinstance(action, Response):
         return action
     res = resources()
-    now = res.now()
+    now = res.pluggy_now()
     if screens.shown(action, now).screen in (Screen.CANCELLED, Screen.EXPIRED):
         with res.database.begin() as conn:
             following_one = user_actions.successor(conn, action)
@@ -95,10 +95,10 @@ def act(token: str) -> Answer:
         if exc.code in ("action-submitted", "action-settled", "action-expired", "already-updating"):
             # A second tab, a double tap, or too late: the page says how things stand.
             return _see(token)
-        return _page(token, action, resources().now(), error=exc.code), 422
+        return _page(token, action, resources().pluggy_now(), error=exc.code), 422
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))
-        return _page(token, action, resources().now(), error="unavailable"), 503
+        return _page(token, action, resources().pluggy_now(), error="unavailable"), 503
     return _see(token)
 
 
@@ -133,7 +133,7 @@ def connect_token(token: str) -> Answer:
     if isinstance(action, Response):
         return action
     res = resources()
-    if screens.shown(action, res.now()).screen is not Screen.CONNECT:
+    if screens.shown(action, res.pluggy_now()).screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
         with somebody_waits():
@@ -173,18 +173,18 @@ def _action_of(token: str, *, tries: bool = False) -> Action | Response:
 
 
 def _version(res: Any, action_id: str) -> str:
-    """Return the mark of what the page shows now, after a look at Pluggy if it is time for one."""
+    """Return a mark that changes with what the page shows, after asking Pluggy if it is time to."""
     with res.database.begin() as conn:
         action = user_actions.get(conn, action_id)
     if action is None:
         return "gone"
-    if _watches_pluggy(action, res.now()):
+    if _watches_pluggy(action, res.pluggy_now()):
         progress.look_if_due(res, action.item_id)
         with res.database.begin() as conn:
             action = user_actions.get(conn, action_id)
         if action is None:
             return "gone"
-    shown = screens.shown(action, res.now())
+    shown = screens.shown(action, res.pluggy_now())
     if shown.screen in (Screen.CANCELLED, Screen.EXPIRED):
         with res.database.begin() as conn:
             after = user_actions.successor(conn, action)

@@ -1,5 +1,5 @@
 """
-Following an Item while its person watches: marks of change as server-sent events, and looks at Pluggy now and then.
+Following an Item while its person watches: marks of change as server-sent events, and asks Pluggy now and then.
 
 A stream holds a thread of the web process, so there are few and they are short; a page that gets none polls.
 """
@@ -68,7 +68,7 @@ def _changes(version: Callable[[], str]) -> Generator[str, None, None]:
 
 def look_if_due(res: Resources, item_id: str) -> None:
     """
-    Look at the Item at Pluggy, unless somebody did a moment ago.
+    Fetch the Item, unless somebody did a moment ago.
 
     A code that rotates is only seen this way, and a run's end is seen even if its event is late.
     """

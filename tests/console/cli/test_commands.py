@@ -12,7 +12,7 @@ from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_lease, items, outbox, tables
-from tests.kit.factories import an_environ
+from tests.kit.factories import WEBHOOK_SECRET, an_environ
 from tests.kit.mirror import mirror_of
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -171,6 +171,34 @@ def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstr
     with service.res.database.begin() as conn:
         assert inbox.get(conn, event_id).state == "handled"
     assert call("events", "resend", event_id).exit_code == 1
+
+
+def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call, service, upstream):
+    item_id = upstream.connect()
+    upstream.take_events()
+    headers = {"X-Webhook-Secret": WEBHOOK_SECRET, "Content-Type": "application/json"}
+    # As an older version would have kept it: it could not read this.
+    body = b'\xef\xbb\xbf{"event": "item/updated", "eventId": "e", "itemId": "%s"}' % item_id.encode()
+    with service.res.database.begin() as conn:
+        inbox.record_kept(
+            conn, "sha256:x", "unparsable", "unparsable", received_at=service.res.now(), raw=body, unread=["body"]
+        )
+    service.web.post("/webhooks/pluggy", data=b"not JSON", headers=headers)
+    listed = call("events", "--unread").output
+    assert "sha256:x" in listed
+    assert "unread: body" in listed
+    assert "2 unread" in listed
+
+    assert call("events", "resend", "sha256:x").exit_code == 0
+    service.work()
+
+    with service.res.database.begin() as conn:
+        assert inbox.get(conn, "sha256:x") is None
+        event = inbox.get(conn, "e")
+        (still,) = inbox.newest(conn, state=None, unread=True, limit=10)
+    assert (event.state, event.item_id, event.raw) == ("handled", item_id, None)
+    assert service.item(item_id).status == "UPDATED"
+    assert call("events", "resend", still.event_id).exit_code == 1
 
 
 def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstream):

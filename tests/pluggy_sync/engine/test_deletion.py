@@ -99,6 +99,30 @@ def test_an_item_that_stays_away_while_another_is_shown_is_purged_after_hours(se
     assert service.notifications().count("item.deleted") == 1
 
 
+def test_a_404_is_not_believed_within_two_hours(service, upstream, proxy, clock):
+    gone_one, _ = connected(service, upstream, 2)
+    hide(proxy, gone_one)
+    service.deliver(an_event(itemId=gone_one))
+
+    for _ in range(24):
+        service.work()
+        clock.advance(minutes=5)
+        sweep.sweep(service.res)
+
+    assert gone(service) == set()
+
+
+def test_many_events_do_not_make_a_404_believed_sooner(service, upstream, proxy):
+    gone_one, _ = connected(service, upstream, 2)
+    hide(proxy, gone_one)
+
+    for _ in range(20):
+        service.deliver(an_event("something/new", itemId=gone_one))
+        service.work()
+
+    assert gone(service) == set()
+
+
 def test_a_deletion_that_was_told_is_believed_at_once_while_another_item_is_shown(service, upstream, proxy):
     gone_one, _ = connected(service, upstream, 2)
     hide(proxy, gone_one)

@@ -139,6 +139,18 @@ def test_a_burst_of_a_hundred_events_that_are_not_shown_is_one_request_and_few_f
     service.assert_mirrors(item_id)
 
 
+def test_many_events_do_not_make_a_view_that_is_behind_believed_sooner(service, upstream, proxy, item_id):
+    before = as_before(service, item_id)
+    an_execution(upstream, item_id)
+    show(proxy, item_id, lambda item: {**item, "lastUpdatedAt": before["lastUpdatedAt"]}, times=1000)
+
+    for _ in range(10):
+        service.deliver(an_event(itemId=item_id))
+        service.work()
+
+    assert state_of(service, item_id) == "syncing"
+
+
 def test_the_second_of_two_executions_in_quick_succession_is_not_lost(service, upstream, proxy, clock, item_id):
     told = only(an_execution(upstream, item_id), "item/updated")
     first = wire.decode(upstream.api.get(f"/items/{item_id}").content)

@@ -138,7 +138,7 @@ TABLE = {
             incomplete=incomplete(A, Reason.NOTHING_SHOWN, retry_at=None),
             events=(event(),),
         ),
-        {"transactions of A": "events"},
+        {"transactions of A": "first read, events"},
     ),
     "an account that has shown nothing for long is read with the next collection": (
         state(
@@ -147,6 +147,14 @@ TABLE = {
             incomplete=incomplete(A, Reason.NOTHING_SHOWN, retry_at=None),
         ),
         {"accounts": "collected", "transactions of A": "first read"},
+    ),
+    "an account that is empty now is not due": (
+        state(accounts=(account("A", BEFORE),), incomplete=incomplete(A, Reason.EMPTY)),
+        None,
+    ),
+    "an account that was empty is told of": (
+        state(accounts=(account("A", BEFORE),), incomplete=incomplete(A, Reason.EMPTY), events=(event(),)),
+        {"transactions of A": "collected, events"},
     ),
     "an account that is empty now is read with the next collection": (
         state(item=item(LATER), incomplete=incomplete(A, Reason.EMPTY)),
@@ -253,6 +261,7 @@ def with_products(*names, **changes):
         (with_products("LOANS"), {"loans": "collected"}),
         (with_products("LOANS", watermarks={"loans": NOON}), None),
         (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED)), None),
+        (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.EMPTY)), None),
         (
             with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED, retry_at=NOW)),
             {"loans": "collected"},

@@ -133,8 +133,12 @@ def readable(line: str) -> Text | None:
 def _details(entry: Mapping[str, Any], *, is_alarm: bool) -> Iterator[str]:
     """Yield the fields of a line that say something."""
     hidden = _NEVER_SHOWN if is_alarm else _NEVER_SHOWN | _SHOWN_IN_ALARMS
-    # False and 0 are left out too: nothing happened there.
-    shown = {name: value for name, value in entry.items() if value and name not in hidden and value != _USUAL.get(name)}
+    # False and 0 are left out too: nothing happened there. A whole structure is for whoever looks into the file.
+    shown = {
+        name: value
+        for name, value in entry.items()
+        if value and name not in hidden and value != _USUAL.get(name) and not isinstance(value, dict | list)
+    }
     yield from (str(shown.pop(name)) for name in _WITHOUT_NAME if name in shown)
     item_id = shown.pop("item_id", None)
     for name, value in shown.items():

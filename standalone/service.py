@@ -1,9 +1,11 @@
 """Every process of the service on this machine, started in order and stopped together."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,8 +24,7 @@ from standalone.supervisor import ProcessEndedError, Show, Supervisor
 READY_WITHIN_S = 60.0
 # Whoever starts at the same moment chooses the same ports.
 ATTEMPTS = 3
-# Meanwhile no other process is started again.
-RECONNECT_WITHIN_S = 15.0
+RECONNECT_WITHIN_S = 30.0
 # Of all processes that may run.
 NAMES = ["postgres", "valkey", "sandbox", "receiver", procfile.RELEASE, *procfile.lasting()]
 
@@ -89,7 +90,9 @@ def _start(
             supervisor.start(_receiver(plan))
         if sandbox:
             say("starting the sandbox")
-            supervisor.start(_sandbox_program(plan, sandbox_seed), restarted=lambda: _reconnect_sandbox(plan, say))
+            # In a thread: whatever else ended must not wait for it.
+            reconnect = partial(threading.Thread, target=_reconnect_sandbox, args=[plan, say], daemon=True)
+            supervisor.start(_sandbox_program(plan, sandbox_seed), restarted=lambda: reconnect().start())
             supervisor.wait_until("the sandbox", sandbox.is_up, timeout_s=READY_WITHIN_S)
         _start_processes(plan, supervisor, say)
     except ProcessEndedError as exc:

@@ -35,6 +35,7 @@ def a_line(event, *, level="info", **fields):
             a_line("event.rescheduled", level="warning", error="503 for GET /items/{id}", event_id="e1"),
             "event rescheduled · error 503 for GET /items/{id} · event id e1",
         ),
+        (a_line("sync.begun", item_id=ITEM, parts={"accounts": "collected"}, ids=["a"]), f"sync begun · {ITEM}"),
         (a_line("Connection to broker lost.\nTraceback", level="warning"), "Connection to broker lost."),
         ("[ERROR] Unexpected exit from worker-1", "Unexpected exit from worker-1"),
     ],

@@ -69,7 +69,7 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
 
 
 def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
-    """Return the outcome, or None when the event was put off."""
+    """Return the outcome, or None when the event was rescheduled."""
     event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
@@ -101,7 +101,7 @@ def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -
 
 
 def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str, progress: ItemProgress) -> str | None:
-    """Fetch the Item whose last answer contradicted an event; put this request off while it still does."""
+    """Fetch the Item whose last answer contradicted an event; reschedule this request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"

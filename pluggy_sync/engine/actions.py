@@ -1,7 +1,7 @@
 """
 User actions follow the Item: a decision opens the action it asks for and settles those that are over.
 
-The caller holds the Item's write lock, so that one need is one action and one notification.
+The caller holds the Item's write lock: one need is one action and one notification.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """
 Items that are gone: because the product deletes them, because Pluggy says so, or because Pluggy never knew them.
 
-A 404 alone proves nothing. With the keys of another application every Item is a 404, so another Item that Pluggy does
-show has to witness that ours would be shown.
+A 404 alone proves nothing: with the keys of another application every Item is a 404. Another Item that Pluggy does
+show has to witness that this one would be shown.
 """
 
 import structlog

@@ -101,7 +101,7 @@ def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -
 
 
 def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str, progress: ItemProgress) -> str | None:
-    """Fetch the Item whose last answer contradicted an event; put this request off while it still does."""
+    """Fetch the Item whose last answer contradicted an event; reschedule this request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"

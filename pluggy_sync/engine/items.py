@@ -163,7 +163,7 @@ def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> 
 def _contradict(
     tx: Transaction, item_id: str, found: Contradiction, *, refetches: int, again: bool, now: datetime
 ) -> None:
-    """Record the contradiction, and ask for another fetch; the request that is being handled is rescheduled instead."""
+    """Record the contradiction, and ask for another fetch. If this is that fetch, its request is rescheduled."""
     contradictions.contradict(tx.conn, item_id, found, refetches=refetches)
     if not again:
         requests.fetch_again(tx, item_id, now=now)

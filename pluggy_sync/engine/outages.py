@@ -2,8 +2,8 @@
 Banks that go offline and come back.
 
 While a connector is OFFLINE nobody is asked for anything. Once it is back, its Items whose last execution failed are
-fetched, and those who still must act are told once. That is done in steps, kept in Postgres, so that a bank with many
-Items does not hold up the rest.
+fetched, and those who still must act are told once. That is done in steps that Postgres keeps: a bank with many Items
+does not hold up the rest.
 """
 
 from datetime import datetime, timedelta

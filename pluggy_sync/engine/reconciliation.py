@@ -85,7 +85,7 @@ def reconcile(res: Resources, item_id: str) -> None:
         except PluggyError as exc:
             _put_off(res, item_id, str(exc))
             return
-        # What is new anyway comes first, so that the deep run's changes are all repairs.
+        # What is new comes first. Then all that the deep run changes are repairs.
         item_sync.sync_item(res, item_id)
         if not item_sync.sync_deeply(res, item_id):
             _put_off(res, item_id, "held by another run, not good, or gone")

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 # Per kind and round; what is left over comes with the next one.
 LIMIT = 200
-# A submission that came to nothing is given back after this long: longer than an execution takes.
+# An action whose submission came to nothing is opened again after this long: longer than an execution takes.
 STUCK_AFTER = timedelta(minutes=10)
 
 

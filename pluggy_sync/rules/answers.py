@@ -65,8 +65,8 @@ def _matches(expression: object, value: str) -> bool:
     """
     Return whether *value* matches the *expression* of the bank's form.
 
-    The expression comes from outside. RE2 takes time in proportion to the value, whatever the expression; it has no
-    lookarounds and no backreferences, so that an expression with these is left to the bank.
+    The expression comes from outside. RE2 takes time in proportion to the value, whatever the expression. It has no
+    lookarounds and no backreferences: an expression with these is left to the bank.
     """
     if not isinstance(expression, str) or len(expression) > MAX_EXPRESSION_LENGTH:
         return True

@@ -1,7 +1,7 @@
 """
 What to do about an Item, decided from Pluggy's present view of it. Never from the event alone.
 
-`status` says whether a run is going on, `execution_status` says what happened (Pluggy facts 3.2, 3.3).
+`status` says whether an execution is going on, `execution_status` says what happened (Pluggy facts 3.2, 3.3).
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ KIND_OF_CODE = {
     "ACCOUNT_CREDENTIALS_RESET": Kind.BANK,
     "ACCOUNT_NEEDS_ACTION": Kind.BANK,
     "USER_NOT_SUPPORTED": Kind.BANK,
-    # Not final: it goes on by itself after the approval, so nobody is asked for a password.
+    # Not final: it goes on by itself after the approval. Nobody is asked for a password.
     "USER_AUTHORIZATION_PENDING": Kind.BANK,
 }
 

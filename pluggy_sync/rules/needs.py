@@ -91,7 +91,7 @@ def renewal_of_consent(ends_at: datetime) -> Need:
 
 
 def parameter_of_login(item: Item) -> Raw | None:
-    """Return what the connector wants fresh with the credentials of each run; None when it asks during the run."""
+    """Return what the connector wants anew with each execution; None when it asks during the execution."""
     return next((credential for credential in item.connector.credentials if credential.get("mfa")), None)
 
 

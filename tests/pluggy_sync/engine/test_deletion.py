@@ -198,6 +198,19 @@ def test_an_item_that_the_product_deletes_is_not_purged_while_pluggy_shows_none(
     assert gone(service) == {ids[0]}
 
 
+@pytest.mark.parametrize("name", ["transactions/deleted", "transactions/updated", "transactions/created"])
+def test_an_event_about_rows_of_an_item_that_pluggy_never_knew_makes_no_item(service, upstream, name):
+    connected(service, upstream, 1)
+    unknown = an_id()
+    service.deliver(an_event(name, itemId=unknown, accountId=an_id(), transactionIds=[an_id()]))
+
+    service.work_until_quiet()
+
+    assert service.rows(items, items.c.id == unknown) == []
+    assert service.rows(item_progress, item_progress.c.item_id == unknown) == []
+    assert "item.deleted" not in service.notifications()
+
+
 def register(service, item_id):
     return service.web.post("/v1/items", json={"itemId": item_id, "clientUserId": "user-7"}, headers=AUTHORIZED)
 

@@ -53,7 +53,10 @@ class SilentProxy:
                     each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, and take no new one."""
+        # Closing alone would leave the thread that accepts waiting, and it would take one more.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for each in self._open:
             with suppress(OSError):

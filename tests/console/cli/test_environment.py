@@ -26,21 +26,21 @@ def write_run(folder, **settings):
 
 def test_a_run_of_make_up_in_this_folder_is_found_without_being_told(folder):
     with locked(folder / ".data"):
-        write_run(folder, PUBLIC_URL="http://of-the-run")
+        write_run(folder, PUBLIC_URL="https://of-the-run")
 
-        assert environment.settings().public_url == "http://of-the-run"
+        assert environment.settings().public_url == "https://of-the-run"
 
 
 def test_the_environment_wins_over_dot_env_which_wins_over_the_run(folder, monkeypatch):
     with locked(folder / ".data"):
-        write_run(folder, PUBLIC_URL="http://run", SYNC_OVERLAP_DAYS="4", STALE_AFTER_HOURS="5")
-        (folder / ".env").write_text("PUBLIC_URL=http://file\nSYNC_OVERLAP_DAYS=6\nSTALE_AFTER_HOURS=\n")
-        monkeypatch.setenv("PUBLIC_URL", "http://environment")
+        write_run(folder, PUBLIC_URL="https://run", SYNC_OVERLAP_DAYS="4", STALE_AFTER_HOURS="5")
+        (folder / ".env").write_text("PUBLIC_URL=https://file\nSYNC_OVERLAP_DAYS=6\nSTALE_AFTER_HOURS=\n")
+        monkeypatch.setenv("PUBLIC_URL", "https://environment")
         monkeypatch.setenv("SYNC_OVERLAP_DAYS", " ")
 
         settings = environment.settings()
 
-    assert settings.public_url == "http://environment"
+    assert settings.public_url == "https://environment"
     assert settings.sync_overlap_days == 6  # set to nothing counts as not set
     assert settings.stale_after_hours == 5
 

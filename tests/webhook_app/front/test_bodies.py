@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.kit import event_loops
 from webhook_app.front.bodies import Body, BrokenOffError, Buffered, NoRoomError, TooLargeError, TooSlowError
 
 
@@ -23,7 +24,7 @@ def part(content, *, more=True):
 
 
 def read(body, *messages, limit=100, within_s=5.0):
-    asyncio.run(body.read(sender(*messages), limit=limit, within_s=within_s))
+    event_loops.run(body.read(sender(*messages), limit=limit, within_s=within_s))
 
 
 def test_a_body_is_all_its_parts():

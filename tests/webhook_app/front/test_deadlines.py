@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.kit import event_loops
 from tests.kit.factories import WEBHOOK_SECRET, a_settings
 from webhook_app.front import app as front_app
 from webhook_app.front.app import Front
@@ -76,7 +77,7 @@ def test_pluggy_is_answered_within_five_seconds_whatever_our_threads_do(bounds):
         return answers
 
     assert next(area for area in front_app.areas(SETTINGS) if area.name == "webhooks").answer_s == 0.3
-    answers = asyncio.run(scenario())
+    answers = event_loops.run(scenario())
 
     assert {status for status, _ in answers} == {503}
     assert max(took for _, took in answers) < 4
@@ -99,7 +100,7 @@ def test_stuck_threads_of_one_area_leave_the_others_theirs(bounds):
         stuck.set()
         return pages, others
 
-    pages, others = asyncio.run(scenario())
+    pages, others = event_loops.run(scenario())
 
     assert {status for status, _ in pages} == {503}
     assert {status for status, _ in others} == {200}
@@ -123,7 +124,7 @@ def test_when_too_many_wait_one_more_is_told_so_at_once(bounds):
         stuck.set()
         return status, [each for each, _ in await asyncio.gather(*first)]
 
-    assert asyncio.run(scenario()) == (503, [202, 202, 202])
+    assert event_loops.run(scenario()) == (503, [202, 202, 202])
 
 
 @pytest.mark.parametrize("length", [["Content-Length"], []], ids=["a large answer", "a stream"])
@@ -149,7 +150,7 @@ def test_a_client_that_does_not_read_is_left(monkeypatch, length):
         _, took = await ask(Front(app, SETTINGS), path="/v1/items", send=never)
         return took
 
-    assert asyncio.run(scenario()) < 5
+    assert event_loops.run(scenario()) < 5
     assert Answer.closed
 
 
@@ -161,7 +162,7 @@ def test_a_fault_in_the_app_ends_one_request_and_its_text_is_nowhere(caplog):
         front = Front(app, SETTINGS)
         return [await ask(front) for _ in range(3)]
 
-    asyncio.run(scenario())
+    event_loops.run(scenario())
 
     assert "hunter2" not in caplog.text
     assert "front.failed" in caplog.text

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from tests.kit import event_loops
 from webhook_app.front.threads import AllBusyError, Threads
 
 
@@ -21,7 +22,7 @@ def test_one_more_than_can_wait_is_told_so_and_a_place_is_given_back():
         await asyncio.gather(*under_way)
         return await threads.run(lambda: "a place again")
 
-    assert asyncio.run(scenario()) == "a place again"
+    assert event_loops.run(scenario()) == "a place again"
 
 
 def test_what_was_given_up_while_it_waited_is_not_begun():
@@ -38,6 +39,6 @@ def test_what_was_given_up_while_it_waited_is_not_begun():
         await first
         await threads.run(lambda: begun.append("third"))
 
-    asyncio.run(scenario())
+    event_loops.run(scenario())
 
     assert begun == ["third"]

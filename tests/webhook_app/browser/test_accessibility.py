@@ -47,6 +47,8 @@ def test_what_follows_an_answer_is_accessible_too(stack, browse):
     assert_clean(phone)
     # A screen reader begins to read where the page has changed.
     assert phone.page.evaluate("document.activeElement.tagName") == "H1"
+    phone.page.evaluate("repaint()")
+    assert phone.page.evaluate("document.activeElement.tagName") == "H1"
 
     phone.page.get_by_role("button", name="Começar a atualização").click()
     phone.sees("form")

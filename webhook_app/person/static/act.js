@@ -25,6 +25,8 @@ async function repaint() {
   }
   const typed = old.querySelector("#value");
   const moved = fresh.dataset.screen !== old.dataset.screen;
+  // A screen reader stands where it stood, also when the same screen is painted anew.
+  const reading = old.querySelector("h1") === document.activeElement;
   old.replaceWith(document.adoptNode(fresh));
   document.title = new DOMParser().parseFromString(html, "text/html").title;
   history.replaceState(null, "", fresh.dataset.page);
@@ -33,7 +35,7 @@ async function repaint() {
     field.value = typed.value;
     field.focus();
   }
-  if (moved) main().querySelector("h1").focus();
+  if (moved || reading) main().querySelector("h1").focus();
   begin();
 }
 

@@ -88,7 +88,7 @@ def test_a_fault_of_ours_is_logged_without_what_it_was_working_on(service, upstr
         secret = upstream.truth(item_id)["transactions"][0]["description"]
         raise RuntimeError(f"could not store {secret}")
 
-    monkeypatch.setattr("pluggy_sync.engine.sync.transactions.transactions.merge", fail)
+    monkeypatch.setattr("pluggy_sync.store.transactions.merge", fail)
     try:
         service.work()
     except RuntimeError:

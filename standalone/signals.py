@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Those that follow one this soon change nothing: the run is about to end. A later one counts again, in case the
-# first was lost, as in a destructor, whose exceptions Python drops.
+# Those that follow one this soon change nothing: the run is about to end. If it has not begun to end by then, the
+# exception was lost, as in a destructor, whose exceptions Python drops. So it is raised again, by itself.
 _SAME_S = 2.0
 _raised_at = -_SAME_S
 _deferred_depth = 0
@@ -22,7 +22,7 @@ _deferred: list[int] = []
 
 def interrupt_on_signals() -> None:
     """Make SIGTERM and SIGHUP do what Ctrl-C does: raise KeyboardInterrupt in the main thread."""
-    for number in _ENDING_SIGNALS:
+    for number in (*_ENDING_SIGNALS, signal.SIGALRM):
         signal.signal(number, _interrupt)
 
 
@@ -37,6 +37,7 @@ def _raise() -> None:
     global _raised_at  # noqa: PLW0603  # signals belong to the whole process, and so does this
     if time.monotonic() - _raised_at >= _SAME_S:
         _raised_at = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, _SAME_S)
         raise KeyboardInterrupt
 
 
@@ -49,13 +50,15 @@ def interruptions_deferred() -> Iterator[None]:
         yield
     finally:
         _deferred_depth -= 1
-    if _deferred and not _deferred_depth:
-        _deferred.clear()
-        _raise()
+        # Ctrl-C reaches the children as well: what failed in the block may have failed because of it.
+        if _deferred and not _deferred_depth:
+            _deferred.clear()
+            _raise()
 
 
 def ignore_interruptions() -> None:
     """Ignore interruptions from now on: the run is ending because of one. (Only in the main thread.)"""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

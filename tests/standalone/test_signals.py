@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -12,9 +14,12 @@ from standalone.signals import ignore_interruptions, interrupt_on_signals, inter
 @pytest.fixture(autouse=True)
 def handlers(monkeypatch):
     monkeypatch.setattr(signals, "_raised_at", -10.0)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    }
     interrupt_on_signals()
     yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -37,6 +42,23 @@ def test_one_that_follows_at_once_changes_nothing_and_a_later_one_counts(monkeyp
     monkeypatch.setattr(signals, "_raised_at", signals._raised_at - signals._SAME_S)
     with pytest.raises(KeyboardInterrupt):
         send()
+
+
+def test_one_that_is_lost_comes_again_by_itself(monkeypatch):
+    monkeypatch.setattr(signals, "_SAME_S", 0.05)
+    with suppress(KeyboardInterrupt):
+        send()
+
+    with pytest.raises(KeyboardInterrupt):
+        threading.Event().wait(60)
+
+
+def test_once_the_run_is_ending_none_comes_again():
+    with suppress(KeyboardInterrupt):
+        send()
+    ignore_interruptions()
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_an_interruption_waits_for_the_end_of_the_block_that_defers_it():

@@ -105,8 +105,6 @@ def test_up_that_is_interrupted_while_it_starts_ends_well_and_leaves_no_process(
     assert not (run.data / "processes.jsonl").exists()
 
 
-# Once, on a loaded machine, `up` did not end within a minute. Why is not known yet.
-@pytest.mark.xfail(strict=False, reason="the end took more than a minute once; not understood yet")
 def test_a_second_ctrl_c_does_not_turn_a_good_end_into_a_failure(start):
     run = start(any_free())
     run.wait_until_up()

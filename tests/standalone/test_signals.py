@@ -73,6 +73,12 @@ def test_an_interruption_waits_for_the_end_of_the_block_that_defers_it():
     assert done == ["in the block"]
 
 
+def test_what_fails_in_a_block_that_was_interrupted_failed_because_of_that():
+    with pytest.raises(KeyboardInterrupt), interruptions_deferred():
+        send()
+        raise OSError
+
+
 def test_an_interruption_in_the_block_that_is_its_answer_is_ignored():
     with interruptions_ignored():
         send()

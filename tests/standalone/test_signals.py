@@ -74,7 +74,7 @@ def test_an_interruption_waits_for_the_end_of_the_block_that_defers_it():
 
 
 def test_what_fails_in_a_block_that_was_interrupted_failed_because_of_that():
-    with pytest.raises(KeyboardInterrupt), interruptions_deferred():
+    with pytest.raises(KeyboardInterrupt), interruptions_deferred():  # noqa: PT012  # it stands before the error
         send()
         raise OSError
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from pluggy_sync import tls
 from standalone import procfile, programs
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
@@ -35,6 +36,6 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health", trust_env=False, timeout=2).status_code == 200
+        return httpx.get(f"{address}/health", trust_env=False, timeout=2, verify=tls.context()).status_code == 200
     except httpx.TransportError:
         return False

@@ -1,5 +1,6 @@
 """What a person must do for an Item, and what makes two reports the same need."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +24,9 @@ class Kind(StrEnum):
 # How long Pluggy makes a person wait after two failed logins, and from how many on (Pluggy facts 3.7).
 LOGIN_BACKOFF = timedelta(minutes=15)
 MAX_FAILED_LOGINS = 2
+
+# The key stands in an index, which takes some 2,700 bytes. Pluggy does not bound a question's name.
+MAX_DEDUP_KEY_LENGTH = 500
 
 # Requested while the Item is healthy. Updates still work.
 CONSENT_EXPIRING = "CONSENT_EXPIRING"
@@ -115,11 +119,14 @@ def _dedup_key(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> s
     Return the identity of a need.
 
     A question is another one when it has another name or deadline. A QR code rotates: its picture and its deadline do
-    not count.
+    not count. A key that would be too long ends with a digest.
     """
     parts: list[Any] = [kind.value, reason]
     if asked is not None:
         parts += [asked.get("name"), asked.get("expiresAt")]
     if act is not None:
         parts.append(act.get("type"))
-    return ":".join(str(part) for part in parts)
+    key = ":".join(str(part) for part in parts)
+    if len(key) <= MAX_DEDUP_KEY_LENGTH:
+        return key
+    return f"{kind.value}:{reason}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -155,13 +155,17 @@ def retry_at(data: Mapping[str, object]) -> datetime | None:
     """
     Return when Pluggy updates the Item again by the *data* of a refusal, by Pluggy's clock; None: it does not say.
 
-    Either it names the moment, or the last update and the least time between two (Pluggy facts 3.7, 3.8).
+    Either it names the moment, or the last update and the least time between two (Pluggy facts 3.7, 3.8). A moment out
+    of the range of `wire.instant` counts as none.
     """
     try:
         told = wire.instant(data.get("canRetryAfterDate"))
         if told is not None:
             return told
         since, hours = wire.instant(data.get("lastUpdatedAt")), data.get("minUpdateFrequencyAllowedInHours")
-        return None if since is None or hours is None else since + timedelta(hours=float(str(hours)))
+        if since is None or hours is None:
+            return None
+        moment = since + timedelta(hours=float(str(hours)))
     except (ValueError, TypeError, OverflowError):
         return None
+    return moment if wire.EARLIEST <= moment <= wire.LATEST else None

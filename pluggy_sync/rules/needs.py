@@ -21,7 +21,7 @@ class Kind(StrEnum):
     BANK = "bank"  # do something at the bank; nothing to send
 
 
-# How long Pluggy makes a person wait after two failed logins, and from how many on (Pluggy facts 3.7).
+# After so many failed logins Pluggy makes a person wait, for so long (Pluggy facts 3.7).
 LOGIN_BACKOFF = timedelta(minutes=15)
 MAX_FAILED_LOGINS = 2
 
@@ -74,7 +74,7 @@ def need_of(item: Item, kind: Kind) -> Need:
 
 
 def code_to_update(item: Item) -> Need:
-    """Return the need of an Item that is healthy, but whose next update wants its person."""
+    """Return the need of an Item that is healthy but cannot be updated without its person."""
     return Need(
         kind=Kind.MFA,
         reason=UPDATE_NEEDS_PERSON,
@@ -84,7 +84,7 @@ def code_to_update(item: Item) -> Need:
 
 
 def renewal_of_consent(ends_at: datetime) -> Need:
-    """Return the need of an Item whose consent ends at *ends_at*; another end is another need."""
+    """Return the need to renew a consent that ends at *ends_at*. Another end is another need."""
     key = _dedup_key(Kind.CONSENT, CONSENT_EXPIRING, None, None)
     return Need(
         kind=Kind.CONSENT,
@@ -95,12 +95,12 @@ def renewal_of_consent(ends_at: datetime) -> Need:
 
 
 def parameter_of_login(item: Item) -> Raw | None:
-    """Return what the connector wants anew with each execution; None when it asks during the execution."""
+    """Return the credential that each execution needs anew; None: the bank asks during the execution."""
     return next((credential for credential in item.connector.credentials if credential.get("mfa")), None)
 
 
 def _retry_at(item: Item) -> datetime | None:
-    """Return until when Pluggy takes no credentials, after two failed logins in a row (Pluggy facts 3.7)."""
+    """Return until when Pluggy takes no credentials because two logins in a row failed (Pluggy facts 3.7)."""
     failed = item.raw.get("consecutiveFailedLoginAttempts")
     if not isinstance(failed, int) or failed < MAX_FAILED_LOGINS or item.updated_at is None:
         return None

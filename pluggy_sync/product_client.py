@@ -13,6 +13,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from pluggy_sync import tls
+
 BODY_BYTES = 4096
 BODY_S = 1.0
 # Servers keep an idle connection for longer: no request goes into one that is just closing.
@@ -33,7 +35,7 @@ class Answer:
 
 class ProductClient:
     """
-    Keeps connections, and one TLS context, between requests. Any number of threads may use it at once.
+    Keeps connections between requests. Any number of threads may use it at once.
 
     Requests run on an event loop in its own thread, because only there a deadline can end each of their steps. The
     thread starts with the first request: a client may be made before its process forks.
@@ -105,6 +107,7 @@ class ProductClient:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             self._http = httpx.AsyncClient(
+                verify=tls.context(),
                 follow_redirects=False,
                 cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 limits=httpx.Limits(keepalive_expiry=IDLE_S),

@@ -1,4 +1,4 @@
-"""What a process holds to do its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
+"""What a process needs for its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Resources:
     pluggy_clock: PluggyClock
     product: ProductClient
     redis: redis.Redis
-    # For whatever a request asks of Redis: it must not wait for a Redis that does not answer, each time anew.
+    # Guards what web requests ask of Redis: they must not each wait for a Redis that does not answer.
     redis_breaker: Breaker
     celery: celery.Celery
     links: PageLinks
@@ -45,7 +45,7 @@ class Resources:
         self.database.dispose()
 
     def pluggy_now(self) -> datetime:
-        """Return what Pluggy's clock shows now: by it deadlines pass that Pluggy set."""
+        """Return what Pluggy's clock shows now. Pluggy's deadlines pass by it."""
         return self.now() - timedelta(seconds=self.pluggy_clock.ahead_s)
 
     @contextmanager

@@ -13,9 +13,9 @@ SOON = NOON + timedelta(minutes=1)
 LATER = NOON + timedelta(hours=1)
 
 
-def fail(conn, *, retry_at):
-    endpoints.lock(conn, URL)
-    endpoints.mark_failing(conn, URL, since=NOON, retry_at=retry_at)
+def fail(conn, *, retry_at, url=URL):
+    endpoints.lock(conn, url)
+    endpoints.mark_failing(conn, url, since=NOON, retry_at=retry_at)
 
 
 def test_an_endpoint_that_nothing_is_known_of_works(database):
@@ -86,8 +86,16 @@ def test_an_endpoint_that_was_stopped_is_stopped_until_it_is_resumed(database):
 
 
 def test_endpoints_do_not_share_their_state(database):
+    other = "https://other.example"
     with database.begin() as conn:
+        for url in (URL, other):
+            fail(conn, retry_at=NOON, url=url)
+        assert endpoints.take_probe(conn, URL, now=NOON, until=SOON)
+        assert endpoints.take_probe(conn, other, now=NOON, until=SOON)
+        endpoints.release_probe(conn, URL)
+        assert endpoints.get(conn, other).probing_until == SOON
+        endpoints.mark_working(conn, URL)
         endpoints.stop(conn, URL, now=NOON)
 
-        assert endpoints.get(conn, "https://other.example") == Endpoint()
-        assert not endpoints.resume(conn, "https://other.example")
+        assert endpoints.get(conn, other).stopped_at is None
+        assert not endpoints.resume(conn, other)

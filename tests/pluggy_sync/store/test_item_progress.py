@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from pluggy_sync import events
 from pluggy_sync.store import inbox, item_lease, item_progress, items
@@ -117,6 +118,16 @@ def test_the_sync_that_is_due_longest_is_taken_first(conn):
         item_progress.request_sync(conn, item_id, due_at=NOON - timedelta(minutes=minutes))
 
     assert [take_due(conn, limit=1) for _ in range(4)] == [["first"], ["second"], ["third"], []]
+
+
+def test_no_more_are_taken_than_asked_for_however_postgres_plans_it(conn):
+    for number in range(50):
+        record(conn, f"item-{number}")
+        item_progress.request_sync(conn, f"item-{number}", due_at=NOON)
+    for way in ("hashjoin", "mergejoin", "material", "indexscan", "indexonlyscan", "bitmapscan", "hashagg", "sort"):
+        conn.execute(sa.text(f"SET LOCAL enable_{way} = off"))
+
+    assert len(take_due(conn, limit=2)) == 2
 
 
 def test_an_item_that_a_run_holds_is_not_taken_before_its_lease_ends(conn):

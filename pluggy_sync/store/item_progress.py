@@ -150,10 +150,11 @@ def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: i
         .order_by(item_progress.c.due_at)
         .limit(limit)
         .with_for_update(of=item_progress, skip_locked=True)
+        .cte("due")  # Read once, as in `inbox.take_due`.
     )
     taken = (
         sa.update(item_progress)
-        .where(item_progress.c.item_id.in_(due))
+        .where(item_progress.c.item_id == due.c.item_id)
         .values(due_at=until)
         .returning(item_progress.c.item_id)
     )

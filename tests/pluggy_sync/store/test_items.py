@@ -84,7 +84,7 @@ def test_an_item_that_pluggy_never_showed_is_removed(conn):
     assert items.get(conn, ITEM) is None
     assert item_progress.get(conn, ITEM).last_event_seq == 0
     (event,) = conn.execute(sa.select(tables.inbox)).all()
-    assert (event.state, event.outcome, event.item_seq) == ("handled", "forgotten", None)
+    assert (event.state, event.outcome, event.item_seq) == ("handled", "removed", None)
 
 
 def test_an_item_of_which_more_was_told_meanwhile_is_not_removed(conn):

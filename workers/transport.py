@@ -2,7 +2,7 @@
 Redis as the workers read it: what is no message of ours is left out before Celery sees it.
 
 Celery ends over a message that is not JSON, and prints the contents of one that it does not know. Of a message that is
-ours it sees what `queue.send` set and nothing else, since it shows all of that to Flower. Nothing is lost by leaving
+ours it sees what `queue.Sender` set and nothing else, since it shows all of that to Flower. Nothing is lost by leaving
 messages out: what has to be done stands in Postgres.
 """
 
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[\w.@:/-]{1,200}", re.ASCII)
 
 
 class NotOursError(Exception):
-    """A message that `queue.send` did not send. The text says what is wrong and quotes nothing."""
+    """A message that `queue.Sender` did not send. The text says what is wrong and quotes nothing."""
 
 
 class Channel(redis.Channel):

@@ -13,6 +13,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from pluggy_sync import tls
+
 BODY_BYTES = 4096
 BODY_S = 1.0
 # Shorter than servers keep an idle connection, so that a request does not go into one that just closes.
@@ -33,7 +35,7 @@ class Answer:
 
 class ProductClient:
     """
-    Keeps connections, and one TLS context, between requests. Any number of threads may use it at once.
+    Keeps connections between requests. Any number of threads may use it at once.
 
     Requests run on an event loop in a thread of its own, because only there can a deadline end any of their steps. The
     thread starts with the first request, so a client may be made before its process forks.
@@ -105,6 +107,7 @@ class ProductClient:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             self._http = httpx.AsyncClient(
+                verify=tls.context(),
                 follow_redirects=False,
                 cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 limits=httpx.Limits(keepalive_expiry=IDLE_S),

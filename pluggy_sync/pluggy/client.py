@@ -21,7 +21,7 @@ import msgspec
 import redis
 import structlog
 
-from pluggy_sync import wire
+from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
 from pluggy_sync.pluggy import deadline, fields, payloads, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
@@ -52,7 +52,12 @@ log = structlog.get_logger(__name__)
 
 def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
-    http = httpx.Client(base_url=settings.pluggy_api_url, follow_redirects=False, headers={"User-Agent": "pluggy-sync"})
+    http = httpx.Client(
+        base_url=settings.pluggy_api_url,
+        follow_redirects=False,
+        headers={"User-Agent": "pluggy-sync"},
+        verify=tls.context(),
+    )
     hooks = hooks or Hooks()
     exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
     cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))

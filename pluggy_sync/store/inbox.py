@@ -120,17 +120,20 @@ _STORE = """
         RETURNING item_id, 0::bigint AS last_event_seq
     ), ours AS (
         SELECT * FROM held UNION ALL SELECT * FROM created
-    ), stored AS (
-        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at, state,
-                           outcome, handled_at)
-        SELECT nextval('inbox_id_seq'), event_id, name, item_id, item_seq, payload, decode(raw, 'base64'), unread,
-               received_at, due_at, state, outcome, CASE state WHEN 'handled' THEN received_at END
-        FROM (
+    ), numbered AS MATERIALIZED (
+        SELECT nextval('inbox_id_seq') AS id, ordered.* FROM (
             SELECT fresh.*,
                    ours.last_event_seq + row_number() OVER (PARTITION BY fresh.item_id ORDER BY fresh.n) AS item_seq
             FROM fresh LEFT JOIN ours USING (item_id)
             WHERE fresh.item_id IS NULL OR ours.item_id IS NOT NULL
-        ) AS numbered
+            ORDER BY fresh.n
+        ) AS ordered
+    ), stored AS (
+        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at, state,
+                           outcome, handled_at)
+        SELECT id, event_id, name, item_id, item_seq, payload, decode(raw, 'base64'), unread, received_at, due_at,
+               state, outcome, CASE state WHEN 'handled' THEN received_at END
+        FROM numbered
         ORDER BY event_id
         ON CONFLICT (event_id) DO NOTHING
         RETURNING event_id, item_id, item_seq

@@ -30,10 +30,9 @@ log = structlog.get_logger(__name__)
 Answer = tuple[Response, int]
 
 
-def register(app: Flask, intake: Intake) -> None:
+def keep(app: Flask, intake: Intake) -> None:
     """Have *app* take deliveries by *intake*."""
     app.extensions[_KEY] = intake
-    app.register_blueprint(blueprint)
 
 
 def of_app(app: Flask) -> Intake:

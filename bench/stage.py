@@ -83,7 +83,7 @@ def resources_of(environ: dict[str, str]) -> Iterator[Resources]:
 
 
 class Pluggy:
-    """The sandbox in a process of its own, so that it does not share a core with what is measured."""
+    """The sandbox in its own process: it does not share a core with what is measured."""
 
     def __init__(self, url: str) -> None:
         self.url = url

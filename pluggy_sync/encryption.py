@@ -48,7 +48,7 @@ def sealer(public_key_pem: str) -> Sealer:
 
 
 class Box:
-    """Seals texts for one *purpose*, so that what was sealed for one cannot be opened as if it were for another."""
+    """Seals texts for one *purpose*. A text that was sealed for another purpose cannot be opened."""
 
     def __init__(self, *secret_keys: str, purpose: str) -> None:
         """Seal with the first of *secret_keys*, and open what any of them has sealed."""
@@ -76,6 +76,6 @@ class Box:
 
 
 def _derived(secret_key: str, purpose: str) -> bytes:
-    # SECRET_KEY is long and random, so it needs no slow derivation.
+    # SECRET_KEY is long and random: a slow derivation would add nothing.
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"pluggy-sync:" + purpose.encode())
     return base64.urlsafe_b64encode(hkdf.derive(secret_key.encode()))

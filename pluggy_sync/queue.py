@@ -1,7 +1,7 @@
 """
-The names of tasks and queues, and how a task is sent. A task is sent by name, so a sender imports no worker.
+The names of tasks and queues, and how a task is sent. It is sent by its name: a sender imports no worker.
 
-Sending fails fast and is allowed to fail: what must be done stands in Postgres, and the sweep sends it again.
+Sending fails fast and may fail: Postgres has what must be done, and the sweep sends it again.
 """
 
 import base64
@@ -33,7 +33,7 @@ EVENTS = "events"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
 RECONCILIATIONS = "reconciliations"
-# What beat sends. Nothing else stands in its way, so that whatever is due is found, however much waits.
+# What beat sends. Nothing else is in this queue: what is due is found, however much waits elsewhere.
 SCHEDULE = "schedule"
 
 QUEUE_OF_TASK = {

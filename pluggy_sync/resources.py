@@ -1,4 +1,4 @@
-"""What a process holds to do its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
+"""What a process needs for its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -30,7 +30,7 @@ class Resources:
     pluggy_clock: PluggyClock
     product: ProductClient
     redis: redis.Redis
-    # For whatever a request asks of Redis: it must not wait for a Redis that does not answer, each time anew.
+    # Guards what web requests ask of Redis: they must not each wait for a Redis that does not answer.
     redis_breaker: Breaker
     sender: queue.Sender
     # For whoever must not wait for Redis at all.
@@ -51,7 +51,7 @@ class Resources:
         self.database.dispose()
 
     def pluggy_now(self) -> datetime:
-        """Return what Pluggy's clock shows now: by it deadlines pass that Pluggy set."""
+        """Return what Pluggy's clock shows now. Pluggy's deadlines pass by it."""
         return self.now() - timedelta(seconds=self.pluggy_clock.ahead_s)
 
     @contextmanager

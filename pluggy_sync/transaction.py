@@ -10,9 +10,9 @@ from pluggy_sync.queue import Message
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
     """
-    An open transaction. `Resources.begin` makes one, commits it, and then queues what was asked for.
+    An open transaction. `Resources.begin` makes one, commits it, and then queues its tasks.
 
-    A task must not start before the rows that it reads are committed, and must not start at all if they never are.
+    A task must not start before the rows that it reads are committed, nor if they are rolled back.
     """
 
     conn: Connection

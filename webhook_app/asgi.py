@@ -12,7 +12,7 @@ from webhook_app.intake import view as intake
 
 
 def _allow_many_connections() -> None:
-    """Use as many files as the system allows: each connection is one, and a client may keep it open and say nothing."""
+    """Use as many files as the system allows. Each connection is one, and a silent client may keep it open."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

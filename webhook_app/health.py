@@ -35,7 +35,7 @@ def ready() -> tuple[Response, int]:
 
 
 def _postgres_writes() -> bool | None:
-    """Return whether Postgres takes writes; None if it does not answer. A connection that cannot write is left."""
+    """Return whether Postgres takes writes; None: it does not answer. A connection that cannot write is dropped."""
     try:
         with resources().database.connect() as conn:
             read_only: str = conn.execute(sa.text("SHOW transaction_read_only")).scalar_one()

@@ -12,7 +12,7 @@ _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def register(app: Flask) -> None:
-    """Give each request of *app* an id: the caller's if it is sane, else a new one."""
+    """Give each request of *app* an id: the caller's, if it is well formed, otherwise a new one."""
     app.before_request(_begin)
     app.after_request(_name_in_answer)
     app.teardown_request(_end)

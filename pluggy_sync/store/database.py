@@ -1,8 +1,8 @@
 """
-The connection to Postgres, and how long Postgres may hold whoever uses it.
+The connection to Postgres, and how long its users wait for it.
 
-Every transaction carries its limits itself (`SET LOCAL`, sent together with BEGIN), and nothing is kept in a session:
-so a pooler in transaction mode, such as PgBouncer, may stand between.
+Every transaction brings its own limits (`SET LOCAL`, sent together with BEGIN). Nothing is kept in a session: a pooler
+in transaction mode, such as PgBouncer, may stand in between.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class Bounds:
     How long one process waits for Postgres, all in seconds. None: as long as it takes.
 
     The server ends what exceeds `statement_s`, `lock_s` and `idle_s` (in a transaction, between two statements). A
-    server that is frozen ends nothing, and a proxy may be silent for good: so we wait for an answer `answer_s` and no
-    longer.
+    frozen server ends nothing, and a proxy may stay silent for good. For these there is `answer_s`, after which we
+    wait no longer.
     """
 
     connect_s: int
@@ -62,12 +62,12 @@ class Bounds:
 WEB = Bounds(connect_s=2, pool_wait_s=2, statement_s=3, lock_s=1.5, idle_s=10, answer_s=3.5)
 # The writer of a web process, which has to tell all who wait behind it in time.
 INTAKE = Bounds(connect_s=2, pool_wait_s=2, statement_s=2, lock_s=1, idle_s=10, answer_s=2.5)
-# Nobody waits. One statement merges thousands of rows, and a lock may be held by such a merge.
+# Nobody waits. One statement may merge thousands of rows, and hold a lock while it does.
 WORKER = Bounds(connect_s=3, pool_wait_s=30, statement_s=120, lock_s=60, idle_s=60, answer_s=130)
 # Migrations and the operator's commands, which somebody watches and can interrupt.
 OPERATOR = Bounds(connect_s=3, pool_wait_s=5, statement_s=None, lock_s=None, idle_s=None, answer_s=None)
 
-# A peer that is gone without a word is noticed after about 10 seconds.
+# A server that vanished without closing the connection is noticed after about 10 seconds.
 _TCP = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -77,7 +77,7 @@ _TCP = {
 
 
 class _BoundedConnection(psycopg.Connection[Any]):
-    """Waits for each answer as long as it may, and is closed when none came: what it would answer is not known."""
+    """Waits for each answer as long as allowed. Without an answer it is closed: nobody knows what it would answer."""
 
     bounds: Bounds
 
@@ -92,7 +92,7 @@ class _BoundedConnection(psycopg.Connection[Any]):
 
 
 class _BoundedDialect(PGDialect_psycopg):
-    """psycopg, with transactions that begin with their limits, and connections that give up waiting."""
+    """psycopg, with transactions that begin with their limits and connections that stop waiting."""
 
     supports_statement_cache = True
 
@@ -109,7 +109,7 @@ class _BoundedDialect(PGDialect_psycopg):
         dbapi_connection.execute(self._bounds.begin)
 
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
-        """Whether the connection is of no use. One to a server that became a standby is not: it cannot write."""
+        """Whether the connection is useless. One to a server that became a standby is: it cannot write."""
         read_only = isinstance(e, psycopg.errors.ReadOnlySqlTransaction)
         return read_only or bool(super().is_disconnect(e, connection, cursor))  # type: ignore[no-untyped-call]
 
@@ -141,7 +141,7 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
         connect_args={
             "connect_timeout": bounds.connect_s,
             "application_name": "pluggy-sync",
-            # `do_begin` begins transactions, so psycopg must not.
+            # psycopg must not begin transactions: `do_begin` does.
             "autocommit": True,
             # A statement that is prepared on one server is unknown on the next one that a pooler picks.
             "prepare_threshold": None,

@@ -354,8 +354,9 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
         .order_by(inbox.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")  # Read once. Postgres may read a subquery again for each row, and then takes more than *limit*.
     )
-    taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
+    taken = sa.update(inbox).where(inbox.c.id == due.c.id).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
     return list(conn.scalars(taken))
 
 

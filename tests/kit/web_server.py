@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from pluggy_sync import tls
 from standalone import procfile, programs
 from standalone.ports import any_free
 from tests.kit.conditions import eventually
@@ -60,6 +61,6 @@ def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebPr
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health", trust_env=False, timeout=2).status_code == 200
+        return httpx.get(f"{address}/health", trust_env=False, timeout=2, verify=tls.context()).status_code == 200
     except httpx.TransportError:
         return False

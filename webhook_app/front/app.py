@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-# An answer that is larger is sent in parts, so that a client that does not read it is noticed.
+# A larger answer is sent in parts. A client that does not read them is noticed.
 PART_BYTES = 64 * 1024
 
 
@@ -92,7 +92,7 @@ class Front:
                     environ = environ_of(scope, body.content, refused)
                     answer = await self._threads[area.name].run(lambda: context.run(call, self._app, environ))
         except BrokenOffError:
-            # Perhaps only this direction was closed.
+            # The client may still read: perhaps it closed only its direction.
             answer = unanswered.broken_off(area.name)
         except (AllBusyError, NoRoomError, TimeoutError) as exc:
             log.warning("front.not_answered", area=area.name, why=type(exc).__name__, next="the client tries again")
@@ -120,7 +120,7 @@ class Front:
         return area.name == "webhooks" and webhooks.are_for_the_loop(scope, body.content)
 
     def _may_send(self, area: Area, scope: Scope) -> bool:
-        """Return whether the client has shown who it is, where that is asked: a stranger's body is not read."""
+        """Return whether to read the body: in some areas only that of a client with a valid secret or token is read."""
         if area.name == "webhooks":
             return authenticity.is_authentic(header(scope, self._secret_header), self._settings)
         if area.name == "api":
@@ -128,7 +128,7 @@ class Front:
         return True
 
     async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:
-        """Send a stream. While the client is slow no thread is held; one that is too slow, or has left, is left."""
+        """Send a stream. A slow client occupies no thread. The stream ends for one that is too slow or has left."""
         gone = asyncio.ensure_future(receive())
         try:
             async with asyncio.timeout(STREAM_S):

@@ -33,7 +33,9 @@ _TABLE = """
         body BLOB NOT NULL
     )
 """
-_PAGE_BYTES = 4096
+_BLOCK_BYTES = 4096
+# What is read at once; one delivery may be larger.
+_AT_ONCE_BYTES = 8 * 1024 * 1024
 
 
 class SpillError(Exception):
@@ -71,11 +73,11 @@ class SpillFile:
         self._closed = False
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
-            self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            self._db.execute(f"PRAGMA page_size = {_BLOCK_BYTES}")
             self._db.execute("PRAGMA journal_mode = WAL")
             # Each commit waits for the disk.
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute(f"PRAGMA max_page_count = {max(most_bytes // _PAGE_BYTES, 8)}")
+            self._db.execute(f"PRAGMA max_page_count = {max(most_bytes // _BLOCK_BYTES, 8)}")
             self._db.execute(_TABLE)
             self.count: int = self._db.execute("SELECT count(*) FROM deliveries").fetchone()[0]
         except sqlite3.Error as exc:
@@ -102,7 +104,7 @@ class SpillFile:
 
     def page(self, *, after: int, limit: int) -> list[Spilled]:
         """
-        Return the next deliveries after the id *after*, oldest first.
+        Return the next deliveries after the id *after*, oldest first: *limit*, or fewer if they are large.
 
         Raises:
             SpillError: the file cannot be read.
@@ -264,17 +266,17 @@ def deliveries(folder: Path, box: Box, *, limit: int) -> list[Spilled]:
 def _page(db: sqlite3.Connection, box: Box, after: int, limit: int) -> list[Spilled]:
     rows = db.execute(
         "SELECT id, received_at, fault, size, body FROM deliveries WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-    ).fetchall()
-    return [
-        Spilled(
-            id=id_,
-            received_at=datetime.fromisoformat(at).astimezone(UTC),
-            fault=fault,
-            size=size,
-            body=box.open_bytes(body),
-        )
-        for id_, at, fault, size, body in rows
-    ]
+    )
+    found: list[Spilled] = []
+    left = _AT_ONCE_BYTES
+    with closing(rows):
+        for id_, at, fault, size, body in rows:
+            left -= size
+            if left < 0 and found:
+                break
+            moment = datetime.fromisoformat(at).astimezone(UTC)
+            found.append(Spilled(id=id_, received_at=moment, fault=fault, size=size, body=box.open_bytes(body)))
+    return found
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -46,6 +46,18 @@ def test_what_is_appended_comes_back_as_it_was_and_in_order(tmp_path):
         assert [each.body for each in file.page(after=first.id, limit=2)] == bodies[1:3]
 
 
+def test_a_page_of_large_deliveries_is_short_and_none_is_passed_over(tmp_path):
+    with created(tmp_path, most_bytes=64 * MIB) as file:
+        for number in range(12):
+            file.append([(bytes([number]) * (2 * MIB), NOON, None)])
+        found, after = [], 0
+        while page := file.page(after=after, limit=100):
+            found.append(len(page))
+            after = page[-1].id
+
+    assert found == [4, 4, 4]
+
+
 def test_an_empty_file_is_deleted_when_it_is_closed_and_a_full_one_stays(tmp_path):
     with created(tmp_path):
         pass

@@ -214,9 +214,11 @@ class Writer:
                     log.warning("postgres.back")
                 if self._spill is not None:
                     self._spill.drain(self._conn_of_watch.store)
-            except (SQLAlchemyError, psycopg.Error, SpillError) as exc:
+            except (SQLAlchemyError, psycopg.Error):
+                # Whoever needed it has said so.
                 self._conn_of_watch.leave()
-                log.info("postgres.still_away", error=type(exc).__name__)
+            except SpillError as exc:
+                log.exception("spill.unusable", error=str(exc), next="what waits there stays, and is tried again")
             except Exception as exc:
                 log.exception("webhook.watch_failed", exc_info=exc)
             with self._trouble:

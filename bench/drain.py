@@ -71,7 +71,7 @@ def _store_events(res: Resources, count: int) -> None:
         event = events.of_payload(payload)
         with res.database.begin() as conn:
             inbox.record(conn, event, received_at=datetime.now(UTC))
-        res.send(queue.HANDLE_EVENT, event.event_id)
+        res.send([queue.Message(queue.HANDLE_EVENT, event.event_id)])
 
 
 def _is_drained(res: Resources, count: int) -> bool:

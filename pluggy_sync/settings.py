@@ -215,6 +215,9 @@ class Settings:
     )
     # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
     webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
+    # Where a web process keeps what Pluggy delivers while Postgres is away; None: it is answered 503.
+    spill_folder: str | None = _is(_text(load_default=None))
+    spill_max_mb: int = _is(_number(256, 1, 100_000))
     api_tokens: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
     product_webhook_url: str | None = _is(_text(_HTTP_URL, load_default=None))
     product_webhook_secrets: tuple[str, ...] = _is(

@@ -28,6 +28,8 @@ from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 from webhook_app import app_resources
 from webhook_app.app import create_app
+from webhook_app.intake import view as intake
+from webhook_app.intake.intake import Intake
 
 pytest_plugins = ["tests.kit.quick"]
 
@@ -165,6 +167,7 @@ def shared_app() -> Flask:
 def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskClient:
     """A client of the web app, which works with `resources`."""
     app_resources.keep(shared_app, resources)
+    intake.keep(shared_app, Intake(resources))
     shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     return shared_app.test_client()
 

@@ -38,7 +38,7 @@ def resend(notification_id: str) -> None:
             again = outbox.redrive(conn, notification_id, now=res.now())
         if not again:
             raise click.ClickException("No such notification.")
-        sent = queue.send(res.celery, queue.DELIVER, notification_id)
+        sent = res.sender.send([queue.Message(queue.DELIVER, notification_id)])
     click.echo(f"{notification_id}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))
 
 

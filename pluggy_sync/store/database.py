@@ -5,13 +5,14 @@ Every transaction brings its own limits (`SET LOCAL`, sent together with BEGIN).
 in transaction mode, such as PgBouncer, may stand in between.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from pluggy_sync import wire
@@ -39,17 +40,28 @@ class Bounds:
     @property
     def begin(self) -> str:
         """The statements that begin a transaction with these limits."""
+        return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())])
+
+    @property
+    def limit(self) -> str:
+        """The one statement that sets these limits in a transaction that has begun."""
+        calls = (f", set_config('{name}', '{value}', true)" for name, value in self._limits.items())
+        return "SELECT 1" + "".join(calls)
+
+    @property
+    def _limits(self) -> dict[str, int]:
         limits = {
             "statement_timeout": self.statement_s,
             "lock_timeout": self.lock_s,
             "idle_in_transaction_session_timeout": self.idle_s,
         }
-        given = [f"SET LOCAL {name} = {round(seconds * 1000)}" for name, seconds in limits.items() if seconds]
-        return "; ".join(["BEGIN", *given])
+        return {name: round(seconds * 1000) for name, seconds in limits.items() if seconds}
 
 
 # Somebody waits for the answer: Pluggy for 5 seconds, a person a little longer.
 WEB = Bounds(connect_s=2, pool_wait_s=2, statement_s=3, lock_s=1.5, idle_s=10, answer_s=3.5)
+# The writer of a web process, which has to tell all who wait behind it in time.
+INTAKE = Bounds(connect_s=2, pool_wait_s=2, statement_s=2, lock_s=1, idle_s=10, answer_s=2.5)
 # Nobody waits. One statement may merge thousands of rows, and hold a lock while it does.
 WORKER = Bounds(connect_s=3, pool_wait_s=30, statement_s=120, lock_s=60, idle_s=60, answer_s=130)
 # Migrations and the operator's commands, which somebody watches and can interrupt.
@@ -67,11 +79,11 @@ _TCP = {
 class _BoundedConnection(psycopg.Connection[Any]):
     """Waits for each answer as long as allowed. Without an answer it is closed: nobody knows what it would answer."""
 
-    answer_s: float | None = None
+    bounds: Bounds
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
-            return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
+            return super().wait(gen, interval, self.bounds.answer_s if timeout is None else timeout)
         except psycopg.OperationalError as exc:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
@@ -90,7 +102,7 @@ class _BoundedDialect(PGDialect_psycopg):
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = _BoundedConnection.connect(*args, **kwargs)
-        connection.answer_s = self._bounds.answer_s
+        connection.bounds = self._bounds
         return connection
 
     def do_begin(self, dbapi_connection: Any) -> None:
@@ -136,3 +148,26 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
             **_TCP,
         },
     )
+
+
+def connect_for(engine: Engine, bounds: Bounds) -> Connection:
+    """Return a connection with *bounds* of its own, for `run_alone`. Do not give it back: invalidate it."""
+    conn = engine.connect()
+    cast(_BoundedConnection, conn.connection.driver_connection).bounds = bounds
+    return conn
+
+
+def run_alone(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[Any]:
+    """
+    Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
+
+    What psycopg sends as a pipeline, Postgres commits at its end.
+
+    Raises:
+        psycopg.Error: nothing is committed, unless the connection was lost.
+    """
+    driver = cast(_BoundedConnection, conn.connection.driver_connection)
+    with driver.pipeline(), driver.cursor() as limits, driver.cursor() as cursor:
+        limits.execute(driver.bounds.limit)
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()

@@ -190,9 +190,9 @@ def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call,
     # As an older version would have kept it: it could not read this.
     body = b'\xef\xbb\xbf{"event": "item/updated", "eventId": "e", "itemId": "%s"}' % item_id.encode()
     with service.res.database.begin() as conn:
-        inbox.record_kept(
-            conn, "sha256:x", "unparsable", "unparsable", received_at=service.res.now(), raw=body, unread=["body"]
-        )
+        kept = {"event_id": "sha256:x", "name": "unparsable", "outcome": "unparsable", "state": "handled"}
+        now = service.res.now()
+        conn.execute(sa.insert(tables.inbox).values(**kept, raw=body, unread=["body"], received_at=now, due_at=now))
     service.web.post("/webhooks/pluggy", data=b"not JSON", headers=headers)
     listed = call("events", "--unread").output
     assert "sha256:x" in listed

@@ -69,7 +69,9 @@ def test_each_refusal_is_answered_with_its_status_and_what_the_caller_can_do(ans
 
 
 def test_headers_and_further_members_of_a_problem_are_in_its_answer(answer_to):
-    answer = answer_to(ProblemError("invalid-request", "Try again.", headers={"X-Odd": "1"}, more={"errors": [{"a": 1}]}))
+    answer = answer_to(
+        ProblemError("invalid-request", "Try again.", headers={"X-Odd": "1"}, more={"errors": [{"a": 1}]})
+    )
 
     assert (answer.headers["X-Odd"], answer.json["detail"], answer.json["errors"]) == ("1", "Try again.", [{"a": 1}])
 

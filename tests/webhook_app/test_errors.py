@@ -10,7 +10,7 @@ from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, Pl
 from pluggy_sync.rules import refusals
 from tests.kit.factories import a_settings
 from webhook_app.app import create_app
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 SECRET = "Jacaranda7Q"
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import celery
 import redis
@@ -18,6 +19,8 @@ from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
+from pluggy_sync.texts import catalogue
+from pluggy_sync.texts.catalogue import Product, Texts
 from pluggy_sync.transaction import Transaction
 
 
@@ -35,6 +38,7 @@ class Resources:
     redis_breaker: Breaker
     celery: celery.Celery
     links: PageLinks
+    texts: Texts
     now: Callable[[], datetime]
 
     def close(self) -> None:
@@ -80,5 +84,13 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         redis_breaker=Breaker(),
         celery=queue.celery_app(settings.redis_url),
         links=PageLinks(settings.secret_key, settings.public_url),
+        texts=_texts(settings),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _texts(settings: Settings) -> Texts:
+    """Return the texts with the company's product in them."""
+    folder = settings.product_texts_folder
+    product = Product.of(settings.product_name, settings.product_article)
+    return catalogue.read(None if folder is None else Path(folder), product)

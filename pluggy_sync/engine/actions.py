@@ -124,7 +124,7 @@ def _open(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datet
         remind_at=remind_at,
         now=now,
     )
-    messages.action_required(tx, action, res.links, now=now)
+    messages.action_required(tx, action, res.links, res.texts, now=now)
     return action
 
 

@@ -298,6 +298,25 @@ def successor(conn: Connection, action: Action) -> Action | None:
     return None if row is None else _action(row)
 
 
+def was_tried_before(conn: Connection, action: Action) -> bool:
+    """Return whether the same need was asked for just before *action*, and a submission for it did not settle it."""
+    before = user_actions.alias()
+    found: bool | None = conn.scalar(
+        sa.select(
+            sa.exists().where(
+                before.c.item_id == action.item_id,
+                before.c.id != action.id,
+                before.c.dedup_key == action.dedup_key,
+                before.c.state == "superseded",
+                before.c.submitted_at.is_not(None),
+                # One transaction settles the one and opens the other.
+                before.c.settled_at == action.created_at,
+            )
+        )
+    )
+    return bool(found)
+
+
 def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
     """Return the open actions whose reminder is due. While its bank is offline nobody is reminded of an action."""
     return _references(

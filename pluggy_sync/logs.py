@@ -24,6 +24,9 @@ LEFT_OUT = "…"
 _QUIET = ("httpx", "httpcore", "urllib3", "sqlalchemy", "asyncio")
 # An id, a name of a task, a number, an address without its password.
 _PLAIN = re.compile(r"[\w@.:/+*~-]{0,120}", re.ASCII)
+# The keys of our lines that hold the id of an account, bill, loan ... as Pluggy sent it.
+_IDS_OF_PLUGGY = frozenset({"account_id", "of"})
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WARNING = re.compile(r"\S+:\d+: \w+")
 
 
@@ -52,6 +55,14 @@ def describe_exception(_logger: WrappedLogger, _name: str, event: EventDict) -> 
     event["raised_at"] = _place_of(exc)
     if exc.__cause__ is not None:
         event["caused_by"] = type(exc.__cause__).__name__
+    return event
+
+
+def leave_out_odd_ids(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Leave out an id of Pluggy's objects that is no UUID: Pluggy could have put any text there."""
+    for key in _IDS_OF_PLUGGY.intersection(event):
+        if event[key] is not None and not _UUID.fullmatch(str(event[key])):
+            event[key] = LEFT_OUT
     return event
 
 
@@ -106,6 +117,7 @@ def configure_logs(level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         describe_exception,
+        leave_out_odd_ids,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -4,8 +4,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-import sqlalchemy as sa
-
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.due import plan_of
@@ -13,6 +11,7 @@ from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
+from pluggy_sync.store.sync_runs import SyncRun
 
 # A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
 PATIENCE_S = 600
@@ -33,11 +32,11 @@ class End(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How it ended; `detail` says why. `run` is the row of the sync run, None if there was none."""
+    """How it ended; `detail` says why. `run` is the sync run, None if there was none."""
 
     end: End
     detail: str = ""
-    run: sa.Row[tuple[object, ...]] | None = None
+    run: SyncRun | None = None
 
 
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
@@ -86,7 +85,7 @@ def _not_synced(decision: Decision) -> Result:
     return Result(end=End.WAITING, detail=decision.reason or decision.step.value)
 
 
-def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
+def _result(res: Resources, item_id: str, before: SyncRun | None) -> Result:
     """
     Return how it stands after an attempt.
 
@@ -115,7 +114,7 @@ def is_leased(res: Resources, item_id: str) -> bool:
     return row is not None and row.lease_until is not None and row.lease_until > res.now()
 
 
-def newest_run(res: Resources, item_id: str) -> sa.Row[tuple[object, ...]] | None:
+def newest_run(res: Resources, item_id: str) -> SyncRun | None:
     """Return the Item's newest sync run, or None."""
     with res.database.begin() as conn:
         return next(iter(sync_runs.before(conn, item_id, None, limit=1)), None)

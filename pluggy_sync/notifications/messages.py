@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import items, outbox
 from pluggy_sync.store.items import StoredItem
+from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
 from pluggy_sync.texts.catalogue import Texts
 from pluggy_sync.transaction import Transaction
@@ -77,11 +76,11 @@ def stale(tx: Transaction, item: StoredItem, *, now: datetime) -> None:
 
 def synced(
     tx: Transaction,
-    run: sa.Row[Any],
+    run: SyncRun,
     client_user_id: str | None,
     *,
     cursor: int,
-    incomplete: Sequence[Mapping[str, Any]],
+    incomplete: Sequence[Mapping[str, str | None]],
     now: datetime,
 ) -> None:
     """Tell what a sync changed, from which *cursor* to read the changes, and which parts could not be read."""
@@ -106,7 +105,7 @@ def synced(
 
 def sync_failed(
     tx: Transaction,
-    run: sa.Row[Any],
+    run: SyncRun,
     client_user_id: str | None,
     *,
     will_retry_at: datetime | None,

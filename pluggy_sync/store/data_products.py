@@ -6,8 +6,9 @@ needs an id. One without is kept in `unreadable_rows`, and the list then proves 
 Callers own the transaction and hold the Item's write lock.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -204,12 +205,24 @@ def mark_missing_with_parents(
     )
 
 
-def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
+@dataclass(frozen=True, kw_only=True)
+class ListedRow:
+    """A row as last read. `raw` is Pluggy's object; `parent_id` is what its list was asked of."""
+
+    id: str
+    parent_id: str
+    raw: Raw = field(repr=False)
+    # Since when Pluggy does not list it; None: it does.
+    missing_since: datetime | None
+
+
+def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[ListedRow]:
     """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
-    stmt = sa.select(listed.table).where(listed.table.c.item_id == item_id)
+    table = listed.table
+    stmt = sa.select(*(table.c[each.name] for each in dataclasses.fields(ListedRow))).where(table.c.item_id == item_id)
     if row_id is not None:
-        stmt = stmt.where(listed.table.c.id > row_id)
-    return conn.execute(stmt.order_by(listed.table.c.id).limit(limit)).all()
+        stmt = stmt.where(table.c.id > row_id)
+    return [ListedRow(**row._mapping) for row in conn.execute(stmt.order_by(table.c.id).limit(limit))]
 
 
 def move_watermark(conn: Connection, item_id: str, product: str, collected_at: datetime, *, now: datetime) -> None:

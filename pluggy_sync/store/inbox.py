@@ -6,7 +6,7 @@ The Item's `item_progress` row is locked first, so that an Item's events are num
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,41 @@ class Recorded:
 
     event_id: str
     is_new: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingEvent:
+    """An event that is about to be handled. `attempts`: those before this one."""
+
+    event_id: str
+    name: str
+    item_id: str | None
+    # None without an Item.
+    item_seq: int | None
+    attempts: int
+    # JSON text.
+    payload: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvent:
+    """An event as an operator sees it, without what it says."""
+
+    event_id: str
+    name: str
+    item_id: str | None
+    # stored, handled or dead
+    state: str
+    outcome: str | None
+    error: str | None
+    attempts: int
+    # The parts that could not be read; None: all could.
+    unread: list[str] | None
+    received_at: datetime
+    due_at: datetime
+
+
+_STORED_EVENT = [inbox.c[each.name] for each in fields(StoredEvent)]
 
 
 # One statement, since this is the busiest of all. Without an Item nothing is counted.
@@ -181,13 +216,14 @@ def found_by_fetching(conn: Connection) -> int:
     return count
 
 
-def begin_attempt(conn: Connection, event_id: str) -> sa.Row[Any] | None:
+def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
     """
-    Count an attempt to handle the event, and return it with `attempts` as they were before; None if it does not wait.
+    Count an attempt to handle the event, and return it; None if it does not wait.
 
-    `payload` is text. It is read when the count is committed: whatever reading it does, the attempts come to an end.
+    `payload` is text. The caller reads it after the count is committed: if reading it ends the process each time, the
+    event still runs out of attempts.
     """
-    return conn.execute(
+    row = conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
         .values(attempts=inbox.c.attempts + 1)
@@ -200,11 +236,13 @@ def begin_attempt(conn: Connection, event_id: str) -> sa.Row[Any] | None:
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()
+    return None if row is None else WaitingEvent(**row._mapping)
 
 
-def get(conn: Connection, event_id: str) -> sa.Row[Any] | None:
+def get(conn: Connection, event_id: str) -> StoredEvent | None:
     """Return the stored event, or None."""
-    return conn.execute(sa.select(inbox).where(inbox.c.event_id == event_id)).one_or_none()
+    row = conn.execute(sa.select(*_STORED_EVENT).where(inbox.c.event_id == event_id)).one_or_none()
+    return None if row is None else StoredEvent(**row._mapping)
 
 
 def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> None:
@@ -252,19 +290,20 @@ def remove_person(conn: Connection, item_id: str) -> None:
     )
 
 
-def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: int) -> Sequence[sa.Row[Any]]:
+def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: int) -> Sequence[StoredEvent]:
     """Return the newest events in *state*, or all; *unread*: only those of which something could not be read."""
-    wanted = _wanted(state, unread=unread)
-    return conn.execute(sa.select(inbox).where(*wanted).order_by(inbox.c.id.desc()).limit(limit)).all()
+    matching = _matching(state, unread=unread)
+    rows = conn.execute(sa.select(*_STORED_EVENT).where(*matching).order_by(inbox.c.id.desc()).limit(limit))
+    return [StoredEvent(**row._mapping) for row in rows]
 
 
 def count(conn: Connection, *, state: str | None, unread: bool = False) -> int:
     """Return how many events `newest` would return without a limit."""
-    number: int = conn.execute(sa.select(sa.func.count()).where(*_wanted(state, unread=unread))).scalar_one()
+    number: int = conn.execute(sa.select(sa.func.count()).where(*_matching(state, unread=unread))).scalar_one()
     return number
 
 
-def _wanted(state: str | None, *, unread: bool) -> list[sa.ColumnElement[bool]]:
+def _matching(state: str | None, *, unread: bool) -> list[sa.ColumnElement[bool]]:
     in_state = [] if state is None else [inbox.c.state == state]
     return [*in_state, inbox.c.unread.is_not(None)] if unread else in_state
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
@@ -245,15 +245,36 @@ def newest_but(conn: Connection, account_id: str, ids: Collection[str]) -> str |
     return newest
 
 
-def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[sa.Row[Any]]:
-    """Return the next *limit* entries of the change feed, each with the present `raw` (None if removed)."""
-    return conn.execute(
-        sa.select(changes, transactions.c.raw)
+# Tuples, since a page has hundreds of them.
+class Change(NamedTuple):
+    """An entry of an Item's change feed. `raw` is the row as it is now; None: it is gone."""
+
+    seq: int
+    # added, modified or removed
+    kind: str
+    transaction_id: str
+    account_id: str
+    raw: dict[str, Any] | None
+
+
+class StoredTransaction(NamedTuple):
+    """A transaction as last read. `raw` is Pluggy's object."""
+
+    id: str
+    date: datetime
+    raw: dict[str, Any]
+
+
+def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[Change]:
+    """Return the next *limit* entries of the Item's change feed after *cursor*."""
+    rows = conn.execute(
+        sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, transactions.c.raw)
         .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
         .where(changes.c.item_id == item_id, changes.c.seq > cursor)
         .order_by(changes.c.seq)
         .limit(limit)
-    ).all()
+    )
+    return [Change._make(row) for row in rows]
 
 
 def before(
@@ -265,7 +286,7 @@ def before(
     date_to: date | None,
     status: str | None,
     limit: int,
-) -> Sequence[sa.Row[Any, Any, Any]]:
+) -> Sequence[StoredTransaction]:
     """
     Return the account's next *limit* transactions, newest first, from those before *position* (date, id).
 
@@ -284,4 +305,5 @@ def before(
         stmt = stmt.where(transactions.c.day <= date_to)
     if status is not None:
         stmt = stmt.where(transactions.c.status == status)
-    return conn.execute(stmt.order_by(transactions.c.date.desc(), transactions.c.id).limit(limit)).all()
+    newest_first = stmt.order_by(transactions.c.date.desc(), transactions.c.id)
+    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]

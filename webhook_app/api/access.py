@@ -1,10 +1,8 @@
 """Who may call `/v1`, and how large a request may be."""
 
-import hmac
-
 from flask import Flask, request
 
-from pluggy_sync.settings import Settings
+from webhook_app import api_tokens
 from webhook_app.app_resources import resources
 from webhook_app.errors import ProblemError
 from webhook_app.front.areas import API_BODY_BYTES
@@ -38,16 +36,4 @@ def _is_open(path: str) -> bool:
 
 def authorized() -> bool:
     """Return whether the present request has a valid token."""
-    return is_valid(request.headers.get("Authorization", ""), resources().settings)
-
-
-def is_valid(authorization: str, settings: Settings) -> bool:
-    """
-    Return whether *authorization*, the header's value, has a valid token.
-
-    It is compared with every one, always all of them, so that the time taken tells nothing.
-    """
-    scheme, _, given = authorization.partition(" ")
-    token = given.strip().encode() if scheme.lower() == "bearer" else b""
-    matches = [hmac.compare_digest(token, valid.encode()) for valid in settings.api_tokens]
-    return any(matches)
+    return api_tokens.is_valid(request.headers.get("Authorization", ""), resources().settings)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 from marshmallow import validate
 
 from pluggy_sync.store import transactions
+from pluggy_sync.store.transactions import Change
 from webhook_app.api import paging
 from webhook_app.api.accounts import TransactionSchema
 from webhook_app.api.blueprint import ApiBlueprint
@@ -77,7 +77,7 @@ def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     }
 
 
-def page_of_changes(entries: Sequence[sa.Row[Any]]) -> dict[str, list[Any]]:
+def page_of_changes(entries: Sequence[Change]) -> dict[str, list[Any]]:
     """
     Return the rows that *entries* of the feed tell of, each once.
 

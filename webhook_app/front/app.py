@@ -10,7 +10,7 @@ import structlog
 from flask import Flask
 
 from pluggy_sync.settings import Settings
-from webhook_app.api import access
+from webhook_app import api_tokens
 from webhook_app.front import unanswered
 from webhook_app.front.areas import BUFFERED_BYTES, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
 from webhook_app.front.bodies import (
@@ -114,7 +114,7 @@ class Front:
         if area.name == "webhooks":
             return authenticity.is_authentic(_header(scope, self._settings.webhook_secret_header), self._settings)
         if area.name == "api":
-            return access.is_valid(_header(scope, "Authorization"), self._settings)
+            return api_tokens.is_valid(_header(scope, "Authorization"), self._settings)
         return True
 
     async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:

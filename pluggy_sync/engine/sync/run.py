@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -37,6 +36,7 @@ from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part
 from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.inbox import GRACE
+from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -325,7 +325,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
     )
 
 
-def _is_news(run: Run, done: sa.Row[Any], unread: Collection[Incomplete]) -> bool:
+def _is_news(run: Run, done: SyncRun, unread: Collection[Incomplete]) -> bool:
     """Return whether the product is to be told of the run: something changed, or a collection is stored."""
     before = {part for part, each in run.state.incomplete.items() if each.is_unread()}
     return bool(

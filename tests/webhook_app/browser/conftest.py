@@ -70,14 +70,14 @@ class Stack:
         found = self.api.get("/v1/actions", params={"itemId": item_id, "state": "open"}).json()["results"]
         return next((each for each in found if reason in (None, each["reason"])), None)
 
-    def told_of(self, item_id: str, type_: str = "item.action_required") -> dict[str, Any]:
-        """Return the action of the newest notification of *type_* about the Item, as the product received it."""
-        return eventually(lambda: self._told(item_id, type_), within_s=30, what=f"the product is told: {type_}")
+    def told_of(self, action: Mapping[str, Any], type_: str = "item.action_required") -> dict[str, Any]:
+        """Return the action as the product received it with a notification of *type_*."""
+        return eventually(lambda: self._told(action, type_), within_s=30, what=f"the product is told: {type_}")
 
-    def _told(self, item_id: str, type_: str) -> dict[str, Any] | None:
+    def _told(self, action: Mapping[str, Any], type_: str) -> dict[str, Any] | None:
         received = [json.loads(asked.body) for asked in list(self.product.asked) if asked.path == "/hook"]
-        found = [each["data"] for each in received if each["type"] == type_ and each["data"].get("itemId") == item_id]
-        return found[-1]["action"] if found else None
+        told = [each["data"]["action"] for each in received if each["type"] == type_]
+        return next((each for each in told if each["id"] == action["id"]), None)
 
     def control(self, method: str, path: str, **body: Any) -> None:
         """Make something happen at the bank."""

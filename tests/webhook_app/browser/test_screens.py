@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from pluggy_sync.store.tables import connectors, items
+from tests.kit.conditions import eventually
 from tests.webhook_app.browser.conftest import SCREENSHOTS
 from tests.webhook_app.browser.test_walks import pending
 
@@ -44,7 +45,7 @@ def settled(**columns: Any) -> Callable[[Any], str]:
     def address(stack: Any) -> str:
         action = stack.connect(connector=5)
         stack.api.post(f"/v1/actions/{action['id']}/mfa", json={"value": "123456"}).raise_for_status()
-        stack.told_of(action["itemId"], "item.action_resolved")
+        stack.told_of(action, "item.action_resolved")
         stack.make(action, **columns)
         return str(action["pageUrl"])
 
@@ -63,7 +64,7 @@ def go_to_bank(stack: Any) -> str:
 
 
 def approve_resources(stack: Any) -> str:
-    return str(stack.action_of(pending(stack))["pageUrl"])
+    return str(pending(stack)["pageUrl"])
 
 
 def busy(stack: Any) -> str:
@@ -78,7 +79,12 @@ def busy(stack: Any) -> str:
 def vain(stack: Any) -> str:
     action = stack.connect("user-account-need-actions-provider-message")
     stack.api.post(f"/v1/actions/{action['id']}/restart").raise_for_status()
-    return str(stack.told_of(action["itemId"])["pageUrl"])
+
+    def asked_again() -> Any:
+        found = stack.action_of(action["itemId"])
+        return found if found["id"] != action["id"] else None
+
+    return str(eventually(asked_again, within_s=30, what="the same is asked again")["pageUrl"])
 
 
 def bank_of_its_own(number: int, **columns: Any) -> Callable[[Any], str]:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 
-def told(stack: Any, item_id: str, kind: str) -> dict[str, Any]:
-    """Return what the product was told that the person must do."""
-    action: dict[str, Any] = stack.told_of(item_id)
+def told(stack: Any, opened: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the action that was opened as the product was told of it."""
+    action: dict[str, Any] = stack.told_of(opened)
     assert action["kind"] == kind
     assert action["pageUrl"].startswith(stack.address)
     return action
@@ -33,7 +33,7 @@ def arrive(stack: Any, phone: Any, action: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("user", ["user-ok", "user-ok-select", "user-ok-img"])
 def test_what_the_bank_asks_for_is_given(stack, browse, user):
-    action = told(stack, stack.connect(user, connector=5)["itemId"], "mfa")
+    action = told(stack, stack.connect(user, connector=5), "mfa")
     phone = walk(stack, browse, action, "form")
 
     if user == "user-ok-select":
@@ -51,8 +51,7 @@ def test_a_code_that_the_bank_sends_only_during_the_update(stack, browse):
     refused = stack.api.post(f"/v1/actions/{first['id']}/mfa", json={"value": "654321"})
     assert refused.status_code == 202
     action = stack.action_of(first["itemId"], reason="INVALID_CREDENTIALS_MFA")
-    assert told(stack, first["itemId"], "mfa")["id"] == action["id"]
-    phone = walk(stack, browse, action, "start")
+    phone = walk(stack, browse, told(stack, action, "mfa"), "start")
 
     press(phone, "Começar a atualização")
     phone.sees("form")
@@ -65,8 +64,8 @@ def test_a_code_that_the_bank_sends_only_during_the_update(stack, browse):
 
 
 def test_a_qr_code_is_read_with_another_device(stack, browse):
-    item_id = stack.connect(connector=19)["itemId"]
-    action = told(stack, item_id, "authorize")
+    action = told(stack, stack.connect(connector=19), "authorize")
+    item_id = action["itemId"]
     phone = walk(stack, browse, action, "qr")
 
     stack.control("POST", f"/items/{item_id}/approve")
@@ -75,8 +74,8 @@ def test_a_qr_code_is_read_with_another_device(stack, browse):
 
 
 def test_a_consent_is_given_at_the_banks_page(stack, browse):
-    item_id = stack.connect(connector=600, cpf="761.092.776-73")["itemId"]
-    action = told(stack, item_id, "authorize")
+    action = told(stack, stack.connect(connector=600, cpf="761.092.776-73"), "authorize")
+    item_id = action["itemId"]
     phone = walk(stack, browse, action, "go_to_bank")
 
     stack.control("POST", f"/items/{item_id}/approve")
@@ -84,21 +83,19 @@ def test_a_consent_is_given_at_the_banks_page(stack, browse):
     arrive(stack, phone, action)
 
 
-def pending(stack: Any) -> str:
-    """Connect an Item of which the bank keeps a part back until somebody approves it."""
+def pending(stack: Any) -> Any:
+    """Connect an Item of which the bank keeps a part back until somebody approves it; return the action."""
     item_id = str(stack.connect(connector=600, cpf="761.092.776-73")["itemId"])
     stack.control("PUT", f"/items/{item_id}/resources", CREDIT_CARD_ACCOUNT="PENDING_AUTHORISATION")
     stack.control("POST", f"/items/{item_id}/approve")
-    stack.action_of(item_id, reason="RESOURCES_PENDING_AUTHORIZATION")
-    return item_id
+    return stack.action_of(item_id, reason="RESOURCES_PENDING_AUTHORIZATION")
 
 
 def test_a_part_that_waits_for_an_approval_is_approved(stack, browse):
-    item_id = pending(stack)
-    action = told(stack, item_id, "authorize")
+    action = told(stack, pending(stack), "authorize")
     phone = walk(stack, browse, action, "approve")
 
-    stack.control("POST", f"/items/{item_id}/approve")
+    stack.control("POST", f"/items/{action['itemId']}/approve")
 
     arrive(stack, phone, action)
 
@@ -124,14 +121,14 @@ def test_credentials_are_given_in_the_widget(stack, browse, user, kind, button):
 
 
 def test_a_consent_that_was_withdrawn_is_renewed_in_the_widget(stack, browse):
-    item_id = stack.connect(connector=600, cpf="761.092.776-73")["itemId"]
+    first = stack.connect(connector=600, cpf="761.092.776-73")
+    item_id = first["itemId"]
     stack.control("POST", f"/items/{item_id}/approve")
-    stack.told_of(item_id, "item.action_resolved")
+    stack.told_of(first, "item.action_resolved")
     stack.control("POST", f"/items/{item_id}/revoke")
     # The next update finds it.
     stack.control("POST", f"/items/{item_id}/run", triggeredBy="SYNC")
-    assert stack.action_of(item_id)["kind"] == "consent"
-    action = told(stack, item_id, "consent")
+    action = told(stack, stack.action_of(item_id), "consent")
     phone = walk(stack, browse, action, "connect")
 
     press(phone, "Abrir a janela da Pluggy")
@@ -142,8 +139,8 @@ def test_a_consent_that_was_withdrawn_is_renewed_in_the_widget(stack, browse):
 
 
 def test_what_is_done_at_the_bank_is_said_and_a_vain_try_too(stack, browse):
-    item_id = stack.connect("user-account-need-actions-provider-message")["itemId"]
-    action = told(stack, item_id, "bank")
+    action = told(stack, stack.connect("user-account-need-actions-provider-message"), "bank")
+    item_id = action["itemId"]
     phone = walk(stack, browse, action, "at_bank")
     assert action["providerMessage"] in phone.page.inner_text("blockquote")
 
@@ -157,8 +154,7 @@ def test_what_is_done_at_the_bank_is_said_and_a_vain_try_too(stack, browse):
 
 
 def test_an_approval_that_is_outstanding_goes_on_by_itself(stack, browse):
-    item_id = stack.connect("user-ok-auth-pending")["itemId"]
-    action = told(stack, item_id, "bank")
+    action = told(stack, stack.connect("user-ok-auth-pending"), "bank")
     phone = walk(stack, browse, action, "approve")
     assert phone.page.locator("input").count() == 1  # the hidden one of the button
 
@@ -169,7 +165,7 @@ def test_an_approval_that_is_outstanding_goes_on_by_itself(stack, browse):
 
 
 def test_where_nothing_can_be_done_the_way_back_is_all_there_is(stack, browse):
-    action = told(stack, stack.connect("user-not-supported")["itemId"], "bank")
+    action = told(stack, stack.connect("user-not-supported"), "bank")
     phone = walk(stack, browse, action, "not_possible")
 
     assert phone.page.get_by_role("button").count() == 0
@@ -177,7 +173,7 @@ def test_where_nothing_can_be_done_the_way_back_is_all_there_is(stack, browse):
 
 
 def test_what_was_cancelled_meanwhile_leads_back(stack, browse):
-    action = told(stack, stack.connect("user-bad")["itemId"], "credentials")
+    action = told(stack, stack.connect("user-bad"), "credentials")
     phone = walk(stack, browse, action, "connect")
 
     stack.api.post(f"/v1/actions/{action['id']}/cancel").raise_for_status()
@@ -187,7 +183,7 @@ def test_what_was_cancelled_meanwhile_leads_back(stack, browse):
 
 
 def test_a_link_with_a_way_back_of_its_own_leads_there(stack, browse):
-    action = told(stack, stack.connect("user-not-supported")["itemId"], "bank")
+    action = told(stack, stack.connect("user-not-supported"), "bank")
     asked = {"returnUrl": f"{stack.product.url}/conta/7?aba=bancos"}
     made = stack.api.post(f"/v1/actions/{action['id']}/page-link", json=asked).json()
     phone = browse()
@@ -207,7 +203,7 @@ def test_a_link_that_is_over_leads_back(stack, browse):
 
 
 def test_without_script_the_way_back_is_there_too(stack, browse):
-    action = told(stack, stack.connect(connector=5)["itemId"], "mfa")
+    action = told(stack, stack.connect(connector=5), "mfa")
     phone = walk(stack, browse, action, "form", java_script_enabled=False)
     phone.page.locator("#value").fill("123 456")
     press(phone, "Enviar")

@@ -283,16 +283,22 @@ def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
 
 
 def successor(conn: Connection, action: Action) -> Action | None:
-    """Return the newest unsettled action of the same Item that was opened since, or None."""
+    """
+    Return the action of the same Item that took the place of *action*, or None.
+
+    The newest unsettled one that was opened since; without any, the newest that was resolved. An action that was given
+    up was not followed by what was resolved.
+    """
+    states = UNSETTLED if action.outcome == CANCELLED else (*UNSETTLED, "resolved")
     row = conn.execute(
         sa.select(*_COLUMNS)
         .where(
             user_actions.c.item_id == action.item_id,
             user_actions.c.id != action.id,
-            user_actions.c.state.in_(UNSETTLED),
+            user_actions.c.state.in_(states),
             user_actions.c.created_at >= action.created_at,
         )
-        .order_by(user_actions.c.created_at.desc())
+        .order_by((user_actions.c.state == "resolved").asc(), user_actions.c.created_at.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else _action(row)
@@ -308,8 +314,7 @@ def was_tried_before(conn: Connection, action: Action) -> bool:
                 before.c.id != action.id,
                 before.c.dedup_key == action.dedup_key,
                 before.c.state == "superseded",
-                before.c.submitted_at.is_not(None),
-                # One transaction settles the one and opens the other.
+                # One transaction settles the one and opens the other. An action that nobody tried to settle stays open.
                 before.c.settled_at == action.created_at,
             )
         )

@@ -205,7 +205,12 @@ class Phone:
     def screenshot(self, name: str) -> None:
         """Keep what is seen, whole."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        before = self.page.viewport_size
+        # A picture of more than the window would be taken as if this were no phone.
+        height = max(before["height"], self.page.evaluate("document.documentElement.scrollHeight"))
+        self.page.set_viewport_size({"width": before["width"], "height": height})
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        self.page.set_viewport_size(before)
 
     def go_back(self) -> None:
         """Press the button that leads back to the product, and arrive there."""

@@ -55,7 +55,9 @@ def test_the_page_says_who_asks_and_for_which_bank(service: Service):
     assert 'href="https://loja.example/ajuda"' in page
     assert 'href="https://loja.example/privacidade"' in page
     assert "https://cdn.loja.example" in response.headers["Content-Security-Policy"].split("img-src")[1].split(";")[0]
-    assert re.search(r"<title>[^<]* · Loja X</title>", page)
+    (bank,) = service.rows(connectors)
+    assert f"<title>Seu banco pediu um código · Loja X · {bank.name}</title>" in page
+    assert page.index("<strong>Loja X</strong>") < page.index(f"<span>{bank.name}</span>")
 
 
 def test_a_preview_of_the_link_names_the_company_and_nothing_of_the_bank(service: Service):

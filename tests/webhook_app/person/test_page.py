@@ -14,6 +14,7 @@ from itsdangerous import URLSafeTimedSerializer
 from pluggy_sync.engine import submissions as submissions_of_engine
 from pluggy_sync.page_links import PAGE_LINK_LIFE_S
 from pluggy_sync.resources import create_resources
+from pluggy_sync.store import user_actions as user_actions_of_store
 from pluggy_sync.store.tables import connectors, submissions, user_actions
 from pluggy_sync.texts import catalogue
 from tests.kit.factories import a_settings
@@ -489,12 +490,40 @@ def test_what_was_not_done_at_the_bank_is_said_after_the_person_said_it_was(serv
     assert "O banco respondeu que isto ainda não foi resolvido" in person.open()
 
 
-def test_the_same_need_of_another_day_is_not_called_a_vain_try(service: Service):
+def test_the_same_need_of_another_day_is_not_called_a_vain_try(service: Service, clock):
     item_id = connect(service, "user-account-need-actions")
-    service.upstream.run(item_id)
+    a_person(service).start()
     service.catch_up()
+    assert "ainda não foi resolvido" in a_person(service).open()
 
+    for user in ("user-ok", "user-account-need-actions"):
+        clock.advance(hours=1)
+        service.upstream.update(item_id, {"user": user, "password": "password-ok"})
+        service.catch_up()
+
+    assert [action.state for action in service.actions()] == ["superseded", "resolved", "open"]
     assert "ainda não foi resolvido" not in a_person(service).open()
+
+
+def test_who_did_what_took_the_requests_place_is_told_how_it_went(service: Service, clock):
+    """As in the widget, where a consent that is renewed asks for an approval at the bank on the way."""
+    item_id = connect(service, connector=5)
+    person = a_person(service)
+    clock.advance(minutes=1)
+    service.upstream.update(item_id, {"user": "user-ok", "password": "password-ok"})
+    service.catch_up()
+    change_action(service, state="resolved", outcome="SUCCESS", settled_at=service.res.now())
+    with service.res.database.begin() as conn:
+        first = service.actions()[0]
+        later = {**first._mapping, "id": "act_later", "dedup_key": "later", "created_at": service.res.now()}
+        conn.execute(user_actions.insert().values(later))
+        conn.execute(user_actions.update().where(user_actions.c.id == first.id).values(state="superseded"))
+
+    assert person.screen() == "done"
+
+    change_action(service, outcome="cancelled")
+    with service.res.database.begin() as conn:
+        assert user_actions_of_store.successor(conn, user_actions_of_store.get(conn, first.id)) is None
 
 
 def test_where_nothing_can_be_done_nothing_is_offered(service: Service):

@@ -13,7 +13,7 @@ from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
 from pluggy_sync.store.sync_runs import SyncRun
 
-# A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
+# How long to wait for a worker that began first. It renews its lease while it lives.
 PATIENCE_S = 600
 LIMITED_ATTEMPTS = 20
 _POLL_S = 0.2
@@ -58,7 +58,7 @@ def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
 
 
 def _fetch(res: Resources, item_id: str) -> Decision:
-    """Fetch as for an event of our own: if this process dies, a worker handles that event."""
+    """Fetch the Item for an event of our own. If this process dies, a worker handles that event."""
     with res.database.begin() as conn:
         event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
     decision = _fetch_within_budget(res, item_id)
@@ -89,8 +89,8 @@ def _result(res: Resources, item_id: str, before: SyncRun | None) -> Result:
     """
     Return how it stands after an attempt.
 
-    If there is still something to sync and nothing failed, another sync run has the lease, or had it a moment ago. The
-    lease alone does not tell: it may end between the attempt and this question.
+    If there is still something to sync and nothing failed, another sync run has the lease or had it a moment ago. The
+    lease alone does not show it, because it may have ended since the attempt.
     """
     newest = newest_run(res, item_id)
     run = None if newest is None or (before is not None and newest.id == before.id) else newest

@@ -4,6 +4,7 @@ from typing import Any
 
 from pluggy_sync import wire
 from pluggy_sync.page_links import PageLinks
+from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.store.user_actions import Action
 from pluggy_sync.texts.actions import text_of
 from pluggy_sync.texts.catalogue import Language, Texts
@@ -24,7 +25,7 @@ _PARAMETER_FIELDS = (
 
 def of_row(action: Action, links: PageLinks, texts: Texts) -> dict[str, Any]:
     """Return the action as the contract shows it."""
-    settled = action.state not in ("open", "submitted")
+    settled = action.state not in UNSETTLED
     return {
         "id": action.id,
         "itemId": action.item_id,

@@ -1,7 +1,7 @@
 """
 The notifications: their types and what their `data` holds (product contract). Thin: ids and what is needed to act.
 
-Each is written to the outbox in the transaction that caused it, and queued for delivery once that is committed.
+Each is written to the outbox in the transaction that causes it, and queued for delivery after the commit.
 The caller holds the Item's write lock.
 """
 
@@ -96,7 +96,7 @@ def synced(
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        # Where the feed stood when the product was told last: from here it reads all that changed since.
         "cursor": str(cursor),
         "incomplete": list(incomplete),
     }
@@ -124,7 +124,7 @@ def deleted(
 
 
 def without_person(body: str) -> str:
-    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    """Return the body of an `item.deleted` without the person's id. This is kept after the delivery."""
     told = wire.decode(body)
     return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 

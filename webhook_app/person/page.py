@@ -24,6 +24,7 @@ from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.store import connectors, items, user_actions
 from pluggy_sync.store.connectors import KnownConnector
 from pluggy_sync.store.user_actions import Action
@@ -194,7 +195,7 @@ class _Seen:
         self.bank: KnownConnector | None = connectors.of_item(conn, action.item_id)
         self.now: datetime = resources().pluggy_now()
         self.shown: Shown = screens.shown(action, self.now, offline=self.bank is not None and self.bank.is_offline)
-        self.was_tried: bool = action.state == "open" and user_actions.was_tried_before(conn, action)
+        self.was_tried: bool = action.state == OPEN and user_actions.was_tried_before(conn, action)
 
 
 def _open(token: str, *, tries: bool = False) -> _Seen | Response:
@@ -254,7 +255,7 @@ def _shown_of(res: Resources, action_id: str) -> tuple[Action, Shown] | None:
 def _watches_pluggy(action: Action, shown: Shown) -> bool:
     if shown.screen in FOLLOWED:
         return True
-    return action.state == "open" and (screens.parameter_of(action) or {}).get("type") == "image"
+    return action.state == OPEN and (screens.parameter_of(action) or {}).get("type") == "image"
 
 
 def _see(token: str) -> Response:
@@ -332,7 +333,7 @@ def _error(words: Language, error: CannotActError | str) -> str:
 def _bank_is_back(seen: _Seen) -> bool:
     """Return whether the bank came back since the person was asked, and not long ago."""
     came_back_at = None if seen.bank is None else seen.bank.came_back_at
-    if came_back_at is None or seen.action.state != "open" or seen.shown.screen in (*screens.ENDS, Screen.AWAY):
+    if came_back_at is None or seen.action.state != OPEN or seen.shown.screen in (*screens.ENDS, Screen.AWAY):
         return False
     return seen.action.created_at < came_back_at and resources().now() - came_back_at < _BACK_FOR
 

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
+from pluggy_sync import tls
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import user_actions
@@ -123,8 +124,13 @@ def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
             running_web(named, folder) as address,
             # Links in notifications begin with the address of the web process.
             running_worker({**named, "PUBLIC_URL": address}, folder, beat=True),
-            httpx.Client(base_url=address, headers={"Authorization": f"Bearer {API_TOKEN}"}, trust_env=False) as api,
-            httpx.Client(base_url=sandbox.url, trust_env=False) as pluggy,
+            httpx.Client(
+                base_url=address,
+                headers={"Authorization": f"Bearer {API_TOKEN}"},
+                trust_env=False,
+                verify=tls.context(),
+            ) as api,
+            httpx.Client(base_url=sandbox.url, trust_env=False, verify=tls.context()) as pluggy,
         ):
             pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
             pluggy.headers["X-API-KEY"] = pluggy.post("/auth", json=pair).json()["apiKey"]

@@ -125,8 +125,8 @@ def test_on_the_phone_that_must_read_the_code_another_device_is_asked_for(stack,
 
     assert phone.page.get_by_text("abra esta página em outro aparelho").is_visible()
     assert not phone.page.get_by_text("leia o código QR").is_visible()
-    phone.page.get_by_role("button", name="Copiar o endereço da página").click()
-    phone.page.get_by_role("button", name="Endereço copiado").wait_for()
+    phone.page.get_by_role("button", name="Copiar o link").click()
+    phone.page.get_by_role("button", name="Link copiado").wait_for()
     assert phone.page.evaluate("navigator.clipboard.readText()") == phone.page.url
 
 

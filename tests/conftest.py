@@ -3,8 +3,8 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
-import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
+from standalone.sandbox import Sandbox
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
@@ -25,7 +26,7 @@ from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 from webhook_app.app import create_app
 
-pytest_plugins = ["tests.kit.quick"]
+pytest_plugins = ["tests.kit.quick_tests"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -93,10 +94,8 @@ def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
 @pytest.fixture
 def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
     """The bank and Pluggy of the test: it connects people, changes data, and hands over the events."""
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as api:
-        pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
-        api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
-        yield Upstream(sandbox, api)
+    with closing(Sandbox(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret)) as client:
+        yield Upstream(client)
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ def begin_again(
         sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
         resources.redis.flushall()
         _empty(database_url)
-        return Upstream(sandbox, upstream.api)
+        return Upstream(upstream.sandbox)
 
     return begin_again
 

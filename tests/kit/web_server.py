@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from pluggy_sync import queue
 from standalone.servers import running_valkey
-from tests.kit.quiet_logs import silent_port
+from tests.kit.silent_server import silent_port
 from tests.kit.workers import take_messages
 
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 
 pytestmark = pytest.mark.slow

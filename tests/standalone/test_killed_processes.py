@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
-from tests.kit.conditions import eventually
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 

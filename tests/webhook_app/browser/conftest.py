@@ -16,8 +16,8 @@ import pytest
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
+from standalone.polling import eventually
 from standalone.servers import Postgres, running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ
 from tests.kit.web_server import running_web
 from tests.kit.worker_processes import running_worker

@@ -12,8 +12,8 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.queue import Message, Publisher, Sender
 from standalone.servers import running_valkey
-from tests.kit.quiet_logs import silent_port
 from tests.kit.silent_proxy import silent_proxy
+from tests.kit.silent_server import silent_port
 from tests.kit.workers import take_messages
 from workers import transport
 

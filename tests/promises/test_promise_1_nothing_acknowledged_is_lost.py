@@ -24,12 +24,12 @@ from pluggy_sync.resources import create_resources
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, transactions
+from standalone.polling import eventually
 from standalone.servers import running_postgres, running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
-from tests.kit.quiet_logs import silent_port
 from tests.kit.raw_client import raw_clients
 from tests.kit.silent_proxy import silent_proxy
+from tests.kit.silent_server import silent_port
 from tests.kit.web_server import running_web, running_web_process
 from tests.kit.worker_processes import running_worker
 from tests.kit.workers import run_message, run_queued, take_messages

@@ -168,7 +168,7 @@ def connect_for(engine: Engine, bounds: Bounds) -> Connection:
 
 def run_alone(
     conn: Connection, statement: str, parameters: Sequence[Any], settings: Mapping[str, str] | None = None
-) -> list[Any]:
+) -> list[tuple[object, ...]]:
     """
     Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
 

@@ -29,6 +29,18 @@ from pluggy_sync.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 
+def exists(res: Resources, item_id: str) -> bool:
+    """
+    Return whether the Item is known here, a deleted one too, or Pluggy shows it. Nothing is stored.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client.
+    """
+    with res.database.begin() as conn:
+        known = items.get(conn, item_id) is not None
+    return known or res.pluggy.item(item_id) is not None
+
+
 def fetch(res: Resources, item_id: str) -> Decision:
     """
     Fetch the Item, decide, save; return the decision.

@@ -334,6 +334,15 @@ def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> N
     )
 
 
+def finish_of_item(conn: Connection, item_id: str, outcome: str, *, now: datetime) -> None:
+    """Mark all events of the Item that wait as handled."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.item_id == item_id, inbox.c.state == "stored")
+        .values(state="handled", outcome=outcome, handled_at=now, error=None)
+    )
+
+
 def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
     """Leave the event stored, to be handled again when it is due."""
     conn.execute(

@@ -233,7 +233,7 @@ class Settings:
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
-    reconcile_per_round: int = _is(_number(50, 0, 5000))
+    reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

@@ -9,14 +9,16 @@ import sqlalchemy as sa
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
 
 # A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
 PATIENCE_S = 600
-LIMITED_ATTEMPTS = 20
+# For the budget of requests, which workers use first: an operator's command waits, where they would reschedule.
+BUDGET_PATIENCE_S = 1800
 _POLL_S = 0.2
 
 
@@ -42,6 +44,11 @@ class Result:
 
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
     """Fetch the Item and sync what is new; wait up to *wait_s* seconds for another sync run that has its lease."""
+    with rate_budget.waiting(BUDGET_PATIENCE_S):
+        return _catch_up(res, item_id, wait_s=wait_s)
+
+
+def _catch_up(res: Resources, item_id: str, *, wait_s: float) -> Result:
     try:
         decision = _fetch(res, item_id)
     except PluggyError as exc:
@@ -61,21 +68,12 @@ def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
 def _fetch(res: Resources, item_id: str) -> Decision:
     """Fetch as for an event of our own: if this process dies, a worker handles that event."""
     with res.database.begin() as conn:
-        event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
-    decision = _fetch_within_budget(res, item_id)
+        event_id = inbox.request_fetch(conn, item_id, why=inbox.OPERATOR, now=res.now())
+    decision = item_fetching.fetch(res, item_id)
     if decision.step is not Step.FETCH_AGAIN:
         with res.database.begin() as conn:
             inbox.finish(conn, event_id, decision.step.value, now=res.now())
     return decision
-
-
-def _fetch_within_budget(res: Resources, item_id: str) -> Decision:
-    for _ in range(LIMITED_ATTEMPTS):
-        try:
-            return item_fetching.fetch(res, item_id)
-        except PluggyLimitedError as exc:
-            time.sleep(exc.retry_after_s)
-    return item_fetching.fetch(res, item_id)
 
 
 def _not_synced(decision: Decision) -> Result:

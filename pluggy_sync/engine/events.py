@@ -4,6 +4,7 @@ Handling an event: do what it asks for and mark it as handled, or reschedule it 
 Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import structlog
 from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
+from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
@@ -38,7 +40,7 @@ def handle_event(res: Resources, event_id: str) -> None:
         try:
             outcome = _handle(res, row, progress)
         except PluggyLimitedError as exc:
-            _reschedule(res, row, str(exc), timedelta(seconds=exc.retry_after_s))
+            _await_budget(res, row, exc)
         except PluggyError as exc:
             # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
             _reschedule(res, row, str(exc), backoff.wait(row.attempts))
@@ -68,6 +70,14 @@ def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -
     log.warning("event.reschedule", error=error, attempts=row.attempts + 1, next_try_at=str(now + wait))
 
 
+def _await_budget(res: Resources, row: sa.Row[Any], error: PluggyLimitedError) -> None:
+    """Reschedule the event. It was not tried, so it comes no closer to being given up."""
+    until = res.now() + timedelta(seconds=error.retry_after_s)
+    with res.database.begin() as conn:
+        inbox.await_budget(conn, row.event_id, str(error), until=until)
+    log.info("event.awaits_budget", error=str(error), next_try_at=str(until))
+
+
 def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
     """Return the outcome, or None when the event was rescheduled."""
     event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
@@ -83,13 +93,20 @@ def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | N
 def _handle_item(
     res: Resources, row: sa.Row[Any], event: events.Event, item_id: str, progress: ItemProgress
 ) -> str | None:
-    if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
+    if event.name == events.FETCH_REQUESTED and requests.is_of_contradiction(event.payload.get("why")):
         return _fetch_again(res, row, item_id, progress)
     if _is_covered(row, event, progress):
         # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
         return "covered"
-    decision = item_fetching.fetch_at(res, item_id, progress)
+    with _lane_of(event):
+        decision = item_fetching.fetch_at(res, item_id, progress)
     return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
+
+
+def _lane_of(event: events.Event) -> AbstractContextManager[None]:
+    """Return the lane of a fetch: that of the task, unless it is one that reconciliation asked for."""
+    of_reconciliation = event.name == events.FETCH_REQUESTED and event.payload.get("why") == inbox.SILENT
+    return rate_budget.lane(rate_budget.Lane.RECONCILIATION) if of_reconciliation else nullcontext()
 
 
 def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -> bool:

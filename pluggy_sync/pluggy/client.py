@@ -23,7 +23,7 @@ import structlog
 
 from pluggy_sync import wire
 from pluggy_sync.encryption import Box, Sealer, sealer
-from pluggy_sync.pluggy import deadline, fields, payloads, unreadable
+from pluggy_sync.pluggy import deadline, fields, payloads, rate_budget, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shape
@@ -37,7 +37,11 @@ IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
 # No list of Pluggy's is as long: five million transactions.
 MAX_PAGES = 10_000
-LONGEST_PAUSE_S = 75.0
+FETCH_ITEM = "GET /items/{id}"
+READ_TRANSACTIONS = "GET /v2/transactions"
+# A list of which so many pages were read waits for its next one, where others are rescheduled: it would begin anew.
+LONG_LIST_PAGES = 20
+LONG_LIST_PATIENCE_S = 75.0
 # As documented, Retry-After is always 60 (Pluggy facts 6). A mistake in it must not stop an endpoint for a day.
 ASSUMED_RETRY_AFTER_S = 60.0
 LONGEST_RETRY_AFTER_S = 900.0
@@ -218,7 +222,9 @@ class PluggyClient:
         seen: set[str] = set()
         while True:
             query = {"accountId": account_id, **filters, **({"after": cursor} if cursor else {})}
-            raw = self._get("/v2/transactions", query)
+            is_long = len(seen) >= LONG_LIST_PAGES
+            with rate_budget.waiting(max(rate_budget.patience_s(), LONG_LIST_PATIENCE_S if is_long else 0)):
+                raw = self._get("/v2/transactions", query)
             if raw is None:
                 return
             yield unreadable.readable(unreadable.TRANSACTION, payloads.transaction, _results(raw), parent_id=account_id)
@@ -254,8 +260,8 @@ class PluggyClient:
             try:
                 return self._request("GET", path, query=query)
             except PluggyLimitedError as exc:
-                # The endpoint is paused for everybody. A short pause is waited for, as a full budget is.
-                if attempt >= READ_ATTEMPTS or exc.retry_after_s > deadline.at_most(LONGEST_PAUSE_S):
+                # The endpoint is paused for everybody. Who waits for a full budget waits for a short pause too.
+                if attempt >= READ_ATTEMPTS or exc.retry_after_s > rate_budget.patience_s():
                     raise
             except PluggyUnavailableError as exc:
                 wait_s = READ_BACKOFF_S * 2**attempt * random.uniform(0.5, 1)

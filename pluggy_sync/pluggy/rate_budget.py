@@ -1,10 +1,12 @@
 """
 The request budget: what all workers together may ask of Pluggy, per endpoint and minute (Pluggy facts 6).
 
-Pluggy counts per egress address, and one Redis stands for one address. Three lanes share a budget. Requests that a
-person waits for may use all of it. Syncs that an event asked for leave a share free for persons. Reconciliation
-leaves a share free for both. A 429 pauses its endpoint for everybody. While Redis is away nothing is counted, and
-only Pluggy's own limit holds.
+Pluggy counts per egress address, and so do we. Three lanes share the budget of an address. Requests that a person
+waits for may use all of it. Syncs that an event asked for leave a share free for persons. Reconciliation leaves a share
+free for both. A 429 pauses its endpoint for everybody. While Redis is away nothing is counted, and only Pluggy's own
+limit holds.
+
+Nobody waits for the budget unless asked to (`waiting`): a worker is told how long there is none, and reschedules.
 """
 
 import random
@@ -28,22 +30,22 @@ log = structlog.get_logger(__name__)
 
 
 class Lane(Enum):
-    """Who waits for a request: the share of the budget that it must leave free, and how long it waits, in seconds."""
+    """Who a request is made for. The value is the share of the budget that it must leave free."""
 
-    PERSON = (0.0, 10.0)
-    EVENTS = (0.1, 90.0)
-    RECONCILIATION = (0.4, 90.0)
-
-    def __init__(self, kept_free: float, patience_s: float) -> None:
-        self.kept_free = kept_free
-        self.patience_s = patience_s
+    PERSON = 0.0
+    EVENTS = 0.1
+    RECONCILIATION = 0.4
 
 
 # Endpoints with a limit of their own; every other has the common one. `GET /items/{id}` is not published.
 PATCH_ITEM = "PATCH /items/{id}"
 PATCH_ITEM_PER_MINUTE = 20
 
+# With nothing left, somebody else takes what becomes free first now and then.
+_SHORTEST_WAIT_S = 1.0
+
 _lane: ContextVar[Lane] = ContextVar("lane", default=Lane.EVENTS)
+_patience_s: ContextVar[float] = ContextVar("patience_s", default=0.0)
 
 
 @contextmanager
@@ -54,6 +56,21 @@ def lane(chosen: Lane) -> Iterator[None]:
         yield
     finally:
         _lane.reset(token)
+
+
+@contextmanager
+def waiting(seconds: float) -> Iterator[None]:
+    """Let each request of the block wait so long for its turn: where somebody waits for the answer anyway."""
+    token = _patience_s.set(seconds)
+    try:
+        yield
+    finally:
+        _patience_s.reset(token)
+
+
+def patience_s() -> float:
+    """Return how many seconds a request made now would wait for its turn."""
+    return deadline.at_most(_patience_s.get())
 
 
 class Budget:
@@ -69,29 +86,48 @@ class Budget:
 
     def take(self, endpoint: str) -> None:
         """
-        Wait until a request to *endpoint* may be made in the present lane, and count it.
+        Count a request to *endpoint*, made now in the present lane. Within `waiting`, wait for its turn.
 
         Raises:
-            PluggyLimitedError: it may not within the lane's patience, or before the deadline.
+            PluggyLimitedError: there is no budget for it, `retry_after_s` long.
         """
         chosen = _lane.get()
-        give_up_at = time.monotonic() + deadline.at_most(chosen.patience_s)
+        give_up_at = time.monotonic() + patience_s()
         try:
-            while not self._taken(endpoint, chosen):
-                if time.monotonic() >= give_up_at:
-                    raise PluggyLimitedError(f"no budget left for {endpoint}", retry_after_s=chosen.patience_s)
+            while (wait_s := self._take(endpoint, chosen)) > 0:
+                left_s = give_up_at - time.monotonic()
+                if left_s <= 0 or wait_s > left_s + _SHORTEST_WAIT_S:
+                    raise PluggyLimitedError(f"no budget left for {endpoint}", retry_after_s=wait_s)
                 time.sleep(random.uniform(0.02, 0.1))
         except RedisError as exc:
             log.warning("budget.not_counted", error=type(exc).__name__)
 
-    def _taken(self, endpoint: str, chosen: Lane) -> bool:
-        if self._redis.exists(self._pause_name(endpoint)):
-            return False
-        limit = self._special.get(endpoint, self._common)
-        free = self._limiter.get_window_stats(limit, endpoint).remaining
-        if free <= int(limit.amount * chosen.kept_free):
-            return False
-        return self._limiter.hit(limit, endpoint)
+    def wait_s(self, endpoints: Iterable[str]) -> float:
+        """Return for how many seconds one of *endpoints* has no budget in the present lane; 0: all have."""
+        try:
+            return max((self._wait_s(each, _lane.get()) for each in endpoints), default=0.0)
+        except RedisError:
+            return 0.0
+
+    def _take(self, endpoint: str, chosen: Lane) -> float:
+        """Count a request and return 0, or return for how many seconds there is no budget."""
+        wait_s = self._wait_s(endpoint, chosen)
+        if wait_s > 0:
+            return wait_s
+        return 0.0 if self._limiter.hit(self._limit(endpoint), endpoint) else _SHORTEST_WAIT_S
+
+    def _wait_s(self, endpoint: str, chosen: Lane) -> float:
+        paused_ms = self._redis.pttl(self._pause_name(endpoint))
+        if paused_ms > 0:
+            return paused_ms / 1000
+        limit = self._limit(endpoint)
+        stats = self._limiter.get_window_stats(limit, endpoint)
+        if stats.remaining > _kept(limit, chosen):
+            return 0.0
+        return max(_SHORTEST_WAIT_S, stats.reset_time - time.time())
+
+    def _limit(self, endpoint: str) -> RateLimitItemPerMinute:
+        return self._special.get(endpoint, self._common)
 
     def pause(self, endpoint: str, seconds: float) -> None:
         """Let nobody ask *endpoint* for so long, since Pluggy answered 429."""
@@ -101,15 +137,21 @@ class Budget:
             log.warning("budget.not_paused", error=type(exc).__name__)
         log.warning("budget.paused", endpoint=endpoint, seconds=seconds)
 
-    def left(self, endpoints: Iterable[str]) -> dict[str, int]:
-        """Return how many requests each endpoint may still take in this minute; 0 while it is paused."""
-        return {
-            endpoint: 0
-            if self._redis.exists(self._pause_name(endpoint))
-            else max(0, self._limiter.get_window_stats(self._special.get(endpoint, self._common), endpoint).remaining)
-            for endpoint in endpoints
-        }
+    def left(self, endpoints: Iterable[str], chosen: Lane = Lane.PERSON) -> dict[str, int]:
+        """Return how many requests each endpoint may still take in this minute in a lane; 0 while it is paused."""
+        return {endpoint: self._left(endpoint, chosen) for endpoint in endpoints}
+
+    def _left(self, endpoint: str, chosen: Lane) -> int:
+        if self._redis.exists(self._pause_name(endpoint)):
+            return 0
+        limit = self._limit(endpoint)
+        return max(0, self._limiter.get_window_stats(limit, endpoint).remaining - _kept(limit, chosen))
 
     @staticmethod
     def _pause_name(endpoint: str) -> str:
         return f"pluggy-sync:budget:pause:{endpoint}"
+
+
+def _kept(limit: RateLimitItemPerMinute, chosen: Lane) -> int:
+    """Return how many requests a lane leaves free."""
+    return int(limit.amount * chosen.value)

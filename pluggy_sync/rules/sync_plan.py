@@ -28,6 +28,8 @@ CREATED_OVERLAP = timedelta(minutes=10)
 # Waits before a part is read again of which Pluggy has shown less than it told of; then it is taken as it is. What is
 # late is mostly late by seconds. While these run the Item is `syncing`: two and a half minutes at most.
 SHOWN_LATE_WAITS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45), timedelta(seconds=90))
+# A part for which there was no budget goes on as soon as there may be some.
+NO_BUDGET_WAIT = timedelta(seconds=20)
 # Waits before a part that could not be read is tried again; the last one repeats. After the last one the events that it
 # has missed are left to reconciliation: they must not pile up.
 NOT_READ_WAITS = (
@@ -79,6 +81,9 @@ class Part:
 class Reason(StrEnum):
     """Why a part is incomplete."""
 
+    # Not asked for: the budget of requests was used up.
+    NO_BUDGET = "no_budget"
+
     # Shown late: the first read showed no account, or no row of an account; or fewer rows than an event told of.
     NOTHING_SHOWN = "nothing_shown"
     ROWS_LATE = "rows_late"
@@ -127,7 +132,7 @@ class Incomplete:
 
     def is_awaited(self) -> bool:
         """Return whether it is read again soon, so that the Item is not synced yet."""
-        return self.reason.is_late and self.retry_at is not None
+        return (self.reason.is_late or self.reason is Reason.NO_BUDGET) and self.retry_at is not None
 
     def is_unread(self) -> bool:
         """Return whether data may be missing; an account that shows no row after all retries has none."""
@@ -314,6 +319,8 @@ def incomplete_again(
 
     *before*: as it stood before, None when it was complete; it then had covered the events up to *after_seq*.
     """
+    if reason is Reason.NO_BUDGET:
+        return _awaiting_budget(part, detail, before, after_seq=after_seq, now=now)
     same = before is not None and before.reason.is_late == reason.is_late
     attempts = before.attempts + 1 if before is not None and same else 1
     retry_at = _next_try(reason, attempts, now)
@@ -331,6 +338,20 @@ def incomplete_again(
         attempts=attempts,
         retry_at=retry_at,
         after_seq=seq if covered else after_seq,
+    )
+
+
+def _awaiting_budget(
+    part: Part, detail: str, before: Incomplete | None, *, after_seq: int, now: datetime
+) -> Incomplete:
+    """Return *part* as it stands when it was not tried: what is known of earlier tries stays."""
+    return Incomplete(
+        part=part,
+        reason=Reason.NO_BUDGET,
+        detail=detail,
+        attempts=0 if before is None else before.attempts,
+        retry_at=now + NO_BUDGET_WAIT,
+        after_seq=after_seq if before is None else before.after_seq,
     )
 
 

@@ -18,6 +18,21 @@ def test_a_task_goes_to_its_queue_with_its_one_argument(resources):
     assert take_messages(resources) == [("handle_event", "event-1")]
 
 
+@pytest.mark.parametrize(
+    "name, task",
+    [
+        ("item/waiting_user_input", queue.HANDLE_URGENT_EVENT),
+        ("item/waiting_user_action", queue.HANDLE_URGENT_EVENT),
+        ("item/error", queue.HANDLE_URGENT_EVENT),
+        ("item/updated", queue.HANDLE_EVENT),
+        ("transactions/created", queue.HANDLE_EVENT),
+        ("never/heard_of", queue.HANDLE_EVENT),
+    ],
+)
+def test_what_a_person_waits_for_is_told_by_the_name_of_the_event(name, task):
+    assert queue.task_of_event(name) == task
+
+
 @pytest.mark.parametrize("redis", ["down", "silent"])
 def test_without_redis_sending_says_so_within_about_a_second(redis):
     with running_valkey() as valkey, silent_port() as silent:

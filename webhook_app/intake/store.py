@@ -55,7 +55,7 @@ def _record(res: Resources, event: events.Event, body: bytes) -> Result:
     raw = body if event.unread else None
     with res.begin() as tx:
         recorded = inbox.record(tx.conn, event, received_at=res.now(), raw=raw)
-        tx.after_commit(queue.HANDLE_EVENT, recorded.event_id)
+        tx.after_commit(queue.task_of_event(event.name), recorded.event_id)
     result = Result.RECORDED if recorded.is_new else Result.REPEATED
     about = {"event_id": recorded.event_id, "item_id": event.item_id, "event_name": event.name}
     if event.unread and recorded.is_new:

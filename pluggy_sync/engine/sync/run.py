@@ -3,7 +3,7 @@ A run: one sync of one Item. It is claimed with a plan and a lease, writes only 
 
 done: what could be read is stored; parts that could not are named and tried again later, each by itself.
 failed: something is wrong that waiting may cure for the whole Item; the sweep starts it again.
-rescheduled: there was no budget. That is no failure, and nobody is told.
+rescheduled: there was no budget for all of it. That is no failure, and nobody is told. It goes on with what is left.
 """
 
 import threading
@@ -125,13 +125,20 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     Read one *part* in the block. What is wrong with this part alone is noted, and the run goes on.
 
     Raises:
-        LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError: they concern the whole run.
+        LeaseLostError, PluggyUnauthorizedError: they concern the whole run.
+        PluggyLimitedError: in a deep run, which is made as a whole.
         PluggyUnavailableError: as `Run.note`.
     """
     try:
         yield
-    except (LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError):
+    except (LeaseLostError, PluggyUnauthorizedError):
         raise
+    except PluggyLimitedError as exc:
+        if run.plan.deep:
+            raise
+        # Other endpoints have a budget of their own. What is read is kept, so that the next run has less to read.
+        run.note(part, Trouble(Reason.NO_BUDGET, str(exc), exc))
+        return
     except ContradictionError as exc:
         trouble = Trouble(Reason.CONTRADICTORY, str(exc), exc)
     except PluggyRefusedError as exc:
@@ -148,12 +155,18 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     run.note(part, trouble)
 
 
-def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
-    """Return a run that holds the Item, or None: there is nothing to read, or another run holds it, or it is gone."""
+def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | None = None) -> Run | None:
+    """
+    Return a run that holds the Item, or None: there is nothing to read, or another run holds it, or it is gone.
+
+    *unless_since*: also None if the Item was reconciled since then.
+    """
     now = res.now()
     with res.database.begin() as conn:
         state = sync_state.read(conn, item_id) if item_lease.lock(conn, item_id) else None
         if state is None or state.item is None or state.deleted_at is not None or state.is_held(now):
+            return None
+        if unless_since is not None and not reconciliation_queries.is_due(conn, item_id, before=unless_since):
             return None
         plan = plan_of(res, state, now=now, deep=deep)
         if plan is None:
@@ -247,9 +260,11 @@ def keep_unreadable(res: Resources, run: Run) -> None:
             unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
 
 
-def end(res: Resources, run: Run, *, requests: int) -> None:
+def end(res: Resources, run: Run, *, requests: int) -> bool:
     """
     End a run that has tried all its parts: done, or failed if waiting may cure what is wrong.
+
+    Return whether it is done.
 
     Raises:
         LeaseLostError: the Item is no longer this run's.
@@ -263,6 +278,7 @@ def end(res: Resources, run: Run, *, requests: int) -> None:
     faults = [each.error for each in run.troubles().values() if each.reason is Reason.FAULT and each.error is not None]
     if faults:
         raise faults[0]
+    return error is None
 
 
 def _cured_by_waiting(run: Run) -> Exception | None:
@@ -291,14 +307,17 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
         incomplete = _save_parts(conn, run, {**outcomes, **dict.fromkeys(gone)}, now=now)
         unread = [each for each in incomplete if each.is_unread()]
         named = [_named(each) for each in unread]
-        done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now, incomplete=named)
+        # A run that goes on as soon as there is budget. The product is told at its end.
+        goes_on = any(each.reason is Reason.NO_BUDGET for each in incomplete)
+        outcome = "rescheduled" if goes_on else "done"
+        done = sync_runs.finish(conn, run.id, outcome, requests=requests, now=now, incomplete=named)
         if done is None:
             raise LeaseLostError
         if plan.deep:
             reconciliation_queries.mark_reconciled(conn, item_id, now=now)
             unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
         is_synced = state.first_synced_at is not None or not any(each.is_awaited() for each in incomplete)
-        told = is_synced and _is_news(run, done, unread)
+        told = is_synced and not goes_on and _is_news(run, done, unread)
         cursor = sync_state.finish(
             conn,
             item_id,
@@ -312,7 +331,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
         # Last, since webhook intake waits for this row.
         again = _queue_what_came_meanwhile(tx, res, run, incomplete, now=now)
     log.info(
-        "sync.done",
+        "sync.goes_on" if goes_on else "sync.done",
         trigger=done.trigger,
         requests=requests,
         added=done.added,

@@ -11,10 +11,8 @@ READ = "GET /accounts"
 
 
 @pytest.fixture
-def ten(resources, monkeypatch):
-    """A budget of ten requests a minute, for callers who wait for nothing."""
-    for each in Lane:
-        monkeypatch.setattr(each, "patience_s", 0.0)
+def ten(resources):
+    """A budget of ten requests a minute."""
     return Budget(resources.redis, 10)
 
 

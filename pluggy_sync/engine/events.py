@@ -24,6 +24,8 @@ from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
+# The Item was fetched since the event was stored.
+COVERED = "covered"
 # What these say is known without asking Pluggy.
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
@@ -34,7 +36,13 @@ def handle_event(res: Resources, event_id: str) -> None:
     with res.database.begin() as conn:
         row = inbox.begin_attempt(conn, event_id)
         progress = ItemProgress() if row is None or row.item_id is None else item_progress.get(conn, row.item_id)
+        is_done = row is not None and _is_surely_covered(row, progress)
+        if is_done:
+            inbox.finish(conn, event_id, COVERED, now=res.now())
     if row is None:
+        return
+    if is_done:
+        log.info("event.handled", event_id=event_id, item_id=row.item_id, event_name=row.name, outcome=COVERED)
         return
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
         try:
@@ -97,7 +105,7 @@ def _handle_item(
         return _fetch_again(res, row, item_id, progress)
     if _is_covered(row, event, progress):
         # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
-        return "covered"
+        return COVERED
     with _lane_of(event):
         decision = item_fetching.fetch_at(res, item_id, progress)
     return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
@@ -107,6 +115,13 @@ def _lane_of(event: events.Event) -> AbstractContextManager[None]:
     """Return the lane of a fetch: that of the task, unless it is one that reconciliation asked for."""
     of_reconciliation = event.name == events.FETCH_REQUESTED and event.payload.get("why") == inbox.SILENT
     return rate_budget.lane(rate_budget.Lane.RECONCILIATION) if of_reconciliation else nullcontext()
+
+
+def _is_surely_covered(row: sa.Row[Any], progress: ItemProgress) -> bool:
+    """Return whether the event is covered as its name alone shows: most events of a burst are."""
+    if row.item_id is None or row.name in (events.CONNECTOR_STATUS_UPDATED, events.FETCH_REQUESTED, *_NOTHING_TO_ASK):
+        return False
+    return row.item_seq is not None and progress.fetched_seq >= row.item_seq
 
 
 def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -> bool:

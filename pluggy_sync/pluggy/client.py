@@ -9,6 +9,7 @@ of `next` is used.
 import math
 import random
 import re
+import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,14 +57,33 @@ log = structlog.get_logger(__name__)
 
 def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
-    http = httpx.Client(base_url=settings.pluggy_api_url, follow_redirects=False, headers={"User-Agent": "pluggy-sync"})
     hooks = hooks or Hooks()
-    exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
     cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
-    http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
-    budget = Budget(redis_client, settings.pluggy_requests_per_minute)
+    proxies: dict[str, str | None] = {_address_of(proxy): proxy for proxy in settings.pluggy_proxies}
+    if not proxies:
+        proxies[settings.egress_address or rate_budget.THIS_ADDRESS] = None
+    exchanges = {address: _exchange(settings, cache, hooks, proxy) for address, proxy in proxies.items()}
+    budget = Budget(redis_client, settings.pluggy_requests_per_minute, tuple(exchanges))
     seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
-    return PluggyClient(exchange, budget, hooks, seal)
+    return PluggyClient(exchanges, budget, hooks, seal)
+
+
+def _address_of(proxy: str) -> str:
+    """Return host and port of a proxy, without the password that may stand in its URL."""
+    parts = urlsplit(proxy)
+    return f"{parts.hostname}:{parts.port or 80}"
+
+
+def _exchange(settings: Settings, cache: ApiKeyCache, hooks: Hooks, proxy: str | None) -> Exchange:
+    http = httpx.Client(
+        base_url=settings.pluggy_api_url,
+        follow_redirects=False,
+        headers={"User-Agent": "pluggy-sync"},
+        proxy=proxy,
+    )
+    exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
+    http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
+    return exchange
 
 
 class PluggyClient:
@@ -73,8 +93,11 @@ class PluggyClient:
     `requests` counts the answers received, repeats included. `hooks` are called around each request.
     """
 
-    def __init__(self, exchange: Exchange, budget: Budget, hooks: Hooks, seal: Sealer | None = None) -> None:
-        self._exchange = exchange
+    def __init__(
+        self, exchanges: Mapping[str, Exchange], budget: Budget, hooks: Hooks, seal: Sealer | None = None
+    ) -> None:
+        """*exchanges*: by the address from which they go out, those that *budget* counts."""
+        self._exchanges = exchanges
         self._seal = seal
         self.budget = budget
         self.hooks = hooks
@@ -83,12 +106,14 @@ class PluggyClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._exchange.close()
+        for each in self._exchanges.values():
+            each.close()
 
     @property
     def clock_ahead_s(self) -> float | None:
         """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
-        return self._exchange.clock_ahead_s
+        known = [each.clock_ahead_s for each in self._exchanges.values() if each.clock_ahead_s is not None]
+        return statistics.median(known) if known else None
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
@@ -284,15 +309,15 @@ class PluggyClient:
         body: Mapping[str, Any] | None = None,
     ) -> Any:
         endpoint = shape(method, path)
-        self.budget.take(endpoint)
-        answer = self._exchange.send(method, path, query=query, body=body)
+        address = self.budget.take(endpoint)
+        answer = self._exchanges[address].send(method, path, query=query, body=body)
         with self._counting:
             self.requests += 1
         if answer.is_success:
             return _decoded(answer, endpoint)
         error = _error(answer, endpoint)
         if isinstance(error, PluggyLimitedError):
-            self.budget.pause(endpoint, error.retry_after_s)
+            self.budget.pause(endpoint, error.retry_after_s, address)
         raise error
 
 

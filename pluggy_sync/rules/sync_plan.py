@@ -25,6 +25,11 @@ TRANSACTIONS = "transactions"
 # lists few rows twice and costs no request more.
 CREATED_OVERLAP = timedelta(minutes=10)
 
+# Where `transactions/*` events tell what changed, an account is read only if one names it, or if its balance moved; and
+# all of it with the first collection this long after its last whole read, whatever was told. A little less than a day,
+# since an Item that is updated daily is so at about the same time (decision 23).
+WHOLE_READ_AFTER = timedelta(hours=20)
+
 # Waits before a part is read again of which Pluggy has shown less than it told of; then it is taken as it is. What is
 # late is mostly late by seconds. While these run the Item is `syncing`: two and a half minutes at most.
 SHOWN_LATE_WAITS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45), timedelta(seconds=90))
@@ -153,13 +158,19 @@ class TransactionEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountState:
-    """An account as stored. `listed`: it was in the Item's last list. `synced_through`: its watermark."""
+    """
+    An account as stored.
+
+    `listed`: it was in the Item's last list. `synced_through`: its watermark, the collection of its last whole read.
+    `balance_moved`: the list of accounts of this run shows another balance than the list before.
+    """
 
     id: str
     type: str | None
     balance: Decimal | None
     listed: bool
     synced_through: datetime | None
+    balance_moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +204,8 @@ class SyncState:
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)
     events: Sequence[TransactionEvent] = ()
+    # Whether one of the Item's newest events was a `transactions/*`: Pluggy tells of its changes.
+    tells_of_transactions: bool = False
     # Name of the newest event, and who started Pluggy's execution.
     trigger: str = "sweep"
     triggered_by: str | None = None
@@ -415,6 +428,7 @@ class _Planner:
             and self._collections_count
             and after(self.to, account.synced_through)
             and (incomplete is None or self.new_collection or due or bool(told))
+            and (incomplete is not None or self._reads_whole(account, told))
         )
         if not behind and not told:
             return None
@@ -428,6 +442,15 @@ class _Planner:
             window=window,
             created_since=created_since,
         )
+
+    def _reads_whole(self, account: AccountState, told: Sequence[TransactionEvent]) -> bool:
+        """Return whether a collection that moved is read whole, or only as far as events tell of it."""
+        if account.synced_through is None or self.to is None or not self._state.tells_of_transactions:
+            return True
+        if account.balance_moved and not told:
+            # Something happened that was not told, or is told a moment later.
+            return True
+        return self.to - account.synced_through >= WHOLE_READ_AFTER
 
     def _events_of(
         self, account: AccountState, incomplete: Incomplete | None, *, again: bool

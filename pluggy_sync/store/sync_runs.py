@@ -27,18 +27,20 @@ def begin(
     window_from: date | None,
     window_to: datetime | None,
     cursor: int,
+    before: uuid.UUID | None,
     now: datetime,
 ) -> None:
     """
     Record that a run begins, which reads *parts*, each for a reason.
 
-    A run of this Item that still counts as running has lost its worker.
+    *before*: a run of this Item that has not ended; it has lost its worker.
     """
-    conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
-        .values(outcome="abandoned", finished_at=now)
-    )
+    if before is not None:
+        conn.execute(
+            sa.update(sync_runs)
+            .where(sync_runs.c.id == before, sync_runs.c.outcome == "running")
+            .values(outcome="abandoned", finished_at=now)
+        )
     conn.execute(
         sa.insert(sync_runs).values(
             id=run_id,

@@ -30,7 +30,8 @@ def _count(name: str) -> sa.Column[int]:
 
 # Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
 URGENT_EVENTS = (
-    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error') OR payload ->> 'urgent' = 'true'"
+    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
+    " OR coalesce(payload ->> 'urgent', '') = 'true'"
 )
 
 

@@ -6,6 +6,7 @@ harmlessly.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -21,7 +22,7 @@ from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.client import READ_TRANSACTIONS
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, Reason, SyncState
+from pluggy_sync.rules.sync_plan import ACCOUNTS, AccountState, Part, Reason, SyncState
 from pluggy_sync.store import accounts, item_progress
 
 log = structlog.get_logger(__name__)
@@ -124,7 +125,7 @@ def _read_accounts(res: Resources, run: Run) -> None:
             accounts.save(tx.conn, run.item.id, found, now=res.now())
             if not run.unreadable.any_of(unreadable.ACCOUNT):
                 accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
-            stored = accounts.states(tx.conn, run.item.id)
+            stored = _with_moves(run.state.accounts, accounts.states(tx.conn, run.item.id))
         if not stored:
             run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))
         _plan_again(res, run, dataclasses.replace(run.state, accounts=stored))
@@ -132,6 +133,15 @@ def _read_accounts(res: Resources, run: Run) -> None:
     hopeless = bool(run.state.accounts) and run.state.sync_attempts + 1 >= runs.TELL_AFTER_FAILURES
     if isinstance(error, PluggyLimitedError) or (isinstance(error, PluggyUnavailableError) and not hopeless):
         raise error
+
+
+def _with_moves(before: Sequence[AccountState], after: Sequence[AccountState]) -> tuple[AccountState, ...]:
+    """Return the accounts *after* the list was read, each with whether its balance moved."""
+    balances = {each.id: each.balance for each in before}
+    return tuple(
+        dataclasses.replace(each, balance_moved=each.id in balances and each.balance != balances[each.id])
+        for each in after
+    )
 
 
 def _plan_again(res: Resources, run: Run, state: SyncState) -> None:

@@ -8,7 +8,7 @@ rescheduled: there was no budget for all of it. That is no failure, and nobody i
 
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -76,6 +76,8 @@ class Run:
     # The list of accounts was read, and is empty.
     lists_no_account: bool = False
     unreadable: Unreadable = field(default_factory=Unreadable)
+    # What is written in the transaction that ends the run: watermarks, and what follows from several lists.
+    _at_end: list[Callable[[Transaction], None]] = field(default_factory=list)
     # Set when the run is to write nothing more: it lost its lease, or one of its threads found that it must end.
     stopped: threading.Event = field(default_factory=threading.Event)
     # What was read, and why it was not complete.
@@ -97,6 +99,18 @@ class Run:
             self._unanswered = self._unanswered + 1 if unanswered else 0
             if trouble is not None and trouble.error is not None and self._unanswered >= UNANSWERED_PARTS:
                 raise trouble.error
+
+    def at_end(self, write: Callable[[Transaction], None]) -> None:
+        """Have *write* called in the transaction that ends the run: one for all parts, rather than one for each."""
+        with self._lock:
+            self._at_end.append(write)
+
+    def write_at_end(self, tx: Transaction) -> None:
+        """Write what was left for the end. The caller holds the Item's write lock."""
+        with self._lock:
+            left, self._at_end = self._at_end, []
+        for write in left:
+            write(tx)
 
     def outcomes(self) -> Mapping[Part, Trouble | None]:
         """Return how each part was read."""
@@ -232,6 +246,7 @@ def _record_begin(conn: sa.Connection, run: Run, *, now: datetime) -> None:
         window_from=plan.from_day(),
         window_to=plan.to if plan.reads_window() else None,
         cursor=state.change_seq,
+        before=state.run_id,
         now=now,
     )
 
@@ -301,6 +316,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
     item_id, state, plan = run.item.id, run.state, run.plan
     with writing(res, run) as tx:
         conn = tx.conn
+        run.write_at_end(tx)
         outcomes = run.outcomes()
         # What was due and was not read has gone: an account or an investment that is listed no more.
         gone = {part for part, each in state.incomplete.items() if each.is_due(run.began_at) and part not in outcomes}
@@ -426,6 +442,8 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
         conn = tx.conn
         if not item_lease.renew(conn, item_id, run.id, until=now):
             return
+        # The parts that were read keep their watermarks.
+        run.write_at_end(tx)
         attempts = state.sync_attempts if limited or run.plan.deep else state.sync_attempts + 1
         wait = _wait_after(error, attempts)
         outcome = "rescheduled" if limited else "failed"

@@ -208,7 +208,8 @@ def test_a_time_to_wait_is_bounded_and_without_one_the_documented_time_is_taken(
 
 def keep_a_key(pluggy):
     """Let the client use a key without signing in."""
-    pluggy._exchange._http.auth._cache.put("a.b.c")
+    [exchange] = pluggy._exchanges.values()
+    exchange._http.auth._cache.put("a.b.c")
 
 
 def test_a_connection_that_breaks_is_worth_a_retry(pluggy, upstream):

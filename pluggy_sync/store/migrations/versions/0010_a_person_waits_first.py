@@ -14,7 +14,8 @@ branch_labels = None
 depends_on = None
 
 URGENT = (
-    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error') OR payload ->> 'urgent' = 'true'"
+    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
+    " OR coalesce(payload ->> 'urgent', '') = 'true'"
 )
 
 

@@ -47,7 +47,7 @@ class Stage:
             "PLUGGY_CLIENT_ID": CLIENT_ID,
             "PLUGGY_CLIENT_SECRET": CLIENT_SECRET,
             # Only the drain is about the budget.
-            "PLUGGY_REQUESTS_PER_MINUTE": "1000000",
+            "PLUGGY_REQUESTS_PER_MINUTE": "100000",
             "WEBHOOK_SECRETS": WEBHOOK_SECRET,
             "API_TOKENS": "an-api-token-of-the-bench",
             "PUBLIC_URL": "http://127.0.0.1:8000",
@@ -83,7 +83,7 @@ def resources_of(environ: dict[str, str]) -> Iterator[Resources]:
 
 
 class Pluggy:
-    """The sandbox in a process of its own, so that it does not share a core with what is measured."""
+    """The sandbox in its own process: it does not share a core with what is measured."""
 
     def __init__(self, url: str) -> None:
         self.url = url

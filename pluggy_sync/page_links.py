@@ -36,7 +36,7 @@ class PageLinks:
         """
         Return the token of the action that takes the place of that of *link*.
 
-        It ends when *link* does: who holds a link that leaked must not be led on to new ones for ever.
+        It ends when *link* does: a link that leaked must not lead to new ones for ever.
         """
         return str(self._serializer.dumps([action_id, int(link.ends_at.timestamp())]))
 

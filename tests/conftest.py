@@ -3,14 +3,17 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
+from pluggy_sync import tls
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
@@ -23,7 +26,10 @@ from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
+from webhook_app import app_resources
 from webhook_app.app import create_app
+from webhook_app.intake import view as intake
+from webhook_app.intake.intake import Intake
 
 pytest_plugins = ["tests.kit.quick"]
 
@@ -93,7 +99,7 @@ def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
 @pytest.fixture
 def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
     """The bank and Pluggy of the test: it connects people, changes data, and hands over the events."""
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as api:
+    with httpx.Client(base_url=sandbox.url, trust_env=False, verify=tls.context()) as api:
         pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
         api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
         yield Upstream(sandbox, api)
@@ -149,10 +155,21 @@ def resources(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     created.close()
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> Flask:
+    """A web app that is given other resources for every test: making one takes longer than most tests."""
+    settings = a_settings()
+    with closing(create_resources(settings)) as replaced:
+        return create_app(settings, replaced)
+
+
 @pytest.fixture
-def web(settings: Settings, resources: Resources) -> FlaskClient:
+def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskClient:
     """A client of the web app, which works with `resources`."""
-    return create_app(settings, resources).test_client()
+    app_resources.keep(shared_app, resources)
+    intake.keep(shared_app, Intake(resources))
+    shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
+    return shared_app.test_client()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ CONNECTIONS = PARALLEL_ACCOUNTS + 1
 
 @cache
 def resources() -> Resources:
-    """Return this process's resources. A connection must not be shared across a fork, so none is made before."""
+    """Return this process's resources. None is made before the fork, which connections do not survive."""
     return create_resources(settings, pool_size=CONNECTIONS)
 
 

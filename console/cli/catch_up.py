@@ -4,8 +4,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
-import sqlalchemy as sa
-
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.due import plan_of
@@ -14,8 +12,9 @@ from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
+from pluggy_sync.store.sync_runs import SyncRun
 
-# A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
+# How long to wait for a worker that began first. It renews its lease while it lives.
 PATIENCE_S = 600
 # For the budget of requests, which workers use first: an operator's command waits, where they would reschedule.
 BUDGET_PATIENCE_S = 1800
@@ -35,11 +34,11 @@ class End(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How it ended; `detail` says why. `run` is the row of the sync run, None if there was none."""
+    """How it ended; `detail` says why. `run` is the sync run, None if there was none."""
 
     end: End
     detail: str = ""
-    run: sa.Row[tuple[object, ...]] | None = None
+    run: SyncRun | None = None
 
 
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
@@ -66,7 +65,7 @@ def _catch_up(res: Resources, item_id: str, *, wait_s: float) -> Result:
 
 
 def _fetch(res: Resources, item_id: str) -> Decision:
-    """Fetch as for an event of our own: if this process dies, a worker handles that event."""
+    """Fetch the Item for an event of our own. If this process dies, a worker handles that event."""
     with res.database.begin() as conn:
         event_id = inbox.request_fetch(conn, item_id, why=inbox.OPERATOR, now=res.now())
     decision = item_fetching.fetch(res, item_id)
@@ -84,12 +83,12 @@ def _not_synced(decision: Decision) -> Result:
     return Result(end=End.WAITING, detail=decision.reason or decision.step.value)
 
 
-def _result(res: Resources, item_id: str, before: sa.Row[tuple[object, ...]] | None) -> Result:
+def _result(res: Resources, item_id: str, before: SyncRun | None) -> Result:
     """
     Return how it stands after an attempt.
 
-    If there is still something to sync and nothing failed, another sync run has the lease, or had it a moment ago. The
-    lease alone does not tell: it may end between the attempt and this question.
+    If there is still something to sync and nothing failed, another sync run has the lease or had it a moment ago. The
+    lease alone does not show it, because it may have ended since the attempt.
     """
     newest = newest_run(res, item_id)
     run = None if newest is None or (before is not None and newest.id == before.id) else newest
@@ -113,7 +112,7 @@ def is_leased(res: Resources, item_id: str) -> bool:
     return row is not None and row.lease_until is not None and row.lease_until > res.now()
 
 
-def newest_run(res: Resources, item_id: str) -> sa.Row[tuple[object, ...]] | None:
+def newest_run(res: Resources, item_id: str) -> SyncRun | None:
     """Return the Item's newest sync run, or None."""
     with res.database.begin() as conn:
         return next(iter(sync_runs.before(conn, item_id, None, limit=1)), None)

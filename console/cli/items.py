@@ -1,7 +1,7 @@
 """`pluggy-sync items`: what is known of one Item, for whoever is paged. No bank data."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import click
 from rich.table import Table
@@ -13,6 +13,8 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import freshness_of
 from pluggy_sync.store import item_progress, item_views, sync_runs, user_actions
 from pluggy_sync.store.item_views import ItemView
+from pluggy_sync.store.sync_runs import SyncRun
+from pluggy_sync.store.user_actions import Action
 
 RUNS_SHOWN = 10
 
@@ -34,7 +36,7 @@ def show_item(item_id: str) -> None:
         console.print(_runs(runs))
 
 
-def _facts(res: Resources, row: ItemView, actions: Any, progress: item_progress.ItemProgress) -> Table:
+def _facts(res: Resources, row: ItemView, actions: Sequence[Action], progress: item_progress.ItemProgress) -> Table:
     fresh = freshness_of(
         item_views.known(row, actions), now=res.now(), grace=timedelta(hours=res.settings.stale_after_hours)
     )
@@ -65,7 +67,7 @@ def _facts(res: Resources, row: ItemView, actions: Any, progress: item_progress.
     return table
 
 
-def _runs(runs: Any) -> Table:
+def _runs(runs: Sequence[SyncRun]) -> Table:
     table = Table("Started", "Trigger", "Outcome", "Requests", "Added", "Modified", "Removed", "Error", title="Runs")
     for run in runs:
         counts = (run.requests, run.added, run.modified, run.removed)

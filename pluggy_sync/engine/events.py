@@ -6,9 +6,7 @@ Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it 
 
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any
 
-import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import events
@@ -20,13 +18,14 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
 from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import connectors, inbox, item_progress
+from pluggy_sync.store.inbox import WaitingEvent
 from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
 # The Item was fetched since the event was stored.
 COVERED = "covered"
-# What these say is known without asking Pluggy.
+# For these Pluggy need not be asked.
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
@@ -34,27 +33,27 @@ _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_U
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
     with res.database.begin() as conn:
-        row = inbox.begin_attempt(conn, event_id)
-        progress = ItemProgress() if row is None or row.item_id is None else item_progress.get(conn, row.item_id)
-        is_done = row is not None and _is_surely_covered(row, progress)
+        waiting = inbox.begin_attempt(conn, event_id)
+        if waiting is None:
+            return
+        progress = ItemProgress() if waiting.item_id is None else item_progress.get(conn, waiting.item_id)
+        is_done = _is_surely_covered(waiting, progress)
         if is_done:
             inbox.finish(conn, event_id, COVERED, now=res.now())
-    if row is None:
-        return
-    if is_done:
-        log.info("event.handled", event_id=event_id, item_id=row.item_id, event_name=row.name, outcome=COVERED)
-        return
-    with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=row.item_id, event_name=row.name):
+    with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=waiting.item_id, event_name=waiting.name):
+        if is_done:
+            log.info("event.handled", outcome=COVERED)
+            return
         try:
-            outcome = _handle(res, row, progress)
+            outcome = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
-            _await_budget(res, row, exc)
+            _await_budget(res, waiting, exc)
         except PluggyError as exc:
-            # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
-            _reschedule(res, row, str(exc), backoff.wait(row.attempts))
+            # Refusals are tried again too: the operator may mend a wrong secret or a disabled application.
+            _reschedule(res, waiting, str(exc), backoff.wait(waiting.attempts))
         except Exception as exc:
-            # A fault of ours. Its text may quote data, so only its name is kept; the log says where it was raised.
-            _reschedule(res, row, type(exc).__name__, backoff.wait(row.attempts))
+            # A fault of ours. Only its name is kept, because its text may quote data. The log says where it was raised.
+            _reschedule(res, waiting, type(exc).__name__, backoff.wait(waiting.attempts))
             raise
         else:
             if outcome is not None:
@@ -67,44 +66,44 @@ def _finish(res: Resources, event_id: str, outcome: str) -> None:
     log.info("event.handled", outcome=outcome)
 
 
-def _reschedule(res: Resources, row: sa.Row[Any], error: str, wait: timedelta) -> None:
+def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedelta) -> None:
     now = res.now()
     with res.database.begin() as conn:
-        if row.attempts + 1 >= backoff.MAX_ATTEMPTS:
-            inbox.mark_dead(conn, row.event_id, error, now=now)
+        if waiting.attempts + 1 >= backoff.MAX_ATTEMPTS:
+            inbox.mark_dead(conn, waiting.event_id, error, now=now)
             log.error("event.dead", error=error, next="an operator can send it again")
             return
-        inbox.reschedule(conn, row.event_id, error, until=now + wait)
-    log.warning("event.reschedule", error=error, attempts=row.attempts + 1, next_try_at=str(now + wait))
+        inbox.reschedule(conn, waiting.event_id, error, until=now + wait)
+    log.warning("event.reschedule", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
 
 
-def _await_budget(res: Resources, row: sa.Row[Any], error: PluggyLimitedError) -> None:
+def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedError) -> None:
     """Reschedule the event. It was not tried, so it comes no closer to being given up."""
     until = res.now() + timedelta(seconds=error.retry_after_s)
     with res.database.begin() as conn:
-        inbox.await_budget(conn, row.event_id, str(error), until=until)
+        inbox.await_budget(conn, waiting.event_id, str(error), until=until)
     log.info("event.awaits_budget", error=str(error), next_try_at=str(until))
 
 
-def _handle(res: Resources, row: sa.Row[Any], progress: ItemProgress) -> str | None:
+def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> str | None:
     """Return the outcome, or None when the event was rescheduled."""
-    event = events.of_stored(row.event_id, row.name, row.item_id, row.payload)
+    event = events.of_stored(waiting.event_id, waiting.name, waiting.item_id, waiting.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
     if event.item_id is None:
         return "kept"
     if event.name in _NOTHING_TO_ASK:
         return "noted"
-    return _handle_item(res, row, event, event.item_id, progress)
+    return _handle_item(res, waiting, event, event.item_id, progress)
 
 
 def _handle_item(
-    res: Resources, row: sa.Row[Any], event: events.Event, item_id: str, progress: ItemProgress
+    res: Resources, waiting: WaitingEvent, event: events.Event, item_id: str, progress: ItemProgress
 ) -> str | None:
     if event.name == events.FETCH_REQUESTED and requests.is_of_contradiction(event.payload.get("why")):
-        return _fetch_again(res, row, item_id, progress)
-    if _is_covered(row, event, progress):
-        # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
+        return _fetch_again(res, waiting, item_id, progress)
+    if _is_covered(waiting, event, progress):
+        # A fetch after this event was stored has also asked whether there is anything to sync.
         return COVERED
     with _lane_of(event):
         decision = item_fetching.fetch_at(res, item_id, progress)
@@ -117,34 +116,38 @@ def _lane_of(event: events.Event) -> AbstractContextManager[None]:
     return rate_budget.lane(rate_budget.Lane.RECONCILIATION) if of_reconciliation else nullcontext()
 
 
-def _is_surely_covered(row: sa.Row[Any], progress: ItemProgress) -> bool:
+def _is_surely_covered(waiting: WaitingEvent, progress: ItemProgress) -> bool:
     """Return whether the event is covered as its name alone shows: most events of a burst are."""
-    if row.item_id is None or row.name in (events.CONNECTOR_STATUS_UPDATED, events.FETCH_REQUESTED, *_NOTHING_TO_ASK):
+    if waiting.item_id is None or waiting.name in (
+        events.CONNECTOR_STATUS_UPDATED,
+        events.FETCH_REQUESTED,
+        *_NOTHING_TO_ASK,
+    ):
         return False
-    return row.item_seq is not None and progress.fetched_seq >= row.item_seq
+    return waiting.item_seq is not None and progress.fetched_seq >= waiting.item_seq
 
 
-def _is_covered(row: sa.Row[Any], event: events.Event, progress: ItemProgress) -> bool:
+def _is_covered(waiting: WaitingEvent, event: events.Event, progress: ItemProgress) -> bool:
     """Return whether the Item was fetched since the event was stored."""
-    if row.item_seq is None or progress.fetched_seq < row.item_seq:
+    if waiting.item_seq is None or progress.fetched_seq < waiting.item_seq:
         return False
-    # A request of our own may be for the end of an execution, which the fetch before came too early for.
+    # Our own request may wait for the end of an execution. The earlier fetch came before that end.
     return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
-def _fetch_again(res: Resources, row: sa.Row[Any], item_id: str, progress: ItemProgress) -> str | None:
-    """Fetch the Item whose last answer contradicted an event; reschedule this request while it still does."""
+def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: ItemProgress) -> str | None:
+    """Fetch an Item because Pluggy's last answer contradicted an event; reschedule the request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"
     if decision.contradiction is not None:
-        _reschedule(res, row, f"Pluggy: {decision.contradiction}", backoff.wait(row.attempts + 1))
+        _reschedule(res, waiting, f"Pluggy: {decision.contradiction}", backoff.wait(waiting.attempts + 1))
         return None
     return decision.step.value
 
 
 def _handle_connector(res: Resources, event: events.Event) -> str:
-    """Record how the connector is, and tell the product; when the bank is back, follow up its Items and persons."""
+    """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
     now = res.now()

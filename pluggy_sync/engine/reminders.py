@@ -1,8 +1,8 @@
 """
 Notifications sent by the clock: reminders, consents about to expire, stale Items. Each is sent at most once.
 
-Each is written with its mark in one transaction under the Item's lock: two workers cannot both send it. While the bank
-is offline nobody is reminded or warned of anything.
+One transaction, under the Item's lock, writes the notification and records that it was sent: two workers cannot both
+send it. While the bank is offline nobody is reminded or warned.
 """
 
 from datetime import datetime, timedelta
@@ -15,20 +15,21 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import reminders
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.freshness import tells_stale
 from pluggy_sync.rules.needs import renewal_of_consent
 from pluggy_sync.store import connectors, item_notices, item_views, items, user_actions
 
 log = structlog.get_logger(__name__)
 
-# Per kind and round; what is left over comes with the next one.
+# Per kind and round. The next round takes the rest.
 LIMIT = 200
-# An action whose submission came to nothing is opened again after this long: longer than an execution takes.
+# If nothing came of a submission after this long, its action is opened again. An execution takes less.
 STUCK_AFTER = timedelta(minutes=10)
 
 
 def remind(res: Resources) -> None:
-    """Send what is due now; open actions again whose submission came to nothing."""
+    """Send what is due now, and open actions again if nothing came of their submission."""
     # Whose bank is back is reminded now.
     outages.follow_up(res)
     now = res.now()
@@ -48,7 +49,7 @@ def _grace(res: Resources) -> timedelta:
 
 
 def _disturb(res: Resources, now: datetime) -> None:
-    """Send what reaches persons, by way of the product."""
+    """Send what the product passes on to persons."""
     with res.database.begin() as conn:
         due = user_actions.to_remind(conn, now=now, limit=LIMIT)
         ending = item_notices.consents_ending(conn, now=now, limit=LIMIT)
@@ -64,7 +65,7 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
         conn = tx.conn
         row = items.lock(conn, item_id, now=now)
         action = user_actions.get(conn, action_id)
-        if action is None or action.state != "open" or action.remind_at is None or action.remind_at > now:
+        if action is None or action.state != OPEN or action.remind_at is None or action.remind_at > now:
             return
         late = action.expires_at is not None and action.expires_at <= res.pluggy_now()
         if late or connectors.is_offline(conn, row.connector_id):
@@ -78,7 +79,7 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
 
 
 def _warn(res: Resources, item_id: str) -> None:
-    """Warn that the consent ends soon. The action is opened with the first warning, which says it all."""
+    """Warn that the consent ends soon. The first warning opens the action, without a notification of its own."""
     now = res.now()
     with res.begin() as tx:
         conn = tx.conn

@@ -5,6 +5,7 @@ from typing import Any
 from pluggy_sync import wire
 from pluggy_sync.notifications.texts import Text, texts_of
 from pluggy_sync.page_links import PageLinks
+from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.store.user_actions import Action
 
 _PARAMETER_FIELDS = (
@@ -24,7 +25,7 @@ _PARAMETER_FIELDS = (
 def of_row(action: Action, links: PageLinks) -> dict[str, Any]:
     """Return the action as the contract shows it."""
     texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
-    settled = action.state not in ("open", "submitted")
+    settled = action.state not in UNSETTLED
     return {
         "id": action.id,
         "itemId": action.item_id,

@@ -1,7 +1,7 @@
 """
 The notifications: their types and what their `data` holds (product contract). Thin: ids and what is needed to act.
 
-Each is written to the outbox in the transaction that caused it, and queued for delivery once that is committed.
+Each is written to the outbox in the transaction that causes it, and queued for delivery after the commit.
 The caller holds the Item's write lock.
 """
 
@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import items, outbox
 from pluggy_sync.store.items import StoredItem
+from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
 from pluggy_sync.transaction import Transaction
 
@@ -74,11 +73,11 @@ def stale(tx: Transaction, item: StoredItem, *, now: datetime) -> None:
 
 def synced(
     tx: Transaction,
-    run: sa.Row[Any],
+    run: SyncRun,
     client_user_id: str | None,
     *,
     cursor: int,
-    incomplete: Sequence[Mapping[str, Any]],
+    incomplete: Sequence[Mapping[str, str | None]],
     now: datetime,
 ) -> None:
     """Tell what a sync changed, from which *cursor* to read the changes, and which parts could not be read."""
@@ -94,7 +93,7 @@ def synced(
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        # Where the feed stood when the product was told last: from here it reads all that changed since.
         "cursor": str(cursor),
         "incomplete": list(incomplete),
     }
@@ -103,7 +102,7 @@ def synced(
 
 def sync_failed(
     tx: Transaction,
-    run: sa.Row[Any],
+    run: SyncRun,
     client_user_id: str | None,
     *,
     will_retry_at: datetime | None,
@@ -122,7 +121,7 @@ def deleted(
 
 
 def without_person(body: str) -> str:
-    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    """Return the body of an `item.deleted` without the person's id. This is kept after the delivery."""
     told = wire.decode(body)
     return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pluggy_sync.rules.statuses import WAITING_USER_ACTION, WAITING_USER_INPUT
+
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
@@ -24,13 +26,13 @@ def _texts(pt_title: str, pt_body: str, en_title: str, en_body: str) -> Texts:
 
 
 _BY_REASON = {
-    "WAITING_USER_INPUT": _texts(
+    WAITING_USER_INPUT: _texts(
         "Seu banco pediu um código",
         "Para atualizar sua conta, informe o código que o banco pediu. Ele vale por pouco tempo.",
         "Your bank asked for a code",
         "To update your account, enter the code that the bank asked for. It is valid for a short time.",
     ),
-    "WAITING_USER_ACTION": _texts(
+    WAITING_USER_ACTION: _texts(
         "Seu banco pediu uma confirmação",
         "Confirme o acesso no aplicativo ou na página do banco para atualizarmos sua conta.",
         "Your bank asked for a confirmation",
@@ -117,10 +119,10 @@ _CHOICE = _texts(
     "To update your account, choose one of the options that the bank offers. They are valid for a short time.",
 )
 
-# The same code can ask for different things.
+# One code can ask for different things.
 _BY_KIND_AND_REASON = {
     # Open Finance by API: the question is an address of the bank (Pluggy facts 8).
-    ("authorize", "WAITING_USER_INPUT"): _texts(
+    ("authorize", WAITING_USER_INPUT): _texts(
         "Autorize no seu banco",
         "Para atualizar sua conta, entre no seu banco e autorize o compartilhamento dos dados.",
         "Give your authorisation at your bank",
@@ -129,8 +131,8 @@ _BY_KIND_AND_REASON = {
 }
 
 _BY_KIND = {
-    "mfa": _BY_REASON["WAITING_USER_INPUT"],
-    "authorize": _BY_REASON["WAITING_USER_ACTION"],
+    "mfa": _BY_REASON[WAITING_USER_INPUT],
+    "authorize": _BY_REASON[WAITING_USER_ACTION],
     "credentials": _BY_REASON["INVALID_CREDENTIALS"],
     "consent": _BY_REASON["USER_AUTHORIZATION_REVOKED"],
     "bank": _BY_REASON["ACCOUNT_NEEDS_ACTION"],
@@ -143,6 +145,6 @@ def texts_of(kind: str, reason: str, *, asked: str | None = None) -> Texts:
 
     *asked*: the type of the parameter that the bank asks for, None when it asks for none.
     """
-    if reason == "WAITING_USER_INPUT" and asked == "select":
+    if reason == WAITING_USER_INPUT and asked == "select":
         return _CHOICE
     return _BY_KIND_AND_REASON.get((kind, reason)) or _BY_REASON.get(reason) or _BY_KIND[kind]

@@ -22,7 +22,7 @@ import msgspec
 import redis
 import structlog
 
-from pluggy_sync import wire
+from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
 from pluggy_sync.pluggy import deadline, fields, payloads, rate_budget, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
@@ -31,19 +31,19 @@ from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shap
 from pluggy_sync.pluggy.rate_budget import Budget
 from pluggy_sync.settings import Settings
 
-# A read is repeated at once when the network or a server had a hiccup. For longer trouble the task waits.
+# After a hiccup of the network or a server, a read is repeated within a second. Longer trouble is left to the task.
 READ_ATTEMPTS = 3
 READ_BACKOFF_S = 0.3
 IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
-# No list of Pluggy's is as long: five million transactions.
+# Five million transactions. No list of Pluggy's is as long.
 MAX_PAGES = 10_000
 FETCH_ITEM = "GET /items/{id}"
 READ_TRANSACTIONS = "GET /v2/transactions"
 # A list of which so many pages were read waits for its next one, where others are rescheduled: it would begin anew.
 LONG_LIST_PAGES = 20
 LONG_LIST_PATIENCE_S = 75.0
-# As documented, Retry-After is always 60 (Pluggy facts 6). A mistake in it must not stop an endpoint for a day.
+# Pluggy documents 60 for every Retry-After (facts 6). A mistake in it must not stop an endpoint for a day.
 ASSUMED_RETRY_AFTER_S = 60.0
 LONGEST_RETRY_AFTER_S = 900.0
 
@@ -80,6 +80,7 @@ def _exchange(settings: Settings, cache: ApiKeyCache, hooks: Hooks, proxy: str |
         follow_redirects=False,
         headers={"User-Agent": "pluggy-sync"},
         proxy=proxy,
+        verify=tls.context(),
     )
     exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
     http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
@@ -129,7 +130,7 @@ class PluggyClient:
 
         return unreadable.readable(unreadable.ACCOUNT, parse, rows, parent_id=item_id)
 
-    # What follows yields rows as they came. `store.data_products` reads them.
+    # The next methods yield rows as they came. `store.data_products` reads them.
 
     def bills(self, account_id: str) -> Iterator[list[Any]]:
         """Yield pages of the card's closed bills (Pluggy facts 5.7)."""
@@ -264,13 +265,13 @@ class PluggyClient:
         """Yield the results of each page; none for a 404."""
         before: list[Any] | None = None
         for page in range(1, MAX_PAGES + 1):
-            # `page` is not documented for every endpoint, so it is only sent when there is a second one.
+            # `page` is not documented for every endpoint. It is sent only if there is a second page.
             raw = self._get(path, {**query, **({"page": page} if page > 1 else {})})
             if raw is None:
                 return
             results = _results(raw)
             if page > 1 and (not results or results == before):
-                # There are fewer pages than was said, or the endpoint has none and answers the same each time.
+                # There are fewer pages than Pluggy said, or the endpoint ignores `page` and always answers the same.
                 return
             yield results
             if page >= _total_pages(raw):
@@ -324,7 +325,7 @@ class PluggyClient:
 def _item(item_id: str, raw: Any) -> payloads.Item:
     for item in unreadable.readable(unreadable.ITEM, payloads.item, [raw], parent_id=item_id):
         return item
-    # Not a refusal: the object may be whole when it is read again.
+    # Not a refusal: the next read may give a readable object.
     raise PluggyUnavailableError("an Item that cannot be read")
 
 

@@ -16,7 +16,7 @@ from pluggy_sync.pluggy.fields import SAO_PAULO, Raw
 
 __all__ = ["SAO_PAULO", "Raw"]
 
-# Codes and statuses have some twenty characters, and label metrics.
+# Codes and statuses have some twenty characters. They become labels of metrics.
 MAX_CODE_LENGTH = 200
 
 
@@ -36,10 +36,6 @@ class Connector:
     credentials: list[Raw]
     has_mfa: bool
     is_open_finance: bool
-
-    @property
-    def offline(self) -> bool:
-        return self.status == "OFFLINE"
 
     @property
     def needs_mfa_each_run(self) -> bool:
@@ -167,7 +163,7 @@ def id_of(raw: Any) -> str | None:
 
 def row_id(what: str, raw: Any) -> str:
     """
-    Return the id of a row of *what*, all that a row of a data product needs.
+    Return the id of a row of *what*. A row of a data product needs nothing else.
 
     Raises:
         UnreadableError: it is no object, or has no id.
@@ -223,7 +219,7 @@ def _products(status_detail: Raw) -> dict[str, Product]:
 
 
 def _product(detail: Any) -> Product | None:
-    """Return how it went for a data product; None if *detail* does not say, as if Pluggy had given none."""
+    """Return how it went for a data product; None: *detail* does not say, which counts as no detail."""
     is_updated = detail.get("isUpdated") if isinstance(detail, dict) else None
     if not isinstance(detail, dict) or not isinstance(is_updated, bool | None):
         return None
@@ -263,7 +259,7 @@ def transaction(raw: Any) -> Transaction:
         UnreadableError: it has no id or account, or no date that exists.
     """
     get = _object("transaction", raw).get
-    # Transactions come by the hundred thousand, so this is spelled out.
+    # Spelled out for speed: transactions come by the hundred thousand.
     transaction_id, account_id, date = (
         fields.identity(get("id")),
         fields.identity(get("accountId")),

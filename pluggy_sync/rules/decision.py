@@ -52,11 +52,11 @@ KIND_OF_CODE = {
     "ACCOUNT_CREDENTIALS_RESET": Kind.BANK,
     "ACCOUNT_NEEDS_ACTION": Kind.BANK,
     "USER_NOT_SUPPORTED": Kind.BANK,
-    # Not final: it goes on by itself after the approval. Nobody is asked for a password.
+    # Not final: the execution goes on after the approval. Nobody is asked for a password.
     "USER_AUTHORIZATION_PENDING": Kind.BANK,
 }
 
-# Pluggy's or the bank's trouble; auto-sync tries again by itself.
+# Trouble at Pluggy or the bank. Auto-sync tries again.
 MACHINE_RETRYABLE = frozenset(
     {
         "ALREADY_LOGGED_IN",
@@ -74,7 +74,7 @@ def decide(item: Item | None, contradiction: Contradiction | None, *, deleted: b
     """
     Return what to do, given Pluggy's present view of the Item; None: Pluggy answered 404.
 
-    *contradiction*: how that contradicts the events, until it is believed. *deleted*: we hold a tombstone for it.
+    *contradiction*: how that contradicts the events, until it is believed. *deleted*: the Item is a tombstone here.
     *offline*: the bank is offline, as last heard.
     """
     if deleted:
@@ -103,7 +103,7 @@ def of_view(item: Item, *, offline: bool) -> Decision:
 
 
 def _kind_asked(item: Item) -> Kind | None:
-    """Return what kind of act the stopped Item asks of a person; None when waiting is all there is."""
+    """Return the kind of user action that the stopped Item needs; None: all there is to do is to wait."""
     if item.status == WAITING_USER_INPUT:
         # In Open Finance by API the parameter holds the address at which to consent (Pluggy facts 8).
         asks_consent = (item.parameter or {}).get("type") == "oauth"
@@ -115,5 +115,5 @@ def _kind_asked(item: Item) -> Kind | None:
         return KIND_OF_CODE[code]
     if code in MACHINE_RETRYABLE:
         return None
-    # A code that is new to us: a refused login needs the person, anything else is left to Pluggy.
+    # The code is new to us. After a refused login the person must act; anything else is left to Pluggy.
     return Kind.CREDENTIALS if item.status == LOGIN_ERROR else None

@@ -5,6 +5,7 @@ Tests: `engine/sync/test_item.py`, `promises/test_promise_6_empty_is_not_deletio
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +16,20 @@ from sqlalchemy.dialects.postgresql import insert
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.sync_plan import AccountState
 from pluggy_sync.store.tables import accounts
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAccount:
+    """An account as last read. `raw` is Pluggy's object."""
+
+    id: str
+    raw: dict[str, Any] = field(repr=False)
+    synced_at: datetime
+    # Since when Pluggy does not list it; None: it does.
+    missing_since: datetime | None
+
+
+_COLUMNS = [accounts.c[each.name] for each in fields(StoredAccount)]
 
 
 def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
@@ -46,7 +61,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
         new.on_conflict_do_update(
             index_elements=[accounts.c.id],
             set_={name: new.excluded[name] for name in columns},
-            # An id that another Item holds is not taken over.
+            # An id of another Item's account is not taken over.
             where=accounts.c.item_id == new.excluded.item_id,
         )
     )
@@ -54,7 +69,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
 
 def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
     """
-    Mark the Item's accounts that are not among *found*, the whole list. They are not removed.
+    Mark the Item's accounts that are not among *found*, the whole list. They stay.
 
     An empty list changes nothing: empty is not deletion.
     """
@@ -86,14 +101,14 @@ def move_watermark(
 
 
 def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None:
-    """Mark the accounts *ids*, which Pluggy does not give any more."""
+    """Mark the accounts *ids*, which Pluggy no longer gives."""
     conn.execute(
         sa.update(accounts).where(accounts.c.id.in_(ids), accounts.c.missing_since.is_(None)).values(missing_since=now)
     )
 
 
 def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
-    """Return the Item's accounts as they matter to a sync, in the order of their ids."""
+    """Return what a sync needs of the Item's accounts, in the order of their ids."""
     rows = conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id))
     return tuple(
         AccountState(
@@ -107,14 +122,14 @@ def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
     )
 
 
-def get(conn: Connection, account_id: str) -> sa.Row[Any] | None:
-    """Return the account, or None."""
-    return conn.execute(sa.select(accounts).where(accounts.c.id == account_id)).one_or_none()
+def is_stored(conn: Connection, account_id: str) -> bool:
+    """Return whether the account is known here."""
+    return conn.scalar(sa.select(accounts.c.id).where(accounts.c.id == account_id)) is not None
 
 
-def after(conn: Connection, item_id: str, account_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
-    """Return the Item's next *limit* accounts by id."""
-    stmt = sa.select(accounts).where(accounts.c.item_id == item_id)
+def after(conn: Connection, item_id: str, account_id: str | None, *, limit: int) -> Sequence[StoredAccount]:
+    """Return the Item's accounts that come after *account_id* in the order of ids; None begins."""
+    stmt = sa.select(*_COLUMNS).where(accounts.c.item_id == item_id)
     if account_id is not None:
         stmt = stmt.where(accounts.c.id > account_id)
-    return conn.execute(stmt.order_by(accounts.c.id).limit(limit)).all()
+    return [StoredAccount(**row._mapping) for row in conn.execute(stmt.order_by(accounts.c.id).limit(limit))]

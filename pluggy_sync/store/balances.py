@@ -1,9 +1,9 @@
 """Balances over time, and whether the rows explain them. Callers own the transaction and hold the Item's write lock."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -12,14 +12,28 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from pluggy_sync.store.tables import balances, transactions
 
 
+@dataclass(frozen=True, kw_only=True)
+class BalanceCheck:
+    """The drift of the balance collected at *collected_at*; None: it is the first one."""
+
+    collected_at: datetime
+    drift: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Balance:
+    balance: Decimal
+    rows_total: Decimal
+
+
 def record(
     conn: Connection, item_id: str, account_id: str, balance: Decimal, *, collected_at: datetime
 ) -> Decimal | None:
     """
-    Keep the balance of a bank account as collected; return its drift, None when there is no balance before it.
+    Save the balance of a bank account as collected; return its drift, None if it is the first balance.
 
-    The drift is what the balance moved by beyond the posted rows since the balance before. It is recorded and
-    shown, never "fixed": late rows, fees without a row and the bank's own mistakes all show here.
+    The drift is what the balance changed by beyond the rows that were posted since the previous balance. It is recorded
+    and shown, never "fixed": late rows, fees without a row and the bank's own mistakes all appear in it.
     """
     rows_total = _rows_total(conn, account_id, collected_at)
     before = _before(conn, account_id, collected_at)
@@ -41,15 +55,15 @@ def record(
     return drift
 
 
-def latest(conn: Connection, account_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-    """Return the newest balance of each of the accounts that have one."""
+def latest(conn: Connection, account_ids: Sequence[str]) -> dict[str, BalanceCheck]:
+    """Return the check of the newest balance of each account that has one, by the account's id."""
     rows = conn.execute(
-        sa.select(balances)
+        sa.select(balances.c.account_id, balances.c.collected_at, balances.c.drift)
         .ext(distinct_on(balances.c.account_id))
         .where(balances.c.account_id.in_(account_ids))
         .order_by(balances.c.account_id, balances.c.collected_at.desc())
     )
-    return {row.account_id: row for row in rows}
+    return {row.account_id: BalanceCheck(collected_at=row.collected_at, drift=row.drift) for row in rows}
 
 
 def _rows_total(conn: Connection, account_id: str, until: datetime) -> Decimal:
@@ -65,10 +79,11 @@ def _rows_total(conn: Connection, account_id: str, until: datetime) -> Decimal:
     return Decimal(total or 0)
 
 
-def _before(conn: Connection, account_id: str, moment: datetime) -> sa.Row[Any] | None:
-    return conn.execute(
-        sa.select(balances)
+def _before(conn: Connection, account_id: str, moment: datetime) -> _Balance | None:
+    row = conn.execute(
+        sa.select(balances.c.balance, balances.c.rows_total)
         .where(balances.c.account_id == account_id, balances.c.collected_at < moment)
         .order_by(balances.c.collected_at.desc())
         .limit(1)
     ).one_or_none()
+    return None if row is None else _Balance(**row._mapping)

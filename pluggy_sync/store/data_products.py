@@ -1,13 +1,14 @@
 """
-Data products that are re-read as whole lists: bills, investments and their transactions, identity, loans, consents.
+Data products that are read again as whole lists: bills, investments and their movements, identity, loans, consents.
 
-A list is merged by set. Rows that are the same are not rewritten; rows that it lacks are marked, never removed. A row
-needs an id. One without is kept in `unreadable_rows`, and the list then proves nothing about rows that it lacks.
+A list is merged by set. Unchanged rows are not written. Rows that the list lacks are marked, never removed. A row needs
+an id. One without is kept in `unreadable_rows`, and then the list proves nothing about the rows that it lacks.
 Callers own the transaction and hold the Item's write lock.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -89,7 +90,7 @@ def merge(
     conn: Connection, listed: Listed, item_id: str, parent_id: str, found: Sequence[Any], *, now: datetime
 ) -> None:
     """
-    Merge a whole list that was asked of *parent_id*, rows as they came. Of two with one id the later stands.
+    Merge the whole list of *parent_id*, rows as they came. Of two rows with one id the later counts.
 
     An empty list changes nothing: empty is not deletion.
     """
@@ -144,7 +145,7 @@ def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> No
             index_elements=[table.c.id],
             set_={name: new.excluded[name] for name in columns},
             where=sa.and_(
-                # An id that another Item holds is not taken over.
+                # An id of another Item's row is not taken over.
                 table.c.item_id == new.excluded.item_id,
                 sa.or_(table.c.raw.is_distinct_from(new.excluded.raw), table.c.missing_since.is_not(None)),
             ),
@@ -184,7 +185,7 @@ def ids_of(conn: Connection, listed: Listed, parent_id: str, *, limit: int) -> l
 
 
 def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, now: datetime) -> None:
-    """Mark the rows *row_ids*, which Pluggy does not give any more."""
+    """Mark the rows *row_ids*, which Pluggy no longer gives."""
     table = listed.table
     conn.execute(
         sa.update(table).where(table.c.id.in_(row_ids), table.c.missing_since.is_(None)).values(missing_since=now)
@@ -194,7 +195,7 @@ def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, no
 def mark_missing_with_parents(
     conn: Connection, listed: Listed, parents: sa.Table, item_id: str, *, now: datetime
 ) -> None:
-    """Mark the Item's rows whose parent is missing: nobody lists them any more."""
+    """Mark the Item's rows whose parent is missing: no list has them."""
     table = listed.table
     missing = sa.select(parents.c.id).where(parents.c.item_id == item_id, parents.c.missing_since.is_not(None))
     conn.execute(
@@ -204,12 +205,24 @@ def mark_missing_with_parents(
     )
 
 
-def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[sa.Row[Any]]:
+@dataclass(frozen=True, kw_only=True)
+class ListedRow:
+    """A row as last read. `raw` is Pluggy's object; `parent_id` is what its list was asked of."""
+
+    id: str
+    parent_id: str
+    raw: Raw = field(repr=False)
+    # Since when Pluggy does not list it; None: it does.
+    missing_since: datetime | None
+
+
+def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[ListedRow]:
     """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
-    stmt = sa.select(listed.table).where(listed.table.c.item_id == item_id)
+    table = listed.table
+    stmt = sa.select(*(table.c[each.name] for each in dataclasses.fields(ListedRow))).where(table.c.item_id == item_id)
     if row_id is not None:
-        stmt = stmt.where(listed.table.c.id > row_id)
-    return conn.execute(stmt.order_by(listed.table.c.id).limit(limit)).all()
+        stmt = stmt.where(table.c.id > row_id)
+    return [ListedRow(**row._mapping) for row in conn.execute(stmt.order_by(table.c.id).limit(limit))]
 
 
 def move_watermark(conn: Connection, item_id: str, product: str, collected_at: datetime, *, now: datetime) -> None:
@@ -235,7 +248,7 @@ def categories_older_than(conn: Connection, moment: datetime) -> bool:
 
 
 def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) -> None:
-    """Keep Pluggy's categories, as they came. Of two with one id the later stands."""
+    """Save Pluggy's categories as they came. Of two with one id the later counts."""
     table = tables.categories
     readable, odd = _split(table.name, unreadable_rows.NO_ITEM, found)
     rows = [

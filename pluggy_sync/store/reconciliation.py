@@ -47,8 +47,9 @@ def take_due(conn: Connection, *, before: datetime, now: datetime, until: dateti
         .order_by(_last)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
+        .cte("due")  # Read once, as in `inbox.take_due`.
     )
-    taken = sa.update(items).where(items.c.id.in_(due)).values(reconcile_after=until)
+    taken = sa.update(items).where(items.c.id == due.c.id).values(reconcile_after=until)
     return list(conn.scalars(taken.returning(items.c.id)))
 
 

@@ -6,13 +6,48 @@ Tests: `engine/sync/test_run.py`, `engine/sync/test_item.py`.
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.store.tables import sync_runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRun:
+    """A sync run as recorded."""
+
+    id: uuid.UUID
+    item_id: str
+    # Name of the event that made it due, and who started Pluggy's execution.
+    trigger: str
+    triggered_by: str | None
+    window_from: date | None
+    window_to: datetime | None
+    requests: int
+    added: int
+    modified: int
+    removed: int
+    # Rows that were kept though Pluggy's answer lacked them.
+    doubted: int
+    # Rows among `added` that had been removed here by mistake.
+    repaired: int
+    # What it read, each part with the reason; None once the Item is deleted.
+    parts: dict[str, str] | None
+    # The parts that were not complete as it ended; None: all were.
+    incomplete: list[dict[str, str | None]] | None
+    started_at: datetime
+    finished_at: datetime | None
+    # running, done, failed, rescheduled or abandoned
+    outcome: str
+    error: str | None
+    # Where the Item's change feed stood as it began.
+    cursor: int
+
+
+_COLUMNS = [sync_runs.c[each.name] for each in fields(SyncRun)]
 
 
 def begin(
@@ -27,20 +62,18 @@ def begin(
     window_from: date | None,
     window_to: datetime | None,
     cursor: int,
-    before: uuid.UUID | None,
     now: datetime,
 ) -> None:
     """
     Record that a run begins, which reads *parts*, each for a reason.
 
-    *before*: a run of this Item that has not ended; it has lost its worker.
+    If another run of this Item still counts as running, its worker died: it is marked as abandoned.
     """
-    if before is not None:
-        conn.execute(
-            sa.update(sync_runs)
-            .where(sync_runs.c.id == before, sync_runs.c.outcome == "running")
-            .values(outcome="abandoned", finished_at=now)
-        )
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
+        .values(outcome="abandoned", finished_at=now)
+    )
     conn.execute(
         sa.insert(sync_runs).values(
             id=run_id,
@@ -57,12 +90,27 @@ def begin(
     )
 
 
-def add_counts(conn: Connection, run_id: uuid.UUID, **counts: int) -> None:
-    """Add to the run's counters, by column name."""
+def add_counts(
+    conn: Connection,
+    run_id: uuid.UUID,
+    *,
+    added: int = 0,
+    modified: int = 0,
+    removed: int = 0,
+    doubted: int = 0,
+    repaired: int = 0,
+) -> None:
+    """Add to the run's counters."""
     conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.id == run_id)
-        .values({name: sync_runs.c[name] + count for name, count in counts.items()})
+        .values(
+            added=sync_runs.c.added + added,
+            modified=sync_runs.c.modified + modified,
+            removed=sync_runs.c.removed + removed,
+            doubted=sync_runs.c.doubted + doubted,
+            repaired=sync_runs.c.repaired + repaired,
+        )
     )
 
 
@@ -108,14 +156,14 @@ def finish(
     requests: int,
     now: datetime,
     error: str | None = None,
-    incomplete: Sequence[Mapping[str, Any]] = (),
-) -> sa.Row[Any] | None:
+    incomplete: Sequence[Mapping[str, str | None]] = (),
+) -> SyncRun | None:
     """
     Record how the run ended and return it; None if it was abandoned meanwhile.
 
     *incomplete*: the parts of the Item that are not complete, as notifications name them.
     """
-    return conn.execute(
+    row = conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.id == run_id, sync_runs.c.outcome == "running")
         .values(
@@ -125,15 +173,17 @@ def finish(
             error=error,
             incomplete=[dict(each) for each in incomplete] or sa.null(),
         )
-        .returning(sync_runs)
+        .returning(*_COLUMNS)
     ).one_or_none()
+    return None if row is None else SyncRun(**row._mapping)
 
 
 def before(
     conn: Connection, item_id: str, position: tuple[datetime, uuid.UUID] | None, *, limit: int
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[SyncRun]:
     """Return the Item's next *limit* runs, newest first, from those before *position* (started at, id)."""
-    stmt = sa.select(sync_runs).where(sync_runs.c.item_id == item_id)
+    stmt = sa.select(*_COLUMNS).where(sync_runs.c.item_id == item_id)
     if position is not None:
         stmt = stmt.where(sa.tuple_(sync_runs.c.started_at, sync_runs.c.id) < position)
-    return conn.execute(stmt.order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc()).limit(limit)).all()
+    newest_first = stmt.order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc())
+    return [SyncRun(**row._mapping) for row in conn.execute(newest_first.limit(limit))]

@@ -1,13 +1,11 @@
 """Who may call `/v1`, and how large a request may be."""
 
-import hmac
-
 from flask import Flask, request
 
-from pluggy_sync.settings import Settings
+from webhook_app import api_tokens
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
 from webhook_app.front.areas import API_BODY_BYTES
+from webhook_app.problems import ProblemError
 
 PREFIX = "/v1/"
 # The documentation is no secret.
@@ -22,13 +20,7 @@ def register(app: Flask) -> None:
 def _guard() -> None:
     if not request.path.startswith(PREFIX) or _is_open(request.path):
         return
-    if not authorized():
-        raise ProblemError(
-            401,
-            "unauthorized",
-            "Give a valid token: `Authorization: Bearer <token>`.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    require_token()
     request.max_content_length = API_BODY_BYTES
 
 
@@ -36,18 +28,12 @@ def _is_open(path: str) -> bool:
     return any(path == each or path.startswith(each + "/") for each in OPEN_PATHS)
 
 
-def authorized() -> bool:
-    """Return whether the present request has a valid token."""
-    return is_valid(request.headers.get("Authorization", ""), resources().settings)
-
-
-def is_valid(authorization: str, settings: Settings) -> bool:
+def require_token() -> None:
     """
-    Return whether *authorization*, the header's value, has a valid token.
+    Let the present request pass if it has a valid token.
 
-    It is compared with every one, always all of them, so that the time taken tells nothing.
+    Raises:
+        ProblemError: it has none.
     """
-    scheme, _, given = authorization.partition(" ")
-    token = given.strip().encode() if scheme.lower() == "bearer" else b""
-    matches = [hmac.compare_digest(token, valid.encode()) for valid in settings.api_tokens]
-    return any(matches)
+    if not api_tokens.is_valid(request.headers.get("Authorization", ""), resources().settings):
+        raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})

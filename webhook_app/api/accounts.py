@@ -3,16 +3,16 @@
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 from marshmallow import validate
 
 from pluggy_sync.store import accounts, balances, transactions
+from pluggy_sync.store.accounts import StoredAccount
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")
 
@@ -78,19 +78,19 @@ def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     position = paging.position_of(query["after"], paging.text)
     with resources().database.begin() as conn:
         living(conn, item_id)
-        rows = accounts.after(conn, item_id, position[0] if position else None, limit=query["limit"] + 1)
-        checked = balances.latest(conn, [row.id for row in rows])
+        found = accounts.after(conn, item_id, position[0] if position else None, limit=query["limit"] + 1)
+        checked = balances.latest(conn, [account.id for account in found])
 
-    def shown(row: sa.Row[Any]) -> dict[str, Any]:
-        balance = checked.get(row.id)
+    def shown(account: StoredAccount) -> dict[str, Any]:
+        check = checked.get(account.id)
         return {
-            **row.raw,
-            "syncedAt": row.synced_at,
-            "missingSince": row.missing_since,
-            "balanceCheck": None if balance is None or balance.drift is None else balance,
+            **account.raw,
+            "syncedAt": account.synced_at,
+            "missingSince": account.missing_since,
+            "balanceCheck": None if check is None or check.drift is None else check,
         }
 
-    return paging.page(rows, query["limit"], lambda row: [row.id], shown)
+    return paging.page(found, query["limit"], lambda account: [account.id], shown)
 
 
 @blueprint.get("/accounts/<account_id>/transactions")
@@ -100,8 +100,8 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
     """List the account's transactions, newest first. To follow changes, read the Item's change feed instead."""
     position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
-        if accounts.get(conn, account_id) is None:
-            raise ProblemError(404, "account-not-found", "No such account is known here.")
+        if not accounts.is_stored(conn, account_id):
+            raise ProblemError("account-not-found")
         rows = transactions.before(
             conn,
             account_id,

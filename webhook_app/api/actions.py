@@ -8,17 +8,16 @@ from marshmallow import validate
 from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
 from pluggy_sync.rules import answers
+from pluggy_sync.rules.action_states import STATES, UNSETTLED
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("actions", __name__, description="What persons must do")
-
-STATES = ("open", "submitted", "resolved", "expired", "superseded")
 
 
 class _Text(ma.Schema):
@@ -68,7 +67,8 @@ class ActionSchema(ma.Schema):
     userAction = ma.fields.Dict(allow_none=True)
     expiresAt = Instant(required=True, allow_none=True)
     retryAt = Instant(
-        allow_none=True, metadata={"description": "Not to be tried before: the person must wait after failed logins"}
+        allow_none=True,
+        metadata={"description": "When it may be tried again: the person must wait after failed logins"},
     )
     pageUrl = ma.fields.Str(
         required=True, allow_none=True, metadata={"description": "The person's page; null once settled"}
@@ -149,7 +149,7 @@ def get_action(action_id: str) -> dict[str, Any]:
     with resources().database.begin() as conn:
         row = user_actions.get(conn, action_id)
     if row is None:
-        raise ProblemError(404, "action-not-found", "No such action.")
+        raise ProblemError("action-not-found")
     return action_view.of_row(row, resources().links)
 
 
@@ -178,7 +178,7 @@ def restart(action_id: str) -> dict[str, Any]:
     """
     Start the update again, because the person is ready.
 
-    After what was asked is done at the bank, and where the bank asks for its code only during the update.
+    For what the person does at the bank, and for a bank that asks for its code only during the update.
     """
     return action_view.of_row(submissions.restart(resources(), action_id), resources().links)
 
@@ -186,7 +186,7 @@ def restart(action_id: str) -> dict[str, Any]:
 @blueprint.post("/actions/<action_id>/cancel")
 @blueprint.response(200, ActionSchema)
 def cancel(action_id: str) -> dict[str, Any]:
-    """Give an open action up: it ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
+    """Cancel an open action. It ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
     return action_view.of_row(submissions.cancel(resources(), action_id), resources().links)
 
 
@@ -198,7 +198,7 @@ def new_page_link(action_id: str) -> dict[str, Any]:
     with res.database.begin() as conn:
         row = user_actions.get(conn, action_id)
     if row is None:
-        raise ProblemError(404, "action-not-found", "No such action.")
-    if row.state not in user_actions.UNSETTLED:
-        raise ProblemError(409, "action-settled", f"The action is {row.state}.")
+        raise ProblemError("action-not-found")
+    if row.state not in UNSETTLED:
+        raise ProblemError("action-settled", f"The action is {row.state}.")
     return {"pageUrl": res.links.to(row.id), "expiresAt": res.links.end_of_link(res.now())}

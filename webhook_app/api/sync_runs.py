@@ -3,10 +3,10 @@
 from typing import Any
 
 import marshmallow as ma
-import sqlalchemy as sa
 
 from pluggy_sync.rules.sync_plan import Reason
 from pluggy_sync.store import sync_runs
+from pluggy_sync.store.sync_runs import SyncRun
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, PageQuery, page_of
@@ -85,30 +85,30 @@ def list_sync_runs(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     position = paging.position_of(query["after"], paging.moment, paging.uuid_)
     with resources().database.begin() as conn:
         living(conn, item_id)
-        rows = sync_runs.before(
+        runs = sync_runs.before(
             conn, item_id, None if position is None else (position[0], position[1]), limit=query["limit"] + 1
         )
-    return paging.page(rows, query["limit"], lambda row: [row.started_at.isoformat(), str(row.id)], _view)
+    return paging.page(runs, query["limit"], lambda run: [run.started_at.isoformat(), str(run.id)], _view)
 
 
-def _view(row: sa.Row[Any]) -> dict[str, Any]:
+def _view(run: SyncRun) -> dict[str, Any]:
     return {
-        "id": str(row.id),
-        "itemId": row.item_id,
-        "trigger": row.trigger,
-        "triggeredBy": row.triggered_by,
-        "window": {"from": row.window_from, "to": row.window_to},
-        "outcome": row.outcome,
-        "requests": row.requests,
-        "added": row.added,
-        "modified": row.modified,
-        "removed": row.removed,
-        "doubted": row.doubted,
-        "repaired": row.repaired,
-        "parts": row.parts,
-        "incomplete": row.incomplete or [],
-        "startedAt": row.started_at,
-        "finishedAt": row.finished_at,
-        "error": row.error,
-        "cursor": str(row.cursor),
+        "id": str(run.id),
+        "itemId": run.item_id,
+        "trigger": run.trigger,
+        "triggeredBy": run.triggered_by,
+        "window": {"from": run.window_from, "to": run.window_to},
+        "outcome": run.outcome,
+        "requests": run.requests,
+        "added": run.added,
+        "modified": run.modified,
+        "removed": run.removed,
+        "doubted": run.doubted,
+        "repaired": run.repaired,
+        "parts": run.parts,
+        "incomplete": run.incomplete or [],
+        "startedAt": run.started_at,
+        "finishedAt": run.finished_at,
+        "error": run.error,
+        "cursor": str(run.cursor),
     }

@@ -1,7 +1,8 @@
-"""What a client is told when its request reaches no thread of ours, in the form of its area."""
+"""The answers to requests that reach no thread, in the form of their area."""
 
 import msgspec
 
+from webhook_app import problems
 from webhook_app.front.calls import Answer
 
 _PAGE = (
@@ -21,25 +22,31 @@ _SECRET_ADDRESS = [
 
 def unavailable(area: str) -> Answer:
     """Return 503: try again."""
-    return _answer(area, 503, "unavailable", "The service is not able to answer just now.")
+    return _answer(area, problems.UNAVAILABLE)
 
 
 def too_many(area: str) -> Answer:
-    """Return 429: this address is asked too often at once."""
-    return _answer(area, 429, "too-many-requests", "Too many requests of this address are under way.")
+    """Return 429: too many requests of this address are under way."""
+    return _answer(area, problems.TOO_MANY_REQUESTS)
 
 
 def broken_off(area: str) -> Answer:
     """Return 400: the body ended before it was complete."""
-    return _answer(area, 400, "invalid-request", "The body ended before it was complete.")
+    return _answer(area, problems.INVALID_REQUEST, "The body ended before it was complete.")
 
 
-def _answer(area: str, status: int, code: str, detail: str) -> Answer:
+def _answer(area: str, code: str, detail: str | None = None) -> Answer:
+    status = problems.STATUS_OF_CODE[code]
     if area == "person":
         return _with(status, "text/html; charset=utf-8", _PAGE.encode(), _SECRET_ADDRESS)
     if area == "webhooks":
         return _with(status, "application/json", msgspec.json.encode({"result": "not stored"}), [])
-    problem = {"type": f"urn:pluggy-sync:problem:{code}", "status": status, "code": code, "detail": detail}
+    problem = {
+        "type": f"urn:pluggy-sync:problem:{code}",
+        "status": status,
+        "code": code,
+        "detail": detail or problems.DETAIL_OF_CODE[code],
+    }
     return _with(status, "application/problem+json", msgspec.json.encode(problem), [])
 
 

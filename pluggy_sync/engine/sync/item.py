@@ -1,8 +1,8 @@
 """
 Syncing an Item: accounts, the transactions of each, then the other data products, as the plan says.
 
-No transaction is open while Pluggy answers. A crash leaves the old watermarks, and what was written is written again
-harmlessly.
+No transaction is open while Pluggy answers. After a crash the watermarks are the old ones, and the next run writes the
+same rows again, which does no harm.
 """
 
 import dataclasses
@@ -12,10 +12,11 @@ from enum import Enum, auto
 
 import structlog
 
+from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.engine.sync.lease import LeaseLostError, heartbeat
+from pluggy_sync.engine.sync.lease import heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
 from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
@@ -41,7 +42,7 @@ class End(Enum):
 
 
 def sync_item(res: Resources, item_id: str) -> None:
-    """Sync the Item if there is news and no other run holds it. Safe to repeat. Without budget it is rescheduled."""
+    """Sync the Item if there is news and no other run has its lease; reschedule it if there is no budget."""
     wait_s = 0.0 if rate_budget.patience_s() else res.pluggy.budget.wait_s(ENDPOINTS)
     if wait_s:
         with res.database.begin() as conn:
@@ -111,10 +112,10 @@ def _read_and_write(res: Resources, run: Run) -> None:
 
 def _read_accounts(res: Resources, run: Run) -> None:
     """
-    Read the list of accounts, and plan again with what it shows: accounts may be new, or listed no more.
+    Read the list of accounts, then plan again: accounts may be new, or no longer listed.
 
     Raises:
-        PluggyUnavailableError: Pluggy does not answer. Everything else depends on the list, so the rest waits too,
+        PluggyUnavailableError: Pluggy does not answer. Everything else depends on the list and waits too,
             unless the list alone has failed for long.
     """
     part = Part(ACCOUNTS)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
+from pluggy_sync import tls
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from standalone.servers import Postgres, running_valkey
@@ -86,8 +87,13 @@ def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
         with (
             running_web(environ, folder) as address,
             running_worker(environ, folder, beat=True),
-            httpx.Client(base_url=address, headers={"Authorization": f"Bearer {API_TOKEN}"}, trust_env=False) as api,
-            httpx.Client(base_url=sandbox.url, trust_env=False) as pluggy,
+            httpx.Client(
+                base_url=address,
+                headers={"Authorization": f"Bearer {API_TOKEN}"},
+                trust_env=False,
+                verify=tls.context(),
+            ) as api,
+            httpx.Client(base_url=sandbox.url, trust_env=False, verify=tls.context()) as pluggy,
         ):
             pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
             pluggy.headers["X-API-KEY"] = pluggy.post("/auth", json=pair).json()["apiKey"]

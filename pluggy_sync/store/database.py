@@ -157,7 +157,7 @@ def connect_for(engine: Engine, bounds: Bounds) -> Connection:
     return conn
 
 
-def run_alone(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[Any]:
+def run_alone(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[object, ...]]:
     """
     Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
 

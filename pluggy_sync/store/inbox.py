@@ -166,7 +166,7 @@ def store_alone(conn: Connection, arrivals: Sequence[Arrival]) -> list[Fate]:
         psycopg.Error: nothing is stored, unless the connection was lost.
     """
     rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(arrivals)])
-    return [Fate(value) for (value,) in rows]
+    return [Fate(str(value)) for (value,) in rows]
 
 
 def _parameter(arrivals: Sequence[Arrival]) -> str:

@@ -189,6 +189,8 @@ connectors = sa.Table(
     sa.Column("updated_at", INSTANT, nullable=False),
     # When it came back from OFFLINE, until its Items and persons are followed up; null: nothing to do.
     sa.Column("back_at", INSTANT),
+    # When it last came back; null: never, as far as was heard. The person's page says it.
+    sa.Column("came_back_at", INSTANT),
 )
 
 accounts = sa.Table(

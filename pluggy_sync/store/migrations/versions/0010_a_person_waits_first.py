@@ -2,14 +2,14 @@
 Indexes by which the sweep finds what a person waits for, and reconciliation the Items whose turn it is.
 
 Revision ID: 0010
-Revises: 0008
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

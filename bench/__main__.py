@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import burst, database_path, drain, end_to_end, requests_made
+from bench import burst, database_path, drain, end_to_end, intake, requests_made
 from bench.outcome import Outcome
 from bench.stage import Stage, running_sandbox_process, running_stage
 from pluggy_sync.logs import configure_logs
@@ -19,6 +19,7 @@ SUBJECTS: dict[str, Callable[[Stage, Sandbox], list[Outcome]]] = {
     "end-to-end": end_to_end.measure,
     "requests": requests_made.measure,
     "burst": burst.measure,
+    "intake": lambda stage, _: intake.measure(stage),
     "drain": lambda stage, _: drain.measure(stage),
 }
 

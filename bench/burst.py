@@ -39,12 +39,12 @@ def measure(stage: Stage, pluggy: Sandbox, *, count: int = 100, processes: int =
             eventually(lambda: _is_quiet(res, count + 1), within_s=120, what="the burst handled")
         with res.database.begin() as conn:
             runs = conn.execute(sa.select(sa.func.count()).select_from(sync_runs)).scalar_one() - 1
-        looks = sum(each["path"].startswith("/items/") for each in pluggy.take_reads())
+        fetches = sum(each["path"].startswith("/items/") for each in pluggy.take_reads())
     return [
         Outcome(
             what=f"a burst of {count} events for one Item",
-            measured=f"{runs} runs, {looks} looks",
-            reference=f"one for each event: {count} runs, {count} looks",
+            measured=f"{runs} runs, {fetches} fetches",
+            reference=f"one for each event: {count} runs, {count} fetches",
             ratio=f"{runs / count:.0%}",
             target=f"<= {MOST_RUNS} runs",
             met=runs <= MOST_RUNS,

@@ -2,8 +2,8 @@
 How long two thousand Items with news take when the budget binds, on real Celery workers and beat.
 
 The floor: a budget of R requests in any minute lets N of them through in 60 s times the whole part of (N - 1) / R.
-Of R, event-driven work leaves a tenth to persons. One look and one sync of an Item make one request to each of three
-endpoints, each with a budget of its own, so N is the number of Items.
+Event-driven work leaves a tenth of R to persons. One fetch and one sync of an Item make one request to each of three
+endpoints, which have separate budgets: N is the number of Items.
 """
 
 import time
@@ -58,7 +58,7 @@ def measure(stage: Stage, *, count: int = 2_000, per_minute: int = 1_100) -> lis
 
 
 def _warm_up(res: Resources) -> None:
-    """Let each process do one Item, so that starting is not measured; what that used of the budget is given back."""
+    """Let each process do one Item, because its start is not measured. Give back the budget that this used."""
     _store_events(res, PROCESSES)
     eventually(lambda: _is_drained(res, PROCESSES), within_s=60, what="workers up")
     for name in res.redis.scan_iter("*pluggy-sync:budget*"):
@@ -72,7 +72,7 @@ def _store_events(res: Resources, count: int) -> None:
         event = events.of_payload(payload)
         with res.database.begin() as conn:
             inbox.record(conn, event, received_at=datetime.now(UTC))
-        res.send(queue.HANDLE_EVENT, event.event_id)
+        res.send([queue.Message(queue.HANDLE_EVENT, event.event_id)])
 
 
 def _is_drained(res: Resources, count: int) -> bool:

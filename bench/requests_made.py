@@ -3,7 +3,7 @@ Requests of one incremental update, beside the fewest that can find all its news
 
 The fewest: the Item (only it says what happened), its accounts (balances have no event), and of each account two
 reads of transactions, since the window by date and what was ingested since then cannot be asked in one request
-(Pluggy facts 5.3); one more for each account of which the window lacks stored rows, since absence is asked about
+(Pluggy facts 5.3); one more for each account whose window lacks stored rows, since absence is asked about
 (docs/decisions/0004); one for each 500 rows outside the window that an event named; and one for each list of a
 product that was collected anew: bills of a card, investments, movements of each investment, identity, loans.
 """

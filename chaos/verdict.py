@@ -23,7 +23,7 @@ SHOWN = 10
 
 
 class Verdict:
-    """Looks at the service once the trouble is over. `is_good` as long as nothing wrong was found."""
+    """Checks the service after the trouble is over. `is_good` until something wrong is found."""
 
     def __init__(self, service: Service, product: Product, item_ids: list[str], *, say: Callable[[str], None]) -> None:
         self._sandbox = service.sandbox
@@ -71,7 +71,7 @@ class Verdict:
         if not self._sandbox.is_settled():
             return "the sandbox"
         work = {
-            # The service reminds itself to look at an Item later; that is not work yet.
+            # A fetch that the service has requested for later is not work yet.
             "events": sa.select(sa.func.count()).where(
                 inbox.c.state == "stored",
                 sa.or_(inbox.c.name != events.FETCH_REQUESTED, inbox.c.due_at <= sa.func.now()),

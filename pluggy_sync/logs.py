@@ -2,8 +2,8 @@
 JSON logs. Every line may carry event_id and item_id; none may carry bank data, credentials or tokens.
 
 Exceptions are logged as type and place only: a message may quote a row, a URL or a header, and locals hold secrets.
-Libraries say less than we do: nothing below INFO, where they print bodies, headers and parameters, and in a line that
-they do print, texts with spaces or quotes in them are left out.
+Lines of libraries are cut: below INFO, where they print bodies, headers and parameters, none is printed. In the others,
+texts with spaces or quotes are left out.
 """
 
 import logging
@@ -24,6 +24,9 @@ LEFT_OUT = "…"
 _QUIET = ("httpx", "httpcore", "urllib3", "sqlalchemy", "asyncio")
 # An id, a name of a task, a number, an address without its password.
 _PLAIN = re.compile(r"[\w@.:/+*~-]{0,120}", re.ASCII)
+# The keys of our lines that hold the id of an account, bill, loan ... as Pluggy sent it.
+_IDS_OF_PLUGGY = frozenset({"account_id", "of"})
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WARNING = re.compile(r"\S+:\d+: \w+")
 
 
@@ -55,8 +58,16 @@ def describe_exception(_logger: WrappedLogger, _name: str, event: EventDict) -> 
     return event
 
 
+def leave_out_odd_ids(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Leave out an id of Pluggy's objects that is no UUID: Pluggy could have put any text there."""
+    for key in _IDS_OF_PLUGGY.intersection(event):
+        if event[key] is not None and not _UUID.fullmatch(str(event[key])):
+            event[key] = LEFT_OUT
+    return event
+
+
 class LibraryLines(logging.Filter):
-    """Drops what libraries print in detail, and takes out of their other lines what may quote data."""
+    """Drops the detailed lines of libraries, and takes out of their other lines what may quote data."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is printed."""
@@ -66,7 +77,7 @@ class LibraryLines(logging.Filter):
         if record.levelno < (logging.WARNING if name in _QUIET else logging.INFO):
             return False
         if name == "py":
-            # `py.warnings`: "file:line: Category: text", of which the text may quote an exception.
+            # `py.warnings`: "file:line: Category: text". The text may quote an exception.
             head = _WARNING.match(record.getMessage())
             record.msg, record.args = head[0] if head else LEFT_OUT, ()
         elif isinstance(record.args, Mapping):
@@ -106,6 +117,7 @@ def configure_logs(level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         describe_exception,
+        leave_out_odd_ids,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -1,8 +1,8 @@
 """
-POSTs to the product. A deadline covers all of a request: finding the address, connecting, TLS, sending, and the answer.
+POSTs to the product. One deadline covers the whole request: finding the address, connecting, TLS, sending, the answer.
 
-The status decides. The rest of the answer is not unpacked, and is read, for a moment and up to a few KiB, only so that
-the connection can be used again. No cookie is kept and no redirect is followed.
+The status decides. The body is not unpacked; a few KiB of it are read, for a moment, to keep the connection usable. No
+cookie is kept and no redirect is followed.
 """
 
 import asyncio
@@ -13,14 +13,16 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from pluggy_sync import tls
+
 BODY_BYTES = 4096
 BODY_S = 1.0
-# Shorter than servers keep an idle connection, so that a request does not go into one that just closes.
+# Servers keep an idle connection for longer: no request goes into one that is just closing.
 IDLE_S = 2.0
 
 
 class NoAnswerError(Exception):
-    """No answer came in time, or none that is HTTP. The text is the kind of fault and quotes nothing."""
+    """No answer came in time, or what came is not HTTP. The text is the kind of fault and quotes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +35,10 @@ class Answer:
 
 class ProductClient:
     """
-    Keeps connections, and one TLS context, between requests. Any number of threads may use it at once.
+    Keeps connections between requests. Any number of threads may use it at once.
 
-    Requests run on an event loop in a thread of its own, because only there can a deadline end any of their steps. The
-    thread starts with the first request, so a client may be made before its process forks.
+    Requests run on an event loop in its own thread, because only there a deadline can end each of their steps. The
+    thread starts with the first request: a client may be made before its process forks.
     """
 
     def __init__(self) -> None:
@@ -57,7 +59,7 @@ class ProductClient:
         try:
             return future.result()
         finally:
-            # Whatever else ends the wait, such as a time limit of the worker, ends the request too.
+            # Anything else that ends the wait, such as a time limit of the worker, ends the request too.
             future.cancel()
 
     def close(self) -> None:
@@ -90,7 +92,7 @@ class ProductClient:
                     url,
                     content=content,
                     headers={**headers, "accept-encoding": "identity"},
-                    # A deadline that ends a handshake would leave its socket open, so those have less time.
+                    # A deadline that ends a handshake leaves its socket open. Handshakes have less time.
                     timeout=httpx.Timeout(timeout_s, connect=timeout_s / 3),
                 )
                 async with sending as response:
@@ -105,6 +107,7 @@ class ProductClient:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             self._http = httpx.AsyncClient(
+                verify=tls.context(),
                 follow_redirects=False,
                 cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
                 limits=httpx.Limits(keepalive_expiry=IDLE_S),

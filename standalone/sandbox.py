@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from pluggy_sync import wire
+from pluggy_sync import tls, wire
 
 Json = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Sandbox:
     def __init__(self, url: str, *, client_id: str, client_secret: str) -> None:
         self.url = url
         self._credentials = {"clientId": client_id, "clientSecret": client_secret}
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False, verify=tls.context())
         self._api_key: str | None = None
         self._seen_requests = 0
 

@@ -8,6 +8,7 @@ from contextlib import closing
 import psycopg
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
@@ -24,7 +25,10 @@ from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
+from webhook_app import app_resources
 from webhook_app.app import create_app
+from webhook_app.intake import view as intake
+from webhook_app.intake.intake import Intake
 
 pytest_plugins = ["tests.kit.quick_tests"]
 
@@ -148,10 +152,21 @@ def resources(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     created.close()
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> Flask:
+    """A web app that is given other resources for every test: making one takes longer than most tests."""
+    settings = a_settings()
+    with closing(create_resources(settings)) as replaced:
+        return create_app(settings, replaced)
+
+
 @pytest.fixture
-def web(settings: Settings, resources: Resources) -> FlaskClient:
+def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskClient:
     """A client of the web app, which works with `resources`."""
-    return create_app(settings, resources).test_client()
+    app_resources.keep(shared_app, resources)
+    intake.keep(shared_app, Intake(resources))
+    shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
+    return shared_app.test_client()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from workers.app import settings
 
 @cache
 def resources() -> Resources:
-    """Return this process's resources. A connection must not be shared across a fork, so none is made before."""
+    """Return this process's resources. None is made before the fork, which connections do not survive."""
     return create_resources(settings, pool_size=2)
 
 

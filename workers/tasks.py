@@ -17,7 +17,7 @@ def handle_event(event_id: str) -> None:
 
 @app.task(name=queue.SYNC_ITEM)
 def sync_item(item_id: str) -> None:
-    """Sync one Item, if anything is wanted."""
+    """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
 
 
@@ -35,13 +35,13 @@ def sweep() -> None:
 
 @app.task(name=queue.REMIND)
 def remind() -> None:
-    """Say again, and say in time, what persons and the product have to know."""
+    """Send what the clock makes due: reminders, warnings, news of stale Items."""
     reminders.remind(resources())
 
 
 @app.task(name=queue.FIND_MISSED)
 def find_missed() -> None:
-    """Find Items that stayed silent or are due for reconciliation."""
+    """Find Items that were silent for too long, and Items that are due for reconciliation."""
     reconciliation.find_missed(resources())
 
 

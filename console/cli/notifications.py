@@ -1,4 +1,4 @@
-"""`pluggy-sync notifications`: what the product was to be told and was not, and telling it again."""
+"""`pluggy-sync notifications`: notifications that the product did not get, and sending them again."""
 
 import click
 from rich.table import Table
@@ -15,7 +15,7 @@ SHOWN = 100
 @click.option("--state", type=click.Choice(["pending", "dead", "delivered"]), default="dead", show_default=True)
 @click.pass_context
 def notifications(ctx: click.Context, *, state: str) -> None:
-    """List the newest notifications in a state: `dead` ones were given up, `pending` ones wait."""
+    """List the newest notifications in a state: `pending` ones wait, `dead` ones are dead letters."""
     if ctx.invoked_subcommand is not None:
         return
     with connections.resources() as res, res.database.begin() as conn:
@@ -38,13 +38,13 @@ def resend(notification_id: str) -> None:
             again = outbox.redrive(conn, notification_id, now=res.now())
         if not again:
             raise click.ClickException("No such notification.")
-        sent = queue.send(res.celery, queue.DELIVER, notification_id)
+        sent = res.sender.send([queue.Message(queue.DELIVER, notification_id)])
     click.echo(f"{notification_id}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))
 
 
 @notifications.command()
 def resume() -> None:
-    """Serve the product's endpoint again, after it had answered 410 and was stopped."""
+    """Send to the product's endpoint again, after it was stopped because it answered 410."""
     with connections.resources() as res:
         url = res.settings.product_webhook_url
         if url is None:

@@ -21,7 +21,7 @@ from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
-# What these say is known without asking Pluggy.
+# For these Pluggy need not be asked.
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
@@ -39,10 +39,10 @@ def handle_event(res: Resources, event_id: str) -> None:
         except PluggyLimitedError as exc:
             _reschedule(res, waiting, str(exc), timedelta(seconds=exc.retry_after_s))
         except PluggyError as exc:
-            # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
+            # Refusals are tried again too: the operator may mend a wrong secret or a disabled application.
             _reschedule(res, waiting, str(exc), backoff.wait(waiting.attempts))
         except Exception as exc:
-            # A fault of ours. Its text may quote data, so only its name is kept; the log says where it was raised.
+            # A fault of ours. Only its name is kept, because its text may quote data. The log says where it was raised.
             _reschedule(res, waiting, type(exc).__name__, backoff.wait(waiting.attempts))
             raise
         else:
@@ -85,7 +85,7 @@ def _handle_item(
     if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
         return _fetch_again(res, waiting, item_id, progress)
     if _is_covered(waiting, event, progress):
-        # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
+        # A fetch after this event was stored has also asked whether there is anything to sync.
         return "covered"
     decision = item_fetching.fetch_at(res, item_id, progress)
     return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
@@ -95,12 +95,12 @@ def _is_covered(waiting: WaitingEvent, event: events.Event, progress: ItemProgre
     """Return whether the Item was fetched since the event was stored."""
     if waiting.item_seq is None or progress.fetched_seq < waiting.item_seq:
         return False
-    # A request of our own may be for the end of an execution, which the fetch before came too early for.
+    # Our own request may wait for the end of an execution. The earlier fetch came before that end.
     return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
 def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: ItemProgress) -> str | None:
-    """Fetch the Item whose last answer contradicted an event; reschedule this request while it still does."""
+    """Fetch an Item because Pluggy's last answer contradicted an event; reschedule the request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"
@@ -111,7 +111,7 @@ def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: 
 
 
 def _handle_connector(res: Resources, event: events.Event) -> str:
-    """Record how the connector is, and tell the product; when the bank is back, follow up its Items and persons."""
+    """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
     now = res.now()

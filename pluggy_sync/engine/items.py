@@ -29,6 +29,18 @@ from pluggy_sync.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 
+def exists(res: Resources, item_id: str) -> bool:
+    """
+    Return whether the Item is known here, a deleted one too, or Pluggy shows it. Nothing is stored.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client.
+    """
+    with res.database.begin() as conn:
+        known = items.get(conn, item_id) is not None
+    return known or res.pluggy.item(item_id) is not None
+
+
 def fetch(res: Resources, item_id: str) -> Decision:
     """
     Fetch the Item, decide, save; return the decision.
@@ -42,7 +54,7 @@ def fetch(res: Resources, item_id: str) -> Decision:
 
 
 def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: bool = False) -> Decision:
-    """As `fetch`, with the Item's *progress* as it was read just now. *again*: as `fetch_again`."""
+    """Fetch as `fetch` does. *progress* was read just now. *again*: this is a fetch of `fetch_again`."""
     if progress.is_deleted:
         with res.database.begin() as conn:
             # The late event named the person again.
@@ -82,14 +94,14 @@ def _read(res: Resources, item_id: str) -> Item | None:
 
 
 def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> Decision:
-    """Purge or forget the Item once the 404 is believed; have it fetched again until then."""
+    """Purge or remove the Item if the 404 is believed; if not, request another fetch."""
     found = Contradiction.NOT_FOUND
     with res.database.begin() as conn:
         settlement = contradictions.get(conn, item_id)
         told_deleted = deletion.told(conn, item_id, after_seq=settlement.settled_seq)
     refetches = _refetches(settlement, found, again=again)
     if (told_deleted or refetches >= REFETCHES[found]) and deletion.is_gone(res, item_id, told=told_deleted):
-        deletion.purge_or_forget(res, item_id, through=event_seq)
+        deletion.purge_or_remove(res, item_id, through=event_seq)
         return decide(None, None, deleted=False, offline=False)
     with res.begin() as tx:
         contradictions.lock(tx.conn, item_id)
@@ -127,10 +139,10 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            if state.has_unsettled_actions or decision.step is Step.ASK:
-                actions.apply(tx, res, item, decision, now=now)
+            if state.has_unsettled_actions or decision.need is not None:
+                actions.apply(tx, res, item, decision, before=row.raw, now=now)
             state = dataclasses.replace(state, item=item)
-        # Last, since webhook intake waits for the row that these write.
+        # Last: webhook intake waits for the row that these write.
         settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
         due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
         if open_contradiction is not None:
@@ -154,7 +166,7 @@ def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:
-    """Return how often the Item was fetched again because of this very contradiction, this time included."""
+    """Return how often the Item was fetched again because of this contradiction, this fetch included."""
     if settlement.contradiction is not found:
         return 0
     return settlement.refetches + again

@@ -1,9 +1,9 @@
 """
 Banks that go offline and come back.
 
-While a connector is OFFLINE nobody is asked for anything. Once it is back, its Items whose last execution failed are
-fetched, and those who still must act are told once. That is done in steps that Postgres keeps: a bank with many Items
-does not hold up the rest.
+While a connector is OFFLINE nobody is asked for anything. When it is back, the service fetches its Items whose last
+execution failed, and reminds once the persons who still must act. Postgres keeps how far that is: a bank with many
+Items is worked off in rounds, between which the rest goes on.
 """
 
 from datetime import datetime, timedelta
@@ -19,17 +19,17 @@ from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# Items of one connector that are requested in one transaction, and in one round.
+# How many fetches of one connector's Items are requested in one transaction, and in one round.
 CHUNK = 50
 CHUNKS_PER_ROUND = 10
-# A bank that comes and goes is no reason to write to a person more often than this.
+# If a bank comes and goes, its persons are written to no more often than this.
 REMIND_AGAIN_AFTER = timedelta(hours=24)
 
 
 def status_changed(
     tx: Transaction, connector_id: int, before: str | None, after: str | None, *, name: str | None, now: datetime
 ) -> None:
-    """Tell the product that a connector's status changed; when the bank is back, note that it is to be followed up."""
+    """Tell the product that a connector's status changed. If the bank is back, record that it has to be followed up."""
     messages.connector_status_changed(tx, connector_id, name, after, now=now)
     if before == OFFLINE and after != OFFLINE:
         connectors.mark_back(tx.conn, connector_id, back_at=now)
@@ -38,7 +38,7 @@ def status_changed(
 
 
 def follow_up(res: Resources) -> None:
-    """Have the Items fetched whose bank is back. Safe to repeat: what was requested is not requested again."""
+    """Request fetches of the Items whose bank is back. Safe to repeat: nothing is requested again."""
     with res.database.begin() as conn:
         returned = connectors.back(conn)
     for connector_id, back_at in returned:

@@ -1,7 +1,7 @@
 """
-The sweep: queue again whatever is due in Postgres and was not done.
+The sweep queues again what is due in Postgres and was not done.
 
-It makes every other send optional: Redis may lose them all.
+With it Redis may lose any message.
 """
 
 from datetime import timedelta
@@ -16,7 +16,7 @@ from pluggy_sync.store import inbox, item_progress, user_actions
 
 log = structlog.get_logger(__name__)
 
-# Per kind and sweep; what is left over comes with the next one.
+# Per kind and sweep. The next sweep takes the rest.
 LIMIT = 500
 NOTIFICATIONS_LIMIT = 2000
 RESEND_SYNC_AFTER = timedelta(seconds=60)

@@ -1,12 +1,11 @@
 """
 Delivering notifications: Standard Webhooks, signed, tried again over days, every attempt logged.
 
-2xx is success; anything else is tried again; 410 stops the endpoint (product contract). The notifications of an Item
-are delivered in order, one after the other; those of different Items at once. While an endpoint fails, only one
-notification at a time is sent there, so that it costs one worker and spends few tries.
+2xx is success. 410 stops the endpoint (product contract). Everything else is tried again. The notifications of one Item
+are delivered in order, one after the other; those of different Items at the same time. A failing endpoint gets one
+notification at a time: it costs one worker and spends few tries.
 """
 
-import random
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from pluggy_sync import queue
 from pluggy_sync.notifications import messages
 from pluggy_sync.product_client import Answer, NoAnswerError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import redelivery
+from pluggy_sync.rules import backoff, redelivery
 from pluggy_sync.store import endpoints, outbox
 from pluggy_sync.store.outbox import Notification
 from pluggy_sync.transaction import Transaction
@@ -29,9 +28,9 @@ log = structlog.get_logger(__name__)
 
 # For all of a delivery, from the claim to the status of the answer.
 TIMEOUT_S = 15.0
-# The claim outlives the delivery by the time it may take to write down how it ended.
+# The claim lasts longer than the delivery: its end has to be written too.
 CLAIM = timedelta(seconds=TIMEOUT_S + 10)
-# What was queued is queued again after this, in case Redis lost it.
+# A queued notification is queued again after this time, in case Redis lost it.
 QUEUE_AGAIN_AFTER = timedelta(seconds=30)
 # Queued at once when an endpoint works again; the sweep brings the rest.
 BATCH = 500
@@ -58,7 +57,7 @@ def deliver(res: Resources, notification_id: str) -> None:
     url = res.settings.product_webhook_url
     if url is None:
         return
-    # Counted from before the claim: a process that was stopped in between finds its time over, and sends nothing.
+    # Counted from before the claim. A process that was stopped in between finds its time over and sends nothing.
     deadline = time.monotonic() + TIMEOUT_S
     started_at = res.now()
     claimed = _claim(res, url, notification_id, now=started_at)
@@ -90,7 +89,7 @@ def deliver(res: Resources, notification_id: str) -> None:
 
 
 def _claim(res: Resources, url: str, notification_id: str, *, now: datetime) -> tuple[Notification, bool] | None:
-    """Return the claimed notification, and whether it is the one that is sent to an endpoint that fails; or None."""
+    """Return the claimed notification and whether it probes a failing endpoint; None: there is nothing to deliver."""
     with res.database.begin() as conn:
         endpoint = endpoints.get(conn, url)
         if endpoint.stopped_at is not None:
@@ -133,31 +132,31 @@ def _conclude_failure(
     endpoint = endpoints.lock(tx.conn, url)
     asked_for = redelivery.wait_asked_for(None if answer is None else answer.retry_after, now=now)
     if endpoint.failing_since is None:
-        # It may be this notification that the product cannot take: another one is tried at once.
+        # Perhaps the product cannot take this notification. Another one is tried at once.
         retry_at = now + asked_for
         log.warning("endpoint.fails", next="one notification at a time")
     else:
         wait = redelivery.wait_for_endpoint(now - endpoint.failing_since)
-        retry_at = now + max(_spread(wait), asked_for)
+        retry_at = now + max(backoff.spread(wait), asked_for)
     endpoints.mark_failing(tx.conn, url, since=endpoint.failing_since or now, retry_at=retry_at)
 
     tried_for = now - (notification.first_tried_at or now)
-    if redelivery.gives_up(tried_for):
+    if redelivery.is_dead(tried_for):
         outbox.mark_dead(tx.conn, notification.id)
         log.error("notification.dead", notification_id=notification.id, next="pluggy-sync notifications resend")
         _settled(tx, notification)
     elif is_probe:
-        # The endpoint fails, so its clock counts and not that of the notification.
+        # The endpoint fails: its waits count, not the notification's.
         outbox.reschedule(tx.conn, notification, due_at=retry_at)
     else:
         wait = redelivery.wait_for_notification(tried_for)
-        outbox.reschedule(tx.conn, notification, due_at=max(now + _spread(wait), retry_at))
+        outbox.reschedule(tx.conn, notification, due_at=max(now + backoff.spread(wait), retry_at))
     if endpoint.failing_since is None:
         _queue(tx, due(tx.conn, url, now=now, limit=1))
 
 
 def _settled(tx: Transaction, notification: Notification) -> None:
-    """Go on with the next notification of the Item, and keep nobody's name once their Item's end was told."""
+    """Queue the Item's next notification. After `item.deleted` was delivered, remove the person's id from it."""
     if notification.item_id is None:
         return
     if notification.type == messages.DELETED:
@@ -169,11 +168,6 @@ def _settled(tx: Transaction, notification: Notification) -> None:
 def _queue(tx: Transaction, notification_ids: Sequence[str]) -> None:
     for notification_id in notification_ids:
         tx.after_commit(queue.DELIVER, notification_id)
-
-
-def _spread(wait: timedelta) -> timedelta:
-    """Return about *wait*, so that what failed together is not tried again together."""
-    return wait * random.uniform(0.9, 1.1)
 
 
 def _post(

@@ -1,7 +1,7 @@
 """
 The notifications: their types and what their `data` holds (product contract). Thin: ids and what is needed to act.
 
-Each is written to the outbox in the transaction that caused it, and queued for delivery once that is committed.
+Each is written to the outbox in the transaction that causes it, and queued for delivery after the commit.
 The caller holds the Item's write lock.
 """
 
@@ -16,6 +16,7 @@ from pluggy_sync.store import items, outbox
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts.catalogue import Texts
 from pluggy_sync.transaction import Transaction
 
 ACTION_REQUIRED = "item.action_required"
@@ -30,9 +31,9 @@ DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 
 
-def action_required(tx: Transaction, action: Action, links: PageLinks, *, now: datetime) -> None:
+def action_required(tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, now: datetime) -> None:
     """Tell that a person must act."""
-    data = {"action": action_view.of_row(action, links)}
+    data = {"action": action_view.of_row(action, links, texts)}
     _about_item(tx, ACTION_REQUIRED, action.item_id, action.client_user_id, data, now=now)
 
 
@@ -42,18 +43,22 @@ def action_settled(tx: Transaction, action: Action, type_: str, outcome: str, *,
     _about_item(tx, type_, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_reminder(tx: Transaction, action: Action, links: PageLinks, *, number: int, now: datetime) -> None:
+def action_reminder(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, number: int, now: datetime
+) -> None:
     """Tell again that a person must act, for the *number*-th time."""
-    data = {"action": action_view.of_row(action, links), "number": number}
+    data = {"action": action_view.of_row(action, links, texts), "number": number}
     _about_item(tx, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
 
 
-def consent_expiring(tx: Transaction, action: Action, links: PageLinks, *, days_left: int, now: datetime) -> None:
+def consent_expiring(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, days_left: int, now: datetime
+) -> None:
     """Tell that the Item's consent ends soon; *action* is its renewal."""
     data = {
         "consentExpiresAt": wire.to_text(action.expires_at),
         "daysLeft": days_left,
-        "action": action_view.of_row(action, links),
+        "action": action_view.of_row(action, links, texts),
     }
     _about_item(tx, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
 
@@ -91,7 +96,7 @@ def synced(
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        # Where the feed stood when the product was told last: from here it reads all that changed since.
         "cursor": str(cursor),
         "incomplete": list(incomplete),
     }
@@ -119,7 +124,7 @@ def deleted(
 
 
 def without_person(body: str) -> str:
-    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    """Return the body of an `item.deleted` without the person's id. This is kept after the delivery."""
     told = wire.decode(body)
     return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 

@@ -21,7 +21,7 @@ import msgspec
 import redis
 import structlog
 
-from pluggy_sync import wire
+from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
 from pluggy_sync.pluggy import deadline, fields, payloads, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
@@ -30,15 +30,15 @@ from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shap
 from pluggy_sync.pluggy.rate_budget import Budget
 from pluggy_sync.settings import Settings
 
-# A read is repeated at once when the network or a server had a hiccup. For longer trouble the task waits.
+# After a hiccup of the network or a server, a read is repeated within a second. Longer trouble is left to the task.
 READ_ATTEMPTS = 3
 READ_BACKOFF_S = 0.3
 IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
-# No list of Pluggy's is as long: five million transactions.
+# Five million transactions. No list of Pluggy's is as long.
 MAX_PAGES = 10_000
 LONGEST_PAUSE_S = 75.0
-# As documented, Retry-After is always 60 (Pluggy facts 6). A mistake in it must not stop an endpoint for a day.
+# Pluggy documents 60 for every Retry-After (facts 6). A mistake in it must not stop an endpoint for a day.
 ASSUMED_RETRY_AFTER_S = 60.0
 LONGEST_RETRY_AFTER_S = 900.0
 
@@ -52,7 +52,12 @@ log = structlog.get_logger(__name__)
 
 def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
-    http = httpx.Client(base_url=settings.pluggy_api_url, follow_redirects=False, headers={"User-Agent": "pluggy-sync"})
+    http = httpx.Client(
+        base_url=settings.pluggy_api_url,
+        follow_redirects=False,
+        headers={"User-Agent": "pluggy-sync"},
+        verify=tls.context(),
+    )
     hooks = hooks or Hooks()
     exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
     cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
@@ -100,7 +105,7 @@ class PluggyClient:
 
         return unreadable.readable(unreadable.ACCOUNT, parse, rows, parent_id=item_id)
 
-    # What follows yields rows as they came. `store.data_products` reads them.
+    # The next methods yield rows as they came. `store.data_products` reads them.
 
     def bills(self, account_id: str) -> Iterator[list[Any]]:
         """Yield pages of the card's closed bills (Pluggy facts 5.7)."""
@@ -233,13 +238,13 @@ class PluggyClient:
         """Yield the results of each page; none for a 404."""
         before: list[Any] | None = None
         for page in range(1, MAX_PAGES + 1):
-            # `page` is not documented for every endpoint, so it is only sent when there is a second one.
+            # `page` is not documented for every endpoint. It is sent only if there is a second page.
             raw = self._get(path, {**query, **({"page": page} if page > 1 else {})})
             if raw is None:
                 return
             results = _results(raw)
             if page > 1 and (not results or results == before):
-                # There are fewer pages than was said, or the endpoint has none and answers the same each time.
+                # There are fewer pages than Pluggy said, or the endpoint ignores `page` and always answers the same.
                 return
             yield results
             if page >= _total_pages(raw):
@@ -254,7 +259,7 @@ class PluggyClient:
             try:
                 return self._request("GET", path, query=query)
             except PluggyLimitedError as exc:
-                # The endpoint is paused for everybody. A short pause is waited for, as a full budget is.
+                # The endpoint is paused for everybody. Wait for the end of a short pause, as for room in the budget.
                 if attempt >= READ_ATTEMPTS or exc.retry_after_s > deadline.at_most(LONGEST_PAUSE_S):
                     raise
             except PluggyUnavailableError as exc:
@@ -293,7 +298,7 @@ class PluggyClient:
 def _item(item_id: str, raw: Any) -> payloads.Item:
     for item in unreadable.readable(unreadable.ITEM, payloads.item, [raw], parent_id=item_id):
         return item
-    # Not a refusal: the object may be whole when it is read again.
+    # Not a refusal: the next read may give a readable object.
     raise PluggyUnavailableError("an Item that cannot be read")
 
 

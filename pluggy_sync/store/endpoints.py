@@ -17,7 +17,7 @@ from pluggy_sync.store.tables import endpoints
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """How an endpoint does. While it fails, one notification at a time is sent there, from *retry_at* on."""
+    """The state of an endpoint. While it fails, one notification at a time is sent there, from *retry_at* on."""
 
     stopped_at: datetime | None = None
     failing_since: datetime | None = None
@@ -33,12 +33,12 @@ _COLUMNS = (endpoints.c.stopped_at, endpoints.c.failing_since, endpoints.c.retry
 
 
 def get(conn: Connection, url: str) -> Endpoint:
-    """Return how the endpoint at *url* does."""
+    """Return the state of the endpoint at *url*."""
     return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.url_digest == _digest(url)))
 
 
 def lock(conn: Connection, url: str) -> Endpoint:
-    """Return the same, and let nobody else change it until the transaction ends."""
+    """Return the state of the endpoint at *url*, and lock it until the transaction ends."""
     conn.execute(insert(endpoints).values(url_digest=_digest(url)).on_conflict_do_nothing())
     return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.url_digest == _digest(url)).with_for_update())
 
@@ -49,7 +49,7 @@ def _endpoint(conn: Connection, stmt: sa.Select[datetime, datetime, datetime, da
 
 
 def take_probe(conn: Connection, url: str, *, now: datetime, until: datetime) -> bool:
-    """Let only the caller send to the failing endpoint, *until* then; return False if nobody may now."""
+    """Let only the caller send to the failing endpoint until *until*; return False if nobody may send now."""
     taken = conn.execute(
         sa.update(endpoints)
         .where(

@@ -1,6 +1,6 @@
 """
-Counts for the metrics. Every query reads a small index of what is open or failed. The exception is the Items by
-status: their table has one row for each connection of a person.
+Counts for the metrics. Every query reads a small index of what is open or failed, except that of the Items by status:
+their table has one row for each connection of a person.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
@@ -22,12 +23,12 @@ Counts = Sequence[tuple[str, int]]
 
 
 def events(conn: Connection) -> Counts:
-    """Return how many events wait, and how many were given up."""
+    """Return how many events wait, and how many are dead letters."""
     return [(state, _count(conn, inbox.c.state == _said(state))) for state in ("stored", "dead")]
 
 
 def notifications(conn: Connection) -> Counts:
-    """Return how many notifications wait, and how many were given up."""
+    """Return how many notifications wait, and how many are dead letters."""
     return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
 
 
@@ -40,7 +41,7 @@ def endpoints_in_trouble(conn: Connection) -> Counts:
 
 
 def _said(state: str) -> sa.ColumnElement[str]:
-    """Return *state* as part of the statement: a partial index is only used for a value known as it is planned."""
+    """Return *state* as part of the statement: for a parameter Postgres would not use the partial index."""
     return sa.literal_column(f"'{state}'", sa.Text)
 
 
@@ -122,7 +123,7 @@ def items_contradicted(conn: Connection) -> Counts:
 
 def open_actions(conn: Connection) -> Counts:
     """Return how many actions wait for a person, by kind."""
-    found = _grouped(conn, user_actions.c.kind, user_actions.c.state == "open")
+    found = _grouped(conn, user_actions.c.kind, user_actions.c.state == OPEN)
     return [(kind, found.get(kind, 0)) for kind in Kind]
 
 

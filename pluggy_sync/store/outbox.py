@@ -65,10 +65,10 @@ def add(
 
 def claim(conn: Connection, notification_id: str, *, now: datetime, until: datetime) -> Notification | None:
     """
-    Return the notification to deliver now, and keep others off it *until* then; None if there is none.
+    Claim the notification to deliver now until *until*, and return it; None: there is none.
 
-    That is the one asked for, or, since the notifications of an Item are delivered in order, the first of its Item
-    that is not yet settled. None: it waits for its time, or an attempt of it is under way.
+    The notifications of an Item are delivered in order: the claimed one is the first of the Item that is pending. There
+    is none if that one is not due yet, or is being delivered.
     """
     asked_for = sa.select(outbox.c.item_id).where(outbox.c.id == notification_id).scalar_subquery()
     first_of_item = (
@@ -92,7 +92,7 @@ def claim(conn: Connection, notification_id: str, *, now: datetime, until: datet
     return None if row is None else Notification(**row._mapping)
 
 
-# Part of the statement and no parameter: a partial index is only used for a value known as the statement is planned.
+# Part of the statement: for a parameter Postgres would not use the partial index.
 _PENDING = outbox.c.state == sa.literal_column("'pending'", sa.Text)
 
 
@@ -104,7 +104,7 @@ def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) ->
     """
     Return the ids of notifications that can be delivered now, those due longest first.
 
-    *until* then they are not returned again: what was queued and is not delivered yet is not queued over and over.
+    They are not returned again before *until*: a queued notification is not queued over and over.
     """
     before = outbox.alias("before")
     first_of_item = ~sa.exists().where(
@@ -125,12 +125,12 @@ def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) ->
 
 
 def count_none_as_queued(conn: Connection) -> None:
-    """Let what was queued be queued again: its messages were passed over while the endpoint failed."""
+    """Let queued notifications be queued again: workers have dropped their messages while the endpoint failed."""
     conn.execute(sa.update(outbox).where(_PENDING, outbox.c.queued_until.is_not(None)).values(queued_until=None))
 
 
 def next_of_item(conn: Connection, item_id: str) -> str | None:
-    """Return the id of the first notification of the Item that is not yet settled, or None."""
+    """Return the id of the Item's first pending notification, or None."""
     first: str | None = conn.scalar(
         sa.select(outbox.c.id).where(_PENDING, outbox.c.item_id == item_id).order_by(outbox.c.sequence).limit(1)
     )
@@ -146,7 +146,7 @@ def record_attempt(
     status_code: int | None,
     error: str | None,
 ) -> None:
-    """Keep the log of one attempt, unless the notification was dropped meanwhile."""
+    """Log one attempt, unless the notification was dropped meanwhile."""
     conn.execute(
         sa.insert(delivery_attempts).from_select(
             ["notification_id", "started_at", "duration_ms", "status_code", "error"],
@@ -173,7 +173,7 @@ def mark_delivered(conn: Connection, notification_id: str, *, now: datetime) -> 
 
 
 def reschedule(conn: Connection, claimed: Notification, *, due_at: datetime) -> None:
-    """End the claim that *claimed* is, and try again at *due_at*. A claim that somebody else took over stays."""
+    """End the claim of *claimed* and try again at *due_at*. If another worker has claimed it since, change nothing."""
     conn.execute(
         sa.update(outbox)
         .where(outbox.c.id == claimed.id, _PENDING, outbox.c.attempts == claimed.attempts)
@@ -189,15 +189,15 @@ def mark_dead(conn: Connection, notification_id: str) -> None:
 
 
 def replace_body(conn: Connection, notification_id: str, body: str) -> None:
-    """Keep *body* in the place of what was sent."""
+    """Replace the body that was sent by *body*."""
     conn.execute(sa.update(outbox).where(outbox.c.id == notification_id).values(body=body))
 
 
 def drop_of_item(conn: Connection, item_id: str) -> datetime | None:
     """
-    Drop what was written about a person's Item.
+    Drop the notifications of a person's Item.
 
-    Return when the claim of the one that is being delivered at this moment ends; None if there is none.
+    Return when the claim of the one ends that is being delivered at this moment; None: there is none.
     """
     claims = conn.scalars(sa.delete(outbox).where(outbox.c.item_id == item_id).returning(outbox.c.claimed_until)).all()
     return max((claim for claim in claims if claim is not None), default=None)

@@ -67,7 +67,7 @@ def begin(
     """
     Record that a run begins, which reads *parts*, each for a reason.
 
-    A run of this Item that still counts as running has lost its worker.
+    If another run of this Item still counts as running, its worker died: it is marked as abandoned.
     """
     conn.execute(
         sa.update(sync_runs)

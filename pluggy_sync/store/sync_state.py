@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from pluggy_sync import events, wire
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.sync_plan import AccountState, Incomplete, Part, Reason, SyncState, TransactionEvent
 from pluggy_sync.store.tables import items
-from pluggy_sync.store.user_actions import UNSETTLED
 
 _NAMES = (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED)
 
@@ -130,7 +130,7 @@ def _incomplete(found: Sequence[dict[str, Any]]) -> dict[Part, Incomplete]:
 
 
 def _events(found: Sequence[dict[str, Any]]) -> tuple[TransactionEvent, ...]:
-    """Return the events that name an account. What else in them cannot be read is as if it were not there."""
+    """Return the events that name an account. Other parts that cannot be read count as absent."""
     return tuple(
         TransactionEvent(
             seq=each["seq"],
@@ -166,7 +166,7 @@ def finish(
     told: bool,
 ) -> int:
     """
-    Move the Item's watermarks, forward only, and give the Item back; None leaves one where it is.
+    Move the Item's watermarks, forward only, and end the lease. None leaves a watermark where it is.
 
     Return where the change feed stood as the product was told before; *told*: it is told again now. The caller holds
     the Item's write lock.

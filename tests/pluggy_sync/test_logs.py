@@ -40,6 +40,16 @@ def test_our_own_line_is_printed_whole(logged):
     )
 
 
+@pytest.mark.parametrize("key", ["account_id", "of"])
+def test_an_id_of_pluggys_objects_is_printed_only_if_it_is_one(logged, key):
+    log = structlog.get_logger("pluggy_sync.somewhere")
+    account_id = "0f4c2bb6-5f0a-4c5e-9d6b-0c6f5a1f6f52"
+    for value in (account_id, account_id.upper(), None, "Maria", f"{account_id}\n", 52998224725):
+        log.info("part.not_read", **{key: value})
+
+    assert [line[key] for line in logged()] == [account_id, account_id.upper(), None, *[logs.LEFT_OUT] * 3]
+
+
 def test_an_exception_is_printed_as_its_type_and_place(logged):
     try:
         try:

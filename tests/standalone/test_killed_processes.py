@@ -3,7 +3,7 @@
 import signal
 import tempfile
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,6 +11,7 @@ import psutil
 import psycopg
 import pytest
 
+from pluggy_sync import tls
 from standalone import procfile
 from standalone.polling import eventually
 from standalone.ports import any_free
@@ -39,7 +40,9 @@ class Up:
         event = {"event": "item/unheard_of", "eventId": str(uuid.uuid4())}
         headers = {"X-Webhook-Secret": self.env["WEBHOOK_SECRETS"]}
         try:
-            answer = httpx.post(f"{self.env['WEB_URL']}/webhooks/pluggy", json=event, headers=headers, timeout=5)
+            answer = httpx.post(
+                f"{self.env['WEB_URL']}/webhooks/pluggy", json=event, headers=headers, timeout=5, verify=tls.context()
+            )
         except httpx.TransportError:
             return False
         if answer.status_code != 202:
@@ -74,7 +77,7 @@ class Up:
     def told(self):
         """Return the Items of which the product was told that they are synced."""
         try:
-            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5)
+            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5, verify=tls.context())
         except httpx.TransportError:
             return set()
         return {each["data"]["itemId"] for each in answer.json()["results"] if each["type"] == "item.synced"}
@@ -87,13 +90,13 @@ class Up:
 
     def flower_answers(self):
         try:
-            return httpx.get(f"{self.env['FLOWER_URL']}/healthcheck", timeout=5).is_success
+            return httpx.get(f"{self.env['FLOWER_URL']}/healthcheck", timeout=5, verify=tls.context()).is_success
         except httpx.TransportError:
             return False
 
 
-@pytest.fixture(scope="module")
-def up():
+@contextmanager
+def running():
     with tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder:
         run = Run(Path(folder), any_free(), Path(folder) / "output")
         try:
@@ -101,6 +104,17 @@ def up():
         finally:
             if run.popen.poll() is None:
                 run.stop(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def up():
+    """A service for all tests that leave it running, in whatever order they run."""
+    with running() as up:
+        yield up
+
+
+def wait_until_another_runs(up, name, before):
+    eventually(lambda: up.run.pid(name) != before, within_s=WITHIN_S, what=f"{name} is started again")
 
 
 def works_again(up, name):
@@ -121,7 +135,7 @@ def test_a_killed_process_is_started_again_and_the_service_works(up, name):
 
     psutil.Process(before).kill()
 
-    eventually(lambda: up.run.pid(name) != before, within_s=WITHIN_S, what=f"{name} is started again")
+    wait_until_another_runs(up, name, before)
     works_again(up, name)
     assert f"{name} was ended by SIGKILL; starting it again" in up.run.printed
     assert not is_running(before)
@@ -138,12 +152,18 @@ def test_a_process_whose_child_is_killed_goes_on(up, name):
     assert up.run.pid(name) == leader
 
 
-def test_after_all_this_nothing_is_lost_and_the_run_ends_well(up):
-    states = {event_id: up.state_of(event_id) for event_id in up.sent}
-    processes = up.run.processes()
+def test_after_kills_nothing_is_lost_and_the_run_ends_well():
+    with running() as up:
+        for name in ("postgres", "web", "worker"):
+            before = up.run.pid(name)
+            psutil.Process(before).kill()
+            wait_until_another_runs(up, name, before)
+            eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
+        states = {event_id: up.state_of(event_id) for event_id in up.sent}
+        processes = up.run.processes()
 
-    up.run.stop(signal.SIGINT)
+        up.run.stop(signal.SIGINT)
 
-    assert {event_id for event_id, state in states.items() if state != "handled"} == set()
-    assert [pid for pid in processes if is_running(pid)] == []
-    assert "Traceback" not in up.run.printed
+        assert {event_id for event_id, state in states.items() if state != "handled"} == set()
+        assert [pid for pid in processes if is_running(pid)] == []
+        assert "Traceback" not in up.run.printed

@@ -1,4 +1,4 @@
-"""Workers see what `queue.send` sent and nothing else; what strangers put into a queue ends no worker."""
+"""Workers see what `queue.Sender` sent and nothing else; what strangers put into a queue ends no worker."""
 
 import base64
 import copy

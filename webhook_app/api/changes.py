@@ -1,8 +1,8 @@
 """
 The change feed: what changed in an Item's transactions since a cursor.
 
-A page shows each row as it is now, not as it was when it changed. Applied in order (put `added` and `modified`, drop
-`removed`), the pages end in exactly the mirror, from whatever cursor a consumer began and however often it repeats one.
+A page shows each row as it is now, not as it was when it changed. A consumer applies the pages in order: it puts
+`added` and `modified`, and drops `removed`. It ends with exactly the mirror, from any cursor and with any repetition.
 """
 
 from collections.abc import Sequence
@@ -79,10 +79,10 @@ def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 
 def page_of_changes(entries: Sequence[Change]) -> dict[str, list[Any]]:
     """
-    Return the rows that *entries* of the feed tell of, each once.
+    Return the rows of *entries*, each once.
 
-    A row that is gone by now is not shown before the entry that removed it. A removal of a row that is there
-    again is not shown: the entry that brought it back follows.
+    A row that is gone is shown only by the entry that removed it. A removal is not shown if the row is there again: the
+    entry that brought it back follows.
     """
     added: dict[str, Any] = {}
     modified: dict[str, Any] = {}

@@ -1,18 +1,19 @@
 """
 Syncing an Item: accounts, the transactions of each, then the other data products, as the plan says.
 
-No transaction is open while Pluggy answers. A crash leaves the old watermarks, and what was written is written again
-harmlessly.
+No transaction is open while Pluggy answers. After a crash the watermarks are the old ones, and the next run writes the
+same rows again, which does no harm.
 """
 
 import dataclasses
 
 import structlog
 
+from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.engine.sync.lease import LeaseLostError, heartbeat
+from pluggy_sync.engine.sync.lease import heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
 from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def sync_item(res: Resources, item_id: str) -> None:
-    """Sync the Item if there is news and no other run holds it. Safe to repeat."""
+    """Sync the Item if there is news and no other run has its lease. Safe to repeat."""
     run = runs.claim(res, item_id, deep=False)
     if run is not None:
         _carry_out(res, run)
@@ -85,10 +86,10 @@ def _read_and_write(res: Resources, run: Run) -> None:
 
 def _read_accounts(res: Resources, run: Run) -> None:
     """
-    Read the list of accounts, and plan again with what it shows: accounts may be new, or listed no more.
+    Read the list of accounts, then plan again: accounts may be new, or no longer listed.
 
     Raises:
-        PluggyUnavailableError: Pluggy does not answer. Everything else depends on the list, so the rest waits too,
+        PluggyUnavailableError: Pluggy does not answer. Everything else depends on the list and waits too,
             unless the list alone has failed for long.
     """
     part = Part(ACCOUNTS)

@@ -27,6 +27,15 @@ def test_a_question_for_another_thing_is_another_need():
     assert first.dedup_key != second.dedup_key
 
 
+def test_a_question_with_an_endless_name_has_a_key_that_an_index_takes():
+    first = need_of(waiting_for_a_code(name="é" * 100_000), Kind.MFA)
+    second = need_of(waiting_for_a_code(name="é" * 100_001), Kind.MFA)
+
+    assert len(first.dedup_key.encode()) < 500
+    assert first.dedup_key != second.dedup_key
+    assert first.dedup_key == need_of(waiting_for_a_code(name="é" * 100_000), Kind.MFA).dedup_key
+
+
 def test_a_question_that_is_only_worded_differently_is_the_same_need():
     first = need_of(waiting_for_a_code(label="Token"), Kind.MFA)
     second = need_of(waiting_for_a_code(label="Código"), Kind.MFA)

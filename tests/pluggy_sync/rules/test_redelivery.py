@@ -25,8 +25,8 @@ def test_after_a_minute_of_trouble_nothing_waits_for_long(failed_for):
 
 
 def test_it_is_given_up_after_three_days_and_not_before():
-    assert not redelivery.gives_up(timedelta(days=3) - timedelta(seconds=1))
-    assert redelivery.gives_up(timedelta(days=3))
+    assert not redelivery.is_dead(timedelta(days=3) - timedelta(seconds=1))
+    assert redelivery.is_dead(timedelta(days=3))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,9 @@ from datetime import date, timedelta
 import pytest
 
 from pluggy_sync import wire
+from pluggy_sync.rules.backoff import NOT_READ_WAITS, SHOWN_LATE_WAITS
 from pluggy_sync.rules.sync_plan import (
     CREATED_OVERLAP,
-    NOT_READ_WAITS,
-    SHOWN_LATE_WAITS,
     AccountState,
     Incomplete,
     Part,

@@ -53,8 +53,7 @@ def test_whose_item_it_is_stays_known_when_pluggy_does_not_say(conn):
     items.name_user(conn, ITEM, "named")
     items.name_user(conn, ITEM, "another")
 
-    assert items.user_of(conn, ITEM) == "named"
-    assert items.user_of(conn, "nobody") is None
+    assert items.get(conn, ITEM).client_user_id == "named"
     assert save(conn, clientUserId=None).client_user_id == "named"
 
 
@@ -76,35 +75,35 @@ def test_one_caller_at_a_time_asks_pluggy_to_update(conn):
     assert items.claim_refresh(conn, ITEM, now=SOON, until=LATER)
 
 
-def test_an_item_that_pluggy_never_showed_is_forgotten(conn):
+def test_an_item_that_pluggy_never_showed_is_removed(conn):
     record(conn, itemId=ITEM)
     items.lock(conn, ITEM, now=NOON)
 
-    assert items.forget(conn, ITEM, through=1, now=NOON)
+    assert items.remove_unseen(conn, ITEM, through=1, now=NOON)
 
     assert items.get(conn, ITEM) is None
     assert item_progress.get(conn, ITEM).last_event_seq == 0
     (event,) = conn.execute(sa.select(tables.inbox)).all()
-    assert (event.state, event.outcome, event.item_seq) == ("handled", "forgotten", None)
+    assert (event.state, event.outcome, event.item_seq) == ("handled", "removed", None)
 
 
-def test_an_item_of_which_more_was_told_meanwhile_is_not_forgotten(conn):
+def test_an_item_of_which_more_was_told_meanwhile_is_not_removed(conn):
     record(conn, itemId=ITEM)
     record(conn, itemId=ITEM)
     items.lock(conn, ITEM, now=NOON)
 
-    assert not items.forget(conn, ITEM, through=1, now=NOON)
+    assert not items.remove_unseen(conn, ITEM, through=1, now=NOON)
     assert items.get(conn, ITEM) is not None
 
 
 @pytest.mark.parametrize("column", ["status", "deleted_at"])
-def test_an_item_that_was_seen_once_is_not_forgotten(conn, column):
+def test_an_item_that_was_seen_once_is_not_removed(conn, column):
     record(conn, itemId=ITEM)
     items.lock(conn, ITEM, now=NOON)
     value = "UPDATED" if column == "status" else NOON
     conn.execute(sa.update(tables.items).values({column: value}))
 
-    assert not items.forget(conn, ITEM, through=1, now=NOON)
+    assert not items.remove_unseen(conn, ITEM, through=1, now=NOON)
     assert items.get(conn, ITEM) is not None
 
 

@@ -7,7 +7,7 @@ from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import transactions as sync_transactions
 from pluggy_sync.engine.sync.item import sync_item
 from pluggy_sync.pluggy.errors import PluggyLimitedError
-from pluggy_sync.rules.sync_plan import NOT_READ_WAITS
+from pluggy_sync.rules.backoff import NOT_READ_WAITS
 from pluggy_sync.store.tables import accounts, data_product_watermarks, incomplete_parts, item_progress, outbox
 from tests.kit.interception import changed, edited, refused
 from tests.kit.pluggy import Upstream

@@ -3,10 +3,10 @@
 import pytest
 
 from pluggy_sync.engine import events
+from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync import transactions as sync_transactions
-from pluggy_sync.engine.sync.lease import LeaseLostError
 from pluggy_sync.rules import backoff
 from pluggy_sync.store.tables import transactions
 from tests.kit.factories import an_event
@@ -115,7 +115,7 @@ def test_a_fault_of_ours_gives_the_item_back_and_is_tried_again(service, upstrea
     service.assert_mirrors(item_id)
 
 
-def test_an_event_that_breaks_us_is_put_off_longer_each_time_and_ends_as_a_dead_letter(
+def test_an_event_that_breaks_us_is_rescheduled_later_each_time_and_ends_as_a_dead_letter(
     service, upstream, resources, clock, monkeypatch
 ):
     upstream.connect()

@@ -39,7 +39,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             wait_for("the lock", lambda: _take(held), timeout_s=WAIT_FOR_LOCK_S)
         except WaitedInVainError:
-            raise AlreadyRunningError(f"another run is using {folder}: stop that one first") from None
+            raise AlreadyRunningError(
+                f"another run is using {folder}, and goes on; to start anew, stop that one first"
+            ) from None
         yield
 
 

@@ -59,7 +59,7 @@ def _read_categories(res: Resources) -> None:
     try:
         data_products.sync_categories(res)
     except PluggyError as exc:
-        log.warning("categories.reschedule", error=str(exc))
+        log.warning("categories.rescheduled", error=str(exc))
 
 
 def reconcile_if_due(res: Resources, item_id: str) -> None:
@@ -98,4 +98,4 @@ def _put_off(res: Resources, item_id: str, why: str) -> None:
         failed = reconciliation_queries.failures(conn, item_id)
         until = res.now() + backoff.wait(failed, backoff.RECONCILIATION_STEPS_S)
         reconciliation_queries.put_off(conn, item_id, until=until)
-    log.warning("reconciliation.reschedule", error=why, failures=failed + 1, next_try_at=str(until))
+    log.warning("reconciliation.rescheduled", error=why, failures=failed + 1, next_try_at=str(until))

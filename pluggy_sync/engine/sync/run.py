@@ -172,7 +172,7 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
         # Were this process to die, the sweep finds the Item due once the lease has ended.
         item_progress.make_due(conn, item_id, due_at=now)
         _record_begin(conn, run, now=now)
-    log.info("sync.begun", run_id=str(run.id), parts=plan.reasons())
+    log.info("sync.begun", item_id=item_id, run_id=str(run.id), parts=plan.reasons())
     return run
 
 

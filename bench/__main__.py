@@ -25,7 +25,7 @@ SUBJECTS: dict[str, Callable[[Stage, Sandbox], list[Outcome]]] = {
     "pace": lambda stage, _: pace.measure(stage),
 }
 # Minutes; only when asked for.
-LONG_SUBJECTS: dict[str, Callable[[Stage, Pluggy], list[Outcome]]] = {
+LONG_SUBJECTS: dict[str, Callable[[Stage, Sandbox], list[Outcome]]] = {
     "pace-of-a-million": lambda stage, _: pace.measure(stage, pace.MILLION),
 }
 

@@ -16,7 +16,7 @@ from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
-from pluggy_sync.rules.statuses import RUNNING
+from pluggy_sync.rules.statuses import CONNECTOR_STATUSES, RUNNING
 from pluggy_sync.store import connectors, inbox, item_progress
 from pluggy_sync.store.inbox import WaitingEvent
 from pluggy_sync.store.item_progress import ItemProgress
@@ -60,10 +60,10 @@ def handle_event(res: Resources, event_id: str) -> None:
                 _finish(res, event_id, outcome)
 
 
-def _finish(res: Resources, event_id: str, outcome: str) -> None:
+def _finish(res: Resources, event_id: str, outcome: str, **about: object) -> None:
     with res.database.begin() as conn:
         inbox.finish(conn, event_id, outcome, now=res.now())
-    log.info("event.handled", outcome=outcome)
+    log.info("event.handled", outcome=outcome, **about)
 
 
 def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedelta) -> None:
@@ -74,7 +74,7 @@ def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedel
             log.error("event.dead", error=error, next="an operator can send it again")
             return
         inbox.reschedule(conn, waiting.event_id, error, until=now + wait)
-    log.warning("event.reschedule", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
+    log.warning("event.rescheduled", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
 
 
 def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedError) -> None:
@@ -86,7 +86,7 @@ def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedErr
 
 
 def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> str | None:
-    """Return the outcome, or None when the event was rescheduled."""
+    """Return the outcome, or None when the event was rescheduled, or is finished already."""
     event = events.of_stored(waiting.event_id, waiting.name, waiting.item_id, waiting.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
@@ -146,7 +146,7 @@ def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: 
     return decision.step.value
 
 
-def _handle_connector(res: Resources, event: events.Event) -> str:
+def _handle_connector(res: Resources, event: events.Event) -> str | None:
     """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
@@ -158,4 +158,7 @@ def _handle_connector(res: Resources, event: events.Event) -> str:
             name = None if row is None else row.name
             outages.status_changed(tx, event.connector_id, before, event.connector_status, name=name, now=now)
     outages.follow_up(res)
-    return "noted"
+    # Pluggy may have put any text into the status.
+    known = event.connector_status if event.connector_status in CONNECTOR_STATUSES else None
+    _finish(res, event.event_id, "noted", connector_id=event.connector_id, status=known)
+    return None

@@ -116,7 +116,7 @@ def _read_categories(res: Resources) -> None:
         with deadline.within(CATEGORIES_WITHIN_S):
             data_products.sync_categories(res)
     except PluggyError as exc:
-        log.warning("categories.reschedule", error=str(exc))
+        log.warning("categories.rescheduled", error=str(exc))
 
 
 def reconcile_if_due(res: Resources, item_id: str) -> None:
@@ -174,4 +174,4 @@ def _put_off(res: Resources, item_id: str, why: str) -> None:
         if not reconciliation_queries.put_off(conn, item_id, before=before, until=until):
             # It was done meanwhile.
             return
-    log.warning("reconciliation.reschedule", error=why, failures=failed + 1, next_try_at=str(until))
+    log.warning("reconciliation.rescheduled", error=why, failures=failed + 1, next_try_at=str(until))

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from tests.kit.conditions import eventually
 
 from pluggy_sync import queue
 from pluggy_sync.events import of_payload
@@ -19,6 +18,7 @@ from pluggy_sync.pluggy.rate_budget import Budget, Lane, lane
 from pluggy_sync.store import inbox, items
 from pluggy_sync.store.tables import inbox as inbox_table
 from pluggy_sync.store.tables import item_progress
+from standalone.polling import eventually
 from tests.kit.factories import a_raw_item, an_environ, an_event, an_id, an_item
 from tests.kit.product import running_product
 from tests.kit.scripted_server import Reply, scripted_server

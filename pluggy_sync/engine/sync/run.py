@@ -196,7 +196,7 @@ def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | 
         # If this process dies, the sweep finds the Item due after the lease has ended.
         item_progress.make_due(conn, item_id, due_at=now)
         _record_begin(conn, run, now=now)
-    log.info("sync.begun", run_id=str(run.id), parts=plan.reasons())
+    log.info("sync.begun", item_id=item_id, run_id=str(run.id), parts=plan.reasons())
     return run
 
 

@@ -18,6 +18,7 @@ from pluggy_sync.transaction import Transaction
 CONTRADICTION = "Pluggy's answer contradicts an event"
 URGENT_CONTRADICTION = "Pluggy's answer contradicts an event that a person waits for"
 BANK_IS_BACK = "the bank is back"
+WATCHED = "its person watches"
 REGISTERED = "registered by the product"
 # Any other reason is something that a person did, or a refresh.
 _NOBODY_WAITS = frozenset({CONTRADICTION, BANK_IS_BACK, REGISTERED, inbox.SILENT, inbox.OPERATOR})

@@ -57,7 +57,7 @@ def _record(res: Resources, event: events.Event, body: bytes) -> Result:
         recorded = inbox.record(tx.conn, event, received_at=res.now(), raw=raw)
         tx.after_commit(queue.HANDLE_EVENT, recorded.event_id)
     result = Result.RECORDED if recorded.is_new else Result.REPEATED
-    about = {"event_id": recorded.event_id, "item_id": event.item_id, "event_name": event.name}
+    about: dict[str, object] = {"event_id": recorded.event_id, "item_id": event.item_id, "event_name": event.name}
     if event.connector_id is not None:
         about["connector_id"] = event.connector_id
     if event.unread and recorded.is_new:

@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test bench bench-sandbox chaos lint fuzz format lock clean
+.PHONY: help setup demo up where quick test screenshots bench bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ quick: lint ## every check, and the tests that take seconds: under a minute
 
 test: lint ## every check and every test, and the branches of the core that no test takes
 	$(BIN)/pytest -n $(JOBS) --cov
+
+screenshots: $(STAMP) ## check every state of the person's page and picture it: build/screenshots/index.html
+	$(BIN)/pytest tests/webhook_app/browser/test_screens.py
+	@echo "Look through build/screenshots/index.html"
 
 fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run
 	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} $(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py

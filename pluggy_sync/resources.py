@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import redis
 from sqlalchemy import Engine
@@ -17,6 +18,8 @@ from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
+from pluggy_sync.texts import catalogue
+from pluggy_sync.texts.catalogue import Product, Texts
 from pluggy_sync.transaction import Transaction
 
 
@@ -36,6 +39,7 @@ class Resources:
     # For whoever must not wait for Redis at all.
     publisher: queue.Publisher
     links: PageLinks
+    texts: Texts
     now: Callable[[], datetime]
     # What has to end before the connections are closed: threads that use them.
     users: ExitStack = field(default_factory=ExitStack)
@@ -88,5 +92,13 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         sender=sender,
         publisher=queue.Publisher(sender, redis_breaker),
         links=PageLinks(settings.secret_key, settings.public_url),
+        texts=_texts(settings),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _texts(settings: Settings) -> Texts:
+    """Return the texts with the company's product in them."""
+    folder = settings.product_texts_folder
+    product = Product.of(settings.product_name, settings.product_article)
+    return catalogue.read(None if folder is None else Path(folder), product)

@@ -10,6 +10,7 @@ import binascii
 import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,8 +19,10 @@ import psycopg
 from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
+from pluggy_sync import return_urls
 from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
+from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
 
@@ -42,6 +45,13 @@ class _Secrets(ma.fields.Field[tuple[str, ...]]):
         if not secrets:
             raise ma.ValidationError("Must hold at least one value.")
         return secrets
+
+
+class _Addresses(ma.fields.Field[tuple[str, ...]]):
+    """A comma-separated list of addresses."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
 class _Hours(ma.fields.Field[tuple[int, ...]]):
@@ -93,6 +103,13 @@ def _header_values(secrets: tuple[str, ...]) -> None:
         raise ma.ValidationError("Each value must be ASCII without spaces.")
 
 
+def _proxy_urls(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        parts = _parts(proxy)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ma.ValidationError("Each value must be the http:// or https:// URL of a proxy.")
+
+
 def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
     for secret in secrets:
         try:
@@ -108,6 +125,20 @@ def _rsa_public_key(pem: str) -> None:
         sealer(pem)
     except ValueError as exc:
         raise ma.ValidationError("Must be an RSA public key in PEM.") from exc
+
+
+def _return_addresses(listed: tuple[str, ...]) -> None:
+    for number, address in enumerate(listed, start=1):
+        fault = return_urls.fault_in_listed(address)
+        if fault is not None:
+            raise ma.ValidationError(f"Address {number} {fault}.")
+
+
+def _usable_texts(folder: str) -> None:
+    try:
+        catalogue.read(Path(folder))
+    except catalogue.TextsError as exc:
+        raise ma.ValidationError(exc.faults) from None
 
 
 def _header_name(name: str) -> None:
@@ -197,6 +228,9 @@ class Settings:
     pluggy_timeout_s: float = _is(ma.fields.Float(load_default=30.0, validate=validate.Range(min=0.1, max=120)))
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
     pluggy_requests_per_minute: int = _is(_number(350, 1, 100_000))
+    # Names the address from which this process asks, so that processes behind different ones have budgets of their own.
+    egress_address: str | None = _is(_text(validate.Length(max=100), load_default=None))
+    pluggy_proxies: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_proxy_urls), secret=True)
     pluggy_public_key: str | None = _is(_Pem(load_default=None, validate=_rsa_public_key))
     pluggy_connect_url: str = _is(
         _text(
@@ -223,6 +257,20 @@ class Settings:
     product_webhook_secrets: tuple[str, ...] = _is(
         _Secrets(load_default=(), validate=_standard_webhooks_secrets), secret=True, variable="PRODUCT_WEBHOOK_SECRET"
     )
+    # How persons know the company's product. None: the page names nobody.
+    product_name: str | None = _is(_text(validate.Length(max=60), load_default=None))
+    # In Portuguese the name has an article; None: by the last letter of its first word.
+    product_article: str | None = _is(_text(validate.OneOf(["a", "o", "none"]), load_default=None))
+    product_logo_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_color: str | None = _is(
+        _text(validate.Regexp(r"#[0-9a-fA-F]{6}\Z", error="Must be a colour such as #1a7f5a."), load_default=None)
+    )
+    product_help_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_privacy_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_return_urls: tuple[str, ...] = _is(_Addresses(load_default=(), validate=_return_addresses))
+    product_texts_folder: str | None = _is(_text(_usable_texts, load_default=None))
+    # Proxies of ours between clients and this service, each of which adds the address that it saw.
+    trusted_proxy_hops: int = _is(_number(0, 0, 10))
     public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
     secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
     sync_overlap_days: int = _is(_number(3, 0, 365))
@@ -236,7 +284,7 @@ class Settings:
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
-    reconcile_per_round: int = _is(_number(50, 0, 5000))
+    reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

@@ -1,6 +1,7 @@
 """Making the Flask app."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
@@ -18,6 +19,10 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     """Return the app for *settings*; *resources* are made from them unless given."""
     app = Flask("webhook_app")
     app.url_map.strict_slashes = False
+    if settings.trusted_proxy_hops:
+        # `remote_addr` is the client, as the farthest of our proxies saw it. Nothing else of theirs is believed.
+        hops = settings.trusted_proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     # The largest body of any address. Some take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     app.json = ExactJSON(app)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from pluggy_sync.engine import actions
+from pluggy_sync.engine import actions, outages
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.resources import Resources
@@ -30,6 +30,8 @@ STUCK_AFTER = timedelta(minutes=10)
 
 def remind(res: Resources) -> None:
     """Send what is due now, and open actions again if nothing came of their submission."""
+    # Whose bank is back is reminded now.
+    outages.follow_up(res)
     now = res.now()
     with res.database.begin() as conn:
         stuck = user_actions.stuck(conn, before=now - STUCK_AFTER, limit=LIMIT)
@@ -72,7 +74,7 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
             action.created_at, res.settings.remind_after_hours, action.expires_at, after=now
         )
         user_actions.mark_reminded(conn, action_id, next_at=following, now=now)
-        messages.action_reminder(tx, action, res.links, number=action.reminders + 1, now=now)
+        messages.action_reminder(tx, action, res.links, res.texts, number=action.reminders + 1, now=now)
     log.info("action.reminded", item_id=item_id, action_id=action_id)
 
 
@@ -95,7 +97,9 @@ def _warn(res: Resources, item_id: str) -> None:
             return
         action = actions.opened(conn, payloads.item(row.raw), renewal_of_consent(ends_at), now=now)
         item_notices.mark_consent_warned(conn, item_id, ends_at, step)
-        messages.consent_expiring(tx, action, res.links, days_left=reminders.days_left(ends_at, now), now=now)
+        messages.consent_expiring(
+            tx, action, res.links, res.texts, days_left=reminders.days_left(ends_at, now), now=now
+        )
     log.info("item.consent_expiring", item_id=item_id, step=step)
 
 

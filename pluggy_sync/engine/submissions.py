@@ -5,7 +5,7 @@ Claim the action (open to submitted) and ask Pluggy, with no transaction open. I
 answers with; if not, take the claim back and say why. An event will tell how the execution ends.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,20 +16,20 @@ from pluggy_sync.encryption import TooLongError
 from pluggy_sync.engine import executions, requests
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.pluggy.client import WRONG_FORM
 from pluggy_sync.pluggy.errors import PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.payloads import Raw
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import answers, refusals
 from pluggy_sync.rules.action_states import EXPIRED, OPEN, SUBMITTED, SUPERSEDED
-from pluggy_sync.rules.answers import Fault
+from pluggy_sync.rules.answers import Fault, Parameters
 from pluggy_sync.rules.needs import LOGIN_BACKOFF, Kind
 from pluggy_sync.rules.statuses import WAITING, WAITING_USER_INPUT
 from pluggy_sync.store import item_progress, items, user_actions
 from pluggy_sync.store.user_actions import Action
 
 log = structlog.get_logger(__name__)
-
-Parameters = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,16 @@ def give_credentials(res: Resources, action_id: str, parameters: Parameters | st
         CannotActError, PluggyUnavailableError: as `answer_mfa`.
     """
     texts = [parameters] if isinstance(parameters, str) else [*parameters.keys(), *parameters.values()]
-    if not all(answers.can_be_sent(text) for text in texts):
+    if not all(answers.can_be_sent(text) for text in texts if isinstance(text, str)):
         raise CannotActError("invalid-parameters", "A value holds characters that cannot be sent.")
-    claim = _claim(res, action_id, "credentials", _check_takes_credentials)
+    form = _form_of(res, action_id)
+
+    def check(action: Action) -> None:
+        _check_takes_credentials(action)
+        if not isinstance(parameters, str):
+            _check_fits(parameters, form)
+
+    claim = _claim(res, action_id, "credentials", check)
     return _submit(res, claim, lambda: res.pluggy.update_item(claim.action.item_id, parameters))
 
 
@@ -197,6 +204,26 @@ def _check_takes_credentials(action: Action) -> None:
         raise CannotActError("wrong-kind", f"This action ({action.reason}) is not settled with credentials.")
 
 
+def _check_fits(parameters: Parameters, form: Sequence[Raw]) -> None:
+    faults = answers.faults_in_form(parameters, form)
+    if faults:
+        errors = [_named(name, message) for name, message in faults.items()]
+        raise CannotActError("invalid-parameters", more={"errors": errors})
+
+
+def _form_of(res: Resources, action_id: str) -> Sequence[Raw]:
+    """Return the fields of the bank's form, as the action's Item was last seen; empty: it shows none."""
+    with res.database.begin() as conn:
+        action = user_actions.get(conn, action_id)
+        item = None if action is None else items.get(conn, action.item_id)
+    return [] if item is None or item.raw is None else payloads.item(item.raw).connector.credentials
+
+
+def _named(name: str, message: str) -> dict[str, str]:
+    """Return a fault as every problem names it."""
+    return {"where": "json", "field": f"parameters.{name}" if name else "parameters", "message": message}
+
+
 def _check_can_restart(action: Action) -> None:
     asks = action.kind == Kind.CREDENTIALS or (action.kind == Kind.MFA and action.parameter is not None)
     if _waits_within_execution(action) or asks:
@@ -249,9 +276,20 @@ def _taken_back(res: Resources, claim: _Claim, error: PluggyRefusedError, refusa
         latest = res.pluggy_now() + LOGIN_BACKOFF
         retry_at = latest if retry_at is None else min(retry_at, latest)
     _take_back(res, claim, refusal.code, retry_at=retry_at if refusal.code == refusals.WAIT else None)
-    faults = error.data.get("details")
-    more = {"errors": faults} if isinstance(faults, list) else {}
-    return CannotActError.of_refusal(refusal, retry_at=retry_at, **more)
+    errors = _errors_of_pluggy(error, _form_of(res, claim.action.id))
+    return CannotActError.of_refusal(refusal, retry_at=retry_at, **({"errors": errors} if errors else {}))
+
+
+def _errors_of_pluggy(error: PluggyRefusedError, form: Sequence[Raw]) -> list[dict[str, str]]:
+    """Return which values Pluggy refused and why, in the words of the bank's form where it has some."""
+    details = error.data.get("details")
+    faults = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    said = {field.get("name"): field.get("validationMessage") for field in form}
+    errors = []
+    for fault in faults:
+        message = said.get(fault["field"]) if fault["message"] == WRONG_FORM else None
+        errors.append(_named(fault["field"], message if isinstance(message, str) and message else fault["message"]))
+    return errors
 
 
 def _take_back(res: Resources, claim: _Claim, outcome: str, *, retry_at: datetime | None) -> None:

@@ -377,8 +377,13 @@ def _code_of_message(message: Any) -> str | None:
     return "ITEM_ALREADY_UPDATING" if told else None
 
 
+# What is wrong with a value that Pluggy refused.
+MISSING = "missing"
+WRONG_FORM = "wrong form"
+
+
 def _fault(detail: Mapping[str, Any]) -> dict[str, str]:
-    message = "missing" if detail.get("code") == "001" else "wrong form"
+    message = MISSING if detail.get("code") == "001" else WRONG_FORM
     return {"field": fields.text(detail.get("parameter")) or "unknown", "message": message}
 
 

@@ -1,6 +1,6 @@
 """Whether a value can be given for what the bank's form asks (Pluggy facts 3.5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,30 @@ class Fault(StrEnum):
     NOT_SENDABLE = "The value holds characters that cannot be sent."
     NO_OPTION = "The value is none of the options."
     NO_MATCH = "The value does not have the form that the bank asks for."
+
+
+Parameters = Mapping[str, str | bool]
+
+
+def faults_in_form(given: Parameters, form: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """
+    Return what is wrong with credentials, by the name of each value; empty: nothing that can be told here.
+
+    *form*: the connector's `credentials` (Pluggy facts 3.9). If it cannot be read, the bank has the last word. The
+    texts quote nothing that was given. A name that the form does not have may be a secret in the wrong place: that
+    fault has an empty name.
+    """
+    fields = {name: field for field in form if (name := name_of(field)) is not None}
+    if not fields:
+        return {}
+    faults = {}
+    for name, value in given.items():
+        field = fields.get(name)
+        if field is None:
+            faults[""] = f"The form has these fields only: {', '.join(fields)}."
+        elif isinstance(value, bool) != (field.get("type") == "boolean"):
+            faults[name] = "Give true or false." if field.get("type") == "boolean" else "Give a text."
+    return faults
 
 
 def name_of(parameter: Mapping[str, Any]) -> str | None:

@@ -35,7 +35,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.register_blueprint(page.blueprint)
     app.register_blueprint(metrics.blueprint)
     request_ids.register(app)
-    registration.register(app)
+    registration.register(app, server=settings.public_url)
     # Last: flask-smorest registers handlers of its own.
     errors.register(app)
     return app

@@ -6,7 +6,6 @@ The answer says what is wrong with a request. What is wrong with us is logged, a
 """
 
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -59,8 +58,8 @@ def _problem(
         page.headers.extend(headers or {})
         return page
     body = {
-        "type": f"urn:pluggy-sync:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "type": problems.address_of(code),
+        "title": problems.title_of(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -117,16 +116,21 @@ def _of_http(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
     return _problem(
         status,
-        problems.CODE_OF_STATUS.get(status, "error"),
+        _code_of(status),
         "Some values are missing or wrong." if faults else error.description,
         headers=headers,
         more={"errors": faults} if faults else None,
     )
 
 
+def _code_of(status: int) -> str:
+    """Return the code for what the web framework refuses; for a status without one, whose fault it is."""
+    return problems.CODE_OF_STATUS.get(status, problems.INVALID_REQUEST if status < 500 else problems.INTERNAL_ERROR)
+
+
 def _of_bug(error: Exception) -> Response:
     log.error("api.failed", exc_info=error)
-    return _of_problem(ProblemError("internal-error"))
+    return _of_problem(ProblemError(problems.INTERNAL_ERROR))
 
 
 def _faults(messages: Any, where: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:

@@ -8,11 +8,13 @@ Tests: `api/test_docs.py`, `test_situations.py`.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from pluggy_sync.rules import refusals
 
 INVALID_REQUEST = "invalid-request"
+INTERNAL_ERROR = "internal-error"
 UNAVAILABLE = "unavailable"
 TOO_MANY_REQUESTS = "too-many-requests"
 
@@ -30,7 +32,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),
     (TOO_MANY_REQUESTS, 429, "Too many requests are under way or came in a short time."),
-    ("internal-error", 500, "The service failed. Its log has more under this `requestId`."),
+    (INTERNAL_ERROR, 500, "The service failed. Its log has more under this `requestId`."),
     ("pluggy-busy", 503, "Pluggy takes no more requests just now. `Retry-After` says when to try again."),
     ("pluggy-unavailable", 503, "Pluggy does not answer just now. `Retry-After` says when to try again."),
     (UNAVAILABLE, 503, "The service is not able to answer just now. Try again."),
@@ -53,6 +55,16 @@ CODE_OF_STATUS: Mapping[int, str] = {
         UNAVAILABLE,
     )
 }
+
+
+def address_of(code: str) -> str:
+    """Return the `type` of a problem: the address, relative to the service, of the paragraph about *code*."""
+    return f"/v1/docs/errors#{code}"
+
+
+def title_of(status: int) -> str:
+    """Return the name of *status*."""
+    return HTTPStatus(status).phrase
 
 
 class ProblemError(Exception):

@@ -110,6 +110,9 @@ _OURS_OF_PLUGGYS = {
     "MFA_PARAMETER_WAS_ALREADY_USED_ERROR": "value-already-used",
 }
 
+# Every code that a refusal of Pluggy can get.
+OF_PLUGGY = (*dict.fromkeys([*_OURS_OF_PLUGGYS.values(), NOT_NOW, REFUSED]),)
+
 # Only a word of this form is repeated. A message may quote what was sent.
 _CODE_WORD = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 

@@ -57,14 +57,22 @@ def get(conn: Connection, item_id: str) -> ItemView | None:
 
 
 def after(
-    conn: Connection, item_id: str | None, *, client_user_id: str | None, deleted: bool, limit: int
+    conn: Connection,
+    item_id: str | None,
+    *,
+    client_user_id: str | None,
+    connector_id: int | None = None,
+    deleted: bool,
+    limit: int,
 ) -> Sequence[ItemView]:
-    """Return the next *limit* Items by id: those that are deleted, or those that are not."""
+    """Return the next *limit* Items by id: those that are deleted, or those that are not. None filters nothing."""
     stmt = _WITH_ALL.where(items.c.deleted_at.is_not(None) if deleted else items.c.deleted_at.is_(None))
     if item_id is not None:
         stmt = stmt.where(items.c.id > item_id)
     if client_user_id is not None:
         stmt = stmt.where(items.c.client_user_id == client_user_id)
+    if connector_id is not None:
+        stmt = stmt.where(items.c.connector_id == connector_id)
     return [ItemView(**row._mapping) for row in conn.execute(stmt.order_by(items.c.id).limit(limit))]
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.kit import documented
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -109,6 +111,7 @@ def running_product(answer: Answer | None = None) -> Iterator[Product]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             delivery = Delivery(headers, body)
+            documented.check_delivery(headers, body)
             with product.lock:
                 product.got.append(delivery)
                 product.at_once += 1

@@ -17,7 +17,8 @@ class Product:
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
         """Return the answer as it is."""
-        return self._web.open(path, method=method, headers={"Authorization": f"Bearer {API_TOKEN}"}, **options)
+        headers = {"Authorization": f"Bearer {API_TOKEN}", **options.pop("headers", {})}
+        return self._web.open(path, method=method, headers=headers, **options)
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what a GET answers; it must be 200."""

@@ -53,7 +53,7 @@ def test_each_kind_of_trouble_has_its_status_and_code_and_tells_no_more(answer_t
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert (answer.json["code"], answer.json["status"]) == (code, status)
-    assert answer.json["type"] == f"urn:pluggy-sync:problem:{code}"
+    assert answer.json["type"] == f"/v1/docs/errors#{code}"
     assert answer.json["requestId"] == answer.headers["X-Request-Id"]
     assert answer.headers.get("Retry-After") == retry_after
     assert SECRET not in answer.text

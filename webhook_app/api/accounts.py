@@ -1,13 +1,16 @@
 """Accounts of the mirror, and their transactions by filter."""
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
+from flask import Response
 from marshmallow import validate
 
 from pluggy_sync.store import accounts, balances, transactions
 from pluggy_sync.store.accounts import StoredAccount
-from webhook_app.api import paging
+from webhook_app.api import exports, paging, pluggy_objects
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
@@ -21,17 +24,19 @@ class BalanceCheckSchema(ma.Schema):
     """Whether the rows since the balance before explain the newest one. A difference is shown, never corrected."""
 
     collectedAt = Instant(required=True, attribute="collected_at")
-    drift = Money(required=True, metadata={"type": "number", "description": "What the rows do not explain; exact"})
+    drift = Money(required=True, metadata={"description": "What the rows do not explain; exact"})
 
 
 class AccountSchema(PluggyObject):
-    """An account or card. Fields that are not listed are Pluggy's."""
+    """An account or card, as Pluggy sent it. `syncedAt`, `missingSince` and `balanceCheck` are ours."""
+
+    PLUGGYS = pluggy_objects.ACCOUNT
 
     id = ma.fields.Str(required=True)
     itemId = ma.fields.Str(required=True)
-    type = ma.fields.Str(allow_none=True)
-    balance = Money(allow_none=True, metadata={"type": "number"})
-    currencyCode = ma.fields.Str(allow_none=True)
+    type = ma.fields.Str(allow_none=True, metadata={"description": "BANK or CREDIT"})
+    balance = Money(allow_none=True, metadata={"description": "Exact. Of a card: what is owed"})
+    currencyCode = ma.fields.Str(allow_none=True, metadata={"description": "ISO 4217"})
     syncedAt = Instant(required=True, metadata={"description": "When it was last read from Pluggy"})
     missingSince = Instant(
         required=True,
@@ -49,15 +54,35 @@ class AccountSchema(PluggyObject):
 class TransactionSchema(PluggyObject):
     """A movement, as Pluggy sent it. A card's purchases are positive: read `type`, not the sign."""
 
+    PLUGGYS = pluggy_objects.TRANSACTION
+
     id = ma.fields.Str(required=True)
     accountId = ma.fields.Str(required=True)
     date = Instant(required=True)
-    amount = Money(allow_none=True, metadata={"type": "number", "description": "Exact"})
-    type = ma.fields.Str(allow_none=True)
-    status = ma.fields.Str(allow_none=True)
+    amount = Money(allow_none=True, metadata={"description": "Exact"})
 
 
-class _TransactionsQuery(PageQuery):
+# Of a CSV export, in this order.
+TRANSACTION_COLUMNS = (
+    "id",
+    "accountId",
+    "date",
+    "description",
+    "descriptionRaw",
+    "amount",
+    "amountInAccountCurrency",
+    "currencyCode",
+    "type",
+    "status",
+    "category",
+    "categoryId",
+    "providerId",
+    "createdAt",
+    "updatedAt",
+)
+
+
+class TransactionsQuery(PageQuery):
     date_from = ma.fields.Date(
         load_default=None, data_key="dateFrom", metadata={"description": "First day, in São Paulo"}
     )
@@ -73,6 +98,7 @@ class _TransactionsQuery(PageQuery):
 @blueprint.get("/items/<item_id>/accounts")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(AccountSchema, "AccountPage"))
+@blueprint.refuses("item-not-found", "item-deleted", "invalid-cursor")
 def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     """List the Item's accounts, by id."""
     position = paging.position_of(query["after"], paging.text)
@@ -94,10 +120,20 @@ def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 
 
 @blueprint.get("/accounts/<account_id>/transactions")
-@blueprint.arguments(_TransactionsQuery, location="query")
+@blueprint.arguments(TransactionsQuery, location="query")
 @blueprint.response(200, page_of(TransactionSchema, "TransactionPage"))
-def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
-    """List the account's transactions, newest first. To follow changes, read the Item's change feed instead."""
+@blueprint.streams(*exports.TYPES)
+@blueprint.refuses("account-not-found", "invalid-cursor")
+def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] | Response:
+    """
+    List the account's transactions, newest first.
+
+    With `Accept: text/csv` or `Accept: application/x-ndjson` all of them come at once, as a stream without pages. To
+    follow changes, read the Item's change feed instead.
+    """
+    type_ = exports.type_asked_for()
+    if type_ is not None:
+        return _export(query, account_id, type_)
     position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
         if not accounts.is_stored(conn, account_id):
@@ -112,3 +148,26 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
             limit=query["limit"] + 1,
         )
     return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], lambda row: row.raw)
+
+
+def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
+    res = resources()
+    with res.database.begin() as conn:
+        if not accounts.is_stored(conn, account_id):
+            raise ProblemError("account-not-found")
+    # Each part is a query of its own: a client that reads slowly holds no connection and no snapshot.
+    filters = {name: query[name] for name in ("date_from", "date_to", "status")}
+
+    schema = TransactionSchema(many=True)
+
+    def parts() -> Iterator[Sequence[dict[str, Any]]]:
+        position: tuple[datetime, str] | None = None
+        while True:
+            with res.database.begin() as conn:
+                rows = transactions.before(conn, account_id, position, **filters, limit=exports.ROWS_PER_PART)
+            yield schema.dump([row.raw for row in rows])
+            if len(rows) < exports.ROWS_PER_PART:
+                return
+            position = rows[-1].date, rows[-1].id
+
+    return exports.response(parts(), TRANSACTION_COLUMNS, type_, name=f"transactions-{account_id}")

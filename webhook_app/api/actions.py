@@ -8,35 +8,44 @@ from marshmallow import validate
 from pluggy_sync import return_urls
 from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
-from pluggy_sync.rules import answers
+from pluggy_sync.rules import answers, refusals
 from pluggy_sync.rules.action_states import STATES, UNSETTLED
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from pluggy_sync.store.user_actions import Action
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
+from webhook_app.api.fields import Described, Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
 from webhook_app.problems import INVALID_REQUEST, ProblemError
 
 blueprint = ApiBlueprint("actions", __name__, description="What persons must do")
 
+# An answer may meet what has become of the action, and whatever Pluggy says (`rules/refusals.py`).
+_OF_ANSWERS = (
+    "action-not-found",
+    "action-submitted",
+    "action-settled",
+    "action-expired",
+    "wrong-kind",
+    *refusals.OF_PLUGGY,
+    "pluggy-busy",
+    "pluggy-unavailable",
+)
 
-class _Text(ma.Schema):
+
+class TextSchema(ma.Schema):
     title = ma.fields.Str(required=True)
     body = ma.fields.Str(required=True)
 
 
-class _Texts(ma.Schema):
-    pt = ma.fields.Nested(_Text, required=True)
-    en = ma.fields.Nested(_Text, required=True)
+class TextsSchema(ma.Schema):
+    pt = ma.fields.Nested(TextSchema, required=True)
+    en = ma.fields.Nested(TextSchema, required=True)
 
 
-class _Parameter(ma.Schema):
+class ParameterSchema(ma.Schema):
     """What is asked: give it with `POST /v1/actions/{id}/mfa`."""
-
-    class Meta:
-        unknown = ma.INCLUDE
 
     name = ma.fields.Str(required=True)
     type = ma.fields.Str(
@@ -46,7 +55,7 @@ class _Parameter(ma.Schema):
     placeholder = ma.fields.Str(allow_none=True)
     assistiveText = ma.fields.Str(allow_none=True)
     instructions = ma.fields.Str(allow_none=True)
-    options = ma.fields.List(ma.fields.Dict(), required=True, allow_none=True)
+    options = ma.fields.List(Described("Option"), required=True, allow_none=True)
     data = ma.fields.Str(required=True, allow_none=True, metadata={"description": "A picture in base64, or an address"})
     validation = ma.fields.Str(allow_none=True)
     validationMessage = ma.fields.Str(allow_none=True)
@@ -61,12 +70,12 @@ class ActionSchema(ma.Schema):
     kind = ma.fields.Str(required=True, validate=validate.OneOf([str(kind) for kind in Kind]))
     reason = ma.fields.Str(required=True)
     state = ma.fields.Str(required=True, validate=validate.OneOf(STATES))
-    text = ma.fields.Nested(_Texts, required=True, metadata={"description": "Words for the person"})
+    text = ma.fields.Nested(TextsSchema, required=True, metadata={"description": "Words for the person"})
     providerMessage = ma.fields.Str(
         required=True, allow_none=True, metadata={"description": "The bank's own words, in Portuguese"}
     )
-    parameter = ma.fields.Nested(_Parameter, required=True, allow_none=True)
-    userAction = ma.fields.Dict(allow_none=True)
+    parameter = ma.fields.Nested(ParameterSchema, required=True, allow_none=True)
+    userAction = Described("UserAction", allow_none=True)
     expiresAt = Instant(required=True, allow_none=True)
     retryAt = Instant(
         allow_none=True,
@@ -82,7 +91,7 @@ class ActionSchema(ma.Schema):
     attempts = ma.fields.Int()
 
 
-class _PageLink(ma.Schema):
+class NewPageLinkSchema(ma.Schema):
     return_url = ma.fields.Str(
         load_default=None,
         data_key="returnUrl",
@@ -108,20 +117,32 @@ def _view(row: Action) -> dict[str, Any]:
     return action_view.of_row(row, resources().links, resources().texts)
 
 
-class _ActionsQuery(PageQuery):
+class ActionsQuery(PageQuery):
     state = ma.fields.Str(load_default=None, validate=validate.OneOf(STATES))
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
     item_id = ItemId(load_default=None, data_key="itemId")
 
 
-class _Value(ma.Schema):
+class MfaAnswerSchema(ma.Schema):
     value = ma.fields.Str(required=True, validate=validate.Length(min=1, max=answers.MAX_LENGTH))
 
 
-class _Credentials(ma.Schema):
+class _TextOrFlag(ma.fields.Field[str | bool]):
+    """A value of the bank's form: a text, or true or false where the form's field is a boolean."""
+
+    def __init__(self) -> None:
+        super().__init__(metadata={"anyOf": [{"type": "string", "maxLength": 10_000}, {"type": "boolean"}]})
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | bool:
+        if isinstance(value, bool) or (isinstance(value, str) and len(value) <= 10_000):
+            return value
+        raise ma.ValidationError("Give a text of at most 10,000 characters, or true or false.")
+
+
+class NewCredentialsSchema(ma.Schema):
     parameters = ma.fields.Dict(
         keys=ma.fields.Str(validate=validate.Length(min=1, max=100)),
-        values=ma.fields.Str(validate=validate.Length(max=10_000)),
+        values=_TextOrFlag(),
         validate=validate.Length(min=1, max=20),
         metadata={"description": "As the connector's `credentials` name them. Passed to Pluggy, never stored"},
     )
@@ -141,8 +162,9 @@ class _Credentials(ma.Schema):
 
 
 @blueprint.get("/actions")
-@blueprint.arguments(_ActionsQuery, location="query")
+@blueprint.arguments(ActionsQuery, location="query")
 @blueprint.response(200, page_of(ActionSchema, "ActionPage"))
+@blueprint.refuses("invalid-cursor")
 def list_actions(query: dict[str, Any]) -> dict[str, Any]:
     """List actions, newest first."""
     position = paging.position_of(query["after"], paging.moment, paging.text)
@@ -165,6 +187,7 @@ def list_actions(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/actions/<action_id>")
 @blueprint.response(200, ActionSchema)
+@blueprint.refuses("action-not-found")
 def get_action(action_id: str) -> dict[str, Any]:
     """Read one action."""
     with resources().database.begin() as conn:
@@ -175,8 +198,9 @@ def get_action(action_id: str) -> dict[str, Any]:
 
 
 @blueprint.post("/actions/<action_id>/mfa")
-@blueprint.arguments(_Value)
+@blueprint.arguments(MfaAnswerSchema)
 @blueprint.response(202, ActionSchema)
+@blueprint.refuses(*_OF_ANSWERS, "nothing-asked", "invalid-value")
 def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give the code, choice or text that the bank asked for. It goes to Pluggy and is not stored."""
     action = submissions.answer_mfa(resources(), action_id, answer["value"])
@@ -184,8 +208,9 @@ def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
 
 
 @blueprint.post("/actions/<action_id>/credentials")
-@blueprint.arguments(_Credentials)
+@blueprint.arguments(NewCredentialsSchema)
 @blueprint.response(202, ActionSchema)
+@blueprint.refuses(*_OF_ANSWERS, "invalid-parameters")
 def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
     credentials = given.get("parameters") or given["encrypted_parameters"]
@@ -195,7 +220,8 @@ def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
 
 @blueprint.post("/actions/<action_id>/restart")
 @blueprint.response(202, ActionSchema)
-def restart(action_id: str) -> dict[str, Any]:
+@blueprint.refuses(*_OF_ANSWERS)
+def restart_action(action_id: str) -> dict[str, Any]:
     """
     Start the update again, because the person is ready.
 
@@ -206,15 +232,17 @@ def restart(action_id: str) -> dict[str, Any]:
 
 @blueprint.post("/actions/<action_id>/cancel")
 @blueprint.response(200, ActionSchema)
-def cancel(action_id: str) -> dict[str, Any]:
+@blueprint.refuses("action-not-found", "action-submitted", "action-settled")
+def cancel_action(action_id: str) -> dict[str, Any]:
     """Cancel an open action. It ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
     return _view(submissions.cancel(resources(), action_id))
 
 
 @blueprint.post("/actions/<action_id>/page-link")
-@blueprint.arguments(_PageLink)
+@blueprint.arguments(NewPageLinkSchema)
 @blueprint.response(200, PageLinkSchema)
-def new_page_link(asked: dict[str, Any], action_id: str) -> dict[str, Any]:
+@blueprint.refuses("action-not-found", "action-settled")
+def create_page_link(asked: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Make a new link to the person's page of an unsettled action."""
     res = resources()
     return_url = asked["return_url"]

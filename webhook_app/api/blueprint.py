@@ -17,6 +17,18 @@ from webhook_app.problems import INVALID_REQUEST, ProblemError
 _View = TypeVar("_View", bound=Callable[..., Any])
 
 
+# Where a view's documentation has its problems and the types of its streams, until the document is made.
+CODES = "x-codes"
+STREAMS = "x-streams"
+
+
+def _noted(view: Callable[..., Any]) -> dict[str, Any]:
+    """Return what flask-smorest puts into the view's documentation as it is."""
+    apidoc: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
+    noted: dict[str, Any] = apidoc.setdefault("manual_doc", {})
+    return noted
+
+
 class _Decorator(Protocol):
     def __call__(self, view: _View, /) -> _View: ...
 
@@ -49,23 +61,53 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
 
     def get(self, rule: str) -> _Decorator:
         """Answer GET."""
-        return cast(_Decorator, self.route(rule, methods=["GET"]))
+        return self._answer(rule, "GET")
 
     def post(self, rule: str) -> _Decorator:
         """Answer POST."""
-        return cast(_Decorator, self.route(rule, methods=["POST"]))
+        return self._answer(rule, "POST")
 
     def delete(self, rule: str) -> _Decorator:
         """Answer DELETE."""
-        return cast(_Decorator, self.route(rule, methods=["DELETE"]))
+        return self._answer(rule, "DELETE")
+
+    def _answer(self, rule: str, method: str) -> _Decorator:
+        def register(view: _View) -> _View:
+            first, *others = view.__name__.split("_")
+            _noted(view)["operationId"] = first + "".join(each.capitalize() for each in others)
+            return cast(_View, self.route(rule, methods=[method])(view))
+
+        return register
+
+    def refuses(self, *codes: str) -> _Decorator:
+        """Document that the view may answer with the problems *codes*, beside those of every call."""
+
+        def note(view: _View) -> _View:
+            _noted(view).setdefault(CODES, []).extend(codes)
+            return view
+
+        return note
+
+    def streams(self, *types: str) -> _Decorator:
+        """Document that the view answers with a stream of one of *types*, if the caller accepts only that."""
+
+        def note(view: _View) -> _View:
+            _noted(view)[STREAMS] = list(types)
+            return view
+
+        return note
 
     def arguments(self, schema: type[ma.Schema], *, location: str = "json") -> _Decorator:
         """Give the view what *schema* loads from the request's body or query."""
         return cast(_Decorator, super().arguments(schema, location=location))
 
-    def response(self, status: int, schema: type[ma.Schema]) -> _Decorator:
+    def response(self, status: int, schema: type[ma.Schema], *, description: str | None = None) -> _Decorator:
         """Answer with what *schema* dumps of the view's result."""
-        return cast(_Decorator, super().response(status, schema))
+        return cast(_Decorator, super().response(status, schema, description=description))
+
+    def alt_response(self, status: int, *, schema: type[ma.Schema], description: str) -> _Decorator:
+        """Document that the view may also answer with *status*."""
+        return cast(_Decorator, super().alt_response(status, schema=schema, description=description))
 
 
 def register(app: Flask) -> None:

@@ -23,7 +23,7 @@ from webhook_app.app_resources import resources
 blueprint = ApiBlueprint("changes", __name__, description="What changed since a cursor")
 
 
-class _ChangesQuery(Query):
+class ChangesQuery(Query):
     cursor = ma.fields.Str(
         load_default="0",
         validate=validate.Regexp(r"[0-9]{1,18}\Z", error="Not a cursor."),
@@ -39,7 +39,7 @@ class _ChangesQuery(Query):
     )
 
 
-class _Removed(ma.Schema):
+class RemovedTransactionSchema(ma.Schema):
     id = ma.fields.Str(required=True)
     accountId = ma.fields.Str(required=True)
 
@@ -49,14 +49,15 @@ class ChangesSchema(ma.Schema):
 
     added = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
     modified = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
-    removed = ma.fields.List(ma.fields.Nested(_Removed), required=True)
+    removed = ma.fields.List(ma.fields.Nested(RemovedTransactionSchema), required=True)
     nextCursor = ma.fields.Str(required=True, metadata={"description": "Keep it, and ask with it the next time"})
     hasMore = ma.fields.Bool(required=True)
 
 
 @blueprint.get("/items/<item_id>/transactions/sync")
-@blueprint.arguments(_ChangesQuery, location="query")
+@blueprint.arguments(ChangesQuery, location="query")
 @blueprint.response(200, ChangesSchema)
+@blueprint.refuses("item-not-found", "item-deleted", "invalid-cursor")
 def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     """
     Read what changed in the Item's transactions since a cursor.

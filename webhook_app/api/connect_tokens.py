@@ -26,7 +26,7 @@ _RETURN_URL = ma.fields.Str(
 )
 
 
-class _NewItemToken(ma.Schema):
+class NewConnectTokenSchema(ma.Schema):
     client_user_id = ma.fields.Str(
         required=True,
         data_key="clientUserId",
@@ -39,11 +39,11 @@ class _NewItemToken(ma.Schema):
     )
 
 
-class _UpdateToken(ma.Schema):
+class NewUpdateTokenSchema(ma.Schema):
     oauth_redirect_uri = _RETURN_URL
 
 
-class TokenSchema(ma.Schema):
+class ConnectTokenSchema(ma.Schema):
     """A token for the widget. Use it for one attempt."""
 
     accessToken = ma.fields.Str(required=True)
@@ -56,17 +56,21 @@ class TokenSchema(ma.Schema):
 
 
 @blueprint.post("/connect-tokens")
-@blueprint.arguments(_NewItemToken)
-@blueprint.response(200, TokenSchema)
-def for_new_item(given: dict[str, Any]) -> dict[str, Any]:
+@blueprint.arguments(NewConnectTokenSchema)
+@blueprint.response(200, ConnectTokenSchema)
+@blueprint.refuses("pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
+def create_connect_token(given: dict[str, Any]) -> dict[str, Any]:
     """Make a token with which a person connects a bank."""
     return _token(None, {_OPTIONS[name]: value for name, value in given.items()})
 
 
 @blueprint.post("/items/<item_id>/connect-token")
-@blueprint.arguments(_UpdateToken)
-@blueprint.response(200, TokenSchema)
-def for_update(given: dict[str, Any], item_id: str) -> dict[str, Any]:
+@blueprint.arguments(NewUpdateTokenSchema)
+@blueprint.response(200, ConnectTokenSchema)
+@blueprint.refuses(
+    "item-not-found", "item-deleted", refusals.GONE, "pluggy-busy", "pluggy-unavailable", refusals.REFUSED
+)
+def create_update_token(given: dict[str, Any], item_id: str) -> dict[str, Any]:
     """Make a token with which the person updates this Item: new credentials, a code, a renewed consent."""
     with resources().database.begin() as conn:
         living(conn, item_id)

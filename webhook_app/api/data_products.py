@@ -24,6 +24,9 @@ _BY_NAME = {
 }
 
 
+NAMES = [*_BY_NAME]
+
+
 class ProductRowSchema(PluggyObject):
     """A row of a data product. Fields that are not listed are Pluggy's."""
 
@@ -41,6 +44,7 @@ class ProductRowSchema(PluggyObject):
 @blueprint.get("/items/<item_id>/products/<product>")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(ProductRowSchema, "ProductPage"))
+@blueprint.refuses("item-not-found", "item-deleted", "product-not-found", "invalid-cursor")
 def list_product(query: dict[str, Any], item_id: str, product: str) -> dict[str, Any]:
     """
     List the Item's rows of one product, by id.

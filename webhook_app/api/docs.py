@@ -3,9 +3,9 @@
 from importlib.resources import files
 
 from flask import Blueprint, Flask, Response, abort, jsonify
-from flask_smorest import Api
 
-from webhook_app import problems
+from webhook_app import problem_pages
+from webhook_app.api.document import Document
 
 blueprint = Blueprint("docs", __name__)
 
@@ -22,12 +22,40 @@ _PAGE = """<!doctype html>
 <title>pluggy-sync API</title>
 <link rel="icon" href="/v1/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/v1/docs/swagger-ui.css">
+<style>
+  .swagger-ui { overflow-wrap: anywhere; }
+  .swagger-ui table { max-width: 100%; }
+  @media (max-width: 640px) {
+    .swagger-ui .wrapper, .swagger-ui .info { padding: 0 8px; }
+    .swagger-ui .info table { display: block; overflow-x: auto; }
+    .swagger-ui .opblock .opblock-summary { flex-wrap: wrap; }
+    .swagger-ui .opblock-summary-path { max-width: calc(100% - 100px); white-space: normal; }
+    .swagger-ui .opblock-summary-description { flex-basis: 100%; padding: 4px 10px; }
+    .swagger-ui .parameters-col_name, .swagger-ui .parameters-col_description { display: block; width: 100%; }
+    .swagger-ui .filter .operation-filter-input { width: 100%; }
+  }
+</style>
 <div id="docs"></div>
 <script src="/v1/docs/swagger-ui-bundle.js"></script>
 <script src="/v1/docs/start.js"></script>
 """
-_START = """SwaggerUIBundle({
+# The search finds calls by any word of theirs. Swagger UI itself looks at the names of the subjects only.
+_START = """
+const wordsOf = (call) => {
+  const told = call.get("operation");
+  return [call.get("method"), call.get("path"), told.get("operationId"), told.get("summary"), told.get("description")]
+    .join(" ").toLowerCase();
+};
+const opsFilter = (subjects, phrase) => {
+  const words = phrase.toLowerCase().split(/\\s+/).filter(Boolean);
+  return subjects
+    .map((subject) => subject.update("operations", (calls) =>
+      calls.filter((call) => words.every((word) => wordsOf(call).includes(word)))))
+    .filter((subject) => subject.get("operations").size > 0);
+};
+SwaggerUIBundle({
   url: "/v1/openapi.json", dom_id: "#docs", deepLinking: true, persistAuthorization: false, validatorUrl: null,
+  filter: true, docExpansion: "list", defaultModelsExpandDepth: 0, plugins: [() => ({ fn: { opsFilter } })],
 });
 """
 # Swagger UI sets inline styles and data pictures. Nothing comes from another host.
@@ -35,38 +63,26 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
 
-SETTINGS = {
-    "API_TITLE": "pluggy-sync",
-    "API_VERSION": "v1",
-    "OPENAPI_VERSION": "3.1.0",
-    # flask-smorest makes only the document. The address is ours.
-    "API_SPEC_OPTIONS": {
-        "info": {
-            "description": (
-                "A correct, current copy of every account connected through Pluggy, and what persons must do for it. "
-                "Lists give `next`, to be sent back as `after`. Errors are RFC 9457 problems with a stable `code`.\n\n"
-                + problems.as_markdown()
-            )
-        },
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"token": []}],
-    },
-}
 
-
-def register(app: Flask, api: Api) -> None:
-    """Serve the documentation of *api*."""
+def register(app: Flask, document: Document) -> None:
+    """Serve *document*."""
     app.register_blueprint(blueprint)
 
     @app.get("/v1/openapi.json")
     def openapi() -> Response:
-        return jsonify(api.spec.to_dict())
+        return jsonify(document.made())
 
 
 @blueprint.get("/v1/docs")
 def page() -> Response:
     """Show the documentation."""
     return Response(_PAGE, mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
+
+
+@blueprint.get("/v1/docs/errors")
+def errors() -> Response:
+    """Show what each code of a problem means and what to do. A problem's `type` leads here."""
+    return Response(problem_pages.as_html(), mimetype="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
 @blueprint.get("/v1/docs/<name>")

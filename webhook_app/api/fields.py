@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import validate
 
 from pluggy_sync import item_ids, wire
+from webhook_app.api import pluggy_objects
 
 
 class Instant(ma.fields.Field[datetime]):
-    """A moment in UTC with milliseconds and Z. What Pluggy wrote as text stays as it is."""
+    """A moment in UTC with milliseconds and Z. What Pluggy wrote in this form stays as it is."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return wire.to_text(value) if isinstance(value, datetime) else value
+        return wire.to_text(value) if isinstance(value, datetime) else pluggy_objects.instant_text(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:
@@ -44,7 +45,7 @@ class Money(ma.fields.Field[Decimal]):
     """An exact number."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
-        return value
+        return pluggy_objects.fitted(value, {"type": "number"})
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
         if isinstance(value, int | Decimal) and not isinstance(value, bool):
@@ -52,15 +53,30 @@ class Money(ma.fields.Field[Decimal]):
         raise ma.ValidationError("Not a number.")
 
 
+class Described(ma.fields.Field[Any]):
+    """A value of Pluggy's, described in `pluggy_objects.COMPONENTS`."""
+
+    def __init__(self, component: str, **more: Any) -> None:
+        super().__init__(metadata={"allOf": [pluggy_objects.component(component)]}, **more)
+        self._component = component
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return pluggy_objects.fitted(value, pluggy_objects.component(self._component))
+
+
 class PluggyObject(ma.Schema):
-    """An object as Pluggy sent it, plus what is declared here, which wins."""
+    """An object as Pluggy sent it, plus what is declared here, which wins. `PLUGGYS`: fields of Pluggy's, described."""
+
+    PLUGGYS: ClassVar[Mapping[str, pluggy_objects.Schema]] = {}
 
     class Meta:
         unknown = ma.INCLUDE
 
     @ma.post_dump(pass_original=True)
     def _keep_the_rest(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> dict[str, Any]:
-        return {**original, **data}
+        whole = {**original, **data}
+        pluggy_objects.fit(whole, self.PLUGGYS)
+        return whole
 
 
 class Query(ma.Schema):

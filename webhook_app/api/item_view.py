@@ -12,11 +12,12 @@ from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store import item_views
 from pluggy_sync.store.item_views import ItemView
 from pluggy_sync.store.user_actions import Action
-from webhook_app.api.fields import Instant, PluggyObject
+from webhook_app.api import pluggy_objects
+from webhook_app.api.fields import Described, Instant, PluggyObject
 from webhook_app.app_resources import resources
 
 
-class _Freshness(ma.Schema):
+class FreshnessSchema(ma.Schema):
     state = ma.fields.Str(
         required=True, validate=ma.validate.OneOf(list(State)), metadata={"description": "How fresh the data is"}
     )
@@ -26,16 +27,18 @@ class _Freshness(ma.Schema):
     )
 
 
-class _Product(ma.Schema):
+class ItemProductSchema(ma.Schema):
     is_updated = ma.fields.Bool(
         required=True, data_key="isUpdated", metadata={"description": "Collected in the last execution"}
     )
     last_updated_at = Instant(required=True, allow_none=True, data_key="lastUpdatedAt")
-    warnings = ma.fields.List(ma.fields.Dict(), required=True)
+    warnings = ma.fields.List(Described("Warning"), required=True)
 
 
 class ItemSchema(PluggyObject):
-    """An Item. Fields that are not listed are Pluggy's, as last seen."""
+    """An Item: Pluggy's fields as last seen, and ours."""
+
+    PLUGGYS = pluggy_objects.ITEM
 
     id = ma.fields.Str(required=True)
     clientUserId = ma.fields.Str(required=True, allow_none=True)
@@ -43,13 +46,11 @@ class ItemSchema(PluggyObject):
         required=True, allow_none=True, metadata={"description": "Null until the Item was first seen, or once deleted"}
     )
     executionStatus = ma.fields.Str(required=True, allow_none=True)
-    connector = ma.fields.Dict(
-        required=True, allow_none=True, metadata={"description": "Pluggy's connector; `health.status` as last heard"}
-    )
+    connector = Described("Connector", required=True, allow_none=True)
     lastUpdatedAt = Instant(required=True, allow_none=True)
     nextAutoSyncAt = Instant(required=True, allow_none=True)
     consentExpiresAt = Instant(required=True, allow_none=True)
-    freshness = ma.fields.Nested(_Freshness, required=True)
+    freshness = ma.fields.Nested(FreshnessSchema, required=True)
     syncedThrough = Instant(
         required=True,
         allow_none=True,
@@ -58,7 +59,7 @@ class ItemSchema(PluggyObject):
     openActions = ma.fields.List(ma.fields.Str(), required=True, metadata={"description": "Ids of unsettled actions"})
     products = ma.fields.Dict(
         keys=ma.fields.Str(),
-        values=ma.fields.Nested(_Product),
+        values=ma.fields.Nested(ItemProductSchema),
         required=True,
         metadata={
             "description": "By name as in Pluggy's `statusDetail`: how the last execution went for each data product"

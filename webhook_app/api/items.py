@@ -9,6 +9,7 @@ from marshmallow import validate
 from sqlalchemy import Connection
 
 from pluggy_sync.engine import deletion, requests
+from pluggy_sync.rules import refusals
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import item_views, items, user_actions
 from pluggy_sync.store.item_views import ItemView
@@ -23,18 +24,38 @@ blueprint = ApiBlueprint("items", __name__, description="Connections of persons 
 
 # A page filtered by freshness reads at most this many Items. It may be short, or empty, and still have a `next`.
 MAX_SCANNED = 5000
+# What the column holds.
+MAX_CONNECTOR_ID = 2**63 - 1
 
 
-class _ItemsQuery(PageQuery):
+class ItemsQuery(PageQuery):
     client_user_id = ma.fields.Str(load_default=None, data_key="clientUserId")
-    state = ma.fields.Str(
+    connector_id = ma.fields.Int(
+        load_default=None,
+        data_key="connectorId",
+        validate=validate.Range(min=0, max=MAX_CONNECTOR_ID),
+        metadata={"description": "Pluggy's number of the bank"},
+    )
+    freshness = ma.fields.Str(
         load_default=None,
         validate=validate.OneOf(list(State)),
         metadata={"description": "`freshness.state`. A page may then be short, even empty, and still have a `next`"},
     )
+    state = ma.fields.Str(
+        load_default=None,
+        validate=validate.OneOf(list(State)),
+        metadata={"description": "The older name of `freshness`"},
+    )
+
+    @ma.post_load
+    def _one_name(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        older = data.pop("state")
+        if None not in (older, data["freshness"]) and older != data["freshness"]:
+            raise ma.ValidationError("Give either freshness or state.", field_name="state")
+        return {**data, "freshness": data["freshness"] or older}
 
 
-class _NewItem(ma.Schema):
+class NewItemSchema(ma.Schema):
     item_id = ItemId(required=True, data_key="itemId")
     client_user_id = ma.fields.Str(
         load_default=None, data_key="clientUserId", allow_none=True, validate=validate.Length(min=1, max=256)
@@ -75,13 +96,14 @@ def shown(conn: Connection, item_id: str) -> dict[str, Any]:
 
 
 @blueprint.get("/items")
-@blueprint.arguments(_ItemsQuery, location="query")
+@blueprint.arguments(ItemsQuery, location="query")
 @blueprint.response(200, page_of(ItemSchema, "ItemPage"))
+@blueprint.refuses("invalid-cursor")
 def list_items(query: dict[str, Any]) -> dict[str, Any]:
     """
     List Items, by id.
 
-    Deleted ones are listed only with `state=deleted`.
+    Deleted ones are listed only with `freshness=deleted`.
     """
     position = paging.position_of(query["after"], paging.text)
     limit = query["limit"]
@@ -95,13 +117,14 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
 
 def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
     """Return matching Items, up to one more than the limit, and where the search stopped; None: at the end."""
-    limit, state = query["limit"], query["state"]
+    limit, state = query["limit"], query["freshness"]
     found: list[dict[str, Any]] = []
     for _ in range(max(1, MAX_SCANNED // (limit + 1))):
         rows = item_views.after(
             conn,
             after,
             client_user_id=query["client_user_id"],
+            connector_id=query["connector_id"],
             deleted=state == State.DELETED,
             limit=limit + 1,
         )
@@ -121,8 +144,9 @@ def _views(conn: Connection, rows: Sequence[ItemView]) -> list[dict[str, Any]]:
 
 
 @blueprint.post("/items")
-@blueprint.arguments(_NewItem)
+@blueprint.arguments(NewItemSchema)
 @blueprint.response(202, ItemSchema)
+@blueprint.refuses("item-deleted", "client-user-mismatch")
 def register_item(new: dict[str, Any]) -> dict[str, Any]:
     """
     Register an Item, after the widget's success.
@@ -146,6 +170,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/items/<item_id>")
 @blueprint.response(200, ItemSchema)
+@blueprint.refuses("item-not-found")
 def get_item(item_id: str) -> dict[str, Any]:
     """Read one Item. A deleted one is only its id and `freshness`."""
     with resources().database.begin() as conn:
@@ -154,6 +179,7 @@ def get_item(item_id: str) -> dict[str, Any]:
 
 @blueprint.delete("/items/<item_id>")
 @blueprint.response(202, ItemSchema)
+@blueprint.refuses("item-not-found", "pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
 def delete_item(item_id: str) -> dict[str, Any]:
     """
     Delete the Item at Pluggy, with its consent, and purge it here.

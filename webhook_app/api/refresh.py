@@ -7,6 +7,7 @@ from marshmallow import validate
 
 from pluggy_sync.engine import refresh as refreshing
 from pluggy_sync.engine.refresh import Result
+from pluggy_sync.rules import refusals
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.app_resources import resources
@@ -25,8 +26,19 @@ class RefreshSchema(ma.Schema):
 
 
 @blueprint.post("/items/<item_id>/refresh")
-@blueprint.response(202, RefreshSchema)
-def refresh(item_id: str) -> tuple[dict[str, Any], int]:
+@blueprint.response(202, RefreshSchema, description="Started, or already running")
+@blueprint.alt_response(
+    200, schema=RefreshSchema, description="Already fresh: `availableAt` says when Pluggy updates it again"
+)
+@blueprint.refuses(
+    "item-not-found",
+    "item-deleted",
+    "action-required",
+    *refusals.OF_PLUGGY,
+    "pluggy-busy",
+    "pluggy-unavailable",
+)
+def refresh_item(item_id: str) -> tuple[dict[str, Any], int]:
     """
     Update the Item now, if that needs nobody.
 

@@ -10,22 +10,25 @@ from webhook_app.api import (
     blueprint,
     changes,
     connect_tokens,
+    coverage,
     data_products,
     docs,
+    document,
     items,
     refresh,
     sync_runs,
+    timeline,
 )
 
-SUBJECTS = (items, accounts, data_products, changes, sync_runs, actions, refresh, connect_tokens)
+SUBJECTS = (items, accounts, data_products, changes, coverage, timeline, sync_runs, actions, refresh, connect_tokens)
 
 
-def register(app: Flask) -> None:
-    """Add `/v1` to *app*."""
+def register(app: Flask, *, server: str) -> None:
+    """Add `/v1` to *app*, which is reached at the address *server*."""
     access.register(app)
     blueprint.register(app)
-    app.config.update(docs.SETTINGS)
-    api = Api(app)
-    for subject in SUBJECTS:
-        api.register_blueprint(subject.blueprint)
-    docs.register(app, api)
+    app.config.update(document.SETTINGS)
+    blueprints = [subject.blueprint for subject in SUBJECTS]
+    for each in blueprints:
+        app.register_blueprint(each)
+    docs.register(app, document.Document(app, Api(app), blueprints, server=server))

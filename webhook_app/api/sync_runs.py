@@ -16,12 +16,12 @@ from webhook_app.app_resources import resources
 blueprint = ApiBlueprint("sync runs", __name__, description="What each sync did")
 
 
-class _Window(ma.Schema):
+class WindowSchema(ma.Schema):
     from_ = ma.fields.Date(required=True, allow_none=True, data_key="from", attribute="from")
     to = Instant(required=True, allow_none=True)
 
 
-class _Incomplete(ma.Schema):
+class IncompletePartSchema(ma.Schema):
     product = ma.fields.Str(required=True, metadata={"description": "`accounts`, `transactions`, `loans` and so on"})
     accountId = ma.fields.Str(required=True, allow_none=True, metadata={"description": "Of which account, if of one"})
     reason = ma.fields.Str(
@@ -40,7 +40,7 @@ class SyncRunSchema(ma.Schema):
     trigger = ma.fields.Str(required=True, metadata={"description": "Name of the event that made it due"})
     triggeredBy = ma.fields.Str(required=True, allow_none=True)
     window = ma.fields.Nested(
-        _Window,
+        WindowSchema,
         required=True,
         metadata={
             "description": "`from` null: everything Pluggy has was read. `to` null: only what events told of was read"
@@ -67,7 +67,7 @@ class SyncRunSchema(ma.Schema):
         metadata={"description": "What was read, each part with the reason"},
     )
     incomplete = ma.fields.List(
-        ma.fields.Nested(_Incomplete),
+        ma.fields.Nested(IncompletePartSchema),
         required=True,
         metadata={"description": "Parts of the Item that could not be read completely, as of its end"},
     )
@@ -80,6 +80,7 @@ class SyncRunSchema(ma.Schema):
 @blueprint.get("/items/<item_id>/sync-runs")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, page_of(SyncRunSchema, "SyncRunPage"))
+@blueprint.refuses("item-not-found", "item-deleted", "invalid-cursor")
 def list_sync_runs(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     """List the Item's syncs, newest first."""
     position = paging.position_of(query["after"], paging.moment, paging.uuid_)

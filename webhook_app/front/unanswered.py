@@ -1,5 +1,7 @@
 """The answers to requests that reach no thread, in the form of their area."""
 
+import uuid
+
 import msgspec
 
 from webhook_app import problems
@@ -51,10 +53,13 @@ def _answer(area: str, code: str, detail: str | None = None) -> Answer:
     if area == "webhooks":
         return _with(status, "application/json", msgspec.json.encode({"result": "not stored"}), [])
     problem = {
-        "type": f"urn:pluggy-sync:problem:{code}",
+        "type": problems.address_of(code),
+        "title": problems.title_of(status),
         "status": status,
-        "code": code,
         "detail": detail or problems.DETAIL_OF_CODE[code],
+        "code": code,
+        # No log has it: nothing of ours has seen the request.
+        "requestId": str(uuid.uuid4()),
     }
     return _with(status, "application/problem+json", msgspec.json.encode(problem), [])
 

@@ -3,10 +3,13 @@
 import dataclasses
 
 import pytest
+import sqlalchemy as sa
 
 from pluggy_sandbox.lifecycle import encrypted
 from pluggy_sync.encryption import sealer
-from pluggy_sync.store.tables import metadata, submissions
+from pluggy_sync.pluggy.client import MISSING, WRONG_FORM
+from pluggy_sync.pluggy.errors import PluggyRefusedError
+from pluggy_sync.store.tables import items, metadata, submissions
 from tests.kit.factories import an_id
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
@@ -291,3 +294,84 @@ def test_credentials_may_come_encrypted_by_the_product(service: Service, product
     service.catch_up()
 
     assert product.get(f"/v1/actions/{action['id']}")["state"] == "resolved"
+
+
+def a_form_with_a_flag(service: Service) -> tuple[str, str]:
+    """Return the Item and the action of a login that was refused, whose bank's form has a flag."""
+    item_id = service.upstream.connect("user-bad")
+    service.catch_up()
+    (action,) = service.actions()
+    flag = {"name": "isCompany", "type": "boolean", "label": "Conta PJ"}
+    with service.res.database.begin() as conn:
+        raw = service.item(item_id).raw
+        connector = {**raw["connector"], "credentials": [*raw["connector"]["credentials"], flag]}
+        conn.execute(sa.update(items).where(items.c.id == item_id).values(raw={**raw, "connector": connector}))
+    return item_id, action.id
+
+
+@pytest.mark.parametrize(
+    "given, field, message",
+    [
+        ({"user": "user-ok", "pass": "x"}, "parameters", "The form has these fields only: user, password, isCompany."),
+        ({"user": "user-ok", "isCompany": "true"}, "parameters.isCompany", "Give true or false."),
+        ({"user": True}, "parameters.user", "Give a text."),
+    ],
+)
+def test_what_does_not_fit_the_banks_form_is_named_and_pluggy_is_not_asked(
+    service: Service, product: Product, given, field, message
+):
+    _, action_id = a_form_with_a_flag(service)
+    path = f"/v1/actions/{action_id}/credentials"
+
+    problem = product.refused("POST", path, 400, "invalid-parameters", json={"parameters": given})
+
+    assert problem["errors"] == [{"where": "json", "field": field, "message": message}]
+    assert service.rows(submissions) == []
+    assert product.get(f"/v1/actions/{action_id}")["state"] == "open"
+
+
+def test_a_flag_of_the_form_reaches_pluggy_as_true_or_false(service: Service, product: Product, monkeypatch):
+    _, action_id = a_form_with_a_flag(service)
+    sent = []
+    update = service.res.pluggy.update_item
+
+    def update_item(item_id, parameters):
+        sent.append(parameters)
+        return update(item_id, {name: value for name, value in parameters.items() if name != "isCompany"})
+
+    monkeypatch.setattr(service.res.pluggy, "update_item", update_item)
+    given = {"user": "user-ok", "password": "password-ok", "isCompany": True}
+
+    product.post(f"/v1/actions/{action_id}/credentials", {"parameters": given})
+
+    assert sent == [given]
+
+
+def test_what_pluggy_finds_wrong_is_passed_on_by_field_in_the_words_of_the_form(
+    service: Service, product: Product, monkeypatch
+):
+    item_id, action_id = a_form_with_a_flag(service)
+    with service.res.database.begin() as conn:
+        raw = service.item(item_id).raw
+        raw["connector"]["credentials"][0]["validationMessage"] = "O usuário tem 8 letras"
+        conn.execute(sa.update(items).where(items.c.id == item_id).values(raw=raw))
+    details = [{"field": "password", "message": MISSING}, {"field": "user", "message": WRONG_FORM}]
+
+    def refuse(*_):
+        raise PluggyRefusedError("no", status=400, code="CONNECTOR_VALIDATION_ERROR", data={"details": details})
+
+    monkeypatch.setattr(service.res.pluggy, "update_item", refuse)
+
+    problem = product.refused(
+        "POST",
+        f"/v1/actions/{action_id}/credentials",
+        400,
+        "invalid-parameters",
+        json={"parameters": {"user": "user-ok"}},
+    )
+
+    assert problem["pluggyCode"] == "CONNECTOR_VALIDATION_ERROR"
+    assert problem["errors"] == [
+        {"where": "json", "field": "parameters.password", "message": "missing"},
+        {"where": "json", "field": "parameters.user", "message": "O usuário tem 8 letras"},
+    ]

@@ -21,7 +21,10 @@ def load(**values):
 
 def test_an_instant_is_text_with_milliseconds_and_z():
     assert Example().dump({"at": datetime(2026, 3, 10, 15, tzinfo=UTC)}) == {"at": "2026-03-10T15:00:00.000Z"}
-    assert Example().dump({"at": "as Pluggy wrote it"}) == {"at": "as Pluggy wrote it"}
+    assert Example().dump({"at": "2026-03-10T15:00:00.123456Z"}) == {"at": "2026-03-10T15:00:00.123456Z"}
+    assert Example().dump({"at": "2026-03-10T12:00:00-03:00"}) == {"at": "2026-03-10T15:00:00.000Z"}
+    assert Example().dump({"at": "2026-03-10"}) == {"at": "2026-03-10T00:00:00.000Z"}
+    assert Example().dump({"at": "no instant"}) == {"at": None}
     assert load(at="2026-03-10T12:00:00-03:00")["at"] == datetime(2026, 3, 10, 15, tzinfo=UTC)
 
 

@@ -119,6 +119,24 @@ def test_the_list_is_filtered_by_person_and_by_freshness(service: Service, produ
     assert ids(state="stale") == set()
 
 
+def test_the_list_is_filtered_by_bank_and_freshness_has_two_names(service: Service, product: Product):
+    first = service.upstream.connect()
+    code = service.upstream.connect(connector=5)
+    service.catch_up()
+
+    def ids(**query: str) -> set[str]:
+        return {each["id"] for each in product.all_pages("/v1/items", **query)}
+
+    assert ids(connectorId="2") == {first}
+    assert ids(connectorId="5", freshness="waiting_for_person") == {code}
+    assert ids(connectorId="5", freshness="fresh") == set()
+    assert ids(connectorId="999999") == set()
+    assert ids(freshness="fresh") == ids(state="fresh", freshness="fresh") == {first}
+    product.refused("GET", "/v1/items?state=fresh&freshness=stale", 400, "invalid-request")
+    for odd in ("two", "-1", "1.5", str(2**63)):
+        product.refused("GET", f"/v1/items?connectorId={odd}", 400, "invalid-request")
+
+
 def test_pages_of_any_size_hold_every_item_once(service: Service, product: Product):
     connected = {service.upstream.connect("user-bad" if number % 2 else "user-error") for number in range(5)}
     service.catch_up()

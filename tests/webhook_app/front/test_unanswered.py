@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.kit.documented import fault_in_answer
 from webhook_app.front import unanswered
 
 KINDS = (unanswered.unavailable, unanswered.too_many, unanswered.broken_off)
@@ -43,7 +44,7 @@ def test_the_product_is_told_a_problem_with_its_code(kind, status, code):
 
     assert answer.status == problem["status"] == status
     assert headers_of(answer)["content-type"] == "application/problem+json"
-    assert (problem["code"], problem["type"]) == (code, f"urn:pluggy-sync:problem:{code}")
+    assert (problem["code"], problem["type"]) == (code, f"/v1/docs/errors#{code}")
 
 
 def test_a_person_sees_a_page_with_a_button_that_keeps_the_link_private():
@@ -58,3 +59,12 @@ def test_a_person_sees_a_page_with_a_button_that_keeps_the_link_private():
     assert 'http-equiv="refresh"' not in page
     assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("kind", [unanswered.unavailable, unanswered.broken_off], ids=lambda each: each.__name__)
+def test_the_problem_is_one_that_the_document_has(kind):
+    answer = kind("api")
+
+    fault = fault_in_answer("GET", "/v1/items", answer.status, "application/problem+json", answer.body)
+
+    assert fault is None

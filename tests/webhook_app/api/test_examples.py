@@ -1,0 +1,209 @@
+"""
+The examples of the document are answers of these tests: `webhook_app/api/examples.json`.
+
+`EXAMPLES=write pytest tests/webhook_app/api/test_examples.py` writes the file anew. Otherwise the answers must have the
+form that the file shows.
+"""
+
+import json
+import os
+import re
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pluggy_sync.engine import sweep
+from pluggy_sync.engine.reminders import remind
+from pluggy_sync.notifications import messages
+from pluggy_sync.pluggy.payloads import SAO_PAULO
+from pluggy_sync.store import items
+from pluggy_sync.store.tables import items as items_table
+from pluggy_sync.store.tables import outbox
+from tests.kit.clock import Clock
+from tests.kit.documented import document
+from tests.kit.interception import changed, refused
+from tests.kit.service import Service
+from tests.webhook_app.product import Product
+
+PATH = Path(str(files("webhook_app.api") / "examples.json"))
+SHOWN = 2
+# Long values would hide the rest.
+_LONG = re.compile(r"(.{300}).+", re.DOTALL)
+
+
+# A link and a token that open nothing, for those that would; and an address that does not change.
+_REPLACED = {
+    "imageUrl": "https://example.com/bank.svg",
+    "pageUrl": "https://sync.example.com/act/ImFjdF9DMURIU2U0UzFTMWdrdU90Ig",
+    "accessToken": "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9",
+}
+
+
+def shortened(value: Any) -> Any:
+    """Return *value* with at most two rows of each list, the beginning of long texts, and nothing that opens a door."""
+    if isinstance(value, dict):
+        return {
+            name: _REPLACED[name] if name in _REPLACED and each is not None else shortened(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [shortened(each) for each in value[:SHOWN]]
+    return _LONG.sub(r"\1", value) if isinstance(value, str) else value
+
+
+def differences(made: Any, shown: Any, where: str = "") -> list[str]:
+    """
+    Return where two answers have values of other types. What the bank's rows hold differs from day to day: names that
+    only one of them has count for the answer itself, not for what lies in it.
+    """
+    if isinstance(made, dict) and isinstance(shown, dict):
+        names = {name for name in {*made} ^ {*shown} if where.count("/") < 3}
+        return [f"{where}/{name}" for name in sorted(names)] + [
+            each
+            for name in sorted({*made} & {*shown})
+            for each in differences(made[name], shown[name], f"{where}/{name}")
+        ]
+    if isinstance(made, list) and isinstance(shown, list):
+        return differences(made[0], shown[0], f"{where}/0") if made and shown else []
+    number = int | float
+    alike = type(made) is type(shown) or (isinstance(made, number) and isinstance(shown, number))
+    return [] if None in (made, shown) or alike else [where]
+
+
+class Shown:
+    """Calls the API and keeps each answer under the id of its operation."""
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self.examples: dict[str, dict[str, Any]] = {}
+
+    def call(self, id_: str, path: str, body: Any = None, **query: Any) -> Any:
+        method = next(
+            method
+            for operations in document()["paths"].values()
+            for method, operation in operations.items()
+            if isinstance(operation, dict) and operation["operationId"] == id_
+        )
+        sent = {} if body is None else {"json": body}
+        response = self._product.call(method.upper(), path, query_string=query, **sent)
+        assert response.status_code < 300, response.get_data(as_text=True)
+        answer = json.loads(response.get_data())
+        example = {"request": body} if body is not None else {}
+        self.examples[id_] = {
+            **self.examples.get(id_, {}),
+            **example,
+            str(response.status_code): shortened(answer),
+        }
+        return answer
+
+
+def of_all_calls(service: Service, shown: Shown) -> None:
+    item_id = service.upstream.connect()
+    service.catch_up()
+    shown.call("registerItem", "/v1/items", {"itemId": item_id, "clientUserId": "user-42"})
+    service.work_until_quiet()
+    item = f"/v1/items/{item_id}"
+    shown.call("listItems", "/v1/items")
+    shown.call("getItem", item)
+    accounts = shown.call("listAccounts", f"{item}/accounts")["results"]
+    shown.call("listTransactions", f"/v1/accounts/{accounts[0]['id']}/transactions")
+    shown.call("listProduct", f"{item}/products/loans")
+    shown.call("readChanges", f"{item}/transactions/sync")
+    shown.call("listSyncRuns", f"{item}/sync-runs")
+    shown.call("readCoverage", f"{item}/coverage")
+    shown.call("readTimeline", f"{item}/timeline")
+    shown.call("createConnectToken", "/v1/connect-tokens", {"clientUserId": "user-42"})
+    shown.call("createUpdateToken", f"{item}/connect-token", {"oauthRedirectUri": "https://product.example/back"})
+    of_all_actions(service, shown)
+    shown.call("refreshItem", f"{item}/refresh")
+    service.catch_up()
+    shown.call("deleteItem", item)
+    service.catch_up()
+
+
+def of_all_actions(service: Service, shown: Shown) -> None:
+    service.upstream.connect(connector=5)
+    service.catch_up()
+    (code,) = shown.call("listActions", "/v1/actions", state="open")["results"]
+    shown.call("getAction", f"/v1/actions/{code['id']}")
+    shown.call("createPageLink", f"/v1/actions/{code['id']}/page-link")
+    shown.call("answerMfa", f"/v1/actions/{code['id']}/mfa", {"value": "123456"})
+    service.catch_up()
+    opened = {}
+    for user in ("user-bad", "user-account-need-actions-provider-message", "user-locked"):
+        service.upstream.connect(user)
+        service.catch_up()
+        (opened[user],) = [
+            each["id"]
+            for each in json.loads(shown._product.call("GET", "/v1/actions?state=open").get_data())["results"]
+            if each["id"] not in opened.values()
+        ]
+    given = {"parameters": {"user": "user-ok", "password": "password-ok"}}
+    shown.call("giveCredentials", f"/v1/actions/{opened['user-bad']}/credentials", given)
+    shown.call("restartAction", f"/v1/actions/{opened['user-account-need-actions-provider-message']}/restart")
+    shown.call("cancelAction", f"/v1/actions/{opened['user-locked']}/cancel")
+    service.catch_up()
+
+
+def told(service: Service) -> dict[str, Any]:
+    """Return a notification of each type that was written. What becomes of a deleted Item is not kept."""
+    return {row.type: shortened(json.loads(row.body)) for row in service.rows(outbox)}
+
+
+def of_a_code_that_nobody_gave(service: Service, clock: Clock) -> dict[str, Any]:
+    """Return what was told."""
+    item_id = service.upstream.connect(connector=5)
+    service.catch_up()
+    service.upstream.later(seconds=130)
+    clock.advance(seconds=130)
+    sweep.sweep(service.res)
+    service.catch_up()
+    found = told(service)
+    service.upstream.delete(item_id)
+    service.catch_up()
+    return found
+
+
+def of_all_notifications(service: Service, clock: Clock) -> None:
+    with changed(service.res, "/(accounts|v2/transactions|bills|investments|identity|loans)", refused(403)):
+        service.upstream.connect()
+        service.deliver(*service.upstream.take_events())
+        service.work()
+    ends = service.upstream.connect()
+    service.upstream.connect("user-locked")
+    service.catch_up()
+    service.upstream.connector_health(2, "UNSTABLE")
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        item = items.get(conn, ends)
+        assert item is not None
+        assert item.last_updated_at is not None
+        conn.execute(
+            items_table.update()
+            .where(items_table.c.id == ends)
+            .values(consent_expires_at=clock() + timedelta(days=6), next_auto_sync_at=clock() + timedelta(hours=1))
+        )
+    # Nobody is reminded at night.
+    clock.advance_to((datetime.now(SAO_PAULO) + timedelta(days=2)).replace(hour=12, minute=0))
+    remind(service.res)
+    clock.advance(days=2)
+    remind(service.res)
+    service.work_until_quiet()
+
+
+def test_each_example_has_the_form_of_a_real_answer(service: Service, product: Product, clock: Clock):
+    shown = Shown(product)
+    notifications = of_a_code_that_nobody_gave(service, clock)
+    of_all_calls(service, shown)
+    of_all_notifications(service, clock)
+    notifications |= told(service)
+
+    made = {"notifications": dict(sorted(notifications.items())), **dict(sorted(shown.examples.items()))}
+    if os.environ.get("EXAMPLES") == "write":
+        PATH.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+    assert {
+        value for name, value in vars(messages).items() if name.isupper() and isinstance(value, str)
+    } - notifications.keys() == set()
+    assert differences(made, json.loads(PATH.read_text())) == []

@@ -76,7 +76,7 @@ def test_the_notifications_of_an_item_are_numbered_and_name_its_user(tx, told):
 
 
 def test_a_sync_is_told_with_its_window_its_counts_and_where_to_read_on(tx, told):
-    incomplete = [{"product": "loans", "reason": "unavailable"}]
+    incomplete = [{"product": "loans", "accountId": None, "reason": "unavailable", "detail": "503"}]
 
     messages.synced(tx, RUN, "user-42", cursor=12, incomplete=incomplete, now=NOON)
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import burst, database_path, drain, end_to_end, requests_made
+from bench import burst, database_path, drain, end_to_end, notifications, requests_made
 from bench.outcome import Outcome
 from bench.stage import Pluggy, Stage, running_sandbox_process, running_stage
 from pluggy_sync.logs import configure_logs
@@ -18,6 +18,7 @@ SUBJECTS: dict[str, Callable[[Stage, Pluggy], list[Outcome]]] = {
     "end-to-end": end_to_end.measure,
     "requests": requests_made.measure,
     "burst": burst.measure,
+    "notifications": lambda stage, _: notifications.measure(stage),
     "drain": lambda stage, _: drain.measure(stage),
 }
 

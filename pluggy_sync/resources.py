@@ -79,6 +79,6 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         redis=redis_client,
         redis_breaker=Breaker(),
         celery=queue.celery_app(settings.redis_url),
-        links=PageLinks(settings.secret_key, settings.public_url),
+        links=PageLinks(settings.secret_key, settings.public_url, previous=settings.previous_secret_keys),
         now=lambda: datetime.now(UTC),
     )

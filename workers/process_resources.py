@@ -6,6 +6,7 @@ from typing import Any
 from celery import signals
 
 from pluggy_sync.resources import Resources, create_resources
+from workers import aside
 from workers.app import settings
 
 
@@ -17,5 +18,6 @@ def resources() -> Resources:
 
 @signals.worker_process_shutdown.connect
 def _close(**_: Any) -> None:
+    aside.finish()
     if resources.cache_info().currsize:
         resources().close()

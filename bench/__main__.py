@@ -8,16 +8,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import burst, database_path, drain, end_to_end, notifications, requests_made
+from bench import burst, database_path, drain, end_to_end, intake, notifications, requests_made
 from bench.outcome import Outcome
-from bench.stage import Pluggy, Stage, running_sandbox_process, running_stage
+from bench.stage import Stage, running_sandbox_process, running_stage
 from pluggy_sync.logs import configure_logs
+from standalone.sandbox import Sandbox
 
-SUBJECTS: dict[str, Callable[[Stage, Pluggy], list[Outcome]]] = {
+SUBJECTS: dict[str, Callable[[Stage, Sandbox], list[Outcome]]] = {
     "database": lambda stage, _: database_path.measure(stage),
     "end-to-end": end_to_end.measure,
     "requests": requests_made.measure,
     "burst": burst.measure,
+    "intake": lambda stage, _: intake.measure(stage),
     "notifications": lambda stage, _: notifications.measure(stage),
     "drain": lambda stage, _: drain.measure(stage),
 }

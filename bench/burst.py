@@ -8,32 +8,34 @@ from flask.testing import FlaskClient
 from bench.outcome import Outcome
 from bench.stage import (
     WEBHOOK_SECRET,
-    Pluggy,
     Stage,
+    connect,
+    next_day,
     resources_of,
     running_workers,
-    wait_for,
 )
 from pluggy_sync.resources import Resources
 from pluggy_sync.settings import read_settings
 from pluggy_sync.store.tables import inbox, item_progress, sync_runs
+from standalone.polling import eventually
+from standalone.sandbox import Sandbox
 from webhook_app.app import create_app
 
 MOST_RUNS = 2
 
 
-def measure(stage: Stage, pluggy: Pluggy, *, count: int = 100, processes: int = 4) -> list[Outcome]:
+def measure(stage: Stage, pluggy: Sandbox, *, count: int = 100, processes: int = 4) -> list[Outcome]:
     """Return the outcome of a burst of *count* events."""
-    item_id = pluggy.connect("user-ok")
+    item_id = connect(pluggy, "user-ok")
     with stage.environ(pluggy.url) as environ, resources_of(environ) as res:
         web = create_app(read_settings(environ), res).test_client()
         with running_workers(environ, processes=processes):
             _deliver(web, item_id, ["first"])
-            wait_for(lambda: _is_quiet(res, 1), within_s=60, what="the first sync")
-            pluggy.next_day(item_id, "add")
+            eventually(lambda: _is_quiet(res, 1), within_s=60, what="the first sync")
+            next_day(pluggy, item_id, "add")
             pluggy.take_reads()
             _deliver(web, item_id, [f"burst-{number}" for number in range(count)])
-            wait_for(lambda: _is_quiet(res, count + 1), within_s=120, what="the burst handled")
+            eventually(lambda: _is_quiet(res, count + 1), within_s=120, what="the burst handled")
         with res.database.begin() as conn:
             runs = conn.execute(sa.select(sa.func.count()).select_from(sync_runs)).scalar_one() - 1
         fetches = sum(each["path"].startswith("/items/") for each in pluggy.take_reads())

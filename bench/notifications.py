@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from bench.outcome import Outcome
-from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers, wait_for
+from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers
 from pluggy_sync.notifications import endpoints, messages
 from pluggy_sync.resources import Resources
+from standalone.polling import eventually
 
 PROCESSES = 4
 LEAST_RATIO = 0.8
@@ -100,12 +101,12 @@ def _deliver(stage: Stage, count: int, *, dead: bool) -> tuple[float, int]:
     ):
         _create(res, healthy.url)
         _write(res, PROCESSES)
-        wait_for(lambda: len(healthy.ids) == PROCESSES, within_s=60, what="workers up")
+        eventually(lambda: len(healthy.ids) == PROCESSES, within_s=60, what="workers up")
         if dead:
             _create(res, hanging.url)
         began = time.monotonic()
         _write(res, count)
-        wait_for(lambda: len(healthy.ids) == count + PROCESSES, within_s=600, what="notifications delivered")
+        eventually(lambda: len(healthy.ids) == count + PROCESSES, within_s=600, what="notifications delivered")
         return time.monotonic() - began, len(hanging.ids)
 
 

@@ -57,12 +57,21 @@ class Box:
 
     def seal(self, text: str) -> bytes:
         """Return *text* encrypted, in characters of base64."""
-        return self._fernet.encrypt(text.encode())
+        return self.seal_bytes(text.encode())
+
+    def seal_bytes(self, content: bytes) -> bytes:
+        """Return *content* encrypted, in characters of base64."""
+        return self._fernet.encrypt(content)
 
     def open(self, sealed: bytes) -> str | None:
         """Return the text in *sealed*; None if it was not sealed for this purpose with one of the keys."""
+        content = self.open_bytes(sealed)
+        return None if content is None else content.decode()
+
+    def open_bytes(self, sealed: bytes) -> bytes | None:
+        """Return what `seal_bytes` sealed; None as `open`."""
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
 

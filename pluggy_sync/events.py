@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pluggy_sync import item_ids, wire
 
@@ -175,7 +175,20 @@ def id_of_body(body: bytes) -> str:
     return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
-def id_of_another(event: Event) -> str:
+class Happening(Protocol):
+    """What tells one event from another."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def item_id(self) -> str | None: ...
+    @property
+    def account_id(self) -> str | None: ...
+
+
+def id_of_another(event: Happening) -> str:
     """
     Return another event id for an *event* whose own id belongs to a different event.
 

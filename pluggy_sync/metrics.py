@@ -8,6 +8,7 @@ all web processes share one number. It starts at 0 again when Redis is emptied, 
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from pluggy_sync import spill
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import incomplete_parts, unreadable_rows
@@ -66,6 +68,19 @@ class ServiceCollector(Collector):
             up.add_metric([source], 0 if found is None else 1)
             yield from found or []
         yield up
+        yield from self._of_spill()
+
+    def _of_spill(self) -> list[Metric]:
+        """Return what waits in the spill of the machine that answers; nothing if it has none."""
+        folder = self._res.settings.spill_folder
+        if folder is None:
+            return []
+        waiting = spill.waiting(Path(folder))
+        age = _age(waiting.oldest, self._res.now())
+        return [
+            _one("spilled_events", "Events in the spill of this machine.", waiting.deliveries),
+            _one("oldest_spilled_event_age_seconds", "Age of the oldest event in the spill of this machine.", age),
+        ]
 
     def _of_postgres(self) -> list[Metric]:
         now = self._res.now()

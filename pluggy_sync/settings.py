@@ -10,6 +10,7 @@ import binascii
 import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,8 +19,10 @@ import psycopg
 from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
+from pluggy_sync import return_urls
 from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
+from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
 
@@ -42,6 +45,13 @@ class _Secrets(ma.fields.Field[tuple[str, ...]]):
         if not secrets:
             raise ma.ValidationError("Must hold at least one value.")
         return secrets
+
+
+class _Addresses(ma.fields.Field[tuple[str, ...]]):
+    """A comma-separated list of addresses."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
 class _Hours(ma.fields.Field[tuple[int, ...]]):
@@ -125,6 +135,20 @@ def _rsa_public_key(pem: str) -> None:
         sealer(pem)
     except ValueError as exc:
         raise ma.ValidationError("Must be an RSA public key in PEM.") from exc
+
+
+def _return_addresses(listed: tuple[str, ...]) -> None:
+    for number, address in enumerate(listed, start=1):
+        fault = return_urls.fault_in_listed(address)
+        if fault is not None:
+            raise ma.ValidationError(f"Address {number} {fault}.")
+
+
+def _usable_texts(folder: str) -> None:
+    try:
+        catalogue.read(Path(folder))
+    except catalogue.TextsError as exc:
+        raise ma.ValidationError(exc.faults) from None
 
 
 def _header_name(name: str) -> None:
@@ -232,6 +256,9 @@ class Settings:
     )
     # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
     webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
+    # Where a web process keeps what Pluggy delivers while Postgres is away; None: it is answered 503.
+    spill_folder: str | None = _is(_text(load_default=None))
+    spill_max_mb: int = _is(_number(256, 1, 100_000))
     api_tokens: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
     product_webhook_url: str | None = _is(_text(_HTTP_URL, load_default=None))
     product_webhook_secrets: tuple[str, ...] = _is(
@@ -241,6 +268,20 @@ class Settings:
     endpoint_allowed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _is(
         _Networks(load_default=())
     )
+    # How persons know the company's product. None: the page names nobody.
+    product_name: str | None = _is(_text(validate.Length(max=60), load_default=None))
+    # In Portuguese the name has an article; None: by the last letter of its first word.
+    product_article: str | None = _is(_text(validate.OneOf(["a", "o", "none"]), load_default=None))
+    product_logo_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_color: str | None = _is(
+        _text(validate.Regexp(r"#[0-9a-fA-F]{6}\Z", error="Must be a colour such as #1a7f5a."), load_default=None)
+    )
+    product_help_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_privacy_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_return_urls: tuple[str, ...] = _is(_Addresses(load_default=(), validate=_return_addresses))
+    product_texts_folder: str | None = _is(_text(_usable_texts, load_default=None))
+    # Proxies of ours between clients and this service, each of which adds the address that it saw.
+    trusted_proxy_hops: int = _is(_number(0, 0, 10))
     public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
     secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
     # They open what they have sealed and signed, and seal nothing more.

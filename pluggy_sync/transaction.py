@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from pluggy_sync.queue import Message
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
@@ -14,8 +16,8 @@ class Transaction:
     """
 
     conn: Connection
-    queued: list[tuple[str, str]] = field(default_factory=list)
+    queued: list[Message] = field(default_factory=list)
 
     def after_commit(self, task: str, argument: str) -> None:
         """Queue *task* with *argument* once the transaction is committed; never if it is rolled back."""
-        self.queued.append((task, argument))
+        self.queued.append(Message(task, argument))

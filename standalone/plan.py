@@ -37,6 +37,7 @@ _WORTH_KNOWING = (
     "PRODUCT_WEBHOOK_SECRET",
     "PUBLIC_URL",
     "SECRET_KEY",
+    "SPILL_FOLDER",
     "PORT",
     "FLOWER_BASIC_AUTH",
 )
@@ -127,6 +128,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PORT": str(port["web"]),
         "FLOWER_PORT": str(port["flower"]),
         "BEAT_SCHEDULE": str(data_dir / "beat-schedule"),
+        "SPILL_FOLDER": given.get("SPILL_FOLDER", str((data_dir / "spill").absolute())),
         "PYTHONUNBUFFERED": "1",
     }
     return Plan(data_dir, given, port, env)

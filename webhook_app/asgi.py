@@ -8,6 +8,7 @@ from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
+from webhook_app.intake import view as intake
 
 
 def _allow_many_connections() -> None:
@@ -23,4 +24,5 @@ except SettingsError as exc:
 configure_logs(_settings.log_level)
 log_what_nobody_caught()
 _allow_many_connections()
-app = Front(create_app(_settings), _settings)
+_app = create_app(_settings)
+app = Front(_app, _settings, intake.of_app(_app))

@@ -55,7 +55,7 @@ def _problem(
     more: Mapping[str, Any] | None = None,
 ) -> Response:
     if notices.is_page(request.path):
-        page = notices.of_status(status)
+        page = notices.of_status(status, retry_after=(headers or {}).get("Retry-After"))
         page.headers.extend(headers or {})
         return page
     body = {
@@ -83,7 +83,8 @@ def _of_refusal(error: CannotActError) -> Response:
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:
-    action = action_view.of_row(error.action, app_resources.resources().links)
+    res = app_resources.resources()
+    action = action_view.of_row(error.action, res.links, res.texts)
     return _of_problem(ProblemError("action-required", more={"action": action}))
 
 

@@ -2,7 +2,7 @@
 Redis as the workers read it. A message that is not ours is dropped before Celery sees it.
 
 Celery ends when a message is not JSON, and prints the contents of a message that it does not know. Of our messages it
-sees only what `queue.send` set, because it shows all of that to Flower. A dropped message loses nothing: Postgres has
+sees only what `queue.Sender` set, because it shows all of that to Flower. A dropped message loses nothing: Postgres has
 what must be done.
 """
 
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[\w.@:/-]{1,200}", re.ASCII)
 
 
 class NotOursError(Exception):
-    """A message that `queue.send` did not send. The text says what is wrong and quotes nothing."""
+    """A message that `queue.Sender` did not send. The text says what is wrong and quotes nothing."""
 
 
 class Channel(redis.Channel):

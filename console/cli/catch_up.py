@@ -1,8 +1,10 @@
 """Fetches one Item and syncs what is new, in this process, and says how that ended. Safe to repeat."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
@@ -18,6 +20,8 @@ PATIENCE_S = 600
 LIMITED_ATTEMPTS = 20
 _POLL_S = 0.2
 
+_Answer = TypeVar("_Answer")
+
 
 class End(StrEnum):
     """How it ended for one Item."""
@@ -27,6 +31,7 @@ class End(StrEnum):
     WAITING = "waiting for a person, the bank or an execution"
     LEASED = "leased to another sync run"
     GONE = "deleted"
+    UNKNOWN = "unknown"
     FAILED = "failed"
 
 
@@ -39,8 +44,26 @@ class Result:
     run: SyncRun | None = None
 
 
+def refuse_unknown(res: Resources, item_id: str) -> Result | None:
+    """
+    Return how it ended for an Item that neither side knows, or for which Pluggy does not answer; None: go on.
+
+    Its id is mistyped, or the credentials are another application's. Nothing is stored of it.
+    """
+    try:
+        exists = _within_budget(lambda: item_fetching.exists(res, item_id))
+    except PluggyError as exc:
+        return Result(end=End.FAILED, detail=str(exc))
+    if exists:
+        return None
+    return Result(end=End.UNKNOWN, detail="it is not known here, and Pluggy answers 404; nothing was stored")
+
+
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
     """Fetch the Item and sync what is new; wait up to *wait_s* seconds for another sync run that has its lease."""
+    refusal = refuse_unknown(res, item_id)
+    if refusal is not None:
+        return refusal
     try:
         decision = _fetch(res, item_id)
     except PluggyError as exc:
@@ -61,20 +84,21 @@ def _fetch(res: Resources, item_id: str) -> Decision:
     """Fetch the Item for an event of our own. If this process dies, a worker handles that event."""
     with res.database.begin() as conn:
         event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
-    decision = _fetch_within_budget(res, item_id)
+    decision = _within_budget(lambda: item_fetching.fetch(res, item_id))
     if decision.step is not Step.FETCH_AGAIN:
         with res.database.begin() as conn:
             inbox.finish(conn, event_id, decision.step.value, now=res.now())
     return decision
 
 
-def _fetch_within_budget(res: Resources, item_id: str) -> Decision:
+def _within_budget(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask Pluggy, a few times while there is no budget for it."""
     for _ in range(LIMITED_ATTEMPTS):
         try:
-            return item_fetching.fetch(res, item_id)
+            return ask()
         except PluggyLimitedError as exc:
             time.sleep(exc.retry_after_s)
-    return item_fetching.fetch(res, item_id)
+    return ask()
 
 
 def _not_synced(decision: Decision) -> Result:

@@ -44,5 +44,5 @@ def resend(event_id: str) -> None:
             again = inbox.redrive(conn, event_id, now=res.now())
         if again is None:
             raise click.ClickException("No such event, or it is handled.")
-        sent = queue.send(res.celery, queue.HANDLE_EVENT, again)
+        sent = res.sender.send([queue.Message(queue.HANDLE_EVENT, again)])
     click.echo(f"{again}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

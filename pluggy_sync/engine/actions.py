@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from pluggy_sync.engine import requests
 from pluggy_sync.notifications import messages
-from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.pluggy import payloads
+from pluggy_sync.pluggy.payloads import Item, Raw
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs, reminders
 from pluggy_sync.rules.action_states import EXPIRED, OPEN, RESOLVED, SUBMITTED, SUPERSEDED, UNSETTLED
@@ -26,13 +27,22 @@ from pluggy_sync.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 
-def apply(tx: Transaction, res: Resources, item: Item, decision: Decision, *, now: datetime) -> None:
-    """Bring the Item's actions in line with *decision*, and tell the product what changed."""
+def apply(
+    tx: Transaction, res: Resources, item: Item, decision: Decision, *, before: Raw | None, now: datetime
+) -> None:
+    """
+    Bring the Item's actions in line with *decision*, and tell the product what changed.
+
+    *before*: the Item as it was stored before, None if it was not.
+    """
     unsettled = user_actions.unsettled(tx.conn, item.id)
     if decision.step is Step.SYNC:
         for action in unsettled:
             if _is_over(action, item):
                 _resolve(tx, action, decision.reason or item.status, now=now)
+        if decision.need is not None:
+            was_pending = before is not None and payloads.resources_pending(before) is True
+            _ask_besides(tx, res, item, decision.need, unsettled, was_pending=was_pending, now=now)
     elif decision.step is Step.ASK and decision.need is not None:
         _ask(tx, res, item, decision.need, unsettled, now=now)
     elif decision.step is Step.WAIT and item.execution_status in MACHINE_RETRYABLE:
@@ -48,6 +58,8 @@ def _is_over(action: Action, item: Item) -> bool:
         return item.consent_expires_at != action.expires_at
     if action.reason == needs.UPDATE_NEEDS_PERSON:
         return item.last_updated_at != action.asked_at_update
+    if action.reason == needs.RESOURCES_PENDING:
+        return item.has_resources_pending is not True
     return True
 
 
@@ -83,6 +95,25 @@ def _ask(
     _open(tx, res, item, need, now=now)
 
 
+def _ask_besides(
+    tx: Transaction,
+    res: Resources,
+    item: Item,
+    need: Need,
+    unsettled: Sequence[Action],
+    *,
+    was_pending: bool,
+    now: datetime,
+) -> None:
+    """Ask for what is missing though the Item is well; nothing else is settled by it. *was_pending*: it was before."""
+    if any(action.dedup_key == need.dedup_key for action in unsettled):
+        return
+    if was_pending and user_actions.cancelled_at(tx.conn, item.id, need.dedup_key) is not None:
+        # Turned down, and nothing has changed about it since. Every update of the Item would ask anew.
+        return
+    _open(tx, res, item, need, now=now)
+
+
 def _open(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datetime) -> Action:
     remind_at = reminders.reminder_at(now, res.settings.remind_after_hours, need.expires_at, after=now)
     action = user_actions.open_new(
@@ -94,7 +125,7 @@ def _open(tx: Transaction, res: Resources, item: Item, need: Need, *, now: datet
         remind_at=remind_at,
         now=now,
     )
-    messages.action_required(tx, action, res.links, now=now)
+    messages.action_required(tx, action, res.links, res.texts, now=now)
     return action
 
 
@@ -124,8 +155,8 @@ def _not_before(res: Resources, need: Need) -> datetime | None:
 
 
 def _replaces(need: Need, action: Action) -> bool:
-    """Return whether asking for *need* ends *action*. A consent still ends soon, whatever else is asked."""
-    return action.reason != needs.CONSENT_EXPIRING or need.kind is needs.Kind.CONSENT
+    """Return whether asking for *need* ends *action*. What lasts stays true whatever else is asked."""
+    return action.reason not in needs.LASTING or need.kind is needs.Kind.CONSENT
 
 
 def _same(action: Action, need: Need, item: Item) -> bool:

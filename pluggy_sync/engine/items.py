@@ -29,6 +29,18 @@ from pluggy_sync.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 
+def exists(res: Resources, item_id: str) -> bool:
+    """
+    Return whether the Item is known here, a deleted one too, or Pluggy shows it. Nothing is stored.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client.
+    """
+    with res.database.begin() as conn:
+        known = items.get(conn, item_id) is not None
+    return known or res.pluggy.item(item_id) is not None
+
+
 def fetch(res: Resources, item_id: str) -> Decision:
     """
     Fetch the Item, decide, save; return the decision.
@@ -127,8 +139,8 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            if state.has_unsettled_actions or decision.step is Step.ASK:
-                actions.apply(tx, res, item, decision, now=now)
+            if state.has_unsettled_actions or decision.need is not None:
+                actions.apply(tx, res, item, decision, before=row.raw, now=now)
             state = dataclasses.replace(state, item=item)
         # Last: webhook intake waits for the row that these write.
         settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}

@@ -82,7 +82,7 @@ def refresh(res: Resources, item_id: str) -> Refreshed:
 def _asked(conn: sa.Connection, item_id: str) -> Action | None:
     """Return the oldest unsettled action without which the Item cannot be updated."""
     unsettled = user_actions.unsettled(conn, item_id)
-    return next((action for action in unsettled if action.reason != needs.CONSENT_EXPIRING), None)
+    return next((action for action in unsettled if action.reason not in needs.LASTING), None)
 
 
 def _update_once(res: Resources, item: payloads.Item, event_seq: int) -> Refreshed:

@@ -72,7 +72,7 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
             action.created_at, res.settings.remind_after_hours, action.expires_at, after=now
         )
         user_actions.mark_reminded(conn, action_id, next_at=following, now=now)
-        messages.action_reminder(tx, action, res.links, number=action.reminders + 1, now=now)
+        messages.action_reminder(tx, action, res.links, res.texts, number=action.reminders + 1, now=now)
     log.info("action.reminded", item_id=item_id, action_id=action_id)
 
 
@@ -95,7 +95,9 @@ def _warn(res: Resources, item_id: str) -> None:
             return
         action = actions.opened(conn, payloads.item(row.raw), renewal_of_consent(ends_at), now=now)
         item_notices.mark_consent_warned(conn, item_id, ends_at, step)
-        messages.consent_expiring(tx, action, res.links, days_left=reminders.days_left(ends_at, now), now=now)
+        messages.consent_expiring(
+            tx, action, res.links, res.texts, days_left=reminders.days_left(ends_at, now), now=now
+        )
     log.info("item.consent_expiring", item_id=item_id, step=step)
 
 

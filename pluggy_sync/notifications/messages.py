@@ -18,6 +18,7 @@ from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts.catalogue import Texts
 from pluggy_sync.transaction import Transaction
 
 ACTION_REQUIRED = "item.action_required"
@@ -49,9 +50,9 @@ TYPES = (
 )
 
 
-def action_required(tx: Transaction, action: Action, links: PageLinks, *, now: datetime) -> None:
+def action_required(tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, now: datetime) -> None:
     """Tell that a person must act."""
-    data = {"action": action_view.of_row(action, links)}
+    data = {"action": action_view.of_row(action, links, texts)}
     _about_item(tx, ACTION_REQUIRED, action.item_id, action.client_user_id, data, now=now)
 
 
@@ -61,18 +62,22 @@ def action_settled(tx: Transaction, action: Action, type_: str, outcome: str, *,
     _about_item(tx, type_, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_reminder(tx: Transaction, action: Action, links: PageLinks, *, number: int, now: datetime) -> None:
+def action_reminder(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, number: int, now: datetime
+) -> None:
     """Tell again that a person must act, for the *number*-th time."""
-    data = {"action": action_view.of_row(action, links), "number": number}
+    data = {"action": action_view.of_row(action, links, texts), "number": number}
     _about_item(tx, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
 
 
-def consent_expiring(tx: Transaction, action: Action, links: PageLinks, *, days_left: int, now: datetime) -> None:
+def consent_expiring(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, days_left: int, now: datetime
+) -> None:
     """Tell that the Item's consent ends soon; *action* is its renewal."""
     data = {
         "consentExpiresAt": wire.to_text(action.expires_at),
         "daysLeft": days_left,
-        "action": action_view.of_row(action, links),
+        "action": action_view.of_row(action, links, texts),
     }
     _about_item(tx, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
 

@@ -71,6 +71,8 @@ class Item:
     last_updated_at: dt.datetime | None
     next_auto_sync_at: dt.datetime | None
     consent_expires_at: dt.datetime | None
+    # Whether somebody must still approve a part of it at the bank; None: it does not say (Pluggy facts 13.3).
+    has_resources_pending: bool | None
     client_user_id: str | None
     raw: Raw
 
@@ -195,9 +197,16 @@ def item(raw: Any) -> Item:
         last_updated_at=fields.instant(get("lastUpdatedAt")),
         next_auto_sync_at=fields.instant(get("nextAutoSyncAt")),
         consent_expires_at=fields.instant(get("consentExpiresAt")),
+        has_resources_pending=resources_pending(raw),
         client_user_id=fields.text(get("clientUserId")),
         raw=raw,
     )
+
+
+def resources_pending(raw: Raw) -> bool | None:
+    """Return `hasResourcesPendingAuthorization` of an Item; None if it does not say."""
+    found = raw.get("hasResourcesPendingAuthorization")
+    return found if isinstance(found, bool) else None
 
 
 def _connector(raw: Raw) -> Connector:

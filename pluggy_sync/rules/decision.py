@@ -11,7 +11,7 @@ from enum import StrEnum
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import BANK_OUTAGE
-from pluggy_sync.rules.needs import Kind, Need, need_of
+from pluggy_sync.rules.needs import Kind, Need, approval_of_resources, need_of
 from pluggy_sync.rules.statuses import LOGIN_ERROR, RUNNING, UPDATED, WAITING_USER_ACTION, WAITING_USER_INPUT
 
 
@@ -30,7 +30,9 @@ class Step(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """
-    What to do. `need` comes with ASK; `reason` is the code behind it, for people.
+    What to do; `reason` is the code behind it, for people.
+
+    `need` comes with ASK, and with SYNC if a part of the data waits for an approval at the bank.
 
     `contradiction`: the Item is fetched again, because Pluggy's answer contradicts an event; None: it does not.
     """
@@ -92,7 +94,8 @@ def of_view(item: Item, *, offline: bool) -> Decision:
     if item.status in RUNNING:
         return Decision(step=Step.NOTE, reason=item.execution_status)
     if item.status == UPDATED:
-        return Decision(step=Step.SYNC, reason=item.execution_status)
+        asks = item.has_resources_pending is True and not offline
+        return Decision(step=Step.SYNC, reason=item.execution_status, need=approval_of_resources() if asks else None)
     kind = _kind_asked(item)
     if kind is None:
         return Decision(step=Step.WAIT, reason=item.execution_status)

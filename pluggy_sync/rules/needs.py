@@ -31,7 +31,10 @@ MAX_DEDUP_KEY_LENGTH = 500
 # Requested while the Item is healthy. Updates still work.
 CONSENT_EXPIRING = "CONSENT_EXPIRING"
 UPDATE_NEEDS_PERSON = "UPDATE_NEEDS_PERSON"
-NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON})
+RESOURCES_PENDING = "RESOURCES_PENDING_AUTHORIZATION"
+NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON, RESOURCES_PENDING})
+# These stay true whatever else is asked of the person.
+LASTING = frozenset({CONSENT_EXPIRING, RESOURCES_PENDING})
 
 
 def blocks_updates(reason: str) -> bool:
@@ -91,6 +94,15 @@ def renewal_of_consent(ends_at: datetime) -> Need:
         reason=CONSENT_EXPIRING,
         dedup_key=f"{key}:{ends_at.isoformat()}",
         expires_at=ends_at,
+    )
+
+
+def approval_of_resources() -> Need:
+    """Return the need of an Item that is healthy, of which somebody must still approve a part at the bank."""
+    return Need(
+        kind=Kind.AUTHORIZE,
+        reason=RESOURCES_PENDING,
+        dedup_key=_dedup_key(Kind.AUTHORIZE, RESOURCES_PENDING, None, None),
     )
 
 

@@ -4,6 +4,7 @@ The connectors that our Items go through, and whether they work. Callers own the
 Tests: `engine/test_outages.py`.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy.payloads import Connector
 from pluggy_sync.rules.statuses import OFFLINE
-from pluggy_sync.store.tables import connectors
+from pluggy_sync.store.tables import connectors, items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,12 @@ class KnownConnector:
     name: str | None
     image_url: str | None
     status: str | None
+    # When it last came back from OFFLINE; None: never, as far as was heard.
+    came_back_at: datetime | None
+
+    @property
+    def is_offline(self) -> bool:
+        return self.status == OFFLINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,9 @@ class StatusSeen:
     def changed(self) -> bool:
         """Whether a known status became another one."""
         return self.before is not None and self.before != self.after
+
+
+_KNOWN = [connectors.c[field.name] for field in dataclasses.fields(KnownConnector)]
 
 
 def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
@@ -91,17 +101,23 @@ def is_offline(conn: Connection, connector_id: int | None) -> bool:
 
 def get(conn: Connection, connector_id: int) -> KnownConnector | None:
     """Return the connector, or None."""
+    row = conn.execute(sa.select(*_KNOWN).where(connectors.c.id == connector_id)).one_or_none()
+    return None if row is None else KnownConnector(**row._mapping)
+
+
+def of_item(conn: Connection, item_id: str) -> KnownConnector | None:
+    """Return the Item's connector, or None if it is not known."""
     row = conn.execute(
-        sa.select(connectors.c.id, connectors.c.name, connectors.c.image_url, connectors.c.status).where(
-            connectors.c.id == connector_id
-        )
+        sa.select(*_KNOWN).join(items, items.c.connector_id == connectors.c.id).where(items.c.id == item_id)
     ).one_or_none()
     return None if row is None else KnownConnector(**row._mapping)
 
 
 def mark_back(conn: Connection, connector_id: int, *, back_at: datetime) -> None:
     """Record that the bank is back. Its Items and persons have to be followed up."""
-    conn.execute(sa.update(connectors).where(connectors.c.id == connector_id).values(back_at=back_at))
+    conn.execute(
+        sa.update(connectors).where(connectors.c.id == connector_id).values(back_at=back_at, came_back_at=back_at)
+    )
 
 
 def followed_up(conn: Connection, connector_id: int, *, back_at: datetime) -> None:

@@ -169,6 +169,8 @@ connectors = sa.Table(
     sa.Column("updated_at", INSTANT, nullable=False),
     # When it came back from OFFLINE, until its Items and persons are followed up; null: nothing to do.
     sa.Column("back_at", INSTANT),
+    # When it last came back; null: never, as far as was heard. The person's page says it.
+    sa.Column("came_back_at", INSTANT),
 )
 
 accounts = sa.Table(
@@ -576,7 +578,7 @@ deliveries = sa.Table(
         "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
     ),
     sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
-    sa.Index("deliveries_pending_created_at_idx", "created_at", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
 delivery_attempts = sa.Table(

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.rules.action_states import OPEN, SUBMITTED, UNSETTLED
+from pluggy_sync.rules.action_states import OPEN, RESOLVED, SUBMITTED, SUPERSEDED, UNSETTLED
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.rules.statuses import OFFLINE, RUNNING
 from pluggy_sync.store.tables import connectors, items, submissions, user_actions
@@ -283,19 +283,43 @@ def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
 
 
 def successor(conn: Connection, action: Action) -> Action | None:
-    """Return the newest unsettled action of the same Item that was opened since, or None."""
+    """
+    Return the action of the same Item that took the place of *action*, or None.
+
+    The newest unsettled one that was opened since; without any, the newest that was resolved. An action that was given
+    up was not followed by what was resolved.
+    """
+    states = UNSETTLED if action.outcome == CANCELLED else (*UNSETTLED, RESOLVED)
     row = conn.execute(
         sa.select(*_COLUMNS)
         .where(
             user_actions.c.item_id == action.item_id,
             user_actions.c.id != action.id,
-            user_actions.c.state.in_(UNSETTLED),
+            user_actions.c.state.in_(states),
             user_actions.c.created_at >= action.created_at,
         )
-        .order_by(user_actions.c.created_at.desc())
+        .order_by((user_actions.c.state == RESOLVED).asc(), user_actions.c.created_at.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else _action(row)
+
+
+def was_tried_before(conn: Connection, action: Action) -> bool:
+    """Return whether the same need was asked for just before *action*, and a submission for it did not settle it."""
+    before = user_actions.alias()
+    found: bool | None = conn.scalar(
+        sa.select(
+            sa.exists().where(
+                before.c.item_id == action.item_id,
+                before.c.id != action.id,
+                before.c.dedup_key == action.dedup_key,
+                before.c.state == SUPERSEDED,
+                # One transaction settles the one and opens the other. An action that nobody tried to settle stays open.
+                before.c.settled_at == action.created_at,
+            )
+        )
+    )
+    return bool(found)
 
 
 def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:

@@ -12,7 +12,7 @@ import psutil
 
 from pluggy_sync import queue
 from standalone import procfile, programs
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 
 @dataclass(frozen=True)

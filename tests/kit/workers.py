@@ -34,6 +34,7 @@ WORK = (queue.EVENTS, queue.SYNCS, queue.NOTIFICATIONS)
 
 def take_messages(res: Resources, *queues: str) -> list[Message]:
     """Take all messages out of *queues* (of all work unless named); return each as task and argument, oldest first."""
+    assert res.publisher.wait(within_s=30)
     messages = []
     for name in queues or WORK:
         while (raw := res.redis.rpop(name)) is not None:

@@ -12,8 +12,8 @@ import pytest
 
 from pluggy_sync import product_client
 from pluggy_sync.product_client import BODY_BYTES, NoAnswerError, ProductClient, is_allowed
-from tests.kit.quiet_logs import silent_port
 from tests.kit.scripted_server import Reply, scripted_server
+from tests.kit.silent_server import silent_port
 
 
 @pytest.fixture

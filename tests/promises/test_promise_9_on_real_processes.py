@@ -25,11 +25,11 @@ from pluggy_sync import queue, tls
 from pluggy_sync.resources import create_resources
 from pluggy_sync.settings import read_settings
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.product import running_product, status
 from tests.kit.scripted_server import Reply
 from tests.kit.worker_processes import running_worker

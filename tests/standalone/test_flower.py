@@ -8,8 +8,8 @@ import pytest
 
 from pluggy_sync import tls
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, Pl
 from pluggy_sync.rules import refusals
 from tests.kit.factories import a_settings
 from webhook_app.app import create_app
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 SECRET = "Jacaranda7Q"
 
@@ -36,7 +36,7 @@ def answer_to():
 @pytest.mark.parametrize(
     "error, status, code, retry_after",
     [
-        (ProblemError(418, "odd"), 418, "odd", None),
+        (ProblemError("too-large"), 413, "too-large", None),
         (NotFound(), 404, "not-found", None),
         (PluggyLimitedError(SECRET, retry_after_s=12.4), 503, "pluggy-busy", "12"),
         (PluggyUnavailableError(SECRET), 503, "pluggy-unavailable", "10"),
@@ -69,7 +69,9 @@ def test_each_refusal_is_answered_with_its_status_and_what_the_caller_can_do(ans
 
 
 def test_headers_and_further_members_of_a_problem_are_in_its_answer(answer_to):
-    answer = answer_to(ProblemError(400, "odd", "Try again.", headers={"X-Odd": "1"}, more={"errors": [{"a": 1}]}))
+    answer = answer_to(
+        ProblemError("invalid-request", "Try again.", headers={"X-Odd": "1"}, more={"errors": [{"a": 1}]})
+    )
 
     assert (answer.headers["X-Odd"], answer.json["detail"], answer.json["errors"]) == ("1", "Try again.", [{"a": 1}])
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from workers import aside
 
 

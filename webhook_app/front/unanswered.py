@@ -5,18 +5,27 @@ import msgspec
 from webhook_app import problems
 from webhook_app.front.calls import Answer
 
+# No thread of ours works on it, so it is the same for everybody, and in both languages.
 _PAGE = (
-    '<!doctype html><html lang="pt-BR"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<meta http-equiv="refresh" content="5"><title>Só um instante</title><body><main><h1>Só um instante</h1>'
-    "<p>Muitos pedidos chegaram ao mesmo tempo. Esta página tenta de novo em alguns segundos.</p>"
-    '<p lang="en">Many requests came at the same time. This page tries again in a few seconds.</p></main></body></html>'
+    '<!doctype html><html lang="pt-BR"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Só um instante</title>'
+    '<link rel="icon" href="data:,">'
+    '<link rel="stylesheet" href="/act-files/act.css"></head>'
+    '<body><main class="card" id="main"><h1>Só um instante</h1>'
+    "<p>Muitos pedidos chegaram ao mesmo tempo. Espere alguns segundos e tente de novo.</p>"
+    '<p lang="en">Many requests came at the same time. Wait a few seconds and try again.</p>'
+    '<a class="primary button" href="">Tentar de novo <span lang="en">/ Try again</span></a>'
+    "</main></body></html>"
 )
 _SECRET_ADDRESS = [
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-robots-tag", b"noindex, nofollow, noarchive"),
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+    ),
 ]
 
 

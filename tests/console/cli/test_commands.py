@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from tests.kit.planting import AMOUNT, MARK, planted_pluggy
 
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
-from tests.kit.factories import WEBHOOK_SECRET, an_environ
+from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 
@@ -90,8 +90,28 @@ def test_sync_that_fails_at_pluggy_exits_1_with_the_reason(call, upstream):
     assert "500 for GET /accounts" in result.output
 
 
-def test_sync_of_an_unknown_item_fails(call, upstream):
-    assert call("sync", str(uuid.uuid4())).exit_code == 1
+@pytest.mark.parametrize(
+    "arguments, text", [(["sync"], None), (["sync", "--deep"], None), (["reconcile"], None), (["import", "-"], "id")]
+)
+def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text):
+    mistyped = an_id()
+
+    result = call(*arguments, text=mistyped) if text else call(*arguments, mistyped)
+
+    assert result.exit_code == 1
+    assert f"{mistyped}: unknown" in result.output
+    assert "404" in result.output
+    assert [service.rows(table) for table in (tables.items, tables.item_progress, tables.inbox)] == [[], [], []]
+
+
+def test_an_item_of_which_pluggy_does_not_say_whether_it_is_there_is_not_stored(call, service, upstream):
+    upstream.fail({"endpoint": "GET /items/{id}", "do": "status", "status": 500})
+
+    result = call("sync", an_id())
+
+    assert result.exit_code == 1
+    assert "500 for GET /items/{id}" in result.output
+    assert (service.rows(tables.items), service.rows(tables.inbox)) == ([], [])
 
 
 def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):
@@ -190,9 +210,9 @@ def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call,
     # As an older version would have kept it: it could not read this.
     body = b'\xef\xbb\xbf{"event": "item/updated", "eventId": "e", "itemId": "%s"}' % item_id.encode()
     with service.res.database.begin() as conn:
-        inbox.record_kept(
-            conn, "sha256:x", "unparsable", "unparsable", received_at=service.res.now(), raw=body, unread=["body"]
-        )
+        kept = {"event_id": "sha256:x", "name": "unparsable", "outcome": "unparsable", "state": "handled"}
+        now = service.res.now()
+        conn.execute(sa.insert(tables.inbox).values(**kept, raw=body, unread=["body"], received_at=now, due_at=now))
     service.web.post("/webhooks/pluggy", data=b"not JSON", headers=headers)
     listed = call("events", "--unread").output
     assert "sha256:x" in listed

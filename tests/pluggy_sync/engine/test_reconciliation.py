@@ -52,7 +52,7 @@ def test_a_reconciliation_reads_and_never_updates_the_item(service, upstream):
 
     reconciliation.reconcile(service.res, item_id)
 
-    requests = upstream.sandbox.control.get("/requests", params={"since": 0}).json()
+    requests = upstream.sandbox.requests()
     assert not [each for each in requests if each["method"] == "PATCH"]
 
 

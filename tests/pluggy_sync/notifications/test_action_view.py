@@ -9,9 +9,11 @@ from pluggy_sync import wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts import catalogue
 from tests.kit.factories import NOON
 
 LINKS = PageLinks("a-secret-key-of-the-tests-that-is-long-enough", "https://sync.example")
+TEXTS = catalogue.read()
 ACTION = Action(
     id="act_1",
     item_id="an-item",
@@ -39,7 +41,7 @@ ACTION = Action(
 
 
 def view(**changes):
-    return action_view.of_row(dataclasses.replace(ACTION, **changes), LINKS)
+    return action_view.of_row(dataclasses.replace(ACTION, **changes), LINKS, TEXTS)
 
 
 def test_moments_are_text_or_null():

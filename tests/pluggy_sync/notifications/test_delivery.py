@@ -21,10 +21,10 @@ from pluggy_sync.notifications import delivery, messages
 from pluggy_sync.store import deliveries, endpoints, outbox, tables
 from pluggy_sync.store.endpoints import ENVIRONMENT
 from pluggy_sync.transaction import Transaction
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import PRODUCT_SECRET
 from tests.kit.product import running_product, status
-from tests.kit.quiet_logs import silent_port
+from tests.kit.silent_server import silent_port
 from tests.kit.workers import next_due_at, run_queued, take_messages
 
 OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHByb2R1Y3Q="

@@ -19,7 +19,7 @@ from pluggy_sync.notifications.endpoints import OfSettingsError, UnusableError
 from pluggy_sync.store import deliveries, tables
 from pluggy_sync.store import endpoints as stored
 from pluggy_sync.store.endpoints import ENVIRONMENT
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import PRODUCT_SECRET
 from tests.kit.product import running_product, status
 from tests.kit.workers import run_queued
@@ -156,7 +156,7 @@ def cut_off(request):
     "answer", [hang, drip, redirect, status(410), too_many, status(500), garbage, bomb, cut_off], ids=lambda each: ""
 )
 def test_whatever_one_endpoint_does_another_gets_everything_at_once(res, first, second, monkeypatch, answer):
-    monkeypatch.setattr(delivery, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(delivery, "TIMEOUT_S", 3.0)
     create(res, first)
     create(res, second, types=["connector.status_changed"])
     first.answer = answer

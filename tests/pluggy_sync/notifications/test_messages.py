@@ -12,11 +12,13 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.rules.needs import Kind, Need
 from pluggy_sync.store import deliveries, items, user_actions
+from pluggy_sync.texts import catalogue
 from pluggy_sync.transaction import Transaction
 from tests.kit.factories import NOON
 
 ITEM = "an-item"
 LINKS = PageLinks("a-secret-key-of-the-tests-that-is-long-enough", "https://sync.example")
+TEXTS = catalogue.read()
 LATER = NOON + timedelta(days=1)
 RUN = SimpleNamespace(
     id=uuid.UUID(int=7),
@@ -100,9 +102,9 @@ def test_a_sync_of_everything_has_no_beginning(tx, told):
 
 
 def test_a_need_is_told_with_the_whole_action_and_a_link(tx, told, action):
-    messages.action_required(tx, action, LINKS, now=NOON)
-    messages.action_reminder(tx, action, LINKS, number=2, now=NOON)
-    messages.consent_expiring(tx, action, LINKS, days_left=7, now=NOON)
+    messages.action_required(tx, action, LINKS, TEXTS, now=NOON)
+    messages.action_reminder(tx, action, LINKS, TEXTS, number=2, now=NOON)
+    messages.consent_expiring(tx, action, LINKS, TEXTS, days_left=7, now=NOON)
 
     required, reminder, expiring = (each["data"] for each in told())
 

@@ -19,9 +19,9 @@ from pluggy_sync.pluggy.errors import (
 )
 from pluggy_sync.pluggy.unreadable import Unreadable
 from tests.kit.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_settings
-from tests.kit.quiet_logs import silent_port
 from tests.kit.raw_server import raw_server
 from tests.kit.scripted_server import Reply, scripted_server
+from tests.kit.silent_server import silent_port
 
 ITEM = a_raw_item()["id"]
 ACCOUNT = a_raw_account()["id"]

@@ -21,6 +21,18 @@ def test_a_good_run_is_synced(code):
     assert decision.need is None
 
 
+@pytest.mark.parametrize("pending, asks", [(True, True), (False, False), (None, False), ("true", False)])
+def test_a_good_run_with_a_part_that_waits_for_an_approval_asks_for_it_besides(pending, asks):
+    item = an_item(status="UPDATED", executionStatus="PARTIAL_SUCCESS", hasResourcesPendingAuthorization=pending)
+
+    decision = decided(item)
+
+    assert decision.step is Step.SYNC
+    assert (decision.need is not None) is asks
+    assert decision.need is None or decision.need.kind is Kind.AUTHORIZE
+    assert decided(item, offline=True).need is None
+
+
 # Pluggy facts 3.2, in progress; the two spellings of the investments' are both in use.
 @pytest.mark.parametrize("status", ["UPDATING", "MERGING"])
 @pytest.mark.parametrize(

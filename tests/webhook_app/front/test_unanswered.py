@@ -46,11 +46,15 @@ def test_the_product_is_told_a_problem_with_its_code(kind, status, code):
     assert (problem["code"], problem["type"]) == (code, f"urn:pluggy-sync:problem:{code}")
 
 
-def test_a_person_sees_a_page_that_tries_again_and_keeps_the_link_private():
+def test_a_person_sees_a_page_with_a_button_that_keeps_the_link_private():
     answer = unanswered.unavailable("person")
     headers = headers_of(answer)
 
     assert headers["content-type"].startswith("text/html")
-    assert '<meta http-equiv="refresh" content="5">' in answer.body.decode()
+    page = answer.body.decode()
+    assert '<a class="primary button" href="">' in page
+    # What the page's own script looks for. A page that loads itself again takes away what a person reads (WCAG 2.2.1).
+    assert '<main class="card" id="main">' in page
+    assert 'http-equiv="refresh"' not in page
     assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]

@@ -5,14 +5,14 @@ A process of the version before that still runs cannot write notifications any m
 what it was about is done again by a new process. Nothing is lost.
 
 Revision ID: 0014
-Revises: 0008
+Revises: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0008"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -61,7 +61,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("claimed_until IS NOT NULL"),
     )
     op.create_index("deliveries_dead_idx", "deliveries", ["created_at"], postgresql_where=sa.text("state = 'dead'"))
-    op.create_index("deliveries_pending_created_at_idx", "deliveries", ["created_at"], postgresql_where=PENDING)
+    op.create_index("deliveries_oldest_idx", "deliveries", ["endpoint_id", "created_at"], postgresql_where=PENDING)
 
     # With a constant default no row is rewritten.
     op.add_column(

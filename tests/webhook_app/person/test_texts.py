@@ -1,1 +1,0 @@
-"""Tests of this module: `tests/webhook_app/person/test_page.py`."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
 
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
@@ -15,6 +14,7 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 

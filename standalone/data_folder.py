@@ -39,7 +39,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             eventually(lambda: _take(held), within_s=WAIT_FOR_LOCK_S, what="the lock")
         except WaitedInVainError:
-            raise AlreadyRunningError(f"another run is using {folder}: stop that one first") from None
+            raise AlreadyRunningError(
+                f"another run is using {folder}, and goes on; to start anew, stop that one first"
+            ) from None
         yield
 
 

@@ -26,7 +26,7 @@ from pluggy_sync.product_client import Answer, NoAnswerError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff, redelivery
 from pluggy_sync.store import deliveries, endpoints, outbox
-from pluggy_sync.store.deliveries import Delivery
+from pluggy_sync.store.deliveries import Delivery, First
 from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.transaction import Transaction
 
@@ -42,6 +42,8 @@ QUEUE_AGAIN_AFTER = timedelta(seconds=30)
 BATCH = 500
 # To one endpoint at once, from all workers together: one that answers in 50 ms takes 320 a second.
 AT_ONCE = 16
+# And so many more that a person waits for.
+URGENT_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +56,15 @@ class _Claimed:
     is_crowded: bool
 
 
-def due(conn: Connection, endpoint: Endpoint, *, now: datetime, limit: int) -> Sequence[int]:
-    """Return the ids of up to *limit* deliveries to queue now for the endpoint; they count as queued."""
+def due(conn: Connection, endpoint: Endpoint, *, now: datetime, limit: int) -> Sequence[First]:
+    """Return up to *limit* deliveries to queue now for the endpoint; they count as queued."""
     if not endpoint.is_live:
         return []
     if endpoint.failing_since is not None:
         if not endpoint.may_be_probed(now):
             return []
         limit = 1
-    return deliveries.take_due(conn, endpoint.id, now=now, until=now + QUEUE_AGAIN_AFTER, limit=limit)
+    return deliveries.take_due(conn, endpoint.id, messages.URGENT, now=now, until=now + QUEUE_AGAIN_AFTER, limit=limit)
 
 
 def queue_due(tx: Transaction, *, environment_url: str | None, now: datetime, limit: int) -> None:
@@ -73,18 +75,20 @@ def queue_due(tx: Transaction, *, environment_url: str | None, now: datetime, li
             _queue(tx, due(tx.conn, endpoint, now=now, limit=limit))
 
 
-def deliver(res: Resources, delivery_id: str) -> None:
+def deliver(res: Resources, delivery_id: str, *, is_urgent: bool = False) -> None:
     """
     Make one delivery: this one, or the one of its Item to the same endpoint that comes before it.
 
-    Does nothing if it is not due, or another worker makes it. Safe to repeat.
+    Does nothing if it is not due, or another worker makes it. Safe to repeat. *is_urgent*: a person waits for it. It is
+    made beside those that are as many as may be with one endpoint.
     """
     if not delivery_id.isdecimal():
         return
     # Counted from before the claim. A process that was stopped in between finds its time over and sends nothing.
     deadline = time.monotonic() + TIMEOUT_S
     started_at = res.now()
-    claimed = _claim(res, int(delivery_id), now=started_at)
+    most = AT_ONCE + (URGENT_AT_ONCE if is_urgent else 0)
+    claimed = _claim(res, int(delivery_id), most=most, now=started_at)
     if claimed is None:
         return
     delivery = claimed.delivery
@@ -115,12 +119,12 @@ def deliver(res: Resources, delivery_id: str) -> None:
     )
 
 
-def _claim(res: Resources, delivery_id: int, *, now: datetime) -> _Claimed | None:
+def _claim(res: Resources, delivery_id: int, *, most: int, now: datetime) -> _Claimed | None:
     """Return the claimed delivery; None: there is nothing to deliver."""
     with res.database.begin() as conn:
         endpoint = _endpoint_of(res, conn, delivery_id)
         under_way = 0 if endpoint is None else deliveries.under_way(conn, endpoint.id, now=now)
-        if endpoint is None or under_way >= AT_ONCE:
+        if endpoint is None or under_way >= most:
             return None
         is_probe = endpoint.failing_since is not None
         if is_probe and not endpoints.take_probe(conn, endpoint.id, now=now, until=now + CLAIM):
@@ -226,7 +230,7 @@ def _settled(tx: Transaction, delivery: Delivery) -> None:
         notification = outbox.lock(tx.conn, delivery.notification_id)
         if notification is not None and deliveries.is_settled(tx.conn, notification.id):
             outbox.replace_body(tx.conn, notification.id, messages.without_person(notification.body))
-    following = deliveries.next_of_item(tx.conn, delivery.endpoint_id, delivery.item_id)
+    following = deliveries.next_of_item(tx.conn, delivery.endpoint_id, delivery.item_id, messages.URGENT)
     _queue(tx, [] if following is None else [following])
 
 
@@ -235,9 +239,9 @@ def _queue_more(tx: Transaction, endpoint_id: str, *, now: datetime, limit: int)
     _queue(tx, [] if endpoint is None else due(tx.conn, endpoint, now=now, limit=limit))
 
 
-def _queue(tx: Transaction, delivery_ids: Sequence[int]) -> None:
-    for delivery_id in delivery_ids:
-        tx.after_commit(queue.DELIVER, str(delivery_id))
+def _queue(tx: Transaction, firsts: Sequence[First]) -> None:
+    for each in firsts:
+        tx.after_commit(queue.DELIVER_URGENT if each.is_urgent else queue.DELIVER, str(each.id))
 
 
 def _post(res: Resources, claimed: _Claimed, *, timeout_s: float) -> tuple[Answer | None, str | None]:

@@ -48,6 +48,8 @@ TYPES = (
     ENDPOINT_PING,
     ENDPOINT_DISABLED,
 )
+# A person waits for what these bring.
+URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
 
 
 def action_required(tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, now: datetime) -> None:
@@ -218,5 +220,5 @@ def _store(
         )
         # What waits for an endpoint that fails is queued when its time has come.
         if endpoint.is_live and endpoint.failing_since is None:
-            tx.after_commit(queue.DELIVER, str(delivery_id))
+            tx.after_commit(queue.DELIVER_URGENT if type_ in URGENT else queue.DELIVER, str(delivery_id))
     return notification_id

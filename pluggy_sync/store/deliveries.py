@@ -4,10 +4,10 @@ Deliveries: each notification on its way to each endpoint, and every attempt. Ca
 To one endpoint the notifications of an Item go in order. What happens at one endpoint changes nothing at another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -35,6 +35,13 @@ class Delivery:
     due_at: datetime
     first_tried_at: datetime | None
     delivered_at: datetime | None
+
+
+class First(NamedTuple):
+    """An Item's first delivery to an endpoint that is not settled. Urgent if it, or a later one of the Item, is."""
+
+    id: int
+    is_urgent: bool
 
 
 _OF_OUTBOX = (outbox.c.type, outbox.c.body)
@@ -135,9 +142,17 @@ def _ready(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return deliveries.c.due_at <= now, sa.func.coalesce(deliveries.c.claimed_until, now) <= now
 
 
-def take_due(conn: Connection, endpoint_id: str, *, now: datetime, until: datetime, limit: int) -> Sequence[int]:
+def take_due(
+    conn: Connection,
+    endpoint_id: str,
+    urgent_types: Collection[str],
+    *,
+    now: datetime,
+    until: datetime,
+    limit: int,
+) -> list[First]:
     """
-    Return the ids of deliveries to the endpoint that can be made now, those due longest first.
+    Return deliveries to the endpoint that can be made now, those due longest first.
 
     They are not returned again before *until*: a queued delivery is not queued over and over.
     """
@@ -163,7 +178,23 @@ def take_due(conn: Connection, endpoint_id: str, *, now: datetime, until: dateti
         .cte("due")
     )
     stmt = sa.update(deliveries).where(deliveries.c.id == due.c.id).values(queued_until=until)
-    return conn.scalars(stmt.returning(deliveries.c.id)).all()
+    rows = conn.execute(stmt.returning(deliveries.c.id, _is_urgent(urgent_types)))
+    return [First._make(row) for row in rows]
+
+
+def _is_urgent(urgent_types: Collection[str]) -> sa.ColumnElement[bool]:
+    """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
+    behind = deliveries.alias("behind")
+    told = outbox.alias("told")
+    itself = sa.exists().where(told.c.id == deliveries.c.notification_id, told.c.type.in_(sorted(urgent_types)))
+    waits = sa.exists().where(
+        behind.c.endpoint_id == deliveries.c.endpoint_id,
+        behind.c.item_id == deliveries.c.item_id,
+        behind.c.state == sa.literal_column("'pending'", sa.Text),
+        told.c.id == behind.c.notification_id,
+        told.c.type.in_(sorted(urgent_types)),
+    )
+    return sa.or_(itself, waits).label("is_urgent")
 
 
 def count_none_as_queued(conn: Connection, endpoint_id: str) -> None:
@@ -175,15 +206,15 @@ def count_none_as_queued(conn: Connection, endpoint_id: str) -> None:
     )
 
 
-def next_of_item(conn: Connection, endpoint_id: str, item_id: str) -> int | None:
-    """Return the id of the Item's first pending delivery to the endpoint, or None."""
-    first: int | None = conn.scalar(
-        sa.select(deliveries.c.id)
+def next_of_item(conn: Connection, endpoint_id: str, item_id: str, urgent_types: Collection[str]) -> First | None:
+    """Return the Item's first pending delivery to the endpoint, or None."""
+    row = conn.execute(
+        sa.select(deliveries.c.id, _is_urgent(urgent_types))
         .where(deliveries.c.endpoint_id == endpoint_id, _PENDING, deliveries.c.item_id == item_id)
         .order_by(deliveries.c.sequence)
         .limit(1)
-    )
-    return first
+    ).one_or_none()
+    return None if row is None else First._make(row)
 
 
 def is_settled(conn: Connection, notification_id: str) -> bool:

@@ -37,6 +37,13 @@ def _listed_in_sql(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
+# Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
+URGENT_EVENTS = (
+    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
+    " OR coalesce(payload ->> 'urgent', '') = 'true'"
+)
+
+
 # Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).
 inbox = sa.Table(
     "inbox",
@@ -59,6 +66,8 @@ inbox = sa.Table(
     sa.Column("due_at", INSTANT, nullable=False),
     sa.Column("handled_at", INSTANT),
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
+    # For the sweep, which sends what a person waits for first.
+    sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
@@ -155,6 +164,17 @@ items = sa.Table(
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For reconciliation: the good Items, those first that have gone without it for longest; and the silent ones.
+    sa.Index(
+        "items_reconciled_idx",
+        sa.text("coalesce(reconciled_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND status = 'UPDATED'"),
+    ),
+    sa.Index(
+        "items_silent_idx",
+        "next_auto_sync_at",
+        postgresql_where=sa.text("deleted_at IS NULL AND fetched_at < next_auto_sync_at"),
+    ),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )

@@ -27,6 +27,21 @@ def test_a_task_goes_to_its_queue_with_its_one_argument(resources):
     assert take_messages(resources) == [("handle_event", "event-1")]
 
 
+@pytest.mark.parametrize(
+    "name, task",
+    [
+        ("item/waiting_user_input", queue.HANDLE_URGENT_EVENT),
+        ("item/waiting_user_action", queue.HANDLE_URGENT_EVENT),
+        ("item/error", queue.HANDLE_URGENT_EVENT),
+        ("item/updated", queue.HANDLE_EVENT),
+        ("transactions/created", queue.HANDLE_EVENT),
+        ("never/heard_of", queue.HANDLE_EVENT),
+    ],
+)
+def test_what_a_person_waits_for_is_told_by_the_name_of_the_event(name, task):
+    assert queue.task_of_event(name) == task
+
+
 def test_many_tasks_keep_their_order_in_each_queue_and_take_one_round_trip_for_a_thousand(resources):
     events = [Message(queue.HANDLE_EVENT, f"event-{number}") for number in range(700)]
     syncs = [Message(queue.SYNC_ITEM, f"item-{number}") for number in range(700)]

@@ -206,7 +206,7 @@ def pluggy_fails(life):
         Reply(b"", 200, {f"X-{MARK}": MARK, "Content-Length": MARK}),
     ):
         life.stage.pluggy.before = lambda asked, reply=reply: None if asked.path == "/auth" else reply
-        life.until("event.reschedule", life.connect)
+        life.until("event.rescheduled", life.connect)
     life.stage.pluggy.before = lambda _asked: None
 
 

@@ -140,7 +140,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError("client-user-mismatch")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why=requests.REGISTERED, now=res.now())
         return shown(conn, item_id)
 
 

@@ -671,7 +671,7 @@ def test_what_is_on_its_way_when_an_item_is_purged_arrives_before_its_end_is_tol
     service.catch_up()
     res = to_url(service.res, product.url)
     with res.database.begin() as conn:
-        first = deliveries.next_of_item(conn, ENVIRONMENT, item_id)
+        first = deliveries.next_of_item(conn, ENVIRONMENT, item_id, messages.URGENT).id
         claimed = deliveries.claim(conn, first, now=clock(), until=clock() + delivery.CLAIM)
     assert claimed is not None
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from pluggy_sync.notifications.messages import URGENT
 from pluggy_sync.store import deliveries, endpoints, outbox
 from pluggy_sync.store.endpoints import ENVIRONMENT
 from pluggy_sync.store.tables import deliveries as table
@@ -20,11 +21,11 @@ SOON = NOON + timedelta(minutes=1)
 LATER = NOON + timedelta(hours=1)
 
 
-def add(conn, id_, *, item_id=ITEM, sequence=None, due_at=NOON, now=NOON, to=(ENVIRONMENT,)):
+def add(conn, id_, *, item_id=ITEM, sequence=None, due_at=NOON, now=NOON, to=(ENVIRONMENT,), type_="item.synced"):
     outbox.add(
         conn,
         notification_id=id_,
-        type_="item.synced",
+        type_=type_,
         item_id=item_id,
         sequence=sequence,
         body=f"body of {id_}",
@@ -46,14 +47,16 @@ def claim(conn, id_, *, now=NOON, until=SOON, to=ENVIRONMENT):
 
 
 def take_due(conn, *, now=NOON, until=SOON, limit=10, to=ENVIRONMENT):
-    taken = deliveries.take_due(conn, to, now=now, until=until, limit=limit)
+    taken = deliveries.take_due(conn, to, URGENT, now=now, until=until, limit=limit)
     ids = dict(tuple(row) for row in conn.execute(sa.select(table.c.id, table.c.notification_id)))
-    return [ids[each] for each in taken]
+    return [ids[each.id] for each in taken]
 
 
 def next_of_item(conn):
-    following = deliveries.next_of_item(conn, ENVIRONMENT, ITEM)
-    return None if following is None else conn.scalar(sa.select(table.c.notification_id).where(table.c.id == following))
+    following = deliveries.next_of_item(conn, ENVIRONMENT, ITEM, URGENT)
+    if following is None:
+        return None
+    return conn.scalar(sa.select(table.c.notification_id).where(table.c.id == following.id))
 
 
 def shown(conn, state):
@@ -303,3 +306,20 @@ def test_an_endpoint_recovers_what_was_written_without_it_and_no_more(conn, othe
     assert deliveries.recover(conn, other, types=None, **bounds) == 1
     assert deliveries.recover(conn, other, types=None, **bounds) == 0
     assert claim(conn, "known", now=LATER, until=LATER + timedelta(minutes=1), to=other) == "missed"
+
+
+def test_what_stands_before_something_urgent_at_the_same_endpoint_is_urgent_too(conn, other):
+    add(conn, "first", sequence=1, to=(ENVIRONMENT, other))
+    add(conn, "second", sequence=2, type_=min(URGENT), to=(other,))
+    add(conn, "alone", item_id=None, to=(other,))
+
+    def taken(endpoint_id):
+        return {each.is_urgent for each in deliveries.take_due(conn, endpoint_id, URGENT, **bounds)}
+
+    bounds = {"now": NOON, "until": SOON, "limit": 10}
+    assert taken(ENVIRONMENT) == {False}
+    assert taken(other) == {True, False}
+    assert deliveries.next_of_item(conn, other, ITEM, URGENT).is_urgent
+    claim(conn, "first", to=other)
+    deliveries.mark_delivered(conn, of(conn, "first", other), now=NOON)
+    assert deliveries.next_of_item(conn, other, ITEM, URGENT).is_urgent

@@ -5,14 +5,14 @@ A process of the version before that still runs cannot write notifications any m
 what it was about is done again by a new process. Nothing is lost.
 
 Revision ID: 0014
-Revises: 0012
+Revises: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -133,12 +133,14 @@ def _submission(facts: Mapping[str, Any]) -> str:
 
 
 def _notification(facts: Mapping[str, Any]) -> str:
-    return f"{facts['type']} was written for the product: {facts['state']}"
+    states = facts.get("endpoints") or {}
+    told = ", ".join(f"{state} ({endpoint})" for endpoint, state in sorted(states.items())) or "no endpoint takes it"
+    return f"{facts['type']} was written for the product: {told}"
 
 
 def _attempt(facts: Mapping[str, Any]) -> str:
     answer = facts["error"] if facts["statusCode"] is None else f"the product answered {facts['statusCode']}"
-    return f"{facts['type']} was sent: {answer}, {facts['durationMs']} ms"
+    return f"{facts['type']} was sent to {facts['endpointId']}: {answer}, {facts['durationMs']} ms"
 
 
 _WORDS: Mapping[Kind, Callable[[Mapping[str, Any]], str]] = {

@@ -59,14 +59,16 @@ _SOURCES: tuple[_Source, ...] = (
         Kind.NOTIFICATION,
         "created_at",
         "id",
-        "'type', type, 'state', state, 'sequence', sequence, 'deliveredAt', delivered_at",
+        """'type', type, 'sequence', sequence, 'endpoints', (
+               SELECT jsonb_object_agg(endpoint_id, state) FROM deliveries WHERE notification_id = outbox.id)""",
         "outbox WHERE item_id = :item_id",
     ),
     (
         Kind.ATTEMPT,
         "started_at",
         "CAST(delivery_attempts.id AS text)",
-        """'notificationId', notification_id, 'type', type, 'statusCode', status_code, 'error', error,
+        """'notificationId', notification_id, 'endpointId', endpoint_id, 'type', type, 'statusCode', status_code,
+           'error', error,
            'durationMs', duration_ms""",
         "delivery_attempts JOIN outbox ON outbox.id = delivery_attempts.notification_id WHERE item_id = :item_id",
     ),
@@ -103,7 +105,8 @@ _DUE = sa.text(
         UNION ALL
         SELECT retry_at, 'part', product FROM incomplete_parts WHERE item_id = :item_id AND retry_at IS NOT NULL
         UNION ALL
-        SELECT due_at, 'notification', type FROM outbox WHERE item_id = :item_id AND state = 'pending'
+        SELECT due_at, 'notification', type FROM deliveries JOIN outbox ON outbox.id = deliveries.notification_id
+        WHERE deliveries.item_id = :item_id AND state = 'pending'
         UNION ALL
         SELECT expires_at, 'action_deadline', id FROM user_actions
         WHERE item_id = :item_id AND state IN ('open', 'submitted') AND expires_at IS NOT NULL

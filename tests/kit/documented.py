@@ -94,7 +94,9 @@ def fault_in_answer(method: str, path: str, status: int, content_type: str, body
     answer = operation["responses"].get(str(status))
     if answer is None:
         return f"{where} is not in the document"
-    if content_type not in answer.get("content", {}):
+    if "content" not in answer:
+        return f"{where} has a body, which is not in the document" if body else None
+    if content_type not in answer["content"]:
         return f"{where} has the type {content_type}, which is not in the document"
     place = ("paths", str(template), method.lower(), "responses", str(status), "content", content_type, "schema")
     return None if body is None else _fault_in(body, place, where)
@@ -153,9 +155,9 @@ def _notifications_are_compared() -> Iterator[None]:
     """Compare each notification as it is written, whether or not it is delivered."""
     store = messages._store
 
-    def compared(tx: Any, type_: str, item_id: Any, sequence: Any, data: Any, *, now: datetime, **more: Any) -> None:
+    def compared(tx: Any, type_: str, item_id: Any, sequence: Any, data: Any, *, now: datetime, **more: Any) -> Any:
         _note(fault_in_notification(wire.encode({"type": type_, "timestamp": wire.to_text(now), "data": data})))
-        store(tx, type_, item_id, sequence, data, now=now, **more)
+        return store(tx, type_, item_id, sequence, data, now=now, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(messages, "_store", compared)

@@ -67,6 +67,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Answer POST."""
         return self._answer(rule, "POST")
 
+    def patch(self, rule: str) -> _Decorator:
+        """Answer PATCH."""
+        return self._answer(rule, "PATCH")
+
     def delete(self, rule: str) -> _Decorator:
         """Answer DELETE."""
         return self._answer(rule, "DELETE")
@@ -101,8 +105,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Give the view what *schema* loads from the request's body or query."""
         return cast(_Decorator, super().arguments(schema, location=location))
 
-    def response(self, status: int, schema: type[ma.Schema], *, description: str | None = None) -> _Decorator:
-        """Answer with what *schema* dumps of the view's result."""
+    def response(
+        self, status: int, schema: type[ma.Schema] | None = None, *, description: str | None = None
+    ) -> _Decorator:
+        """Answer with what *schema* dumps of the view's result; None: with nothing."""
         return cast(_Decorator, super().response(status, schema, description=description))
 
     def alt_response(self, status: int, *, schema: type[ma.Schema], description: str) -> _Decorator:

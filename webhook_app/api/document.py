@@ -21,6 +21,7 @@ from webhook_app import problems
 from webhook_app.api import notification_schemas, pluggy_objects
 from webhook_app.api.accounts import AccountSchema, TransactionSchema
 from webhook_app.api.blueprint import CODES, STREAMS, ApiBlueprint
+from webhook_app.api.changes import TransactionOfItemSchema
 from webhook_app.api.data_products import NAMES
 from webhook_app.api.fields import Instant, Money
 from webhook_app.api.item_view import ItemSchema
@@ -57,12 +58,16 @@ _PATH_PARAMETERS: Mapping[str, Schema] = {
     "item_id": {"type": "string", "format": "uuid"},
     "account_id": {"type": "string"},
     "action_id": {"type": "string"},
+    "endpoint_id": {"type": "string"},
+    "notification_id": {"type": "string"},
     "product": {"type": "string", "enum": NAMES},
 }
 _PARAMETER_TEXTS: Mapping[str, str] = {
     "item_id": "Pluggy's id of the Item",
     "account_id": "Pluggy's id of the account",
     "action_id": "Id of the action",
+    "endpoint_id": "Id of the endpoint",
+    "notification_id": "Id of the notification, as in the header `webhook-id`",
     "product": "The data product",
 }
 
@@ -143,14 +148,13 @@ def _finish(document: dict[str, Any], *, server: str) -> None:
     for unused in ("Error", "PaginationMetadata"):
         schemas.pop(unused, None)
     document["components"].pop("responses", None)
-    for schema in (ItemSchema, AccountSchema, TransactionSchema):
+    for schema in (ItemSchema, AccountSchema, TransactionSchema, TransactionOfItemSchema):
         _describe_pluggys(schemas, schema)
     _count_properties(schemas["NewCredentials"]["properties"]["parameters"])
     for path in document["paths"].values():
         _describe_path(path.get("parameters", []))
         for _, operation in _operations(path):
             _complete(operation, examples.get(operation["operationId"], {}))
-    document["tags"].append({"name": "notifications", "description": "What the product is told: Standard Webhooks"})
     document["webhooks"] = notification_schemas.webhooks(examples["notifications"])
     document["servers"] = [{"url": server, "description": "This service"}]
 
@@ -184,7 +188,7 @@ def _complete(operation: dict[str, Any], examples: Mapping[str, Any]) -> None:
     operation.setdefault("description", operation["summary"])
     answers = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
     for status, answer in answers.items():
-        if status in examples:
+        if status in examples and "content" in answer:
             answer["content"]["application/json"]["example"] = examples[status]
     for type_ in operation.pop(STREAMS, []):
         answers["200"]["content"][type_] = {"schema": {"type": "string"}}

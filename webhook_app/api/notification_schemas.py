@@ -113,6 +113,12 @@ _OF_NO_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "A bank works, is unstable, or is offline",
         "Tell the persons of that bank, if you like. Nobody is asked anything while it is offline.",
     ),
+    messages.ENDPOINT_PING: ({"endpointId": _TEXT}, "An operator or you tried this endpoint", "Nothing."),
+    messages.ENDPOINT_DISABLED: (
+        {"endpointId": _TEXT, "reason": {"type": "string", "enum": ["gone", "failing"]}},
+        "Nothing is sent to another endpoint any more",
+        "Mend that endpoint, then resume it: `POST /v1/endpoints/{id}/resume`.",
+    ),
 }
 _ABOUT_ITEM: Mapping[str, Schema] = {
     "itemId": {"type": "string"},

@@ -14,13 +14,28 @@ from webhook_app.api import (
     data_products,
     docs,
     document,
+    endpoints,
     items,
+    notifications,
     refresh,
     sync_runs,
     timeline,
 )
 
-SUBJECTS = (items, accounts, data_products, changes, coverage, timeline, sync_runs, actions, refresh, connect_tokens)
+SUBJECTS = (
+    items,
+    accounts,
+    data_products,
+    changes,
+    coverage,
+    timeline,
+    sync_runs,
+    actions,
+    refresh,
+    connect_tokens,
+    notifications,
+    endpoints,
+)
 
 
 def register(app: Flask, *, server: str) -> None:

@@ -50,16 +50,25 @@ def test_a_sync_run_says_how_it_ended_and_what_it_changed(change, text):
         (Kind.ACTION_SETTLED, {"state": "resolved", "outcome": "SUCCESS"}, "The action is resolved: SUCCESS"),
         (Kind.ACTION_SETTLED, {"state": "expired", "outcome": None}, "The action is expired"),
         (Kind.SUBMISSION, {"what": "mfa", "outcome": None}, "The person gave mfa: Pluggy is being asked"),
-        (Kind.NOTIFICATION, {"type": "item.synced", "state": "dead"}, "item.synced was written for the product: dead"),
         (
-            Kind.ATTEMPT,
-            {"type": "item.synced", "statusCode": 500, "error": None, "durationMs": 12},
-            "item.synced was sent: the product answered 500, 12 ms",
+            Kind.NOTIFICATION,
+            {"type": "item.synced", "endpoints": {"ep_2": "dead", "ep_1": "delivered"}},
+            "item.synced was written for the product: delivered (ep_1), dead (ep_2)",
+        ),
+        (
+            Kind.NOTIFICATION,
+            {"type": "item.synced", "endpoints": None},
+            "item.synced was written for the product: no endpoint takes it",
         ),
         (
             Kind.ATTEMPT,
-            {"type": "item.synced", "statusCode": None, "error": "timeout", "durationMs": 15000},
-            "item.synced was sent: timeout, 15000 ms",
+            {"type": "item.synced", "endpointId": "ep_1", "statusCode": 500, "error": None, "durationMs": 12},
+            "item.synced was sent to ep_1: the product answered 500, 12 ms",
+        ),
+        (
+            Kind.ATTEMPT,
+            {"type": "item.synced", "endpointId": "ep_1", "statusCode": None, "error": "timeout", "durationMs": 15000},
+            "item.synced was sent to ep_1: timeout, 15000 ms",
         ),
     ],
 )

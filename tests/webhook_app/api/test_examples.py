@@ -5,6 +5,8 @@ The examples of the document are answers of these tests: `webhook_app/api/exampl
 form that the file shows.
 """
 
+import dataclasses
+import ipaddress
 import json
 import os
 import re
@@ -13,16 +15,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pluggy_sync.engine import sweep
 from pluggy_sync.engine.reminders import remind
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import SAO_PAULO
+from pluggy_sync.settings import Settings
 from pluggy_sync.store import items
 from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import outbox
 from tests.kit.clock import Clock
 from tests.kit.documented import document
 from tests.kit.interception import changed, refused
+from tests.kit.product import running_product
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
 
@@ -36,8 +42,16 @@ _LONG = re.compile(r"(.{300}).+", re.DOTALL)
 _REPLACED = {
     "imageUrl": "https://example.com/bank.svg",
     "pageUrl": "https://sync.example.com/act/ImFjdF9DMURIU2U0UzFTMWdrdU90Ig",
+    "url": "https://product.example.com/hooks",
+    "secret": "whsec_c2VjcmV0IG9mIHRoZSBwcm9kdWN0IGluIHRlc3Rz",
     "accessToken": "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9",
 }
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Endpoints on this machine are allowed."""
+    return dataclasses.replace(settings, endpoint_allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
 
 
 def shortened(value: Any) -> Any:
@@ -88,8 +102,8 @@ class Shown:
         sent = {} if body is None else {"json": body}
         response = self._product.call(method.upper(), path, query_string=query, **sent)
         assert response.status_code < 300, response.get_data(as_text=True)
-        answer = json.loads(response.get_data())
-        example = {"request": body} if body is not None else {}
+        answer = json.loads(response.get_data() or b"null")
+        example = {"request": shortened(body)} if body is not None else {}
         self.examples[id_] = {
             **self.examples.get(id_, {}),
             **example,
@@ -110,6 +124,7 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     shown.call("listTransactions", f"/v1/accounts/{accounts[0]['id']}/transactions")
     shown.call("listProduct", f"{item}/products/loans")
     shown.call("readChanges", f"{item}/transactions/sync")
+    shown.call("readChangesOfAll", "/v1/transactions/sync")
     shown.call("listSyncRuns", f"{item}/sync-runs")
     shown.call("readCoverage", f"{item}/coverage")
     shown.call("readTimeline", f"{item}/timeline")
@@ -120,6 +135,33 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     service.catch_up()
     shown.call("deleteItem", item)
     service.catch_up()
+
+
+def of_all_endpoints(service: Service, shown: Shown) -> dict[str, Any]:
+    """Return what was told of them."""
+    with running_product() as receiver:
+        return _of_endpoint(service, shown, receiver.url)
+
+
+def _of_endpoint(service: Service, shown: Shown, url: str) -> dict[str, Any]:
+    endpoint_id = shown.call("createEndpoint", "/v1/endpoints", {"url": url, "description": "The wallet"})["id"]
+    endpoint = f"/v1/endpoints/{endpoint_id}"
+    shown.call("listEndpoints", "/v1/endpoints")
+    shown.call("showEndpoint", endpoint)
+    shown.call("changeEndpoint", endpoint, {"types": ["item.synced", "item.action_required"]})
+    shown.call("pingEndpoint", f"{endpoint}/ping")
+    service.work()
+    shown.call("listAttempts", f"{endpoint}/attempts")
+    shown.call("rotateSecret", f"{endpoint}/rotate-secret", {})
+    shown.call("resumeEndpoint", f"{endpoint}/resume")
+    shown.call("recoverEndpoint", f"{endpoint}/recover", {"since": "2026-01-01T00:00:00.000Z"})
+    found = shown.call("listNotifications", "/v1/notifications")["results"]
+    shown.call("resendNotification", f"/v1/notifications/{found[0]['id']}/resend", {})
+    with service.res.begin() as tx:
+        messages.endpoint_disabled(tx, endpoint_id, "failing", now=service.res.now())
+    notifications = told(service)
+    shown.call("deleteEndpoint", endpoint)
+    return notifications
 
 
 def of_all_actions(service: Service, shown: Shown) -> None:
@@ -196,6 +238,7 @@ def test_each_example_has_the_form_of_a_real_answer(service: Service, product: P
     shown = Shown(product)
     notifications = of_a_code_that_nobody_gave(service, clock)
     of_all_calls(service, shown)
+    notifications |= of_all_endpoints(service, shown)
     of_all_notifications(service, clock)
     notifications |= told(service)
 

@@ -43,6 +43,8 @@ def test_every_call_is_answered_as_the_document_says_and_none_makes_us_fail(serv
         "item_id": item_id,
         "account_id": product.get(f"/v1/items/{item_id}/accounts")["results"][0]["id"],
         "action_id": product.get("/v1/actions")["results"][0]["id"],
+        "endpoint_id": product.get("/v1/endpoints")["results"][0]["id"],
+        "notification_id": product.get("/v1/notifications")["results"][0]["id"],
     }
     schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", service.web.application)
     called = set()

@@ -43,7 +43,7 @@ def test_attempts_to_deliver_and_their_answers_are_told(service: Service, produc
     (attempt,) = [each for each in product.get(f"/v1/items/{item_id}/timeline")["results"] if each["kind"] == "attempt"]
 
     assert attempt["facts"]["statusCode"] == 200
-    assert attempt["text"].startswith("item.synced was sent: the product answered 200, ")
+    assert attempt["text"].startswith("item.synced was sent to ep_environment: the product answered 200, ")
 
 
 def test_what_is_due_next_is_told_with_its_time(service: Service, product: Product):

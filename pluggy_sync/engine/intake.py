@@ -64,10 +64,12 @@ class Delivery:
 
     def about(self) -> dict[str, Any]:
         """Return what a line of the log says of it."""
+        connector_id = (self.arrival.payload or {}).get("connectorId")
         return {
             "event_id": self.arrival.event_id,
             "item_id": self.arrival.item_id,
             "event_name": self.arrival.name,
+            **({"connector_id": connector_id} if type(connector_id) is int else {}),
         }
 
 

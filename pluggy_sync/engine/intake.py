@@ -249,7 +249,7 @@ def adopt(res: Resources, folder: Path, store: Store) -> int:
         SQLAlchemyError, psycopg.Error: Postgres is away. What is not there yet is still in the files.
     """
     emptied = 0
-    for file in spill.adopt(folder, spill.box_of(res.settings.secret_key)):
+    for file in spill.adopt(folder, spill.box_of(res.settings.secret_key, *res.settings.previous_secret_keys)):
         with closing(file):
             log.warning("spill.adopted", file=file.path.name, count=file.count)
             drain(res, file, store)

@@ -82,11 +82,10 @@ def test_metrics_count_dead_events(scrape, service):
 def test_metrics_tell_of_an_endpoint_that_fails_and_of_one_that_was_stopped(scrape, service):
     now = service.res.now()
     with service.res.database.begin() as conn:
-        endpoints.lock(conn, "https://product.example/")
-        endpoints.mark_failing(conn, "https://product.example/", since=now, retry_at=now)
+        endpoints.mark_failing(conn, endpoints.ENVIRONMENT, since=now, retry_at=now)
     failing = scrape()
     with service.res.database.begin() as conn:
-        endpoints.stop(conn, "https://product.example/", now=now)
+        endpoints.stop(conn, endpoints.ENVIRONMENT, endpoints.FAILING, now=now)
     stopped = scrape()
 
     assert (failing["endpoints failing"], failing["endpoints stopped"]) == (1, 0)

@@ -15,7 +15,9 @@ COPY workers workers
 RUN /venv/bin/pip install --no-deps --no-build-isolation . && /venv/bin/pip uninstall --yes setuptools
 
 FROM python:3.13-slim
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin service
+# A new volume takes its owner from the folder that it covers.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin service \
+    && install --directory --owner service --mode 0700 /var/lib/pluggy-sync/spill
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 BEAT_SCHEDULE=/tmp/beat-schedule
 WORKDIR /app
 COPY --from=build /venv /venv

@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test bench bench-sandbox chaos lint fuzz format lock clean
+.PHONY: help setup demo up where quick test screenshots bench bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,12 @@ lint: $(STAMP) ## format, lint, types, imports
 quick: lint ## every check, and the tests that take seconds: under a minute
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
-test: lint ## every check and every test
-	$(BIN)/pytest -n $(JOBS)
+test: lint ## every check and every test, and the branches of the core that no test takes
+	$(BIN)/pytest -n $(JOBS) --cov
+
+screenshots: $(STAMP) ## check every state of the person's page and picture it: build/screenshots/index.html
+	$(BIN)/pytest tests/webhook_app/browser/test_screens.py
+	@echo "Look through build/screenshots/index.html"
 
 fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run
 	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} $(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py
@@ -72,5 +76,5 @@ lock: ## choose the newest versions and write the two lock files (one for .venv,
 	$(LOCK) --extra build --constraint requirements.lock --output-file requirements-production.lock
 
 clean: ## remove .venv and everything that was made, .data/ too
-	rm -rf $(VENV) .data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

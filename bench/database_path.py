@@ -1,8 +1,8 @@
 """
 Storing rows, the database alone: our merge, beside a bare COPY into the same table and a per-row ORM merge.
 
-All three are given the same parsed rows. Only ours also refuses buried rows, keeps newer versions, and writes the
-change feed. The three take turns, and of several turns the best counts: others may use the machine.
+All three are given the same parsed rows. Only ours also respects tombstones, keeps newer versions, and
+writes the change feed. The three take turns, and the best of several turns counts: others may use the machine.
 """
 
 import time
@@ -142,7 +142,7 @@ def _values(row: Transaction) -> list[object]:
 def _written(engine: Engine) -> int:
     """Return the rows inserted, updated and deleted in the tables of transactions and changes, as Postgres counts."""
     with engine.connect() as conn:
-        # Counts of this connection are sent when it is idle, so it says so, and then reads.
+        # Postgres counts the rows of a connection when it is idle. Let it be idle before reading.
         conn.exec_driver_sql("SELECT pg_stat_force_next_flush()")
         conn.rollback()
         counted: int = conn.execute(

@@ -2,8 +2,8 @@
 How long two thousand Items with news take when the budget binds, on real Celery workers and beat.
 
 The floor: a budget of R requests in any minute lets N of them through in 60 s times the whole part of (N - 1) / R.
-Of R, event-driven work leaves a tenth to persons. One look and one sync of an Item make one request to each of three
-endpoints, each with a budget of its own, so N is the number of Items.
+Event-driven work leaves a tenth of R to persons. One fetch and one sync of an Item make one request to each of three
+endpoints, which have separate budgets: N is the number of Items.
 """
 
 import time
@@ -14,12 +14,13 @@ import httpx
 import sqlalchemy as sa
 
 from bench.outcome import Outcome
-from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers, wait_for
+from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers
 from pluggy_sync import events, queue
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import item_progress, items, sync_runs
+from standalone.polling import eventually
 
 PROCESSES = 6
 MOST_TIMES_FLOOR = 1.1
@@ -38,7 +39,7 @@ def measure(stage: Stage, *, count: int = 2_000, per_minute: int = 1_100) -> lis
             _warm_up(res)
             began = time.monotonic()
             _store_events(res, count)
-            wait_for(lambda: _is_drained(res, count + PROCESSES), within_s=3 * floor_s + 120, what="Items drained")
+            eventually(lambda: _is_drained(res, count + PROCESSES), within_s=3 * floor_s + 120, what="Items drained")
             took_s = time.monotonic() - began
         asked = httpx.get(f"{url}/counts").json()
         surplus = sum(asked.get(each, 0) for each in ("GET /items/{id}", "GET /accounts", "GET /v2/transactions"))
@@ -57,9 +58,9 @@ def measure(stage: Stage, *, count: int = 2_000, per_minute: int = 1_100) -> lis
 
 
 def _warm_up(res: Resources) -> None:
-    """Let each process do one Item, so that starting is not measured; what that used of the budget is given back."""
+    """Let each process do one Item, because its start is not measured. Give back the budget that this used."""
     _store_events(res, PROCESSES)
-    wait_for(lambda: _is_drained(res, PROCESSES), within_s=60, what="workers up")
+    eventually(lambda: _is_drained(res, PROCESSES), within_s=60, what="workers up")
     for name in res.redis.scan_iter("*pluggy-sync:budget*"):
         res.redis.delete(name)
 
@@ -71,7 +72,7 @@ def _store_events(res: Resources, count: int) -> None:
         event = events.of_payload(payload)
         with res.database.begin() as conn:
             inbox.record(conn, event, received_at=datetime.now(UTC))
-        res.send(queue.HANDLE_EVENT, event.event_id)
+        res.send([queue.Message(queue.HANDLE_EVENT, event.event_id)])
 
 
 def _is_drained(res: Resources, count: int) -> bool:

@@ -28,7 +28,7 @@ def _peak_kib() -> int:
 
 
 def main(item_id: str) -> None:
-    """Look at the Item and sync it."""
+    """Fetch the Item and sync it."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level)
     # Loads what a worker has loaded.

@@ -1,4 +1,4 @@
-"""What a measurement comes to: a number, what it is held against, and the target."""
+"""The outcome of a measurement: a number, its reference, and the target."""
 
 from dataclasses import dataclass
 

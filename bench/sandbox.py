@@ -87,7 +87,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Return the memory that a process holds, in MB."""
+    """Return the memory of a process, in MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     line = next(line for line in lines if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024

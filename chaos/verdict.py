@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import httpx
 import sqlalchemy as sa
@@ -12,8 +13,9 @@ from chaos.product import Product, Taken
 from chaos.service import Service
 from pluggy_sync import events
 from pluggy_sync.store.database import create_engine
-from pluggy_sync.store.tables import inbox, item_progress, items, outbox
+from pluggy_sync.store.tables import deliveries, inbox, item_progress, items
 from standalone.demo import mirror
+from standalone.polling import WaitedInVainError, eventually
 from standalone.sandbox import SandboxRefusedError
 
 LOOK_EVERY_S = 0.5
@@ -21,7 +23,7 @@ SHOWN = 10
 
 
 class Verdict:
-    """Looks at the service once the trouble is over. `is_good` as long as nothing wrong was found."""
+    """Checks the service after the trouble is over. `is_good` until something wrong is found."""
 
     def __init__(self, service: Service, product: Product, item_ids: list[str], *, say: Callable[[str], None]) -> None:
         self._sandbox = service.sandbox
@@ -29,22 +31,18 @@ class Verdict:
         self._product = product
         self._item_ids = item_ids
         self._say = say
+        self._waits = "nothing was seen yet"
         self.is_good = True
 
     def wait_until_quiet(self, bound_s: float) -> None:
         """Wait until nothing is under way or due; it must not take longer than *bound_s* seconds."""
         began = time.monotonic()
-        waiting = "nothing was seen yet"
         # Longer than the bound, to tell what is late from what never comes.
-        while waiting and time.monotonic() - began < 3 * bound_s:
-            time.sleep(LOOK_EVERY_S)
-            try:
-                waiting = self._waiting()
-            except (SQLAlchemyError, httpx.HTTPError, SandboxRefusedError) as exc:
-                waiting = f"{type(exc).__name__} while looking"
+        with suppress(WaitedInVainError):
+            eventually(self._is_quiet, within_s=3 * bound_s, every_s=LOOK_EVERY_S, what="all is quiet")
         took = time.monotonic() - began
         self._expect(
-            not waiting and took <= bound_s, f"quiet within {bound_s:.0f} s", f"{took:.0f} s; {waiting or '-'}"
+            not self._waits and took <= bound_s, f"quiet within {bound_s:.0f} s", f"{took:.0f} s; {self._waits or '-'}"
         )
 
     def check(self) -> None:
@@ -61,12 +59,19 @@ class Verdict:
         self.is_good &= kept
         self._say(f"{'ok    ' if kept else 'FAILED'} {what}" + ("" if kept else f": {found}"))
 
+    def _is_quiet(self) -> bool:
+        try:
+            self._waits = self._waiting()
+        except (SQLAlchemyError, httpx.HTTPError, SandboxRefusedError) as exc:
+            self._waits = f"{type(exc).__name__} while looking"
+        return not self._waits
+
     def _waiting(self) -> str:
         """Return what is under way or waits; nothing when all is quiet."""
-        if not self._sandbox.control("POST", "/settle", {"timeoutSeconds": 1})["settled"]:
+        if not self._sandbox.is_settled():
             return "the sandbox"
         work = {
-            # The service reminds itself to look at an Item later; that is not work yet.
+            # A fetch that the service has requested for later is not work yet.
             "events": sa.select(sa.func.count()).where(
                 inbox.c.state == "stored",
                 sa.or_(inbox.c.name != events.FETCH_REQUESTED, inbox.c.due_at <= sa.func.now()),
@@ -76,14 +81,14 @@ class Verdict:
                 item_progress.c.item_id == items.c.id,
                 items.c.deleted_at.is_(None),
             ),
-            "notifications": sa.select(sa.func.count()).where(outbox.c.state == "pending"),
+            "notifications": sa.select(sa.func.count()).where(deliveries.c.state == "pending"),
         }
         with self._database.connect() as conn:
             counts = {name: conn.execute(stmt).scalar_one() for name, stmt in work.items()}
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _differences(self, item_id: str) -> Iterator[str]:
-        truth = self._sandbox.control("GET", f"/items/{item_id}/truth")
+        truth = self._sandbox.truth(item_id)
         with self._database.connect() as conn:
             yield from mirror.differences(
                 mirror.by_id(truth["transactions"]), mirror.stored_transactions(conn, item_id)
@@ -93,7 +98,7 @@ class Verdict:
 
     def _faults_of_order(self) -> list[str]:
         with self._database.connect() as conn:
-            written = conn.execute(sa.select(outbox.c.id, outbox.c.state)).all()
+            written = conn.execute(sa.select(deliveries.c.notification_id.label("id"), deliveries.c.state)).all()
         return list(faults_of_order(self._product.taken, {row.id: row.state for row in written}))
 
 

@@ -1,8 +1,8 @@
 """
 The service that `make up` runs in this folder, as other processes see it.
 
-While it is up it holds the lock, and its addresses and keys are in `up.env`. A run that was killed leaves that file
-behind, so it counts only while the lock is held.
+While it is up it has a lock, and its addresses and keys are in `up.env`. If it is killed, that file stays. The file
+counts only while somebody has the lock.
 """
 
 import fcntl

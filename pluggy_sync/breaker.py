@@ -1,4 +1,4 @@
-"""A circuit breaker: when a server failed nobody asks it for a while, and then one does, to see whether it is back."""
+"""A circuit breaker. After a failure nobody asks the server for a while. Then one caller does, to see if it is back."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-# Short, so that little is left to the sweep when the server is back.
+# Short: when the server is back, little is left to the sweep.
 REST_S = 2.0
 
 
@@ -23,7 +23,7 @@ class Breaker:
 
     def call(self, ask: Callable[[], _T | None]) -> _T | None:
         """
-        Return what *ask* returns, which is None if the server failed; None without asking while the server rests.
+        Return what *ask* returns, which is None if the server failed. While the server rests, return None at once.
 
         Exceptions of *ask* are not failures of the server.
         """
@@ -35,13 +35,13 @@ class Breaker:
         return answer
 
     def _may_ask(self) -> bool:
-        """Whether this caller may ask: everybody while the server answers, one at a time once it has rested."""
+        """Whether this caller may ask. Everybody may while the server answers; after its rest, one at a time."""
         with self._lock:
             if self._rests_until is None:
                 return True
             now = self._clock()
             if now < self._rests_until:
                 return False
-            # The others wait for what this one finds.
+            # The others wait for the outcome of this call.
             self._rests_until = now + self._rest_s
             return True

@@ -48,25 +48,44 @@ def sealer(public_key_pem: str) -> Sealer:
 
 
 class Box:
-    """Seals texts for one *purpose*, so that what was sealed for one cannot be opened as if it were for another."""
+    """Seals texts for one *purpose*. A text that was sealed for another purpose cannot be opened."""
 
     def __init__(self, *secret_keys: str, purpose: str) -> None:
         """Seal with the first of *secret_keys*, and open what any of them has sealed."""
-        self._fernet = MultiFernet([Fernet(_derived(each, purpose)) for each in secret_keys])
+        keys = [Fernet(_derived(each, purpose)) for each in secret_keys]
+        self._first, self._fernet = keys[0], MultiFernet(keys)
 
     def seal(self, text: str) -> bytes:
         """Return *text* encrypted, in characters of base64."""
-        return self._fernet.encrypt(text.encode())
+        return self.seal_bytes(text.encode())
+
+    def seal_bytes(self, content: bytes) -> bytes:
+        """Return *content* encrypted, in characters of base64."""
+        return self._fernet.encrypt(content)
 
     def open(self, sealed: bytes) -> str | None:
         """Return the text in *sealed*; None if it was not sealed for this purpose with one of the keys."""
+        content = self.open_bytes(sealed)
+        return None if content is None else content.decode()
+
+    def open_bytes(self, sealed: bytes) -> bytes | None:
+        """Return what `seal_bytes` sealed; None as `open`."""
         try:
-            return self._fernet.decrypt(sealed).decode()
+            return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
 
+    def sealed_anew(self, sealed: str) -> str | None:
+        """Return the text in *sealed* sealed with the first key; None: it is already, or no key can open it."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            opened = self.open(sealed.encode())
+            return None if opened is None else self.seal(opened).decode()
+        return None
+
 
 def _derived(secret_key: str, purpose: str) -> bytes:
-    # SECRET_KEY is long and random, so it needs no slow derivation.
+    # SECRET_KEY is long and random: a slow derivation would add nothing.
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"pluggy-sync:" + purpose.encode())
     return base64.urlsafe_b64encode(hkdf.derive(secret_key.encode()))

@@ -1,8 +1,9 @@
 """
 Webhook events: what Pluggy POSTs to us (Pluggy facts 2.3, 2.4).
 
-An event is a hint. Nothing is decided on its word alone, and its links are never followed. So it is read part by part:
-what cannot be read is left out and named in `unread`, and the rest counts. Whatever names its Item makes it fetched.
+An event is a hint. Nothing is decided on its word alone, and its links are never followed. It is read part by part: a
+part that cannot be read is left out and named in `unread`, and the rest counts. An event that names its Item is enough
+for a fetch of the Item.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pluggy_sync import item_ids, wire
 
@@ -27,10 +28,10 @@ TRANSACTIONS_CREATED = "transactions/created"
 TRANSACTIONS_UPDATED = "transactions/updated"
 TRANSACTIONS_DELETED = "transactions/deleted"
 
-# Ours, for work that no delivery asked for: the product registered an Item, a person acted, a sweep fetches it again.
+# Our own requests for a fetch: the product registered an Item, a person acted, an Item was silent for too long.
 FETCH_REQUESTED = "local/fetch_requested"
 
-# The names of what came without a name that can be read: an event about an Item, and everything else.
+# The names of events without a name that can be read: about an Item, and about anything else.
 UNNAMED = "unnamed"
 UNPARSABLE = "unparsable"
 
@@ -46,7 +47,7 @@ _CONNECTOR_ID = re.compile(r"[0-9]{1,19}")
 _ABOUT_AN_ITEM = ("itemId",)
 _ABOUT_AN_ACCOUNT = ("itemId", "accountId")
 _ABOUT_TRANSACTIONS = ("itemId", "accountId", "transactionIds")
-# What each event has to have besides `event` and `eventId`. `id` is never used as a key.
+# The keys that each event must have besides `event` and `eventId`. `id` is never used as a key.
 _EXPECTED = {
     ITEM_CREATED: _ABOUT_AN_ITEM,
     ITEM_UPDATED: _ABOUT_AN_ITEM,
@@ -71,9 +72,9 @@ class UnparsableError(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """
-    One happening. `event_id` is the same on every retry and for every target (Pluggy facts 2.4).
+    One event. `event_id` is the same on every retry and for every target (Pluggy facts 2.4).
 
-    `unread` names the parts that could not be read, or that the event should have and has not.
+    `unread` names the parts that could not be read, and those that the event lacks.
     """
 
     event_id: str
@@ -91,11 +92,11 @@ class Event:
 
     @property
     def can_be_acted_on(self) -> bool:
-        """Whether it says what it is about, or is of a kind that nobody acts on."""
+        """Whether the event says what it is about, or is of a kind that needs no action."""
         return self.item_id is not None or self.connector_id is not None or not self.unread
 
     def essence(self) -> dict[str, Any]:
-        """Return the payload without what we do not understand. It can always be stored."""
+        """Return the parts of the payload that we understand. Postgres can always store them."""
         parts = {
             "event": self.name,
             "eventId": self.event_id,
@@ -159,7 +160,7 @@ def of_payload(payload: Mapping[str, Any]) -> Event:
 
 
 def of_stored(event_id: str, name: str, about_item: str | None, payload: str | None) -> Event:
-    """Return a stored event. Its columns count, also when its *payload*, JSON, cannot be read any more."""
+    """Return a stored event. Its columns count even if its *payload*, JSON, can no longer be read."""
     try:
         value = {} if payload is None else wire.decode(payload)
     except ValueError:
@@ -174,11 +175,24 @@ def id_of_body(body: bytes) -> str:
     return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
-def id_of_another(event: Event) -> str:
-    """
-    Return another event id for an *event* whose own is that of a different happening.
+class Happening(Protocol):
+    """What tells one event from another."""
 
-    It is the same for every delivery of it: the same kind of event about the same Item and account.
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def item_id(self) -> str | None: ...
+    @property
+    def account_id(self) -> str | None: ...
+
+
+def id_of_another(event: Happening) -> str:
+    """
+    Return another event id for an *event* whose own id belongs to a different event.
+
+    Every delivery of *event* gets the same one. It is made from the kind of event, the Item and the account.
     """
     what = "\n".join((event.name, event.item_id or "", event.account_id or ""))
     return f"{event.event_id}:{hashlib.sha256(what.encode()).hexdigest()[:16]}"

@@ -2,8 +2,8 @@
 JSON logs. Every line may carry event_id and item_id; none may carry bank data, credentials or tokens.
 
 Exceptions are logged as type and place only: a message may quote a row, a URL or a header, and locals hold secrets.
-Libraries say less than we do: nothing below INFO, where they print bodies, headers and parameters, and in a line that
-they do print, texts with spaces or quotes in them are left out.
+Lines of libraries are cut: below INFO, where they print bodies, headers and parameters, none is printed. In the others,
+texts with spaces or quotes are left out.
 """
 
 import logging
@@ -67,7 +67,7 @@ def leave_out_odd_ids(_logger: WrappedLogger, _name: str, event: EventDict) -> E
 
 
 class LibraryLines(logging.Filter):
-    """Drops what libraries print in detail, and takes out of their other lines what may quote data."""
+    """Drops the detailed lines of libraries, and takes out of their other lines what may quote data."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is printed."""
@@ -77,7 +77,7 @@ class LibraryLines(logging.Filter):
         if record.levelno < (logging.WARNING if name in _QUIET else logging.INFO):
             return False
         if name == "py":
-            # `py.warnings`: "file:line: Category: text", of which the text may quote an exception.
+            # `py.warnings`: "file:line: Category: text". The text may quote an exception.
             head = _WARNING.match(record.getMessage())
             record.msg, record.args = head[0] if head else LEFT_OUT, ()
         elif isinstance(record.args, Mapping):

@@ -1,14 +1,14 @@
 """
 Metrics, read from Postgres and Redis when Prometheus asks.
 
-Nothing is counted in a process: web and workers are many, they come and go, and what matters stands in Postgres
-already. So any web process gives the same answer, and a restart sets nothing back. Only deliveries that were turned
-away leave no row; they are counted in Redis, where all web processes share one number. It starts at 0 again when
-Redis is emptied, which a counter may do.
+No process counts anything: web processes and workers come and go, and Postgres has what matters. Any web process gives
+the same answer, and a restart resets nothing. Only rejected deliveries leave no row. They are counted in Redis, where
+all web processes share one number. It starts at 0 again when Redis is emptied, as a counter may.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from pluggy_sync import spill
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import incomplete_parts, unreadable_rows
@@ -28,7 +29,7 @@ from pluggy_sync.store import metrics as counts
 log = structlog.get_logger(__name__)
 
 REJECTED = "pluggy-sync:rejected-deliveries"
-# Scraping must not stand in the way of work.
+# Scraping must not delay work.
 STATEMENT_TIMEOUT_MS = 3000
 # Those that syncs live on, and the scarce one.
 ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /bills", rate_budget.PATCH_ITEM)
@@ -36,7 +37,7 @@ _HOUR = timedelta(hours=1)
 
 
 def count_rejected(res: Resources) -> None:
-    """Count a delivery that was turned away (401). Without Redis it is only in the log."""
+    """Count a delivery that was rejected with 401. Without Redis it is only in the log."""
     res.redis_breaker.call(lambda: _counted(res.redis))
 
 
@@ -67,12 +68,25 @@ class ServiceCollector(Collector):
             up.add_metric([source], 0 if found is None else 1)
             yield from found or []
         yield up
+        yield from self._of_spill()
+
+    def _of_spill(self) -> list[Metric]:
+        """Return what waits in the spill of the machine that answers; nothing if it has none."""
+        folder = self._res.settings.spill_folder
+        if folder is None:
+            return []
+        waiting = spill.waiting(Path(folder))
+        age = _age(waiting.oldest, self._res.now())
+        return [
+            _one("spilled_events", "Events in the spill of this machine.", waiting.deliveries),
+            _one("oldest_spilled_event_age_seconds", "Age of the oldest event in the spill of this machine.", age),
+        ]
 
     def _of_postgres(self) -> list[Metric]:
         now = self._res.now()
         with self._res.database.begin() as conn:
             conn.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
-            return list(_of_database(conn, now))
+            return [*_of_database(conn, now), *_of_reconciliation(conn, now, self._res.settings.reconcile_every_days)]
 
     def _of_redis(self) -> list[Metric]:
         left = GaugeMetricFamily(
@@ -95,9 +109,11 @@ def _answered(read: Callable[[], list[Metric]]) -> list[Metric] | None:
 
 
 def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
-    yield _gauge("events", "Stored events that wait, or were given up.", "state", counts.events(conn))
+    yield _gauge("events", "Events that wait, and dead letters.", "state", counts.events(conn))
     yield _one("oldest_event_age_seconds", "Age of the oldest event that waits.", _age(counts.oldest_event(conn), now))
-    yield _gauge("notifications", "Notifications that wait, or were given up.", "state", counts.notifications(conn))
+    urgent = _age(counts.oldest_urgent_event(conn), now)
+    yield _one("oldest_urgent_event_age_seconds", "Age of the oldest event that a person waits for.", urgent)
+    yield _gauge("notifications", "Notifications that wait, and dead letters.", "state", counts.notifications(conn))
     oldest = counts.oldest_notification(conn)
     yield _one("oldest_notification_age_seconds", "Age of the oldest notification that waits.", _age(oldest, now))
     yield _gauge(
@@ -115,7 +131,7 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     )
     yield _gauge(
         "items_contradicted",
-        "Items of which Pluggy's last answer contradicts an event; ITEM_NOT_FOUND: it answers 404.",
+        "Items whose last answer of Pluggy contradicts an event; ITEM_NOT_FOUND: it answers 404.",
         "contradiction",
         counts.items_contradicted(conn),
     )
@@ -125,9 +141,20 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     repaired, found = counts.missed(conn)
     yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)
     yield CounterMetricFamily("pluggy_sync_found_by_fetching", "Fetches of silent Items that found news.", found)
-    # The names of before, for one more version.
+    # The old names, for one more version.
     yield _one("syncs_wanted", "Old name of pluggy_sync_syncs_due.", due)
     yield CounterMetricFamily("pluggy_sync_found_by_looking", "Old name of pluggy_sync_found_by_fetching.", found)
+
+
+def _of_reconciliation(conn: Connection, now: datetime, every_days: int) -> Iterator[Metric]:
+    yield _gauge(
+        "items_unreconciled",
+        "Good Items that were not reconciled for RECONCILE_EVERY_DAYS; failing: it was tried.",
+        "why",
+        counts.items_unreconciled(conn, before=now - timedelta(days=every_days)),
+    )
+    oldest = counts.oldest_reconciliation(conn)
+    yield _one("oldest_reconciliation_age_seconds", "How long a good Item was not reconciled.", _age(oldest, now))
 
 
 def _age(moment: datetime | None, now: datetime) -> float:

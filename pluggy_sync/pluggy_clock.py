@@ -1,8 +1,8 @@
 """
 Pluggy's clock, by which the deadlines of persons pass.
 
-With our clock minutes ahead of Pluggy's, every code would be past its deadline before it is asked for. Each process
-measures the difference from Pluggy's answers; one that has not asked Pluggy yet takes what another one measured.
+If our clock is minutes ahead of Pluggy's, every code is past its deadline before anybody is asked for it. Each process
+measures the difference from Pluggy's answers. A process without an answer yet takes what another one measured.
 """
 
 import time
@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
-# `Date` has whole seconds, and an answer takes a while: less than this is no difference.
+# `Date` has whole seconds, and an answer takes a while. Less than this counts as no difference.
 NO_DIFFERENCE_S = 2.0
-# Above this an operator is told: a person has two minutes for a code.
+# A larger difference is logged for the operator: a person has two minutes for a code.
 ALERT_ABOVE_S = 30.0
 
 SHARED = "pluggy-sync:clock-ahead"

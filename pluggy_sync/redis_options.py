@@ -1,8 +1,8 @@
 """
 How every client connects to Redis: one reading of REDIS_URL for redis-py, for Celery and for the limiter.
 
-`rediss://` is verified in all of them: the certificate must be signed by an authority that this machine trusts, or by
-the one in `ssl_ca_certs`, and must name the host. Left to themselves they differ: redis-py verifies, Celery does not.
+All of them verify `rediss://`: an authority that this machine trusts, or the one in `ssl_ca_certs`, must have signed
+the certificate, which must name the host. By default redis-py verifies and Celery does not.
 """
 
 import ssl
@@ -72,7 +72,7 @@ def _parts(redis_url: str) -> SplitResult:
         raise ValueError("Must start with redis:// or rediss://.")
     if parts.fragment:
         raise ValueError("Must hold no #; in a password it is written %23.")
-    # Celery takes what is parted by ; for several servers, which the other clients do not know.
+    # Celery takes ; as a separator between servers. The other clients do not know it.
     if not parts.hostname or ";" in redis_url:
         raise ValueError("Must name one host.")
     try:

@@ -1,11 +1,11 @@
-"""What a process holds to do its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
+"""What a process needs for its work: connections to Postgres, Redis, Pluggy and the product, and the settings."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-import celery
 import redis
 from sqlalchemy import Engine
 
@@ -18,6 +18,8 @@ from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
+from pluggy_sync.texts import catalogue
+from pluggy_sync.texts.catalogue import Product, Texts
 from pluggy_sync.transaction import Transaction
 
 
@@ -31,21 +33,29 @@ class Resources:
     pluggy_clock: PluggyClock
     product: ProductClient
     redis: redis.Redis
-    # For whatever a request asks of Redis: it must not wait for a Redis that does not answer, each time anew.
+    # Guards what web requests ask of Redis: they must not each wait for a Redis that does not answer.
     redis_breaker: Breaker
-    celery: celery.Celery
+    sender: queue.Sender
+    # For whoever must not wait for Redis at all.
+    publisher: queue.Publisher
     links: PageLinks
+    texts: Texts
     now: Callable[[], datetime]
+    # What has to end before the connections are closed: threads that use them.
+    users: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
-        """Close all connections."""
+        """End whoever uses the connections, and close them."""
+        self.users.close()
+        self.publisher.close()
+        self.sender.close()
         self.pluggy.close()
         self.product.close()
         self.redis.close()
         self.database.dispose()
 
     def pluggy_now(self) -> datetime:
-        """Return what Pluggy's clock shows now: by it deadlines pass that Pluggy set."""
+        """Return what Pluggy's clock shows now. Pluggy's deadlines pass by it."""
         return self.now() - timedelta(seconds=self.pluggy_clock.ahead_s)
 
     @contextmanager
@@ -58,18 +68,19 @@ class Resources:
         with self.database.begin() as conn:
             tx = Transaction(conn=conn)
             yield tx
-        for task, argument in tx.queued:
-            self.send(task, argument)
+        if tx.queued:
+            self.send(tx.queued)
 
-    def send(self, task: str, argument: str) -> None:
-        """Queue *task* soon; if Redis does not take it, the sweep sends it later."""
-        self.redis_breaker.call(lambda: queue.send(self.celery, task, argument) or None)
+    def send(self, messages: Sequence[queue.Message]) -> None:
+        """Queue *messages* soon; if Redis does not take them, the sweep sends them later."""
+        self.redis_breaker.call(lambda: self.sender.send(messages) or None)
 
 
 def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: int = 5) -> Resources:
     """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
     redis_client = redis_options(settings.redis_url).client(connect_timeout_s=1, timeout_s=2)
     pluggy = create_client(settings, redis_client)
+    redis_breaker, sender = Breaker(), queue.Sender(settings.redis_url)
     return Resources(
         settings=settings,
         database=create_engine(settings.database_url, bounds, pool_size=pool_size),
@@ -77,8 +88,17 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),
         redis=redis_client,
-        redis_breaker=Breaker(),
-        celery=queue.celery_app(settings.redis_url),
-        links=PageLinks(settings.secret_key, settings.public_url),
+        redis_breaker=redis_breaker,
+        sender=sender,
+        publisher=queue.Publisher(sender, redis_breaker),
+        links=PageLinks(settings.secret_key, settings.public_url, previous=settings.previous_secret_keys),
+        texts=_texts(settings),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _texts(settings: Settings) -> Texts:
+    """Return the texts with the company's product in them."""
+    folder = settings.product_texts_folder
+    product = Product.of(settings.product_name, settings.product_article)
+    return catalogue.read(None if folder is None else Path(folder), product)

@@ -1,8 +1,8 @@
 """
 The settings, read once from the environment and then passed on as one frozen value.
 
-Each is named once: its field of `Settings` carries how its variable is read. `read_settings` reports every fault
-together: what cannot work is refused here, and not found out by the first delivery. `docs/settings.md` explains each.
+Each is named once: its field of `Settings` says how its variable is read. `read_settings` reports all faults together.
+It refuses what cannot work, before the first delivery finds out. `docs/settings.md` explains each.
 """
 
 import base64
@@ -10,6 +10,7 @@ import binascii
 import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,8 +19,10 @@ import psycopg
 from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
+from pluggy_sync import return_urls
 from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
+from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
 
@@ -35,13 +38,20 @@ class SettingsError(Exception):
 
 
 class _Secrets(ma.fields.Field[tuple[str, ...]]):
-    """A comma-separated list; all its values are valid at once, which is how a secret is rotated."""
+    """A comma-separated list. All its values are valid at once: this is how a secret is rotated."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         secrets = tuple(part.strip() for part in str(value).split(",") if part.strip())
         if not secrets:
             raise ma.ValidationError("Must hold at least one value.")
         return secrets
+
+
+class _Addresses(ma.fields.Field[tuple[str, ...]]):
+    """A comma-separated list of addresses."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
 class _Hours(ma.fields.Field[tuple[int, ...]]):
@@ -71,6 +81,18 @@ class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
         return int(first), int(last)
 
 
+class _Networks(ma.fields.Field[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]]):
+    """Networks, comma separated: 10.0.0.0/8,fd00::/8."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            raise ma.ValidationError("Must be networks, such as 10.1.0.0/16 or fd00::/8.") from None
+
+
 class _Pem(ma.fields.Str):
     """PEM: in an environment variable its lines are often joined by an escaped line end."""
 
@@ -86,11 +108,18 @@ class _Address(ma.fields.Str):
 
 
 def _header_values(secrets: tuple[str, ...]) -> None:
-    """Refuse what no HTTP header carries unchanged: each delivery would be refused, and Pluggy repeats none of them."""
+    """Refuse what no HTTP header carries unchanged: we would answer each delivery 401, and Pluggy repeats none."""
     if any(len(secret) < 16 for secret in secrets):
         raise ma.ValidationError("Each value must have at least 16 characters.")
     if not all(secret.isascii() and " " not in secret for secret in secrets):
         raise ma.ValidationError("Each value must be ASCII without spaces.")
+
+
+def _proxy_urls(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        parts = _parts(proxy)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ma.ValidationError("Each value must be the http:// or https:// URL of a proxy.")
 
 
 def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
@@ -103,11 +132,30 @@ def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
             raise ma.ValidationError("Each value must be base64 of at least 16 bytes.")
 
 
+def _long_keys(keys: tuple[str, ...]) -> None:
+    if any(len(key) < 32 for key in keys):
+        raise ma.ValidationError("Each value must have at least 32 characters.")
+
+
 def _rsa_public_key(pem: str) -> None:
     try:
         sealer(pem)
     except ValueError as exc:
         raise ma.ValidationError("Must be an RSA public key in PEM.") from exc
+
+
+def _return_addresses(listed: tuple[str, ...]) -> None:
+    for number, address in enumerate(listed, start=1):
+        fault = return_urls.fault_in_listed(address)
+        if fault is not None:
+            raise ma.ValidationError(f"Address {number} {fault}.")
+
+
+def _usable_texts(folder: str) -> None:
+    try:
+        catalogue.read(Path(folder))
+    except catalogue.TextsError as exc:
+        raise ma.ValidationError(exc.faults) from None
 
 
 def _header_name(name: str) -> None:
@@ -184,7 +232,7 @@ def _number(default: int, least: int, most: int) -> ma.fields.Int:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the operator chose. Secrets are left out of the repr, so a traceback or a log cannot show them."""
+    """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
 
     database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
     redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
@@ -192,11 +240,14 @@ class Settings:
         _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])
     )
     pluggy_client_id: str = _is(_text(required=True))
-    # The form of a client secret is not fixed, so it is not checked (Pluggy facts 1.2).
+    # Not checked: the form of a client secret is not fixed (Pluggy facts 1.2).
     pluggy_client_secret: str = _is(_text(required=True), secret=True)
     pluggy_timeout_s: float = _is(ma.fields.Float(load_default=30.0, validate=validate.Range(min=0.1, max=120)))
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
     pluggy_requests_per_minute: int = _is(_number(350, 1, 100_000))
+    # Names the address from which this process asks, so that processes behind different ones have budgets of their own.
+    egress_address: str | None = _is(_text(validate.Length(max=100), load_default=None))
+    pluggy_proxies: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_proxy_urls), secret=True)
     pluggy_public_key: str | None = _is(_Pem(load_default=None, validate=_rsa_public_key))
     pluggy_connect_url: str = _is(
         _text(
@@ -215,16 +266,39 @@ class Settings:
     )
     # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
     webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
+    # Where a web process keeps what Pluggy delivers while Postgres is away; None: it is answered 503.
+    spill_folder: str | None = _is(_text(load_default=None))
+    spill_max_mb: int = _is(_number(256, 1, 100_000))
     api_tokens: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
     product_webhook_url: str | None = _is(_text(_HTTP_URL, load_default=None))
     product_webhook_secrets: tuple[str, ...] = _is(
         _Secrets(load_default=(), validate=_standard_webhooks_secrets), secret=True, variable="PRODUCT_WEBHOOK_SECRET"
     )
+    # Where endpoints of the product may be, beside public addresses.
+    endpoint_allowed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _is(
+        _Networks(load_default=())
+    )
+    # How persons know the company's product. None: the page names nobody.
+    product_name: str | None = _is(_text(validate.Length(max=60), load_default=None))
+    # In Portuguese the name has an article; None: by the last letter of its first word.
+    product_article: str | None = _is(_text(validate.OneOf(["a", "o", "none"]), load_default=None))
+    product_logo_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_color: str | None = _is(
+        _text(validate.Regexp(r"#[0-9a-fA-F]{6}\Z", error="Must be a colour such as #1a7f5a."), load_default=None)
+    )
+    product_help_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_privacy_url: str | None = _is(_text(_HTTP_URL, _encrypted, load_default=None))
+    product_return_urls: tuple[str, ...] = _is(_Addresses(load_default=(), validate=_return_addresses))
+    product_texts_folder: str | None = _is(_text(_usable_texts, load_default=None))
+    # Proxies of ours between clients and this service, each of which adds the address that it saw.
+    trusted_proxy_hops: int = _is(_number(0, 0, 10))
     public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
     secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
+    # They open what they have sealed and signed, and seal nothing more.
+    previous_secret_keys: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_long_keys), secret=True)
     sync_overlap_days: int = _is(_number(3, 0, 365))
-    # A heartbeat renews it three times as often: below 2 s a slow moment of Postgres would cost a run its Item.
-    # After a kill the Item waits for the lease and one sweep, so more than 5 minutes is no use.
+    # A heartbeat renews it three times as often: below 2 s a run would lose its lease in a slow moment of Postgres.
+    # After a kill the Item waits for the end of the lease and for a sweep: more than 5 minutes is of no use.
     sync_lease_s: int = _is(_number(30, 2, 300))
     sweep_interval_s: int = _is(_number(10, 1, 3600))
     # Hours after an action was opened at which its reminders are due.
@@ -233,7 +307,7 @@ class Settings:
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
-    reconcile_per_round: int = _is(_number(50, 0, 5000))
+    reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

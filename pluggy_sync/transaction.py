@@ -4,18 +4,20 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from pluggy_sync.queue import Message
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
     """
-    An open transaction. `Resources.begin` makes one, commits it, and then queues what was asked for.
+    An open transaction. `Resources.begin` makes one, commits it, and then queues its tasks.
 
-    A task must not start before the rows that it reads are committed, and must not start at all if they never are.
+    A task must not start before the rows that it reads are committed, nor if they are rolled back.
     """
 
     conn: Connection
-    queued: list[tuple[str, str]] = field(default_factory=list)
+    queued: list[Message] = field(default_factory=list)
 
     def after_commit(self, task: str, argument: str) -> None:
         """Queue *task* with *argument* once the transaction is committed; never if it is rolled back."""
-        self.queued.append((task, argument))
+        self.queued.append(Message(task, argument))

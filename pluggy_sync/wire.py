@@ -22,8 +22,8 @@ _LONGEST_INTEGER = 4300
 # Objects of Pluggy are five levels deep.
 _DEEPEST = 100
 
-# Python's `datetime` knows the years 1 to 9999. One fewer on each side, so that any time zone can be taken, and a
-# window of a year before or after.
+# Python's `datetime` knows the years 1 to 9999. One year less on each side leaves room for any time zone, and for a
+# window of a year.
 EARLIEST = datetime(2, 1, 2, tzinfo=UTC)
 LATEST = datetime(9998, 12, 30, tzinfo=UTC)
 
@@ -74,9 +74,9 @@ def decode(body: bytes | str) -> Any:
     """
     Return the JSON value in *body*. Everything in it can be stored in Postgres and read again.
 
-    A number with a fraction or an exponent is a Decimal. If it has more than 40 digits before or after its point, it
-    is its text instead, and so is an integer of more than 4,300 digits. Null characters, half surrogate pairs and
-    bytes that are not UTF-8 become U+FFFD. What is nested deeper than Python can follow is cut off.
+    A number with a fraction or an exponent is a Decimal. A number with more than 40 digits before or after its point,
+    and an integer of more than 4,300 digits, is given as its text. Null characters, half surrogate pairs and bytes that
+    are not UTF-8 become U+FFFD. What is nested deeper than Python can follow is cut off.
 
     Raises:
         msgspec.DecodeError: it is not JSON.

@@ -37,6 +37,7 @@ _WORTH_KNOWING = (
     "PRODUCT_WEBHOOK_SECRET",
     "PUBLIC_URL",
     "SECRET_KEY",
+    "SPILL_FOLDER",
     "PORT",
     "FLOWER_BASIC_AUTH",
 )
@@ -118,6 +119,10 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PUBLIC_URL": _url(port["web"]),
         "WORKER_CONCURRENCY": "2",
         "NOTIFICATION_WORKERS": "2",
+        "URGENT_WORKERS": "2",
+        "SCHEDULE_WORKERS": "1",
+        # Whatever is tried here is on this machine.
+        "ENDPOINT_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         **_addresses_as_settings(port),
         **made,
         **given,
@@ -125,6 +130,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PORT": str(port["web"]),
         "FLOWER_PORT": str(port["flower"]),
         "BEAT_SCHEDULE": str(data_dir / "beat-schedule"),
+        "SPILL_FOLDER": given.get("SPILL_FOLDER", str((data_dir / "spill").absolute())),
         "PYTHONUNBUFFERED": "1",
     }
     return Plan(data_dir, given, port, env)

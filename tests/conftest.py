@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
-import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
@@ -18,14 +19,18 @@ from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
+from standalone.sandbox import Sandbox
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
+from webhook_app import app_resources
 from webhook_app.app import create_app
+from webhook_app.intake import view as intake
+from webhook_app.intake.intake import Intake
 
-pytest_plugins = ["tests.kit.quick"]
+pytest_plugins = ["tests.kit.quick_tests"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +54,8 @@ def postgres() -> Iterator[Postgres]:
 
 # Quicker than a new database from a template by a fifth of a second for every test.
 _EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
+# As a migration leaves it.
+_EMPTY += "; INSERT INTO endpoints (id) VALUES ('ep_environment')"
 _DISCONNECT_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -93,10 +100,8 @@ def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
 @pytest.fixture
 def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
     """The bank and Pluggy of the test: it connects people, changes data, and hands over the events."""
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as api:
-        pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
-        api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
-        yield Upstream(sandbox, api)
+    with closing(Sandbox(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret)) as client:
+        yield Upstream(client)
 
 
 @pytest.fixture
@@ -109,7 +114,7 @@ def begin_again(
         sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
         resources.redis.flushall()
         _empty(database_url)
-        return Upstream(sandbox, upstream.api)
+        return Upstream(upstream.sandbox)
 
     return begin_again
 
@@ -149,10 +154,21 @@ def resources(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch)
     created.close()
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> Flask:
+    """A web app that is given other resources for every test: making one takes longer than most tests."""
+    settings = a_settings()
+    with closing(create_resources(settings)) as replaced:
+        return create_app(settings, replaced)
+
+
 @pytest.fixture
-def web(settings: Settings, resources: Resources) -> FlaskClient:
+def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskClient:
     """A client of the web app, which works with `resources`."""
-    return create_app(settings, resources).test_client()
+    app_resources.keep(shared_app, resources)
+    intake.keep(shared_app, Intake(resources))
+    shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
+    return shared_app.test_client()
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The Flask edge: webhook intake, the product API, the person's page, health. It answers; workers work."""
+"""The Flask edge: webhook intake, the product API, the person's page, health. The workers do the work."""

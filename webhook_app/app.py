@@ -1,6 +1,7 @@
 """Making the Flask app."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
@@ -10,6 +11,7 @@ from webhook_app.api import registration
 from webhook_app.exact_json import ExactJSON
 from webhook_app.front.areas import threads
 from webhook_app.intake import view as intake
+from webhook_app.intake.intake import Intake
 from webhook_app.person import page
 
 
@@ -17,10 +19,16 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     """Return the app for *settings*; *resources* are made from them unless given."""
     app = Flask("webhook_app")
     app.url_map.strict_slashes = False
-    # The largest body that any address takes; each may take less.
+    if settings.trusted_proxy_hops:
+        # `remote_addr` is the client, as the farthest of our proxies saw it. Nothing else of theirs is believed.
+        hops = settings.trusted_proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
+    # The largest body of any address. Some take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     app.json = ExactJSON(app)
-    app_resources.keep(app, resources or create_resources(settings, WEB, pool_size=(threads(settings) + 1) // 2))
+    res = resources or create_resources(settings, WEB, pool_size=(threads(settings) + 1) // 2)
+    app_resources.keep(app, res)
+    intake.keep(app, Intake(res))
     app.register_blueprint(front_page.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(intake.blueprint)
@@ -28,6 +36,6 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.register_blueprint(metrics.blueprint)
     request_ids.register(app)
     registration.register(app)
-    # Last: flask-smorest brings a shape of errors of its own.
+    # Last: flask-smorest registers handlers of its own.
     errors.register(app)
     return app

@@ -8,10 +8,11 @@ from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
+from webhook_app.intake import view as intake
 
 
 def _allow_many_connections() -> None:
-    """Use as many files as the system allows: each connection is one, and a client may keep it open and say nothing."""
+    """Use as many files as the system allows. Each connection is one, and a silent client may keep it open."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -23,4 +24,5 @@ except SettingsError as exc:
 configure_logs(_settings.log_level)
 log_what_nobody_caught()
 _allow_many_connections()
-app = Front(create_app(_settings), _settings)
+_app = create_app(_settings)
+app = Front(_app, _settings, intake.of_app(_app))

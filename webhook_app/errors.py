@@ -2,7 +2,7 @@
 Errors as the product sees them: RFC 9457 `application/problem+json` with a stable `code` and a `requestId`. A person
 sees a page instead.
 
-What is wrong with the request is said; what is wrong with us is logged and only named.
+The answer says what is wrong with a request. What is wrong with us is logged, and the answer only names it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,43 +18,12 @@ from pluggy_sync.engine.errors import CannotActError, PersonNeededError
 from pluggy_sync.notifications import action_view
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.rules import refusals
-from webhook_app import app_resources, request_ids
+from webhook_app import app_resources, problems, request_ids
 from webhook_app.front.calls import REFUSED
 from webhook_app.person import notices
+from webhook_app.problems import ProblemError
 
 log = structlog.get_logger(__name__)
-
-CODE_OF_STATUS = {
-    400: "invalid-request",
-    401: "unauthorized",
-    404: "not-found",
-    405: "method-not-allowed",
-    408: "too-slow",
-    413: "too-large",
-    415: "unsupported-media-type",
-    429: "too-many-requests",
-    503: "unavailable",
-}
-
-
-class ProblemError(Exception):
-    """A request that is answered with a problem. *more* are further members of the answer."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        more: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = dict(headers or {})
-        self.more = dict(more or {})
 
 
 def register(app: Flask) -> None:
@@ -71,7 +40,7 @@ def register(app: Flask) -> None:
 
 
 def _refuse() -> None:
-    """Refuse a request whose body the front did not read: it was too large, or did not come in time."""
+    """Refuse a request whose body the front did not read, because it was too large or too slow."""
     status = request.environ.get(REFUSED)
     if status is not None:
         abort(status)
@@ -86,7 +55,7 @@ def _problem(
     more: Mapping[str, Any] | None = None,
 ) -> Response:
     if notices.is_page(request.path):
-        page = notices.of_status(status)
+        page = notices.of_status(status, retry_after=(headers or {}).get("Retry-After"))
         page.headers.extend(headers or {})
         return page
     body = {
@@ -110,32 +79,33 @@ def _of_problem(error: ProblemError) -> Response:
 
 
 def _of_refusal(error: CannotActError) -> Response:
-    return _problem(refusals.STATUS_OF_CODE[error.code], error.code, error.detail, more=error.more)
+    return _of_problem(ProblemError(error.code, error.detail, more=error.more))
 
 
 def _of_person_needed(error: PersonNeededError) -> Response:
-    action = action_view.of_row(error.action, app_resources.resources().links)
-    return _problem(409, "action-required", "A person must act first.", more={"action": action})
+    res = app_resources.resources()
+    action = action_view.of_row(error.action, res.links, res.texts)
+    return _of_problem(ProblemError("action-required", more={"action": action}))
 
 
 def _of_pluggy(error: PluggyError) -> Response:
     log.warning("api.pluggy_failed", error=str(error))
     if isinstance(error, PluggyLimitedError):
-        wait = {"Retry-After": str(round(error.retry_after_s))}
-        return _problem(503, "pluggy-busy", "Pluggy takes no more requests just now.", headers=wait)
+        return _of_problem(ProblemError("pluggy-busy", headers={"Retry-After": str(round(error.retry_after_s))}))
     if isinstance(error, PluggyUnavailableError):
-        return _problem(503, "pluggy-unavailable", "Pluggy does not answer just now.", headers={"Retry-After": "10"})
-    return _problem(502, "refused-by-pluggy", "Pluggy refused the request.")
+        return _of_problem(ProblemError("pluggy-unavailable", headers={"Retry-After": "10"}))
+    return _of_problem(ProblemError(refusals.REFUSED, "Pluggy refused the request."))
 
 
 def _of_data(_error: DataError) -> Response:
-    """A value that Postgres cannot hold, such as a null character: the request's fault, and no retry heals it."""
-    return _problem(400, "invalid-request", "A value holds characters or numbers that are not allowed.")
+    """Answer 400: Postgres cannot store a value, such as a null character. That is the request's fault."""
+    detail = "A value holds characters or numbers that are not allowed."
+    return _of_problem(ProblemError(problems.INVALID_REQUEST, detail))
 
 
 def _of_database(error: Exception) -> Response:
     log.error("api.database_failed", exc_info=error)
-    return _problem(503, "unavailable", "The service is not able to answer just now.", headers={"Retry-After": "5"})
+    return _of_problem(ProblemError(problems.UNAVAILABLE, headers={"Retry-After": "5"}))
 
 
 def _of_http(error: HTTPException) -> Response:
@@ -147,7 +117,7 @@ def _of_http(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
     return _problem(
         status,
-        CODE_OF_STATUS.get(status, "error"),
+        problems.CODE_OF_STATUS.get(status, "error"),
         "Some values are missing or wrong." if faults else error.description,
         headers=headers,
         more={"errors": faults} if faults else None,
@@ -156,7 +126,7 @@ def _of_http(error: HTTPException) -> Response:
 
 def _of_bug(error: Exception) -> Response:
     log.error("api.failed", exc_info=error)
-    return _problem(500, "internal-error", "The service failed. The log has more under this requestId.")
+    return _of_problem(ProblemError("internal-error"))
 
 
 def _faults(messages: Any, where: tuple[str, ...] = ()) -> Iterator[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`/`: says to whoever opens the address in a browser what answers here. It asks nothing of Postgres or Redis."""
+"""`/`: says what answers here, to anybody who opens the address in a browser. It needs neither Postgres nor Redis."""
 
 from flask import Blueprint, Response
 

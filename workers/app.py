@@ -1,8 +1,8 @@
 """
 The Celery app and the one policy of all tasks. `celery -A workers.app worker` and `beat` start from here.
 
-Every task carries an id only, may run twice, and finds its state in Postgres. Nothing is retried through Celery: what
-has to wait has its time in Postgres, and the sweep queues it when it is due.
+Every task carries only an id, may run twice, and finds its state in Postgres. Celery retries nothing: Postgres has the
+time of what must wait, and the sweep queues it when it is due.
 """
 
 import logging
@@ -22,7 +22,7 @@ from workers.base_task import TaskFailedError
 log = structlog.get_logger(__name__)
 
 REMIND_EVERY_S = 60
-FIND_MISSED_EVERY_S = 600
+FIND_MISSED_EVERY_S = 60
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -33,12 +33,12 @@ def create_celery(settings: Settings) -> Celery:
         include=["workers.tasks"],
         broker_transport="workers.transport:Transport",
         # A message is acknowledged when its task has ended, and goes back when the process died under it:
-        # tasks may run twice, so this loses nothing.
+        # tasks may run twice, and nothing is lost.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        # Take one message at a time: a long sync must not hold others back in its process.
+        # Take one message at a time: messages must not wait behind a long sync in its process.
         worker_prefetch_multiplier=1,
-        # A read of Pluggy times out well before; this ends what hangs. Hard limit below the visibility timeout.
+        # A read of Pluggy times out well before. This ends what hangs. The hard limit is below the visibility timeout.
         task_soft_time_limit=1500,
         task_time_limit=1800,
         worker_max_tasks_per_child=1000,
@@ -56,7 +56,7 @@ def create_celery(settings: Settings) -> Celery:
             "sweep": {
                 "task": queue.SWEEP,
                 "schedule": settings.sweep_interval_s,
-                # A sweep that waited is worthless: the next one finds the same.
+                # A sweep that waited too long is useless: the next one finds the same.
                 "options": {"expires": settings.sweep_interval_s},
             },
             "remind": {

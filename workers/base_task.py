@@ -1,9 +1,9 @@
 """
-The edge of every task: no exception of somebody else's leaves it.
+The edge of every task: only an exception of ours leaves it.
 
 Celery prints the text and the traceback of what a task raises, and sends both to whoever listens to its events, as
-Flower does. A text may quote a row ("Failing row contains ..."). So what a task raises is logged here, by type and
-place, and Celery gets the name of the type.
+Flower does. A text may quote a row ("Failing row contains ..."). Therefore what a task raises is logged here,
+by type and place, and Celery gets the name of the type.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ class BaseTask(celery.Task):  # type: ignore[type-arg]  # it has none when it ru
             TaskFailedError: it failed. What is due in Postgres is queued again by the sweep.
         """
         failure = self._run(*args, **kwargs)
-        # Outside of any `except`, so that nothing hangs on to it.
+        # Outside of any `except`: no other exception is attached to it.
         if failure is not None:
             raise TaskFailedError(failure)
 

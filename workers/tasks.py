@@ -5,6 +5,8 @@ from pluggy_sync.engine import events, reconciliation, reminders
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
+from pluggy_sync.pluggy import rate_budget
+from workers import aside
 from workers.app import app
 from workers.process_resources import resources
 
@@ -15,16 +17,33 @@ def handle_event(event_id: str) -> None:
     events.handle_event(resources(), event_id)
 
 
+@app.task(name=queue.HANDLE_URGENT_EVENT)
+def handle_urgent_event(event_id: str) -> None:
+    """Handle one stored event that a person waits for: it may use all of the budget."""
+    with rate_budget.lane(rate_budget.Lane.PERSON):
+        events.handle_event(resources(), event_id)
+
+
 @app.task(name=queue.SYNC_ITEM)
 def sync_item(item_id: str) -> None:
-    """Sync one Item, if anything is wanted."""
+    """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
 
 
 @app.task(name=queue.DELIVER)
-def deliver(notification_id: str) -> None:
-    """Deliver one notification to the product."""
-    delivery.deliver(resources(), notification_id)
+def deliver(delivery_id: str) -> None:
+    """Deliver one notification to one endpoint."""
+    aside.run(lambda: delivery.deliver(resources(), delivery_id), name=queue.DELIVER, argument=delivery_id)
+
+
+@app.task(name=queue.DELIVER_URGENT)
+def deliver_urgent(delivery_id: str) -> None:
+    """Deliver one notification that a person waits for to one endpoint."""
+    aside.run(
+        lambda: delivery.deliver(resources(), delivery_id, is_urgent=True),
+        name=queue.DELIVER_URGENT,
+        argument=delivery_id,
+    )
 
 
 @app.task(name=queue.SWEEP)
@@ -35,13 +54,13 @@ def sweep() -> None:
 
 @app.task(name=queue.REMIND)
 def remind() -> None:
-    """Say again, and say in time, what persons and the product have to know."""
+    """Send what the clock makes due: reminders, warnings, news of stale Items."""
     reminders.remind(resources())
 
 
 @app.task(name=queue.FIND_MISSED)
 def find_missed() -> None:
-    """Find Items that stayed silent or are due for reconciliation."""
+    """Find Items that were silent for too long, and Items that are due for reconciliation."""
     reconciliation.find_missed(resources())
 
 

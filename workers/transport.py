@@ -1,9 +1,9 @@
 """
-Redis as the workers read it: what is no message of ours is left out before Celery sees it.
+Redis as the workers read it. A message that is not ours is dropped before Celery sees it.
 
-Celery ends over a message that is not JSON, and prints the contents of one that it does not know. Of a message that is
-ours it sees what `queue.send` set and nothing else, since it shows all of that to Flower. Nothing is lost by leaving
-messages out: what has to be done stands in Postgres.
+Celery ends when a message is not JSON, and prints the contents of a message that it does not know. Of our messages it
+sees only what `queue.Sender` set, because it shows all of that to Flower. A dropped message loses nothing: Postgres has
+what must be done.
 """
 
 import base64
@@ -25,11 +25,11 @@ _PLAIN = re.compile(r"[\w.@:/-]{1,200}", re.ASCII)
 
 
 class NotOursError(Exception):
-    """A message that `queue.send` did not send. The text says what is wrong and quotes nothing."""
+    """A message that `queue.Sender` did not send. The text says what is wrong and quotes nothing."""
 
 
 class Channel(redis.Channel):
-    """Reads queues; bytes that are not JSON are left out."""
+    """Reads queues, and drops bytes that are not JSON."""
 
     def _connparams(self, *args: Any, **more: Any) -> Any:
         # A channel that outlived its connection, as one does whose message is still worked on when Redis goes away.
@@ -47,7 +47,7 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Passes on the messages of work that are ours, and all others, such as commands to the workers."""
+    """Drops messages of work that are not ours. All others pass, such as commands to the workers."""
 
     Channel = Channel
 

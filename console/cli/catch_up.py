@@ -1,26 +1,24 @@
 """Fetches one Item and syncs what is new, in this process, and says how that ended. Safe to repeat."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
 from pluggy_sync.store.sync_runs import SyncRun
 
-# A worker may have begun first. Its sync run is waited for this long; it renews its lease while it lives.
+# How long to wait for a worker that began first. It renews its lease while it lives.
 PATIENCE_S = 600
-LIMITED_ATTEMPTS = 20
+# For the budget of requests, which workers use first: an operator's command waits, where they would reschedule.
+BUDGET_PATIENCE_S = 1800
 _POLL_S = 0.2
-
-_Answer = TypeVar("_Answer")
 
 
 class End(StrEnum):
@@ -51,7 +49,8 @@ def refuse_unknown(res: Resources, item_id: str) -> Result | None:
     Its id is mistyped, or the credentials are another application's. Nothing is stored of it.
     """
     try:
-        exists = _within_budget(lambda: item_fetching.exists(res, item_id))
+        with rate_budget.waiting(BUDGET_PATIENCE_S):
+            exists = item_fetching.exists(res, item_id)
     except PluggyError as exc:
         return Result(end=End.FAILED, detail=str(exc))
     if exists:
@@ -61,9 +60,11 @@ def refuse_unknown(res: Resources, item_id: str) -> Result | None:
 
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
     """Fetch the Item and sync what is new; wait up to *wait_s* seconds for another sync run that has its lease."""
-    refusal = refuse_unknown(res, item_id)
-    if refusal is not None:
-        return refusal
+    with rate_budget.waiting(BUDGET_PATIENCE_S):
+        return refuse_unknown(res, item_id) or _catch_up(res, item_id, wait_s=wait_s)
+
+
+def _catch_up(res: Resources, item_id: str, *, wait_s: float) -> Result:
     try:
         decision = _fetch(res, item_id)
     except PluggyError as exc:
@@ -81,24 +82,14 @@ def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
 
 
 def _fetch(res: Resources, item_id: str) -> Decision:
-    """Fetch as for an event of our own: if this process dies, a worker handles that event."""
+    """Fetch the Item for an event of our own. If this process dies, a worker handles that event."""
     with res.database.begin() as conn:
-        event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
-    decision = _within_budget(lambda: item_fetching.fetch(res, item_id))
+        event_id = inbox.request_fetch(conn, item_id, why=inbox.OPERATOR, now=res.now())
+    decision = item_fetching.fetch(res, item_id)
     if decision.step is not Step.FETCH_AGAIN:
         with res.database.begin() as conn:
             inbox.finish(conn, event_id, decision.step.value, now=res.now())
     return decision
-
-
-def _within_budget(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask Pluggy, a few times while there is no budget for it."""
-    for _ in range(LIMITED_ATTEMPTS):
-        try:
-            return ask()
-        except PluggyLimitedError as exc:
-            time.sleep(exc.retry_after_s)
-    return ask()
 
 
 def _not_synced(decision: Decision) -> Result:
@@ -113,8 +104,8 @@ def _result(res: Resources, item_id: str, before: SyncRun | None) -> Result:
     """
     Return how it stands after an attempt.
 
-    If there is still something to sync and nothing failed, another sync run has the lease, or had it a moment ago. The
-    lease alone does not tell: it may end between the attempt and this question.
+    If there is still something to sync and nothing failed, another sync run has the lease or had it a moment ago. The
+    lease alone does not show it, because it may have ended since the attempt.
     """
     newest = newest_run(res, item_id)
     run = None if newest is None or (before is not None and newest.id == before.id) else newest

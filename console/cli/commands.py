@@ -4,10 +4,12 @@ import click
 
 from console.cli import environment
 from console.cli.connections import explained_outages
+from console.cli.endpoints import endpoints
 from console.cli.events import events
 from console.cli.imports import import_items
 from console.cli.items import show_item
 from console.cli.notifications import notifications
+from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
@@ -42,5 +44,5 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, events, notifications):
+for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, spill):
     main.add_command(_command)

@@ -29,7 +29,7 @@ def resources(*, pool_size: int = 5) -> Iterator[Resources]:
 
 @contextmanager
 def explained_outages() -> Iterator[None]:
-    """End the command with a sentence if Postgres does not answer."""
+    """If Postgres does not answer, end the command and say so."""
     try:
         yield
     except OperationalError as exc:

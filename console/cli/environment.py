@@ -16,7 +16,7 @@ def settings() -> Settings:
     Return the settings.
 
     Raises:
-        click.ClickException: names every fault, and says if nothing is up here that would have known better.
+        click.ClickException: names every fault, and says if no `make up` runs here.
     """
     given = {name: value for name, value in os.environ.items() if value.strip()}
     try:

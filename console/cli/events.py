@@ -13,10 +13,10 @@ SHOWN = 100
 
 @click.group(invoke_without_command=True)
 @click.option("--state", type=click.Choice(["stored", "dead", "handled"]), default="dead", show_default=True)
-@click.option("--unread", is_flag=True, help="Those of which something could not be read, in any state.")
+@click.option("--unread", is_flag=True, help="Those with a part that could not be read, in any state.")
 @click.pass_context
 def events(ctx: click.Context, *, state: str, unread: bool) -> None:
-    """List the newest events in a state: `dead` ones were given up, `stored` ones wait."""
+    """List the newest events in a state: `stored` ones wait, `dead` ones are dead letters."""
     if ctx.invoked_subcommand is not None:
         return
     with connections.resources() as res, res.database.begin() as conn:
@@ -38,11 +38,11 @@ def events(ctx: click.Context, *, state: str, unread: bool) -> None:
 @events.command()
 @click.argument("event_id", metavar="EVENT_ID")
 def resend(event_id: str) -> None:
-    """Have a dead or waiting event handled now; read anew what could not be read."""
+    """Handle a dead or waiting event now. Parts that could not be read are read again."""
     with connections.resources() as res:
         with res.database.begin() as conn:
             again = inbox.redrive(conn, event_id, now=res.now())
         if again is None:
             raise click.ClickException("No such event, or it is handled.")
-        sent = queue.send(res.celery, queue.HANDLE_EVENT, again)
+        sent = res.sender.send([queue.Message(queue.HANDLE_EVENT, again)])
     click.echo(f"{again}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

@@ -2,7 +2,7 @@
 `pluggy-sync import`: Items that exist at Pluggy already, an adopter's first day.
 
 Each is registered, fetched and synced, in the lane of reconciliation: people and events go first. An Item that is
-synced already is skipped, so a second call continues where the first one stopped.
+synced already is skipped: a second call continues where the first one stopped.
 """
 
 from collections import Counter
@@ -27,8 +27,8 @@ _BAD = (End.FAILED, End.LEASED, End.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """One line: an Item, and the product's id of its person if that is given."""
+class NamedItem:
+    """An Item that a line names, and the product's id of its person; None: the line does not say."""
 
     item_id: str
     client_user_id: str | None
@@ -36,13 +36,13 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class BadLine:
-    """A line that names no Item, by its number; the text is not repeated, it may be anything."""
+    """A line that names no Item. Its number is kept and not its text, which may be anything."""
 
     number: int
     why: str
 
 
-def read_lines(lines: Iterable[str]) -> Iterator[Wanted | BadLine]:
+def read_lines(lines: Iterable[str]) -> Iterator[NamedItem | BadLine]:
     """Yield what each line asks for: `itemId` or `itemId,clientUserId`. Empty lines, `#` and a heading are skipped."""
     seen: set[str] = set()
     for number, line in enumerate(lines, start=1):
@@ -58,7 +58,7 @@ def read_lines(lines: Iterable[str]) -> Iterator[Wanted | BadLine]:
             yield BadLine(number=number, why="has more than two values")
         elif item_id not in seen:
             seen.add(item_id)
-            yield Wanted(item_id=item_id, client_user_id=(fields[1] if len(fields) > 1 else "") or None)
+            yield NamedItem(item_id=item_id, client_user_id=(fields[1] if len(fields) > 1 else "") or None)
 
 
 @click.command("import")
@@ -68,27 +68,27 @@ def import_items(file: TextIO, *, jobs: int) -> None:
     """
     Take over the Items that FILE names (- for standard input), and sync each.
 
-    One a line: itemId, or itemId,clientUserId. Call it again to go on: what is synced is passed over. Exits 1 if a
-    line or an Item failed. An Item that waits for its person is registered, and is no failure.
+    One on each line: itemId, or itemId,clientUserId. Call it again to go on: Items that are synced are skipped. Exits 1
+    if a line or an Item failed. An Item that waits for its person is registered, which is no failure.
     """
     found = list(read_lines(file))
     bad = [each for each in found if isinstance(each, BadLine)]
-    wanted = [each for each in found if isinstance(each, Wanted)]
+    named = [each for each in found if isinstance(each, NamedItem)]
     for each in bad:
         click.echo(f"line {each.number}: {each.why}", err=True)
     with connections.resources(pool_size=4 * jobs) as res:
-        ends = _import_all(res, wanted, jobs)
+        ends = _import_all(res, named, jobs)
     click.echo(_summary(ends, bad))
     if bad or any(ends[end] for end in _BAD):
         raise SystemExit(1)
 
 
-def _import_all(res: Resources, wanted: Sequence[Wanted], jobs: int) -> "Counter[End]":
+def _import_all(res: Resources, named: Sequence[NamedItem], jobs: int) -> "Counter[End]":
     ends: Counter[End] = Counter()
     columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[now]}")) as progress, ThreadPoolExecutor(jobs) as threads:
-        task = progress.add_task("", total=len(wanted), now="")
-        futures = {threads.submit(_import_one, res, each): each for each in wanted}
+        task = progress.add_task("", total=len(named), now="")
+        futures = {threads.submit(_import_one, res, each): each for each in named}
         try:
             for future in as_completed(futures):
                 result = future.result()
@@ -97,31 +97,31 @@ def _import_all(res: Resources, wanted: Sequence[Wanted], jobs: int) -> "Counter
                 if result.end not in _GOOD:
                     progress.console.print(f"{futures[future].item_id}: {result.end} ({result.detail})", soft_wrap=True)
         except BaseException:
-            # Those that have begun end well; the next call does the others.
+            # The Items that have begun are finished. The next call does the others.
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     return ends
 
 
-def _import_one(res: Resources, wanted: Wanted) -> Result:
+def _import_one(res: Resources, named: NamedItem) -> Result:
     with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
-        refusal = refuse_unknown(res, wanted.item_id) or _register(res, wanted)
+        refusal = refuse_unknown(res, named.item_id) or _register(res, named)
         if refusal is not None:
             return refusal
-        return catch_up(res, wanted.item_id, wait_s=PATIENCE_S)
+        return catch_up(res, named.item_id, wait_s=PATIENCE_S)
 
 
-def _register(res: Resources, wanted: Wanted) -> Result | None:
+def _register(res: Resources, named: NamedItem) -> Result | None:
     """Make the Item known; return how it ended if there is nothing to do."""
     with res.database.begin() as conn:
-        row = items.lock(conn, wanted.item_id, now=res.now())
+        row = items.lock(conn, named.item_id, now=res.now())
         if row.deleted_at is not None:
             return Result(end=End.GONE, detail="deleted before; its data is purged")
-        if wanted.client_user_id is not None:
-            if row.client_user_id not in (None, wanted.client_user_id):
+        if named.client_user_id is not None:
+            if row.client_user_id not in (None, named.client_user_id):
                 return Result(end=End.FAILED, detail="known as another clientUserId's")
-            items.name_user(conn, wanted.item_id, wanted.client_user_id)
-        state = sync_state.read(conn, wanted.item_id)
+            items.name_user(conn, named.item_id, named.client_user_id)
+        state = sync_state.read(conn, named.item_id)
         synced = state is not None and state.first_synced_at is not None
         if state is not None and synced and plan_of(res, state, now=res.now()) is None:
             return Result(end=End.UP_TO_DATE)

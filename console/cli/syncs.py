@@ -29,7 +29,7 @@ def sync(item_id: str, *, deep: bool) -> None:
     Sync ITEM now, and wait for it.
 
     Safe to stop and to repeat: what was written stays, and the next sync run continues from the last good one. Exits 3
-    when another sync run has the Item, 1 when the Item could not be synced.
+    if another sync run has the Item, and 1 if the Item could not be synced.
     """
     with connections.resources() as res:
         _refuse_leased(res, item_id)
@@ -52,7 +52,7 @@ def _refuse_leased(res: Resources, item_id: str) -> None:
 
 
 def _deeply(res: Resources, item_id: str) -> Result:
-    """Sync what is new first, so that what the deep run changes are repairs."""
+    """Sync what is new first: then all that the deep run changes are repairs."""
     first = catch_up(res, item_id)
     if first.end not in (End.SYNCED, End.UP_TO_DATE):
         return first

@@ -6,8 +6,10 @@ Three attempts at once, three after a delay, three after a longer one; 401 is fi
 """
 
 import base64
+import functools
 import hmac
 import random
+import ssl
 import threading
 import time
 from collections import deque
@@ -94,6 +96,12 @@ class Delivery:
         }
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Read the system's certificates once, and not for every world anew."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Courier:
     """Sends deliveries and keeps their log."""
 
@@ -105,7 +113,8 @@ class Courier:
         self._timers = timers
         self._clock = clock
         self._dice = dice
-        self._http = httpx.Client(follow_redirects=False, limits=httpx.Limits(max_connections=None), trust_env=False)
+        unlimited = httpx.Limits(max_connections=None)
+        self._http = httpx.Client(follow_redirects=False, limits=unlimited, trust_env=False, verify=_tls())
         self.count = 0  # how many there ever were
         self.settings = Settings()
         self.faults = DeliveryFaults()

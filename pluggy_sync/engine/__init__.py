@@ -1,1 +1,1 @@
-"""What the tasks do: handle an event, sync an item, act for a person, sweep up what was left."""
+"""What the tasks do: handle an event, sync an Item, pass on a person's answer, queue again what is due."""

@@ -1,8 +1,8 @@
 """
 Items that are gone: because the product deletes them, because Pluggy says so, or because Pluggy never knew them.
 
-A 404 alone proves nothing: with the keys of another application every Item is a 404. Another Item that Pluggy does
-show has to witness that this one would be shown.
+A 404 alone proves nothing: with the keys of another application every Item is a 404. It counts if Pluggy shows another
+Item of ours, the witness, at the same time.
 """
 
 import structlog
@@ -16,13 +16,13 @@ from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
 from pluggy_sync.rules.decision import Step
-from pluggy_sync.store import contradictions, inbox, item_progress, items, outbox
+from pluggy_sync.store import contradictions, endpoints, inbox, item_progress, items, outbox
 
 log = structlog.get_logger(__name__)
 
-# How many other Items are asked for, at most, until one of them answers.
+# Pluggy is asked for at most this many other Items, until it shows one.
 WITNESSES = 5
-# The alert is logged once in this time, whatever the number of Items; the metric has their number.
+# One alert in this time, however many Items there are. The metric has their number.
 _ALERT_EVERY_S = 600
 _ALERTED = "pluggy-sync:alerted:items_not_found"
 
@@ -31,7 +31,7 @@ def delete(res: Resources, item_id: str) -> None:
     """
     Delete the Item at Pluggy, then purge it here; forget it if Pluggy never knew it. Safe to repeat.
 
-    At Pluggy first: an Item that only we forget would live on there (Pluggy facts 3.8).
+    At Pluggy first: an Item that is deleted only here would live on there (Pluggy facts 3.8).
 
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was deleted.
@@ -48,10 +48,10 @@ def delete(res: Resources, item_id: str) -> None:
                 more={"retryAt": None},
             )
     if not was_there:
-        purge_or_forget(res, item_id, through=through)
+        purge_or_remove(res, item_id, through=through)
         return
     log.info("item.deleted_at_pluggy", item_id=item_id)
-    # Were the process to end here, `item/deleted` would purge it.
+    # If the process ends here, the event `item/deleted` purges it.
     purge(res, item_id)
 
 
@@ -63,11 +63,11 @@ def told(conn: Connection, item_id: str, *, after_seq: int) -> bool:
 
 def is_gone(res: Resources, item_id: str, *, told: bool) -> bool:
     """
-    Return whether a 404 for the Item is believed. *told*: an `item/deleted`, or the product, says that it is deleted.
+    Return whether a 404 means that the Item is gone. *told*: an `item/deleted`, or the product, said that it is.
 
-    It is if Pluggy shows another Item of ours now. If we have no other to ask for, the 404 is believed if it was told,
-    if Pluggy showed this Item to the same application before, and if it was never seen: nothing is lost with it.
-    Otherwise no: our credentials may be wrong.
+    It does if Pluggy shows another Item of ours now. If we have no other Item to ask for, it does in three cases: the
+    deletion was told; Pluggy showed this Item to the same application before; or the Item was never seen, and nothing
+    is lost. In all other cases our credentials may be wrong.
 
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client.
@@ -99,14 +99,14 @@ def _alert(res: Resources, item_id: str, *, asked: int) -> None:
         )
 
 
-def purge_or_forget(res: Resources, item_id: str, *, through: int) -> None:
-    """Purge an Item that Pluggy shows no more; forget one that it never showed. *through*: as `items.forget`."""
+def purge_or_remove(res: Resources, item_id: str, *, through: int) -> None:
+    """Purge an Item that Pluggy shows no more; remove one that it never showed. *through*: as `items.remove_unseen`."""
     with res.database.begin() as conn:
         row = items.get(conn, item_id)
         seen = row is not None and (row.status is not None or row.deleted_at is not None)
         if not seen:
-            forgotten = items.forget(conn, item_id, through=through, now=res.now())
-            log.info("item.forgotten" if forgotten else "item.not_forgotten", item_id=item_id)
+            removed = items.remove_unseen(conn, item_id, through=through, now=res.now())
+            log.info("item.removed" if removed else "item.not_removed", item_id=item_id)
             return
     purge(res, item_id)
 
@@ -119,10 +119,12 @@ def purge(res: Resources, item_id: str) -> None:
         row = items.lock(conn, item_id, now=now)
         if row.deleted_at is not None:
             return
-        # Where no product is told, the notification stays, and must not name anybody.
-        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
+        # If no product is told, the notification stays in the outbox. Then it must name nobody.
+        endpoints.follow_settings(conn, res.settings.product_webhook_url)
+        is_told = any(each.url_digest or each.url for each in endpoints.receivers(conn, messages.DELETED))
+        client_user_id = row.client_user_id if is_told else None
         items.purge(conn, item_id, now=now)
-        # In order: what is on its way to the product at this moment comes first.
+        # A notification that is being delivered at this moment comes first.
         due_at = outbox.drop_of_item(conn, item_id)
         inbox.remove_person(conn, item_id)
         inbox.finish_of_item(conn, item_id, Step.IGNORE.value, now=now)

@@ -2,11 +2,13 @@
 Why the engine does not do what it was asked to do, split by what the caller should do.
 
     EngineError
-    ├── CannotActError          say `code` and `detail` to whoever asked; `more` has what a program needs besides
+    ├── CannotActError          tell the caller `code` and `detail`; `more` has what a program needs besides
     ├── PersonNeededError       show `action`: a person must act first
-    └── LeaseLostError          stop: another sync run holds the Item now, or it was deleted
+    └── LeaseLostError          stop: another sync run has the Item now, or the Item was deleted
+    pluggy.errors.PluggyUnavailableError
+    └── ContradictionError      read this part again later: Pluggy's list contradicts what it gives by id
 
-Trouble with Pluggy is told by `pluggy.errors`. None of these carries what was given: it may be a credential.
+All other trouble with Pluggy is in `pluggy.errors`. None of these carries what was given: it may be a credential.
 
 Tests: `engine/test_submissions.py`, `engine/test_refresh.py`.
 """
@@ -16,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from pluggy_sync import wire
+from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.rules import refusals
 from pluggy_sync.rules.refusals import Refusal
 from pluggy_sync.store.user_actions import Action
@@ -51,4 +54,8 @@ class PersonNeededError(EngineError):
 
 
 class LeaseLostError(EngineError):
-    """Another sync run holds the Item now, or it was deleted, while this run was reading."""
+    """While this sync run was reading, another one took the Item over, or the Item was deleted."""
+
+
+class ContradictionError(PluggyUnavailableError):
+    """A list of Pluggy's is empty, though Pluggy gives what was in it when asked by id."""

@@ -4,6 +4,7 @@ Handling an event: do what it asks for and mark it as handled, or reschedule it 
 Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
+from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
@@ -21,7 +23,9 @@ from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
-# What these say is known without asking Pluggy.
+# The Item was fetched since the event was stored.
+COVERED = "covered"
+# For these Pluggy need not be asked.
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
@@ -33,16 +37,22 @@ def handle_event(res: Resources, event_id: str) -> None:
         if waiting is None:
             return
         progress = ItemProgress() if waiting.item_id is None else item_progress.get(conn, waiting.item_id)
+        is_done = _is_surely_covered(waiting, progress)
+        if is_done:
+            inbox.finish(conn, event_id, COVERED, now=res.now())
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=waiting.item_id, event_name=waiting.name):
+        if is_done:
+            log.info("event.handled", outcome=COVERED)
+            return
         try:
             outcome = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
-            _reschedule(res, waiting, str(exc), timedelta(seconds=exc.retry_after_s))
+            _await_budget(res, waiting, exc)
         except PluggyError as exc:
-            # A refusal too: a wrong secret or a disabled application heals once the operator has mended it.
+            # Refusals are tried again too: the operator may mend a wrong secret or a disabled application.
             _reschedule(res, waiting, str(exc), backoff.wait(waiting.attempts))
         except Exception as exc:
-            # A fault of ours. Its text may quote data, so only its name is kept; the log says where it was raised.
+            # A fault of ours. Only its name is kept, because its text may quote data. The log says where it was raised.
             _reschedule(res, waiting, type(exc).__name__, backoff.wait(waiting.attempts))
             raise
         else:
@@ -67,6 +77,14 @@ def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedel
     log.warning("event.rescheduled", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
 
 
+def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedError) -> None:
+    """Reschedule the event. It was not tried, so it comes no closer to being given up."""
+    until = res.now() + timedelta(seconds=error.retry_after_s)
+    with res.database.begin() as conn:
+        inbox.await_budget(conn, waiting.event_id, str(error), until=until)
+    log.info("event.awaits_budget", error=str(error), next_try_at=str(until))
+
+
 def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> str | None:
     """Return the outcome, or None when the event was rescheduled, or is finished already."""
     event = events.of_stored(waiting.event_id, waiting.name, waiting.item_id, waiting.payload)
@@ -82,25 +100,43 @@ def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> st
 def _handle_item(
     res: Resources, waiting: WaitingEvent, event: events.Event, item_id: str, progress: ItemProgress
 ) -> str | None:
-    if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
+    if event.name == events.FETCH_REQUESTED and requests.is_of_contradiction(event.payload.get("why")):
         return _fetch_again(res, waiting, item_id, progress)
     if _is_covered(waiting, event, progress):
-        # Whoever fetched the Item after this event was stored has also asked whether there is anything to sync.
-        return "covered"
-    decision = item_fetching.fetch_at(res, item_id, progress)
+        # A fetch after this event was stored has also asked whether there is anything to sync.
+        return COVERED
+    with _lane_of(event):
+        decision = item_fetching.fetch_at(res, item_id, progress)
     return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
+
+
+def _lane_of(event: events.Event) -> AbstractContextManager[None]:
+    """Return the lane of a fetch: that of the task, unless it is one that reconciliation asked for."""
+    of_reconciliation = event.name == events.FETCH_REQUESTED and event.payload.get("why") == inbox.SILENT
+    return rate_budget.lane(rate_budget.Lane.RECONCILIATION) if of_reconciliation else nullcontext()
+
+
+def _is_surely_covered(waiting: WaitingEvent, progress: ItemProgress) -> bool:
+    """Return whether the event is covered as its name alone shows: most events of a burst are."""
+    if waiting.item_id is None or waiting.name in (
+        events.CONNECTOR_STATUS_UPDATED,
+        events.FETCH_REQUESTED,
+        *_NOTHING_TO_ASK,
+    ):
+        return False
+    return waiting.item_seq is not None and progress.fetched_seq >= waiting.item_seq
 
 
 def _is_covered(waiting: WaitingEvent, event: events.Event, progress: ItemProgress) -> bool:
     """Return whether the Item was fetched since the event was stored."""
     if waiting.item_seq is None or progress.fetched_seq < waiting.item_seq:
         return False
-    # A request of our own may be for the end of an execution, which the fetch before came too early for.
+    # Our own request may wait for the end of an execution. The earlier fetch came before that end.
     return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
 def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: ItemProgress) -> str | None:
-    """Fetch the Item whose last answer contradicted an event; reschedule this request while it still does."""
+    """Fetch an Item because Pluggy's last answer contradicted an event; reschedule the request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
         return "settled"
@@ -111,7 +147,7 @@ def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: 
 
 
 def _handle_connector(res: Resources, event: events.Event) -> str | None:
-    """Record how the connector is, and tell the product; when the bank is back, follow up its Items and persons."""
+    """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
     now = res.now()

@@ -1,7 +1,7 @@
 """
 Executions that we started: by an update, or by an answer.
 
-The event of its end is waited for. The Item is also fetched later, since that event may be lost.
+An event tells of the execution's end. That event may be lost. Therefore the Item is also fetched after a while.
 
 Tests: `engine/test_submissions.py`, `engine/test_refresh.py`.
 """
@@ -24,9 +24,9 @@ FETCH_AFTER = timedelta(minutes=2)
 
 def follow(tx: Transaction, item: payloads.Item, *, why: str, overtaken: bool = False, now: datetime) -> bool:
     """
-    Have the Item fetched that Pluggy answered with: later if its execution goes on, else soon. Return whether it does.
+    Request a fetch of the Item that Pluggy answered with. Return whether its execution goes on.
 
-    *overtaken*: a newer view of the Item was saved already.
+    If it goes on the fetch is due later, else at once. *overtaken*: a newer view of the Item was saved already.
     """
     runs = item.status in RUNNING and not overtaken
     requests.fetch(tx, item.id, why=why, now=now, due_at=now + FETCH_AFTER if runs else now)
@@ -37,7 +37,7 @@ def save_start(res: Resources, item: payloads.Item, *, event_seq: int) -> None:
     """
     Save the running Item that Pluggy answered with.
 
-    Pluggy has begun, whatever happens here: a fault is logged, and the fetch that was requested makes up for it.
+    A fault is logged and goes no further: the execution has begun at Pluggy, and the requested fetch will show it.
     """
     try:
         items.save(res, item, event_seq=event_seq)

@@ -7,6 +7,7 @@ own has the Item fetched again, however many events there are.
 """
 
 import dataclasses
+from collections.abc import Collection
 from datetime import datetime
 
 import structlog
@@ -54,7 +55,7 @@ def fetch(res: Resources, item_id: str) -> Decision:
 
 
 def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: bool = False) -> Decision:
-    """As `fetch`, with the Item's *progress* as it was read just now. *again*: as `fetch_again`."""
+    """Fetch as `fetch` does. *progress* was read just now. *again*: this is a fetch of `fetch_again`."""
     if progress.is_deleted:
         with res.database.begin() as conn:
             # The late event named the person again.
@@ -94,19 +95,19 @@ def _read(res: Resources, item_id: str) -> Item | None:
 
 
 def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> Decision:
-    """Purge or forget the Item once the 404 is believed; have it fetched again until then."""
+    """Purge or remove the Item if the 404 is believed; if not, request another fetch."""
     found = Contradiction.NOT_FOUND
     with res.database.begin() as conn:
         settlement = contradictions.get(conn, item_id)
         told_deleted = deletion.told(conn, item_id, after_seq=settlement.settled_seq)
     refetches = _refetches(settlement, found, again=again)
     if (told_deleted or refetches >= REFETCHES[found]) and deletion.is_gone(res, item_id, told=told_deleted):
-        deletion.purge_or_forget(res, item_id, through=event_seq)
+        deletion.purge_or_remove(res, item_id, through=event_seq)
         return decide(None, None, deleted=False, offline=False)
     with res.begin() as tx:
         contradictions.lock(tx.conn, item_id)
         item_progress.mark_fetched(tx.conn, item_id, through=event_seq, sync_due_at=None)
-        _contradict(tx, item_id, found, refetches=refetches, again=again, now=res.now())
+        _contradict(tx, item_id, found, (), refetches=refetches, again=again, now=res.now())
     return decide(None, found, deleted=False, offline=False)
 
 
@@ -139,14 +140,14 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            if state.has_unsettled_actions or decision.step is Step.ASK:
-                actions.apply(tx, res, item, decision, now=now)
+            if state.has_unsettled_actions or decision.need is not None:
+                actions.apply(tx, res, item, decision, before=row.raw, now=now)
             state = dataclasses.replace(state, item=item)
-        # Last, since webhook intake waits for the row that these write.
+        # Last: webhook intake waits for the row that these write.
         settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
         due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
         if open_contradiction is not None:
-            _contradict(tx, item.id, open_contradiction, refetches=refetches, again=again, now=now)
+            _contradict(tx, item.id, open_contradiction, told, refetches=refetches, again=again, now=now)
     if found is not None and open_contradiction is None:
         log.warning("item.contradiction_believed", item_id=item.id, contradiction=found, next="Pluggy's answer stands")
     return decision
@@ -166,17 +167,24 @@ def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:
-    """Return how often the Item was fetched again because of this very contradiction, this time included."""
+    """Return how often the Item was fetched again because of this contradiction, this fetch included."""
     if settlement.contradiction is not found:
         return 0
     return settlement.refetches + again
 
 
 def _contradict(
-    tx: Transaction, item_id: str, found: Contradiction, *, refetches: int, again: bool, now: datetime
+    tx: Transaction,
+    item_id: str,
+    found: Contradiction,
+    told: Collection[str],
+    *,
+    refetches: int,
+    again: bool,
+    now: datetime,
 ) -> None:
     """Record the contradiction, and ask for another fetch. If this is that fetch, its request is rescheduled."""
     contradictions.contradict(tx.conn, item_id, found, refetches=refetches)
     if not again:
-        requests.fetch_again(tx, item_id, now=now)
+        requests.fetch_again(tx, item_id, told, now=now)
     log.info("item.contradicts_its_event", item_id=item_id, contradiction=found, refetches=refetches)

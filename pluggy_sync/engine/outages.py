@@ -1,9 +1,9 @@
 """
 Banks that go offline and come back.
 
-While a connector is OFFLINE nobody is asked for anything. Once it is back, its Items whose last execution failed are
-fetched, and those who still must act are told once. That is done in steps that Postgres keeps: a bank with many Items
-does not hold up the rest.
+While a connector is OFFLINE nobody is asked for anything. When it is back, the service fetches its Items whose last
+execution failed, and reminds once the persons who still must act. Postgres keeps how far that is: a bank with many
+Items is worked off in rounds, between which the rest goes on.
 """
 
 from datetime import datetime, timedelta
@@ -19,26 +19,29 @@ from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# Items of one connector that are requested in one transaction, and in one round.
+# How many fetches of one connector's Items are requested in one transaction, and in one round.
 CHUNK = 50
 CHUNKS_PER_ROUND = 10
-# A bank that comes and goes is no reason to write to a person more often than this.
+# If a bank comes and goes, its persons are written to no more often than this.
 REMIND_AGAIN_AFTER = timedelta(hours=24)
 
 
 def status_changed(
     tx: Transaction, connector_id: int, before: str | None, after: str | None, *, name: str | None, now: datetime
 ) -> None:
-    """Tell the product that a connector's status changed; when the bank is back, note that it is to be followed up."""
+    """Tell the product that a connector's status changed. If the bank is back, record that it has to be followed up."""
     messages.connector_status_changed(tx, connector_id, name, after, now=now)
     if before == OFFLINE and after != OFFLINE:
         connectors.mark_back(tx.conn, connector_id, back_at=now)
-        user_actions.remind_all_of_connector(tx.conn, connector_id, told_before=now - REMIND_AGAIN_AFTER, now=now)
         log.info("connector.back", connector_id=connector_id)
 
 
 def follow_up(res: Resources) -> None:
-    """Have the Items fetched whose bank is back. Safe to repeat: what was requested is not requested again."""
+    """
+    Request fetches of the Items, and make reminders of the persons due, whose bank is back.
+
+    Safe to repeat: nothing is done twice.
+    """
     with res.database.begin() as conn:
         returned = connectors.back(conn)
     for connector_id, back_at in returned:
@@ -48,10 +51,11 @@ def follow_up(res: Resources) -> None:
 def _follow_up(res: Resources, connector_id: int, back_at: datetime) -> None:
     for _ in range(CHUNKS_PER_ROUND):
         with res.begin() as tx:
+            reminded = user_actions.remind_of_connector(
+                tx.conn, connector_id, told_before=back_at - REMIND_AGAIN_AFTER, now=back_at, limit=CHUNK
+            )
             found = items.to_fetch_since_bank_is_back(tx.conn, connector_id, back_at=back_at, limit=CHUNK)
-            # In the order of their ids: transactions that lock several Items must not wait for each other in a circle.
-            for item_id in found:
-                requests.fetch(tx, item_id, why=requests.BANK_IS_BACK, now=res.now())
-            if not found:
+            requests.fetch_many(tx, found, why=requests.BANK_IS_BACK, now=res.now())
+            if not found and not reminded:
                 connectors.followed_up(tx.conn, connector_id, back_at=back_at)
                 return

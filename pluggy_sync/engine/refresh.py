@@ -1,7 +1,7 @@
 """
-Updating an Item because the product asks: directly if the founding rule allows it, else by way of its person.
+Updating an Item because the product asks: directly if the founding rule allows it, otherwise through its person.
 
-Nothing here runs by timer.
+Nothing here runs by a timer.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, Pl
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import needs, refusals
+from pluggy_sync.rules.action_states import SUBMITTED
 from pluggy_sync.rules.decision import of_view
 from pluggy_sync.rules.refresh import Verdict, verdict_on
 from pluggy_sync.store import connectors, item_progress, items, user_actions
@@ -26,7 +27,7 @@ from pluggy_sync.store.user_actions import Action
 
 log = structlog.get_logger(__name__)
 
-# One request to Pluggy stands for all that come while it is made; longer than Pluggy is waited for.
+# One request to Pluggy counts for all that come meanwhile. Longer than we wait for Pluggy.
 CLAIM = timedelta(seconds=60)
 
 
@@ -64,8 +65,8 @@ def refresh(res: Resources, item_id: str) -> Refreshed:
         event_seq = item_progress.get(conn, item_id).last_event_seq
         asked = _asked(conn, item_id)
         offline = connectors.is_offline(conn, row.connector_id)
-    if row.raw is None or (asked is not None and asked.state == "submitted"):
-        # It was registered a moment ago and is being fetched, or an answer is under way.
+    if row.raw is None or (asked is not None and asked.state == SUBMITTED):
+        # The Item was registered a moment ago and is being fetched, or an answer is on its way.
         return Refreshed(result=Result.RUNNING)
     item = payloads.item(row.raw)
     verdict = verdict_on(item, offline=offline)
@@ -81,11 +82,11 @@ def refresh(res: Resources, item_id: str) -> Refreshed:
 def _asked(conn: sa.Connection, item_id: str) -> Action | None:
     """Return the oldest unsettled action without which the Item cannot be updated."""
     unsettled = user_actions.unsettled(conn, item_id)
-    return next((action for action in unsettled if action.reason != needs.CONSENT_EXPIRING), None)
+    return next((action for action in unsettled if action.reason not in needs.LASTING), None)
 
 
 def _update_once(res: Resources, item: payloads.Item, event_seq: int) -> Refreshed:
-    """Ask Pluggy, unless somebody is asking already."""
+    """Ask Pluggy, unless another request is asking already."""
     now = res.now()
     with res.database.begin() as conn:
         claimed = items.claim_refresh(conn, item.id, now=now, until=now + CLAIM)
@@ -108,7 +109,7 @@ def _update(res: Resources, item: payloads.Item, event_seq: int) -> Refreshed:
         except PluggyLimitedError:
             raise
         except PluggyUnavailableError:
-            # Pluggy may have begun all the same.
+            # Pluggy may have started the execution all the same.
             _fetch_soon(res, item.id, why="an update was not answered")
             raise
         _started(res, running, event_seq)
@@ -125,7 +126,7 @@ def _started(res: Resources, item: payloads.Item, event_seq: int) -> None:
 
 
 def _refused(res: Resources, item: payloads.Item, error: PluggyRefusedError) -> Refreshed:
-    """Return what a refusal means, or raise it. What we know of the Item was not right: it is fetched."""
+    """Return what a refusal means, or raise it. Our view of the Item was wrong: request a fetch."""
     refusal = refusals.refusal_to_update(error.code, error.status)
     log.info("item.refresh_refused", code=refusal.code, pluggy_code=refusal.pluggy_code, status=error.status)
     retry_at = refusals.retry_at({"lastUpdatedAt": item.raw.get("lastUpdatedAt"), **error.data})
@@ -153,8 +154,8 @@ def _fetch_and_ask(res: Resources, item: payloads.Item) -> Action:
 
 
 def _ask_person(res: Resources, item: payloads.Item) -> Action:
-    """Return the action for what keeps the Item from being updated, opened unless it is open already."""
-    # The bank is not offline: that was found out before.
+    """Return the action that the Item needs before it can be updated. Open it, unless it is open already."""
+    # `refresh` has checked that the bank is not offline.
     decision = of_view(item, offline=False)
     need = decision.need if decision.need is not None else needs.code_to_update(item)
     with res.begin() as tx:

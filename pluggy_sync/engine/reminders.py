@@ -1,8 +1,8 @@
 """
 Notifications sent by the clock: reminders, consents about to expire, stale Items. Each is sent at most once.
 
-Each is written with its mark in one transaction under the Item's lock: two workers cannot both send it. While the bank
-is offline nobody is reminded or warned of anything.
+One transaction, under the Item's lock, writes the notification and records that it was sent: two workers cannot both
+send it. While the bank is offline nobody is reminded or warned.
 """
 
 from datetime import datetime, timedelta
@@ -10,25 +10,28 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from pluggy_sync.engine import actions
+from pluggy_sync.engine import actions, outages
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import reminders
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.freshness import tells_stale
 from pluggy_sync.rules.needs import renewal_of_consent
 from pluggy_sync.store import connectors, item_notices, item_views, items, user_actions
 
 log = structlog.get_logger(__name__)
 
-# Per kind and round; what is left over comes with the next one.
+# Per kind and round. The next round takes the rest.
 LIMIT = 200
-# An action whose submission came to nothing is opened again after this long: longer than an execution takes.
+# If nothing came of a submission after this long, its action is opened again. An execution takes less.
 STUCK_AFTER = timedelta(minutes=10)
 
 
 def remind(res: Resources) -> None:
-    """Send what is due now; open actions again whose submission came to nothing."""
+    """Send what is due now, and open actions again if nothing came of their submission."""
+    # Whose bank is back is reminded now.
+    outages.follow_up(res)
     now = res.now()
     with res.database.begin() as conn:
         stuck = user_actions.stuck(conn, before=now - STUCK_AFTER, limit=LIMIT)
@@ -46,7 +49,7 @@ def _grace(res: Resources) -> timedelta:
 
 
 def _disturb(res: Resources, now: datetime) -> None:
-    """Send what reaches persons, by way of the product."""
+    """Send what the product passes on to persons."""
     with res.database.begin() as conn:
         due = user_actions.to_remind(conn, now=now, limit=LIMIT)
         ending = item_notices.consents_ending(conn, now=now, limit=LIMIT)
@@ -62,7 +65,7 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
         conn = tx.conn
         row = items.lock(conn, item_id, now=now)
         action = user_actions.get(conn, action_id)
-        if action is None or action.state != "open" or action.remind_at is None or action.remind_at > now:
+        if action is None or action.state != OPEN or action.remind_at is None or action.remind_at > now:
             return
         late = action.expires_at is not None and action.expires_at <= res.pluggy_now()
         if late or connectors.is_offline(conn, row.connector_id):
@@ -71,12 +74,12 @@ def _remind_of(res: Resources, item_id: str, action_id: str) -> None:
             action.created_at, res.settings.remind_after_hours, action.expires_at, after=now
         )
         user_actions.mark_reminded(conn, action_id, next_at=following, now=now)
-        messages.action_reminder(tx, action, res.links, number=action.reminders + 1, now=now)
+        messages.action_reminder(tx, action, res.links, res.texts, number=action.reminders + 1, now=now)
     log.info("action.reminded", item_id=item_id, action_id=action_id)
 
 
 def _warn(res: Resources, item_id: str) -> None:
-    """Warn that the consent ends soon. The action is opened with the first warning, which says it all."""
+    """Warn that the consent ends soon. The first warning opens the action, without a notification of its own."""
     now = res.now()
     with res.begin() as tx:
         conn = tx.conn
@@ -94,7 +97,9 @@ def _warn(res: Resources, item_id: str) -> None:
             return
         action = actions.opened(conn, payloads.item(row.raw), renewal_of_consent(ends_at), now=now)
         item_notices.mark_consent_warned(conn, item_id, ends_at, step)
-        messages.consent_expiring(tx, action, res.links, days_left=reminders.days_left(ends_at, now), now=now)
+        messages.consent_expiring(
+            tx, action, res.links, res.texts, days_left=reminders.days_left(ends_at, now), now=now
+        )
     log.info("item.consent_expiring", item_id=item_id, step=step)
 
 

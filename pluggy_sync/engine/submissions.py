@@ -1,8 +1,8 @@
 """
 Settling a user action: what a person or the product gives goes to Pluggy, and nowhere else.
 
-Claim the action (open to submitted) and ask Pluggy with no transaction open. Then either take the claim back and say
-why, or write down the Item that Pluggy answered with. How the execution ends is told by its event.
+Claim the action (open to submitted) and ask Pluggy, with no transaction open. If Pluggy accepts, save the Item that it
+answers with; if not, take the claim back and say why. An event will tell how the execution ends.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ from pluggy_sync.pluggy.errors import PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import answers, refusals
+from pluggy_sync.rules.action_states import EXPIRED, OPEN, SUBMITTED, SUPERSEDED
 from pluggy_sync.rules.answers import Fault
 from pluggy_sync.rules.needs import LOGIN_BACKOFF, Kind
 from pluggy_sync.rules.statuses import WAITING, WAITING_USER_INPUT
@@ -33,7 +34,7 @@ Parameters = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class _Claim:
-    """An action marked as submitted, the row of this try, and the Item's `last_event_seq` as of then."""
+    """An action marked as submitted, the row of this attempt, and the Item's `last_event_seq` at that moment."""
 
     action: Action
     submission_id: int
@@ -68,9 +69,9 @@ def give_credentials(res: Resources, action_id: str, parameters: Parameters | st
 
 def restart(res: Resources, action_id: str) -> Action:
     """
-    Start the update again, because the person says to be ready; return the action, submitted.
+    Start the update again because the person says that they are ready; return the action, submitted.
 
-    For what is settled at the bank, and for a bank that asks for its code only during the execution.
+    For what the person does at the bank, and for a bank that asks for its code only during the execution.
 
     Raises:
         CannotActError, PluggyUnavailableError: as `answer_mfa`.
@@ -83,7 +84,7 @@ def told_by_widget(res: Resources, action_id: str) -> Action:
     """
     Believe the widget that the person has acted in it; return the action, submitted.
 
-    The Item is fetched, now and later: the widget's word is only a hint (Pluggy facts 4.4).
+    The Item is fetched now and once more later, because the widget's word is only a hint (Pluggy facts 4.4).
 
     Raises:
         CannotActError: the action is not open.
@@ -98,7 +99,7 @@ def told_by_widget(res: Resources, action_id: str) -> Action:
             raise CannotActError("action-submitted")
         seen_at = items.lock(conn, action.item_id, now=now).updated_at
         if seen_at is not None:
-            # Whatever the Item shows later than what is stored now came of what the person did.
+            # A view that is newer than the stored one shows the outcome of what the person did.
             user_actions.mark_accepted(conn, action_id, seen_at + timedelta(milliseconds=1))
         submission_id = user_actions.begin_submission(conn, action_id, "widget", now=now)
         user_actions.end_submission(conn, submission_id, "accepted")
@@ -112,7 +113,7 @@ def told_by_widget(res: Resources, action_id: str) -> Action:
 
 def cancel(res: Resources, action_id: str) -> Action:
     """
-    Give the action up: the person will not act. It is not asked again until the Item has changed. Return it.
+    Cancel the action, because the person will not act; return it. Nobody is asked again until the Item has changed.
 
     Raises:
         CannotActError: it is settled already, or an answer is under way.
@@ -120,10 +121,10 @@ def cancel(res: Resources, action_id: str) -> Action:
     now = res.now()
     with res.database.begin() as conn:
         action = _locked(conn, action_id, now)
-        if action.state != "open":
+        if action.state != OPEN:
             raise CannotActError("action-settled", f"The action is {action.state}.")
         seen = items.lock(conn, action.item_id, now=now).updated_at
-        user_actions.settle(conn, action_id, "superseded", user_actions.CANCELLED, seen_at=seen, now=now)
+        user_actions.settle(conn, action_id, SUPERSEDED, user_actions.CANCELLED, seen_at=seen, now=now)
         cancelled = user_actions.get(conn, action_id)
     if cancelled is None:
         raise CannotActError("action-not-found")
@@ -162,12 +163,12 @@ def _locked(conn: sa.Connection, action_id: str, now: datetime) -> Action:
 
 def _check_open(res: Resources, action: Action) -> None:
     now = res.pluggy_now()
-    if action.state == "submitted":
+    if action.state == SUBMITTED:
         raise CannotActError("action-submitted")
-    overdue = action.state == "open" and action.expires_at is not None and action.expires_at <= now
-    if action.state == "expired" or overdue:
+    overdue = action.state == OPEN and action.expires_at is not None and action.expires_at <= now
+    if action.state == EXPIRED or overdue:
         raise CannotActError("action-expired")
-    if action.state != "open":
+    if action.state != OPEN:
         raise CannotActError("action-settled", f"The action is {action.state}.")
     if action.retry_at is not None and action.retry_at > now:
         raise CannotActError.of_refusal(refusals.refusal(refusals.WAIT), retry_at=action.retry_at)
@@ -208,7 +209,7 @@ def _give_value(res: Resources, action: Action, value: str) -> payloads.Item:
         raise CannotActError("nothing-asked")
     if action.reason == WAITING_USER_INPUT:
         return res.pluggy.answer_mfa(action.item_id, name, value)
-    # The connector wants the code together with the credentials, which Pluggy has: a new execution, with the code.
+    # The connector takes the code together with the credentials, which Pluggy has. Start an execution with the code.
     return res.pluggy.update_item(action.item_id, {name: value})
 
 
@@ -244,7 +245,7 @@ def _taken_back(res: Resources, claim: _Claim, error: PluggyRefusedError, refusa
     """Open the action again and return why Pluggy refused."""
     retry_at = refusals.retry_at(error.data)
     if refusal.code == refusals.WAIT:
-        # At most the documented time from now: a mistake in it must not shut a person out.
+        # Never longer than Pluggy documents: a mistake in it must not shut a person out.
         latest = res.pluggy_now() + LOGIN_BACKOFF
         retry_at = latest if retry_at is None else min(retry_at, latest)
     _take_back(res, claim, refusal.code, retry_at=retry_at if refusal.code == refusals.WAIT else None)
@@ -254,7 +255,7 @@ def _taken_back(res: Resources, claim: _Claim, error: PluggyRefusedError, refusa
 
 
 def _take_back(res: Resources, claim: _Claim, outcome: str, *, retry_at: datetime | None) -> None:
-    """Open the action again, and have the Item fetched: it may differ from what we know."""
+    """Open the action again and request a fetch: the Item may differ from what we know."""
     now = res.now()
     action = claim.action
     with res.begin() as tx:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from pluggy_sync import wire
-from pluggy_sync.notifications.texts import Text, texts_of
 from pluggy_sync.page_links import PageLinks
+from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts.actions import text_of
+from pluggy_sync.texts.catalogue import Language, Texts
 
 _PARAMETER_FIELDS = (
     "name",
@@ -21,10 +23,9 @@ _PARAMETER_FIELDS = (
 )
 
 
-def of_row(action: Action, links: PageLinks) -> dict[str, Any]:
+def of_row(action: Action, links: PageLinks, texts: Texts) -> dict[str, Any]:
     """Return the action as the contract shows it."""
-    texts = texts_of(action.kind, action.reason, asked=(action.parameter or {}).get("type"))
-    settled = action.state not in ("open", "submitted")
+    settled = action.state not in UNSETTLED
     return {
         "id": action.id,
         "itemId": action.item_id,
@@ -32,7 +33,7 @@ def of_row(action: Action, links: PageLinks) -> dict[str, Any]:
         "kind": action.kind,
         "reason": action.reason,
         "state": action.state,
-        "text": {"pt": _text(texts.pt), "en": _text(texts.en)},
+        "text": {"pt": _text(texts.pt, action), "en": _text(texts.en, action)},
         "providerMessage": action.provider_message,
         "parameter": _parameter(action.parameter),
         "userAction": action.user_action,
@@ -47,7 +48,9 @@ def of_row(action: Action, links: PageLinks) -> dict[str, Any]:
     }
 
 
-def _text(text: Text) -> dict[str, str]:
+def _text(language: Language, action: Action) -> dict[str, str]:
+    asked = (action.parameter or {}).get("type")
+    text = text_of(language, action.kind, action.reason, asked=asked, ends_at=action.expires_at)
     return {"title": text.title, "body": text.body}
 
 

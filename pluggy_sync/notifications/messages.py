@@ -1,7 +1,8 @@
 """
 The notifications: their types and what their `data` holds (product contract). Thin: ids and what is needed to act.
 
-Each is written to the outbox in the transaction that caused it, and queued for delivery once that is committed.
+Each is written to the outbox in the transaction that causes it, with a delivery for each endpoint that it is for, and
+queued after the commit.
 The caller holds the Item's write lock.
 """
 
@@ -12,10 +13,12 @@ from typing import Any
 from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
-from pluggy_sync.store import items, outbox
+from pluggy_sync.store import deliveries, endpoints, items, outbox
+from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts.catalogue import Texts
 from pluggy_sync.transaction import Transaction
 
 ACTION_REQUIRED = "item.action_required"
@@ -28,11 +31,30 @@ SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
+ENDPOINT_PING = "endpoint.ping"
+ENDPOINT_DISABLED = "endpoint.disabled"
+
+TYPES = (
+    ACTION_REQUIRED,
+    ACTION_REMINDER,
+    ACTION_RESOLVED,
+    ACTION_EXPIRED,
+    SYNCED,
+    SYNC_FAILED,
+    STALE,
+    DELETED,
+    CONSENT_EXPIRING,
+    CONNECTOR_STATUS_CHANGED,
+    ENDPOINT_PING,
+    ENDPOINT_DISABLED,
+)
+# A person waits for what these bring.
+URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
 
 
-def action_required(tx: Transaction, action: Action, links: PageLinks, *, now: datetime) -> None:
+def action_required(tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, now: datetime) -> None:
     """Tell that a person must act."""
-    data = {"action": action_view.of_row(action, links)}
+    data = {"action": action_view.of_row(action, links, texts)}
     _about_item(tx, ACTION_REQUIRED, action.item_id, action.client_user_id, data, now=now)
 
 
@@ -42,18 +64,22 @@ def action_settled(tx: Transaction, action: Action, type_: str, outcome: str, *,
     _about_item(tx, type_, action.item_id, action.client_user_id, data, now=now)
 
 
-def action_reminder(tx: Transaction, action: Action, links: PageLinks, *, number: int, now: datetime) -> None:
+def action_reminder(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, number: int, now: datetime
+) -> None:
     """Tell again that a person must act, for the *number*-th time."""
-    data = {"action": action_view.of_row(action, links), "number": number}
+    data = {"action": action_view.of_row(action, links, texts), "number": number}
     _about_item(tx, ACTION_REMINDER, action.item_id, action.client_user_id, data, now=now)
 
 
-def consent_expiring(tx: Transaction, action: Action, links: PageLinks, *, days_left: int, now: datetime) -> None:
+def consent_expiring(
+    tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, days_left: int, now: datetime
+) -> None:
     """Tell that the Item's consent ends soon; *action* is its renewal."""
     data = {
         "consentExpiresAt": wire.to_text(action.expires_at),
         "daysLeft": days_left,
-        "action": action_view.of_row(action, links),
+        "action": action_view.of_row(action, links, texts),
     }
     _about_item(tx, CONSENT_EXPIRING, action.item_id, action.client_user_id, data, now=now)
 
@@ -91,7 +117,7 @@ def synced(
             "modified": run.modified,
             "removed": run.removed,
         },
-        # The feed as it stood when the product was told last: reading on from here gives all that changed since.
+        # Where the feed stood when the product was told last: from here it reads all that changed since.
         "cursor": str(cursor),
         "incomplete": list(incomplete),
     }
@@ -119,7 +145,7 @@ def deleted(
 
 
 def without_person(body: str) -> str:
-    """Return the body of an `item.deleted` with nobody's id in it: what is kept once it was told."""
+    """Return the body of an `item.deleted` without the person's id. This is kept after the delivery."""
     told = wire.decode(body)
     return wire.encode({**told, "data": {**told["data"], "clientUserId": None}}).decode()
 
@@ -130,6 +156,18 @@ def connector_status_changed(
     """Tell that a connector works, is unstable, or is offline."""
     data = {"connectorId": connector_id, "name": name, "status": status}
     _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, due_at=now, now=now)
+
+
+def endpoint_disabled(tx: Transaction, endpoint_id: str, reason: str, *, now: datetime) -> None:
+    """Tell the other endpoints that this one was stopped; *reason*: as in `store/endpoints.py`."""
+    others = [each for each in endpoints.receivers(tx.conn, ENDPOINT_DISABLED) if each.id != endpoint_id]
+    data = {"endpointId": endpoint_id, "reason": reason}
+    _store(tx, ENDPOINT_DISABLED, None, None, data, to=others, due_at=now, now=now)
+
+
+def endpoint_ping(tx: Transaction, endpoint: Endpoint, *, now: datetime) -> str:
+    """Send *endpoint* alone something to try it with; return the id of the notification."""
+    return _store(tx, ENDPOINT_PING, None, None, {"endpointId": endpoint.id}, to=[endpoint], due_at=now, now=now)
 
 
 def _about_item(
@@ -154,9 +192,11 @@ def _store(
     sequence: int | None,
     data: Mapping[str, Any],
     *,
+    to: Sequence[Endpoint] | None = None,
     due_at: datetime,
     now: datetime,
-) -> None:
+) -> str:
+    """Write the notification and its delivery to each endpoint that it is for, or to those in *to*; return its id."""
     notification_id = outbox.new_id()
     body = wire.encode({"type": type_, "timestamp": wire.to_text(now), "data": data}).decode()
     outbox.add(
@@ -166,7 +206,19 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
-        due_at=due_at,
         now=now,
     )
-    tx.after_commit(queue.DELIVER, notification_id)
+    for endpoint in endpoints.receivers(tx.conn, type_) if to is None else to:
+        delivery_id = deliveries.add(
+            tx.conn,
+            endpoint_id=endpoint.id,
+            notification_id=notification_id,
+            item_id=item_id,
+            sequence=sequence,
+            due_at=due_at,
+            now=now,
+        )
+        # What waits for an endpoint that fails is queued when its time has come.
+        if endpoint.is_live and endpoint.failing_since is None:
+            tx.after_commit(queue.DELIVER_URGENT if type_ in URGENT else queue.DELIVER, str(delivery_id))
+    return notification_id

@@ -40,7 +40,7 @@ def life_of(api_key: str) -> int:
     try:
         payload = api_key.split(".")[1]
         claims = wire.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        # Their difference: whether our clock agrees with Pluggy's does not matter.
+        # The difference of the two. Our clock plays no part.
         return min(int(claims["exp"]) - int(claims["iat"]), LONGEST_LIFE_S)
     except (IndexError, KeyError, TypeError, ValueError, binascii.Error, msgspec.DecodeError):
         return ASSUMED_LIFE_S
@@ -79,7 +79,7 @@ class ApiKeyCache:
             log.warning("api_key.not_shared", error=type(exc).__name__)
 
     def drop(self, rejected: str) -> None:
-        """Forget *rejected*, unless another worker has renewed it already."""
+        """Remove *rejected*, unless another worker has replaced it already."""
         self._local = None
         if self.get() == rejected:
             try:
@@ -126,7 +126,7 @@ class ApiKeyAuth(httpx.Auth):
 
 
 def _drop_body(response: httpx.Response) -> None:
-    """Leave the body unread: httpx would read all of it before the next request, however much that is."""
+    """Leave the body unread. httpx would read all of it before the next request, however long it is."""
     stream = response.stream
     response.stream = httpx.ByteStream(b"")
     if isinstance(stream, httpx.SyncByteStream):

@@ -47,7 +47,7 @@ def at_most(seconds: float) -> float:
 
 def keep(http: httpx.Client) -> None:
     """Let every connection of *http*, also through a proxy, keep the deadline of the block that uses it."""
-    # httpx has no setting for it. Its own time limits are for each read, so that a dripped answer has none.
+    # httpx has no setting for it. Its time limits are for each read: an answer in drips has no limit.
     for transport in (http._transport, *http._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             transport._pool._network_backend = _Backend(transport._pool._network_backend)

@@ -1,7 +1,7 @@
 """
 One request to Pluggy and its whole answer, bounded in time and in bytes, packed and unpacked.
 
-Whatever Pluggy's server does, a thread of ours is held no longer and no more memory is taken than is said here.
+Whatever Pluggy's server does, a request takes no more time and memory than the bounds below.
 """
 
 import statistics
@@ -22,7 +22,7 @@ from pluggy_sync.pluggy.errors import PluggyUnavailableError
 CONNECT_S = 5.0
 # A page of 500 transactions takes about 1 MB, unpacked.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-# Answers over which the difference between the clocks is taken: one slow answer must not count.
+# The clocks are compared over so many answers: one slow answer must not count.
 CLOCK_ANSWERS = 15
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -129,7 +129,7 @@ class Exchange:
 
 
 def _timeout() -> httpx.Timeout:
-    """Return the limits of each wait; the deadline bounds them together."""
+    """Return the limits of each wait. The deadline bounds all of them together."""
     short = deadline.at_most(CONNECT_S)
     return httpx.Timeout(deadline.left(), connect=short, pool=short)
 

@@ -1,8 +1,8 @@
 """
 One field of an object that Pluggy sent: its value, or None if it is absent, null or of another type.
 
-Nobody may rely on the type of a field that is not needed: an odd one must not keep the object from being stored. The
-object as it came is kept beside the columns, so nothing is lost.
+A field of an odd type must not keep the object from being stored, unless we cannot do without that field. The object as
+it came is stored beside the columns: nothing is lost.
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ _LARGEST_WHOLE = 2**63 - 1
 _LARGEST_NUMBER = 10**wire.DIGITS
 _NUMBERS = (int, Decimal)
 
-# Other types are passed over silently, so these need no error.
+# A value of another type counts as absent and raises no error.
 instant = wire.instant_or_none
 
 
@@ -41,7 +41,7 @@ def text(value: Any) -> str | None:
 
 
 def number(value: Any) -> Decimal | None:
-    """Return an exact number. A text is none, even of digits: in Brazil `1.234` is more than a thousand."""
+    """Return an exact number. A text is never one: in Brazil `1.234` is more than a thousand."""
     if isinstance(value, Decimal):
         # `wire.decode` has bounded it.
         return value

@@ -16,7 +16,7 @@ from pluggy_sync.pluggy.fields import SAO_PAULO, Raw
 
 __all__ = ["SAO_PAULO", "Raw"]
 
-# Codes and statuses have some twenty characters, and label metrics.
+# Codes and statuses have some twenty characters. They become labels of metrics.
 MAX_CODE_LENGTH = 200
 
 
@@ -36,10 +36,6 @@ class Connector:
     credentials: list[Raw]
     has_mfa: bool
     is_open_finance: bool
-
-    @property
-    def offline(self) -> bool:
-        return self.status == "OFFLINE"
 
     @property
     def needs_mfa_each_run(self) -> bool:
@@ -75,6 +71,8 @@ class Item:
     last_updated_at: dt.datetime | None
     next_auto_sync_at: dt.datetime | None
     consent_expires_at: dt.datetime | None
+    # Whether somebody must still approve a part of it at the bank; None: it does not say (Pluggy facts 13.3).
+    has_resources_pending: bool | None
     client_user_id: str | None
     raw: Raw
 
@@ -167,7 +165,7 @@ def id_of(raw: Any) -> str | None:
 
 def row_id(what: str, raw: Any) -> str:
     """
-    Return the id of a row of *what*, all that a row of a data product needs.
+    Return the id of a row of *what*. A row of a data product needs nothing else.
 
     Raises:
         UnreadableError: it is no object, or has no id.
@@ -199,9 +197,16 @@ def item(raw: Any) -> Item:
         last_updated_at=fields.instant(get("lastUpdatedAt")),
         next_auto_sync_at=fields.instant(get("nextAutoSyncAt")),
         consent_expires_at=fields.instant(get("consentExpiresAt")),
+        has_resources_pending=resources_pending(raw),
         client_user_id=fields.text(get("clientUserId")),
         raw=raw,
     )
+
+
+def resources_pending(raw: Raw) -> bool | None:
+    """Return `hasResourcesPendingAuthorization` of an Item; None if it does not say."""
+    found = raw.get("hasResourcesPendingAuthorization")
+    return found if isinstance(found, bool) else None
 
 
 def _connector(raw: Raw) -> Connector:
@@ -223,7 +228,7 @@ def _products(status_detail: Raw) -> dict[str, Product]:
 
 
 def _product(detail: Any) -> Product | None:
-    """Return how it went for a data product; None if *detail* does not say, as if Pluggy had given none."""
+    """Return how it went for a data product; None: *detail* does not say, which counts as no detail."""
     is_updated = detail.get("isUpdated") if isinstance(detail, dict) else None
     if not isinstance(detail, dict) or not isinstance(is_updated, bool | None):
         return None
@@ -263,7 +268,7 @@ def transaction(raw: Any) -> Transaction:
         UnreadableError: it has no id or account, or no date that exists.
     """
     get = _object("transaction", raw).get
-    # Transactions come by the hundred thousand, so this is spelled out.
+    # Spelled out for speed: transactions come by the hundred thousand.
     transaction_id, account_id, date = (
         fields.identity(get("id")),
         fields.identity(get("accountId")),

@@ -28,7 +28,7 @@ ITEM = "item"
 ACCOUNT = "account"
 TRANSACTION = "transaction"
 
-# Rows that are kept of one block. If Pluggy sends more, the first ones show what is wrong with them.
+# How many rows of one block are kept. If Pluggy sends more, these show what is wrong.
 MAX_KEPT = 100
 
 _Parsed = TypeVar("_Parsed", payloads.Item, payloads.Account, payloads.Transaction)
@@ -52,7 +52,7 @@ class UnreadableRow:
 
     @property
     def key(self) -> str:
-        """What the row is told by: its id, or a digest if it has none."""
+        """What identifies the row: its id, or a digest if it has none."""
         return self.row_id or "sha256:" + hashlib.sha256(wire.encode(self.raw)).hexdigest()
 
 
@@ -90,7 +90,7 @@ class Unreadable:
                 self._rows[row.what, row.key] = row
 
     def note_read(self, what: str, ids: Collection[str]) -> None:
-        """Take the ids of rows that could be read, perhaps after they could not."""
+        """Note ids of rows that could be read. Some of them may have been unreadable before."""
         if self._known or self._rows:
             with self._lock:
                 for each in ids:
@@ -98,12 +98,12 @@ class Unreadable:
                 self.healed |= self._known & {(what, each) for each in ids}
 
     def ids(self, what: str) -> frozenset[str]:
-        """Return the ids of rows of *what* that Pluggy listed though they could not be read: they are not absent."""
+        """Return the ids of unreadable rows of *what* that Pluggy listed. They are not absent."""
         with self._lock:
             return frozenset(self._ids.get(what, ()))
 
     def any_of(self, what: str) -> bool:
-        """Return whether a row of *what* could not be read. A list of them then does not prove that others are gone."""
+        """Return whether a row of *what* could not be read. Then a list of them does not prove that others are gone."""
         return what in self._ids
 
 

@@ -8,7 +8,7 @@ import re2
 
 MAX_LENGTH = 1000
 MAX_EXPRESSION_LENGTH = 1000
-# Memory that an expression may take once it is compiled; about a megabyte is enough for any form.
+# How much memory a compiled expression may take. A megabyte is enough for any form.
 _MAX_MEMORY_BYTES = 1 << 20
 
 
@@ -41,7 +41,7 @@ def fault_in(value: str, parameter: Mapping[str, Any]) -> Fault | None:
     """
     Return what is wrong with *value* as an answer to *parameter*; None: nothing that can be told here.
 
-    The bank has the last word. What of its form cannot be read here is left to it.
+    The bank has the last word: a part of its form that cannot be read here is not checked.
     """
     if not value.strip():
         return Fault.EMPTY
@@ -66,7 +66,7 @@ def _matches(expression: object, value: str) -> bool:
     Return whether *value* matches the *expression* of the bank's form.
 
     The expression comes from outside. RE2 takes time in proportion to the value, whatever the expression. It has no
-    lookarounds and no backreferences: an expression with these is left to the bank.
+    lookarounds and no backreferences: an expression with these is not checked here.
     """
     if not isinstance(expression, str) or len(expression) > MAX_EXPRESSION_LENGTH:
         return True

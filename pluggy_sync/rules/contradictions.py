@@ -1,8 +1,8 @@
 """
 Whether Pluggy's answer contradicts the events that led to it.
 
-What Pluggy shows right after an event is not final: it may answer 404, or show the Item as it was before. Then the
-Item is fetched again, a few times, more and more rarely, before the answer is believed.
+Right after an event Pluggy may answer 404, or show the Item as it was before. Then the Item is fetched again, a few
+times and at growing intervals, before the answer is believed.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class Contradiction(StrEnum):
     PERHAPS_BEHIND = "PERHAPS_BEHIND"  # several executions are told of, the Item may show only the first
 
 
-# How often the Item is fetched again before the answer is believed, with the waits of `backoff.STEPS_S` in between:
-# about three hours for what would delete something, six minutes for a late view.
+# How often the Item is fetched again before the answer is believed, with the waits of `backoff.STEPS_S`: for about
+# three hours if something would be deleted, for six minutes if the view is late.
 REFETCHES: Mapping[Contradiction, int] = {
     Contradiction.NOT_FOUND: 8,
     Contradiction.STILL_THERE: 8,
@@ -72,7 +72,7 @@ def contradiction_of(told: Mapping[str, Told], view: View | None, settled: Settl
     Return how *view* contradicts the events in *told*, by name; None: it agrees with all of them.
 
     *view* is the newest one that we have, None when Pluggy answered 404. Every execution that ends well moves
-    `lastUpdatedAt`, so an `item/updated` is settled by a later one than the `item/updated` before it.
+    `lastUpdatedAt`: an `item/updated` is settled by a later one than the `item/updated` before it.
     """
     if view is None:
         return Contradiction.NOT_FOUND
@@ -101,7 +101,7 @@ def _shows_error(view: View, settled: Settled) -> bool:
 
 
 def _moved_on(view: View, settled: Settled) -> bool:
-    """Return whether another execution ended after the one that the event tells of, as far as can be seen."""
+    """Return whether the Item shows that another execution ended after the one that the event tells of."""
     return view.status not in RUNNING and _newer(view.updated_at, settled.updated_at)
 
 

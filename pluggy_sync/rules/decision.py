@@ -11,7 +11,7 @@ from enum import StrEnum
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import BANK_OUTAGE
-from pluggy_sync.rules.needs import Kind, Need, need_of
+from pluggy_sync.rules.needs import Kind, Need, approval_of_resources, need_of
 from pluggy_sync.rules.statuses import LOGIN_ERROR, RUNNING, UPDATED, WAITING_USER_ACTION, WAITING_USER_INPUT
 
 
@@ -30,7 +30,9 @@ class Step(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """
-    What to do. `need` comes with ASK; `reason` is the code behind it, for people.
+    What to do; `reason` is the code behind it, for people.
+
+    `need` comes with ASK, and with SYNC if a part of the data waits for an approval at the bank.
 
     `contradiction`: the Item is fetched again, because Pluggy's answer contradicts an event; None: it does not.
     """
@@ -52,11 +54,11 @@ KIND_OF_CODE = {
     "ACCOUNT_CREDENTIALS_RESET": Kind.BANK,
     "ACCOUNT_NEEDS_ACTION": Kind.BANK,
     "USER_NOT_SUPPORTED": Kind.BANK,
-    # Not final: it goes on by itself after the approval. Nobody is asked for a password.
+    # Not final: the execution goes on after the approval. Nobody is asked for a password.
     "USER_AUTHORIZATION_PENDING": Kind.BANK,
 }
 
-# Pluggy's or the bank's trouble; auto-sync tries again by itself.
+# Trouble at Pluggy or the bank. Auto-sync tries again.
 MACHINE_RETRYABLE = frozenset(
     {
         "ALREADY_LOGGED_IN",
@@ -74,7 +76,7 @@ def decide(item: Item | None, contradiction: Contradiction | None, *, deleted: b
     """
     Return what to do, given Pluggy's present view of the Item; None: Pluggy answered 404.
 
-    *contradiction*: how that contradicts the events, until it is believed. *deleted*: we hold a tombstone for it.
+    *contradiction*: how that contradicts the events, until it is believed. *deleted*: the Item is a tombstone here.
     *offline*: the bank is offline, as last heard.
     """
     if deleted:
@@ -92,7 +94,8 @@ def of_view(item: Item, *, offline: bool) -> Decision:
     if item.status in RUNNING:
         return Decision(step=Step.NOTE, reason=item.execution_status)
     if item.status == UPDATED:
-        return Decision(step=Step.SYNC, reason=item.execution_status)
+        asks = item.has_resources_pending is True and not offline
+        return Decision(step=Step.SYNC, reason=item.execution_status, need=approval_of_resources() if asks else None)
     kind = _kind_asked(item)
     if kind is None:
         return Decision(step=Step.WAIT, reason=item.execution_status)
@@ -103,7 +106,7 @@ def of_view(item: Item, *, offline: bool) -> Decision:
 
 
 def _kind_asked(item: Item) -> Kind | None:
-    """Return what kind of act the stopped Item asks of a person; None when waiting is all there is."""
+    """Return the kind of user action that the stopped Item needs; None: all there is to do is to wait."""
     if item.status == WAITING_USER_INPUT:
         # In Open Finance by API the parameter holds the address at which to consent (Pluggy facts 8).
         asks_consent = (item.parameter or {}).get("type") == "oauth"
@@ -115,5 +118,5 @@ def _kind_asked(item: Item) -> Kind | None:
         return KIND_OF_CODE[code]
     if code in MACHINE_RETRYABLE:
         return None
-    # A code that is new to us: a refused login needs the person, anything else is left to Pluggy.
+    # The code is new to us. After a refused login the person must act; anything else is left to Pluggy.
     return Kind.CREDENTIALS if item.status == LOGIN_ERROR else None

@@ -1,4 +1,4 @@
-"""How fresh an Item's data is, and if it is not, why: one word for products to show or act upon."""
+"""How fresh an Item's data is, and why it is not: one word for products to show or act upon."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,10 +7,10 @@ from enum import StrEnum
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.statuses import OFFLINE, RUNNING, UPDATED
 
-# Without a planned update an Item is expected to be updated as often as with the slowest plan (Pluggy facts 4.2).
+# If no update is planned, one is expected as often as on the slowest plan (Pluggy facts 4.2).
 ASSUMED_PERIOD = timedelta(hours=24)
-# A sync that fails this often in a row is an error; before that it is only under way. The same for an Item that
-# Pluggy does not find.
+# Before so many failures in a row a sync is only under way; then it is an error. The same goes for an Item that Pluggy
+# does not find.
 SYNC_PATIENCE = 3
 BANK_OUTAGE = "CONNECTOR_OFFLINE"
 # The bank does not answer, though its connector is not marked as offline.
@@ -51,10 +51,10 @@ class Known:
     deleted_at: datetime | None
     connector_status: str | None
     connector_status_at: datetime | None
-    # Of the oldest action that a person must take before the Item can be updated; None: there is none.
+    # Of the oldest action without which the Item cannot be updated; None: there is none.
     asked_at: datetime | None
     asked_reason: str | None
-    # Something is collected that is not stored yet, and how often in a row storing it failed.
+    # Whether Pluggy has collected something that is not stored yet, and how often in a row storing it failed.
     sync_pending: bool
     sync_attempts: int
     # An event told of an update that Pluggy does not show yet.
@@ -84,9 +84,9 @@ def tells_stale(item: Known, *, now: datetime, grace: timedelta) -> bool:
     """
     Return whether the product is told that *item* is stale.
 
-    It is whenever the Item is behind its expected update, be it without a reason (`stale`) or because the bank or
-    Pluggy fails on and on (`error`, `bank_outage`). While a person is waited for, the connector is known to be
-    offline, or an update goes on, the product hears of that instead.
+    The product is told when the Item is behind its expected update: for no known reason (`stale`), or because the bank
+    or Pluggy keeps failing (`error`, `bank_outage`). It is not told while a person must act, the connector is offline
+    or an update goes on: it hears of these instead.
     """
     if item.connector_status == OFFLINE or _stale(item, now=now, grace=grace) is None:
         return False

@@ -1,5 +1,6 @@
 """What a person must do for an Item, and what makes two reports the same need."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,14 +21,20 @@ class Kind(StrEnum):
     BANK = "bank"  # do something at the bank; nothing to send
 
 
-# How long Pluggy makes a person wait after two failed logins, and from how many on (Pluggy facts 3.7).
+# After so many failed logins Pluggy makes a person wait, for so long (Pluggy facts 3.7).
 LOGIN_BACKOFF = timedelta(minutes=15)
 MAX_FAILED_LOGINS = 2
+
+# The key stands in an index, which takes some 2,700 bytes. Pluggy does not bound a question's name.
+MAX_DEDUP_KEY_LENGTH = 500
 
 # Requested while the Item is healthy. Updates still work.
 CONSENT_EXPIRING = "CONSENT_EXPIRING"
 UPDATE_NEEDS_PERSON = "UPDATE_NEEDS_PERSON"
-NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON})
+RESOURCES_PENDING = "RESOURCES_PENDING_AUTHORIZATION"
+NOT_BLOCKING = frozenset({CONSENT_EXPIRING, UPDATE_NEEDS_PERSON, RESOURCES_PENDING})
+# These stay true whatever else is asked of the person.
+LASTING = frozenset({CONSENT_EXPIRING, RESOURCES_PENDING})
 
 
 def blocks_updates(reason: str) -> bool:
@@ -70,7 +77,7 @@ def need_of(item: Item, kind: Kind) -> Need:
 
 
 def code_to_update(item: Item) -> Need:
-    """Return the need of an Item that is healthy, but whose next update wants its person."""
+    """Return the need of an Item that is healthy but cannot be updated without its person."""
     return Need(
         kind=Kind.MFA,
         reason=UPDATE_NEEDS_PERSON,
@@ -80,7 +87,7 @@ def code_to_update(item: Item) -> Need:
 
 
 def renewal_of_consent(ends_at: datetime) -> Need:
-    """Return the need of an Item whose consent ends at *ends_at*; another end is another need."""
+    """Return the need to renew a consent that ends at *ends_at*. Another end is another need."""
     key = _dedup_key(Kind.CONSENT, CONSENT_EXPIRING, None, None)
     return Need(
         kind=Kind.CONSENT,
@@ -90,13 +97,22 @@ def renewal_of_consent(ends_at: datetime) -> Need:
     )
 
 
+def approval_of_resources() -> Need:
+    """Return the need of an Item that is healthy, of which somebody must still approve a part at the bank."""
+    return Need(
+        kind=Kind.AUTHORIZE,
+        reason=RESOURCES_PENDING,
+        dedup_key=_dedup_key(Kind.AUTHORIZE, RESOURCES_PENDING, None, None),
+    )
+
+
 def parameter_of_login(item: Item) -> Raw | None:
-    """Return what the connector wants anew with each execution; None when it asks during the execution."""
+    """Return the credential that each execution needs anew; None: the bank asks during the execution."""
     return next((credential for credential in item.connector.credentials if credential.get("mfa")), None)
 
 
 def _retry_at(item: Item) -> datetime | None:
-    """Return until when Pluggy takes no credentials, after two failed logins in a row (Pluggy facts 3.7)."""
+    """Return until when Pluggy takes no credentials because two logins in a row failed (Pluggy facts 3.7)."""
     failed = item.raw.get("consecutiveFailedLoginAttempts")
     if not isinstance(failed, int) or failed < MAX_FAILED_LOGINS or item.updated_at is None:
         return None
@@ -115,11 +131,14 @@ def _dedup_key(kind: Kind, reason: str, asked: Raw | None, act: Raw | None) -> s
     Return the identity of a need.
 
     A question is another one when it has another name or deadline. A QR code rotates: its picture and its deadline do
-    not count.
+    not count. A key that would be too long ends with a digest.
     """
     parts: list[Any] = [kind.value, reason]
     if asked is not None:
         parts += [asked.get("name"), asked.get("expiresAt")]
     if act is not None:
         parts.append(act.get("type"))
-    return ":".join(str(part) for part in parts)
+    key = ":".join(str(part) for part in parts)
+    if len(key) <= MAX_DEDUP_KEY_LENGTH:
+        return key
+    return f"{kind.value}:{reason}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"

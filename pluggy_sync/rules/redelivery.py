@@ -1,36 +1,43 @@
 """
-When a notification that failed is tried again, when an endpoint that fails is asked again, and when to give up.
+When a failed notification is tried again and becomes a dead letter, and when a failing endpoint is probed and stopped.
 
-Each wait is a share of the time that the failure has lasted: a short outage is over soon, a long one costs few tries.
+Each wait is a share of the time that the failure has lasted. After a short outage the tries come soon; a long outage
+costs few.
 """
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-GIVE_UP_AFTER = timedelta(days=3)
+DEAD_AFTER = timedelta(days=3)
+GIVEN_UP_AFTER = timedelta(days=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
 def wait_for_notification(failing_for: timedelta) -> timedelta:
-    """Return how long a notification waits that has failed for so long, though its endpoint took others."""
+    """Return how long a notification waits after it has failed for so long, while its endpoint takes others."""
     return min(max(failing_for / 3, timedelta(seconds=5)), timedelta(hours=3))
 
 
 def wait_for_endpoint(failing_for: timedelta) -> timedelta:
-    """Return how long nothing is sent to an endpoint that has failed for so long; after that, one notification is."""
+    """Return how long nothing is sent to an endpoint that has failed for so long. Then one notification probes it."""
     return min(max(failing_for / 4, timedelta(seconds=1)), timedelta(minutes=10))
 
 
-def gives_up(tried_for: timedelta) -> bool:
-    """Return whether a notification that was first tried so long ago is given up."""
-    return tried_for >= GIVE_UP_AFTER
+def is_dead(tried_for: timedelta) -> bool:
+    """Return whether a notification that was first tried so long ago is a dead letter."""
+    return tried_for >= DEAD_AFTER
+
+
+def is_given_up(failing_for: timedelta) -> bool:
+    """Return whether an endpoint that has failed for so long is stopped."""
+    return failing_for >= GIVEN_UP_AFTER
 
 
 def wait_asked_for(retry_after: str | None, *, now: datetime) -> timedelta:
     """
     Return how long the header `Retry-After` asks to wait (RFC 9110, 10.2.3): seconds, or a date.
 
-    None and what cannot be read ask for nothing. An hour is the most that is obeyed.
+    The answer is at most an hour. No header, or one that cannot be read, asks for no wait.
     """
     asked = timedelta() if retry_after is None else _read(retry_after.strip(), now)
     return min(max(asked, timedelta()), LONGEST_RETRY_AFTER)
@@ -41,7 +48,7 @@ def _read(retry_after: str, now: datetime) -> timedelta:
         return timedelta(seconds=int(retry_after[:9]))
     try:
         moment = parsedate_to_datetime(retry_after)
-    # It raises these, and OverflowError and IndexError, for texts that are no dates.
+    # It raises all of these for texts that are no dates.
     except (ValueError, TypeError, OverflowError, IndexError):
         return timedelta()
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now

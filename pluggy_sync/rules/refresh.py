@@ -20,8 +20,8 @@ def verdict_on(item: Item, *, offline: bool) -> Verdict:
     """
     Return how *item* can be updated. *offline*: the connector is offline, as last heard.
 
-    Directly when an execution needs no MFA value and the last one did not end in invalid credentials. A planned
-    auto-sync proves that no value is needed, whatever the connector says.
+    Directly if an execution needs no MFA value and the last one did not end with invalid credentials. A planned
+    auto-sync proves that no value is needed, even if the connector says otherwise.
     """
     if item.status in RUNNING:
         return Verdict.RUNNING

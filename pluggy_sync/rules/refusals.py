@@ -1,8 +1,8 @@
 """
 Why something is refused, in stable words of our own: one table for the API, its documentation, and the person's page.
 
-A refusal of Pluggy (Pluggy facts 3.8) is told as what it is. One that is not known here keeps Pluggy's code, and is
-never taken for success.
+A refusal of Pluggy (Pluggy facts 3.8) gets the code of ours that means the same. An unknown refusal keeps Pluggy's
+code and never counts as success.
 """
 
 import re
@@ -45,7 +45,7 @@ REFUSED = "refused-by-pluggy"
 _TABLE: tuple[tuple[str, int, str], ...] = (
     ("item-not-found", 404, "No such Item is known here."),
     ("item-deleted", 410, "The Item was deleted and its data purged."),
-    (GONE, 410, "Pluggy does not know this Item any more."),
+    (GONE, 410, "Pluggy no longer knows this Item."),
     ("action-not-found", 404, "No such action."),
     ("action-submitted", 409, "An answer is under way. Wait for its outcome."),
     ("action-settled", 409, "The action is over."),
@@ -60,7 +60,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
         WAIT,
         409,
         (
-            "After two failed logins Pluggy makes the person wait, so that the bank does not lock the access. "
+            "After two failed logins Pluggy makes the person wait: the bank must not lock the access. "
             "`retryAt` says until when."
         ),
     ),
@@ -83,12 +83,6 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
 )
 STATUS_OF_CODE: Mapping[str, int] = {code: status for code, status, _ in _TABLE}
 DETAIL_OF_CODE: Mapping[str, str] = {code: detail for code, _, detail in _TABLE}
-
-
-def as_markdown() -> str:
-    """Return the table of codes, for the API's documentation."""
-    rows = [f"| `{code}` | {status} | {detail} |" for code, status, detail in _TABLE]
-    return "\n".join(["| `code` | Status | Meaning |", "| --- | --- | --- |", *rows])
 
 
 _OURS_OF_PLUGGYS = {
@@ -116,12 +110,12 @@ _OURS_OF_PLUGGYS = {
     "MFA_PARAMETER_WAS_ALREADY_USED_ERROR": "value-already-used",
 }
 
-# What is repeated of an answer is a word of this form: a message may quote what was sent.
+# Only a word of this form is repeated. A message may quote what was sent.
 _CODE_WORD = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 
 
 def refusal(code: str) -> Refusal:
-    """Return our own refusal with *code*, in the words of the table."""
+    """Return the refusal with our *code*, in the words of the table."""
     return Refusal(code=code, detail=DETAIL_OF_CODE[code])
 
 
@@ -155,13 +149,17 @@ def retry_at(data: Mapping[str, object]) -> datetime | None:
     """
     Return when Pluggy updates the Item again by the *data* of a refusal, by Pluggy's clock; None: it does not say.
 
-    Either it names the moment, or the last update and the least time between two (Pluggy facts 3.7, 3.8).
+    Either it names the moment, or the last update and the least time between two (Pluggy facts 3.7, 3.8). A moment out
+    of the range of `wire.instant` counts as none.
     """
     try:
         told = wire.instant(data.get("canRetryAfterDate"))
         if told is not None:
             return told
         since, hours = wire.instant(data.get("lastUpdatedAt")), data.get("minUpdateFrequencyAllowedInHours")
-        return None if since is None or hours is None else since + timedelta(hours=float(str(hours)))
+        if since is None or hours is None:
+            return None
+        moment = since + timedelta(hours=float(str(hours)))
     except (ValueError, TypeError, OverflowError):
         return None
+    return moment if wire.EARLIEST <= moment <= wire.LATEST else None

@@ -1,4 +1,4 @@
-"""When to say something again, and what to say in time: reminders, quiet hours, consents that end."""
+"""When to remind, when to be quiet, and when to warn that a consent ends."""
 
 import math
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ QuietHours = tuple[int, int] | None
 
 
 def is_quiet(now: datetime, quiet: QuietHours) -> bool:
-    """Return whether nobody is to be disturbed at *now*."""
+    """Return whether *now* is in the quiet hours."""
     if quiet is None or quiet[0] == quiet[1]:
         return False
     first, last = quiet
@@ -26,15 +26,15 @@ def reminder_at(
     """
     Return when the first reminder *after* that moment is due; None when there is none to come.
 
-    *schedule*: hours after the action was opened. One that was missed meanwhile, as while the bank was offline, is not
-    made up for: the reminder that is sent says it all. An action that ends before then is not reminded of.
+    *schedule*: hours after the action was opened. Reminders that were missed, as while the bank was offline, are not
+    sent later. No reminder is due at or after the end of the action.
     """
     due = next((at for hours in schedule if (at := opened_at + timedelta(hours=hours)) > after), None)
     return None if due is None or (expires_at is not None and due >= expires_at) else due
 
 
 def days_left(ends_at: datetime, now: datetime) -> int:
-    """Return how many days are left, a part of a day counting as one."""
+    """Return how many days are left. A part of a day counts as a day."""
     return math.ceil((ends_at - now) / timedelta(days=1))
 
 
@@ -42,9 +42,9 @@ def consent_warning(
     ends_at: datetime | None, *, warned_of: datetime | None, warned_days: int | None, now: datetime
 ) -> int | None:
     """
-    Return which of WARN_DAYS a warning about the consent's end is due for; None when none is.
+    Return the step of WARN_DAYS for which a warning about the consent's end is due; None: none is due.
 
-    *warned_of* and *warned_days*: the end, and the step, of the warning before. A consent without an end has none.
+    *warned_of* and *warned_days*: the end and the step of the last warning.
     """
     if ends_at is None or ends_at <= now:
         return None

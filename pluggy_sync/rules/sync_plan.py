@@ -1,8 +1,8 @@
 """
-Whether there is anything to sync of an Item, and what exactly: the one place that decides it.
+Whether there is anything to sync of an Item, and what exactly. Only this module decides it.
 
-The event handler asks to know whether to queue a run; the run asks when it starts, and once more when it has read the
-list of accounts. Whoever carries a plan out decides nothing more.
+The event handler asks whether to queue a run. The run asks when it starts, and once more after it has read the list of
+accounts. Who carries out a plan decides nothing more.
 """
 
 import dataclasses
@@ -15,6 +15,8 @@ from enum import StrEnum
 
 from pluggy_sync import events
 from pluggy_sync.pluggy.payloads import Item
+from pluggy_sync.rules.backoff import NO_BUDGET_WAIT, NOT_READ_WAITS, SHOWN_LATE_WAITS
+from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.rules.window import EVERYTHING, Window, after, later, window_since
 
 ACCOUNTS = "accounts"
@@ -25,18 +27,10 @@ TRANSACTIONS = "transactions"
 # lists few rows twice and costs no request more.
 CREATED_OVERLAP = timedelta(minutes=10)
 
-# Waits before a part is read again of which Pluggy has shown less than it told of; then it is taken as it is. What is
-# late is mostly late by seconds. While these run the Item is `syncing`: two and a half minutes at most.
-SHOWN_LATE_WAITS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45), timedelta(seconds=90))
-# Waits before a part that could not be read is tried again; the last one repeats. After the last one the events that it
-# has missed are left to reconciliation: they must not pile up.
-NOT_READ_WAITS = (
-    timedelta(minutes=5),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-    timedelta(hours=6),
-    timedelta(hours=24),
-)
+# Where `transactions/*` events tell what changed, an account is read only if one names it, or if its balance moved; and
+# all of it with the first collection this long after its last whole read, whatever was told. A little less than a day,
+# since an Item that is updated daily is so at about the same time (decision 23).
+WHOLE_READ_AFTER = timedelta(hours=20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +47,7 @@ class DataProduct:
     of_accounts: str | None = None
 
 
-# In this order: the movements are asked of investments that are stored.
+# In this order: movements are read for the investments that are stored.
 DATA_PRODUCTS = (
     DataProduct(name="creditCards", requested_as="CREDIT_CARDS", of_accounts="CREDIT"),
     DataProduct(name="investments", requested_as="INVESTMENTS"),
@@ -69,7 +63,7 @@ class Part:
     """
     What is read, fails and is tried again by itself.
 
-    `of` is the account, card or investment that is asked about; empty when the Item itself is.
+    `of` is the account, card or investment that is read; empty: the Item itself.
     """
 
     product: str
@@ -79,10 +73,13 @@ class Part:
 class Reason(StrEnum):
     """Why a part is incomplete."""
 
+    # Not asked for: the budget of requests was used up.
+    NO_BUDGET = "no_budget"
+
     # Shown late: the first read showed no account, or no row of an account; or fewer rows than an event told of.
     NOTHING_SHOWN = "nothing_shown"
     ROWS_LATE = "rows_late"
-    # Pluggy shows nothing of it now, though we hold rows, and nothing proves that they are gone.
+    # Pluggy shows nothing of it now, though rows are stored. Nothing proves that they are gone.
     EMPTY = "empty"
     # A list is empty, though Pluggy gives what was in it when asked by id.
     CONTRADICTORY = "contradictory"
@@ -97,12 +94,12 @@ class Reason(StrEnum):
 
     @property
     def was_read(self) -> bool:
-        """Whether Pluggy showed all that it shows at present."""
+        """Whether everything that Pluggy shows at present was read."""
         return self.is_late or self is Reason.EMPTY
 
     @property
     def is_curable(self) -> bool:
-        """Whether waiting a little is likely to cure it."""
+        """Whether a short wait is likely to cure it."""
         return self in (Reason.CONTRADICTORY, Reason.UNAVAILABLE, Reason.FAULT)
 
 
@@ -126,11 +123,11 @@ class Incomplete:
         return self.retry_at is not None and self.retry_at <= now
 
     def is_awaited(self) -> bool:
-        """Return whether it is read again soon, so that the Item is not synced yet."""
-        return self.reason.is_late and self.retry_at is not None
+        """Return whether it is read again soon, and the Item is not synced before."""
+        return (self.reason.is_late or self.reason is Reason.NO_BUDGET) and self.retry_at is not None
 
     def is_unread(self) -> bool:
-        """Return whether data may be missing; an account that shows no row after all retries has none."""
+        """Return whether data may be missing. An account that shows no row after all retries has none."""
         return not (self.reason is Reason.NOTHING_SHOWN and self.retry_at is None)
 
 
@@ -148,13 +145,19 @@ class TransactionEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountState:
-    """An account as stored. `listed`: it was in the Item's last list. `synced_through`: its watermark."""
+    """
+    An account as stored.
+
+    `listed`: it was in the Item's last list. `synced_through`: its watermark, the collection of its last whole read.
+    `balance_moved`: the list of accounts of this run shows another balance than the list before.
+    """
 
     id: str
     type: str | None
     balance: Decimal | None
     listed: bool
     synced_through: datetime | None
+    balance_moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,12 +191,14 @@ class SyncState:
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)
     events: Sequence[TransactionEvent] = ()
+    # Whether one of the Item's newest events was a `transactions/*`: Pluggy tells of its changes.
+    tells_of_transactions: bool = False
     # Name of the newest event, and who started Pluggy's execution.
     trigger: str = "sweep"
     triggered_by: str | None = None
 
-    def is_held(self, now: datetime) -> bool:
-        """Return whether a run holds the Item."""
+    def is_leased(self, now: datetime) -> bool:
+        """Return whether a run has the Item's lease."""
         return self.lease_until is not None and self.lease_until > now
 
     @property
@@ -286,7 +291,7 @@ def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = Fal
     """
     Return what a run that starts now would read, or None: no request could bring news.
 
-    An Item that was never collected well has nothing to read. *deep* reads everything, whatever is stored.
+    An Item without a good collection has nothing to read. *deep* reads everything, whatever is stored.
     """
     item = state.item
     if item is None or state.deleted_at is not None or item.last_updated_at is None:
@@ -314,6 +319,8 @@ def incomplete_again(
 
     *before*: as it stood before, None when it was complete; it then had covered the events up to *after_seq*.
     """
+    if reason is Reason.NO_BUDGET:
+        return _awaiting_budget(part, detail, before, after_seq=after_seq, now=now)
     same = before is not None and before.reason.is_late == reason.is_late
     attempts = before.attempts + 1 if before is not None and same else 1
     retry_at = _next_try(reason, attempts, now)
@@ -334,6 +341,20 @@ def incomplete_again(
     )
 
 
+def _awaiting_budget(
+    part: Part, detail: str, before: Incomplete | None, *, after_seq: int, now: datetime
+) -> Incomplete:
+    """Return *part* as it stands when it was not tried: what is known of earlier tries stays."""
+    return Incomplete(
+        part=part,
+        reason=Reason.NO_BUDGET,
+        detail=detail,
+        attempts=0 if before is None else before.attempts,
+        retry_at=now + NO_BUDGET_WAIT,
+        after_seq=after_seq if before is None else before.after_seq,
+    )
+
+
 def _next_try(reason: Reason, attempts: int, now: datetime) -> datetime | None:
     if not reason.is_late:
         return now + NOT_READ_WAITS[min(attempts, len(NOT_READ_WAITS)) - 1]
@@ -351,15 +372,15 @@ class _Planner:
         self._deep = deep
         self.new_collection = after(item.last_updated_at, state.synced_update_at)
         self.to = later(item.collected_at(TRANSACTIONS), state.synced_through)
-        # Only a settled Item says product by product what was collected.
-        self._collections_count = item.status == "UPDATED" or self.new_collection
+        # Only an Item whose execution ended says which data products were collected.
+        self._collections_count = item.status == UPDATED or self.new_collection
 
     def list_of_accounts(self) -> str | None:
         """Return why the list of accounts is read, or None."""
         incomplete = self._state.incomplete.get(Part(ACCOUNTS))
         if self._deep:
             return "reconciliation"
-        if self._is_put_off(incomplete):
+        if self._waits_for_retry(incomplete):
             return None
         if incomplete is not None and incomplete.is_due(self._now):
             return f"retry: {incomplete.reason}"
@@ -370,7 +391,7 @@ class _Planner:
             return "an event names an unknown account"
         return None
 
-    def _is_put_off(self, incomplete: Incomplete | None) -> bool:
+    def _waits_for_retry(self, incomplete: Incomplete | None) -> bool:
         """Return whether a part could not be read and is not due yet."""
         if incomplete is None or self._deep or incomplete.reason.was_read:
             return False
@@ -383,7 +404,7 @@ class _Planner:
 
     def _account(self, account: AccountState) -> AccountPlan | None:
         incomplete = self._state.incomplete.get(Part(TRANSACTIONS, account.id))
-        if self._is_put_off(incomplete):
+        if self._waits_for_retry(incomplete):
             return None
         if self._deep:
             return AccountPlan(account=account, why="reconciliation", window=EVERYTHING) if account.listed else None
@@ -394,6 +415,7 @@ class _Planner:
             and self._collections_count
             and after(self.to, account.synced_through)
             and (incomplete is None or self.new_collection or due or bool(told))
+            and (incomplete is not None or self._reads_whole(account, told))
         )
         if not behind and not told:
             return None
@@ -408,10 +430,19 @@ class _Planner:
             created_since=created_since,
         )
 
+    def _reads_whole(self, account: AccountState, told: Sequence[TransactionEvent]) -> bool:
+        """Return whether a collection that moved is read whole, or only as far as events tell of it."""
+        if account.synced_through is None or self.to is None or not self._state.tells_of_transactions:
+            return True
+        if account.balance_moved and not told:
+            # Something happened that was not told, or is told a moment later.
+            return True
+        return self.to - account.synced_through >= WHOLE_READ_AFTER
+
     def _events_of(
         self, account: AccountState, incomplete: Incomplete | None, *, again: bool
     ) -> Sequence[TransactionEvent]:
-        """Return the account's events that no run covers; *again*: also those that were not covered completely."""
+        """Return the account's events that no run covers. *again*: also those that a run covered incompletely."""
         own = [event for event in self._state.events if event.account_id == account.id]
         uncovered = [event for event in own if event.seq > self._state.synced_seq]
         if incomplete is None or not again:
@@ -427,7 +458,7 @@ class _Planner:
     ) -> tuple[Window | None, datetime | None]:
         created = [event for event in told if event.name == events.TRANSACTIONS_CREATED]
         if account.synced_through is None:
-            # Its first read has shown nothing so far: what is told of now may be all of its history.
+            # Its first reads have shown nothing. What the event tells of may be its whole history.
             return (EVERYTHING if behind or created else None), None
         since = [account.synced_through] if behind else []
         since += [
@@ -448,7 +479,7 @@ class _Planner:
             return None
         name = product.name
         parts = [each for each in self._state.incomplete.values() if each.part.product == name]
-        skipped = frozenset(each.part.of for each in parts if self._is_put_off(each) or self._is_still_empty(each))
+        skipped = frozenset(each.part.of for each in parts if self._waits_for_retry(each) or self._is_still_empty(each))
         due = frozenset(each.part.of for each in parts if each.is_due(self._now)) | self._first_read(product)
         if self._deep:
             return ProductPlan(name=name, why="reconciliation", collected_at=collected)
@@ -462,7 +493,7 @@ class _Planner:
         return None
 
     def _is_still_empty(self, incomplete: Incomplete) -> bool:
-        """Return whether a list was empty that should not be; what Pluggy collects anew it may show again."""
+        """Return whether the part's list was wrongly empty and nothing new was collected since."""
         empty = incomplete.reason is Reason.EMPTY
         return empty and not self._deep and not self.new_collection and not incomplete.is_due(self._now)
 

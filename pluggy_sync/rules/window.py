@@ -33,7 +33,7 @@ def year_before(moment: datetime | None) -> date | None:
     """
     Return the first day of the year that Pluggy collects, ending at *moment* (Pluggy facts 4.1).
 
-    A stored row from before that is history which Pluggy need not list any more: its absence says nothing.
+    Pluggy need not list a stored row from before that day: its absence says nothing.
     """
     return None if moment is None else moment.astimezone(SAO_PAULO).date() - timedelta(days=DAYS_COLLECTED)
 
@@ -77,9 +77,9 @@ def spans(batches: Iterable[Batch]) -> Iterator[Span]:
     """
     Yield each batch of a list with the dates it answers for; together they answer for all dates.
 
-    Pluggy lists newest first, so a batch answers for the dates from its oldest row up to the batch before. Its oldest
-    date may go on in the next batch, which therefore answers for that date. If no batch has rows, an empty one answers
-    for all dates. Were the order ever another one, the spans still cover all dates; a listed row may seem unlisted.
+    Pluggy lists newest first. A batch answers for the dates from its oldest row up to the batch before. Its oldest date
+    may go on in the next batch, and only that one answers for that date. If no batch has rows, an empty one answers for
+    all dates. In any other order the spans still cover all dates, but a listed row may seem unlisted.
     """
     through: datetime | None = None
     on_border: frozenset[str] = frozenset()

@@ -61,7 +61,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
         new.on_conflict_do_update(
             index_elements=[accounts.c.id],
             set_={name: new.excluded[name] for name in columns},
-            # An id that another Item holds is not taken over.
+            # An id of another Item's account is not taken over.
             where=accounts.c.item_id == new.excluded.item_id,
         )
     )
@@ -69,7 +69,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
 
 def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
     """
-    Mark the Item's accounts that are not among *found*, the whole list. They are not removed.
+    Mark the Item's accounts that are not among *found*, the whole list. They stay.
 
     An empty list changes nothing: empty is not deletion.
     """
@@ -101,14 +101,14 @@ def move_watermark(
 
 
 def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None:
-    """Mark the accounts *ids*, which Pluggy does not give any more."""
+    """Mark the accounts *ids*, which Pluggy no longer gives."""
     conn.execute(
         sa.update(accounts).where(accounts.c.id.in_(ids), accounts.c.missing_since.is_(None)).values(missing_since=now)
     )
 
 
 def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
-    """Return the Item's accounts as they matter to a sync, in the order of their ids."""
+    """Return what a sync needs of the Item's accounts, in the order of their ids."""
     rows = conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id))
     return tuple(
         AccountState(

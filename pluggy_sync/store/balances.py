@@ -14,7 +14,7 @@ from pluggy_sync.store.tables import balances, transactions
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceCheck:
-    """What the balance collected at *collected_at* moved by beyond the rows; *drift* is None for the first one."""
+    """The drift of the balance collected at *collected_at*; None: it is the first one."""
 
     collected_at: datetime
     drift: Decimal | None
@@ -30,10 +30,10 @@ def record(
     conn: Connection, item_id: str, account_id: str, balance: Decimal, *, collected_at: datetime
 ) -> Decimal | None:
     """
-    Keep the balance of a bank account as collected; return its drift, None when there is no balance before it.
+    Save the balance of a bank account as collected; return its drift, None if it is the first balance.
 
-    The drift is what the balance moved by beyond the posted rows since the balance before. It is recorded and
-    shown, never "fixed": late rows, fees without a row and the bank's own mistakes all show here.
+    The drift is what the balance changed by beyond the rows that were posted since the previous balance. It is recorded
+    and shown, never "fixed": late rows, fees without a row and the bank's own mistakes all appear in it.
     """
     rows_total = _rows_total(conn, account_id, collected_at)
     before = _before(conn, account_id, collected_at)

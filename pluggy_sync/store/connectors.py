@@ -4,6 +4,7 @@ The connectors that our Items go through, and whether they work. Callers own the
 Tests: `engine/test_outages.py`.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy.payloads import Connector
 from pluggy_sync.rules.statuses import OFFLINE
-from pluggy_sync.store.tables import connectors
+from pluggy_sync.store.tables import connectors, items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,17 @@ class KnownConnector:
     name: str | None
     image_url: str | None
     status: str | None
+    # When it last came back from OFFLINE; None: never, as far as was heard.
+    came_back_at: datetime | None
+
+    @property
+    def is_offline(self) -> bool:
+        return self.status == OFFLINE
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatusSeen:
-    """The status of a connector before an Item showed it, and since; None: not known."""
+    """The status of a connector before and after an Item showed it; None: not known."""
 
     before: str | None
     after: str | None
@@ -39,8 +46,11 @@ class StatusSeen:
         return self.before is not None and self.before != self.after
 
 
+_KNOWN = [connectors.c[field.name] for field in dataclasses.fields(KnownConnector)]
+
+
 def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
-    """Keep what an Item showed of its connector; return its status before and since."""
+    """Save what an Item showed of its connector; return its status before and after."""
     if connector.id is None:
         return StatusSeen(before=None, after=connector.status)
     new = insert(connectors).values(
@@ -55,7 +65,7 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen
         "image_url": sa.func.coalesce(new.excluded.image_url, connectors.c.image_url),
         "status": sa.func.coalesce(new.excluded.status, connectors.c.status),
     }
-    # Many Items share a connector: an unchanged row is left alone, so that they do not wait for each other.
+    # Many Items share a connector. An unchanged row is not written, or they would wait for each other.
     differs = sa.or_(*[connectors.c[name].is_distinct_from(value) for name, value in values.items()])
     saved = (
         new.on_conflict_do_update(index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs)
@@ -91,21 +101,27 @@ def is_offline(conn: Connection, connector_id: int | None) -> bool:
 
 def get(conn: Connection, connector_id: int) -> KnownConnector | None:
     """Return the connector, or None."""
+    row = conn.execute(sa.select(*_KNOWN).where(connectors.c.id == connector_id)).one_or_none()
+    return None if row is None else KnownConnector(**row._mapping)
+
+
+def of_item(conn: Connection, item_id: str) -> KnownConnector | None:
+    """Return the Item's connector, or None if it is not known."""
     row = conn.execute(
-        sa.select(connectors.c.id, connectors.c.name, connectors.c.image_url, connectors.c.status).where(
-            connectors.c.id == connector_id
-        )
+        sa.select(*_KNOWN).join(items, items.c.connector_id == connectors.c.id).where(items.c.id == item_id)
     ).one_or_none()
     return None if row is None else KnownConnector(**row._mapping)
 
 
 def mark_back(conn: Connection, connector_id: int, *, back_at: datetime) -> None:
-    """Record that the bank is back, so that its Items and persons are followed up."""
-    conn.execute(sa.update(connectors).where(connectors.c.id == connector_id).values(back_at=back_at))
+    """Record that the bank is back. Its Items and persons have to be followed up."""
+    conn.execute(
+        sa.update(connectors).where(connectors.c.id == connector_id).values(back_at=back_at, came_back_at=back_at)
+    )
 
 
 def followed_up(conn: Connection, connector_id: int, *, back_at: datetime) -> None:
-    """Record that the return of *back_at* is followed up; a later one is not."""
+    """Record that the return at *back_at* was followed up. A later return still has to be."""
     conn.execute(
         sa.update(connectors)
         .where(connectors.c.id == connector_id, connectors.c.back_at == back_at)
@@ -114,7 +130,7 @@ def followed_up(conn: Connection, connector_id: int, *, back_at: datetime) -> No
 
 
 def back(conn: Connection) -> list[tuple[int, datetime]]:
-    """Return the connectors whose return is still to be followed up, and when they came back."""
+    """Return the connectors that came back and have to be followed up, and when each came back."""
     rows = conn.execute(
         sa.select(connectors.c.id, connectors.c.back_at)
         .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE))

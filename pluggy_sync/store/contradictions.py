@@ -1,7 +1,7 @@
 """
 Whether what was fetched of an Item agrees with what its events told. Callers own the transaction.
 
-The counts stand in the Item's `item_progress` row, beside how far its events were followed.
+The counts are in the Item's `item_progress` row.
 
 Tests: `engine/test_items.py`, `engine/test_deletion.py`.
 """
@@ -21,7 +21,7 @@ from pluggy_sync.store.tables import inbox, item_progress, items
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
     """
-    Up to which event the Item agreed with what was told, and how it looked then.
+    Up to which event the Item agreed with its events, and its moments then.
 
     `contradiction`: how Pluggy's last answer contradicts the events since; None: it does not. `refetches`: how often
     the Item was fetched again because of it.
@@ -95,7 +95,7 @@ def told(conn: Connection, item_id: str, *, after_seq: int, through_seq: int) ->
 
 
 def settle(conn: Connection, item_id: str, view: View | None, *, through: int, told: Mapping[str, Told]) -> None:
-    """Record that the events up to *through* agree with *view*, or are believed to; None: the Item is gone."""
+    """Record that the events up to *through* agree with *view*, or count as such; None: the Item is gone."""
     values = settled(view, through=through, told=told)
     conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
 
@@ -129,7 +129,7 @@ def others_to_ask(conn: Connection, item_id: str, *, limit: int) -> list[str]:
     """
     Return ids of other Items that Pluggy should show if our credentials are right: seen before, not told as deleted.
 
-    They are the next ones by id, which is as good as any choice and reads a few index entries.
+    They are the next ones by id: any choice would do, and this one reads a few index entries.
     """
     return [*_next(conn, items.c.id > item_id, limit=limit), *_next(conn, items.c.id < item_id, limit=limit)][:limit]
 

@@ -1,8 +1,8 @@
 """
-Data products that are re-read as whole lists: bills, investments and their transactions, identity, loans, consents.
+Data products that are read again as whole lists: bills, investments and their movements, identity, loans, consents.
 
-A list is merged by set. Rows that are the same are not rewritten; rows that it lacks are marked, never removed. A row
-needs an id. One without is kept in `unreadable_rows`, and the list then proves nothing about rows that it lacks.
+A list is merged by set. Unchanged rows are not written. Rows that the list lacks are marked, never removed. A row needs
+an id. One without is kept in `unreadable_rows`, and then the list proves nothing about the rows that it lacks.
 Callers own the transaction and hold the Item's write lock.
 """
 
@@ -90,7 +90,7 @@ def merge(
     conn: Connection, listed: Listed, item_id: str, parent_id: str, found: Sequence[Any], *, now: datetime
 ) -> None:
     """
-    Merge a whole list that was asked of *parent_id*, rows as they came. Of two with one id the later stands.
+    Merge the whole list of *parent_id*, rows as they came. Of two rows with one id the later counts.
 
     An empty list changes nothing: empty is not deletion.
     """
@@ -145,7 +145,7 @@ def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> No
             index_elements=[table.c.id],
             set_={name: new.excluded[name] for name in columns},
             where=sa.and_(
-                # An id that another Item holds is not taken over.
+                # An id of another Item's row is not taken over.
                 table.c.item_id == new.excluded.item_id,
                 sa.or_(table.c.raw.is_distinct_from(new.excluded.raw), table.c.missing_since.is_not(None)),
             ),
@@ -185,7 +185,7 @@ def ids_of(conn: Connection, listed: Listed, parent_id: str, *, limit: int) -> l
 
 
 def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, now: datetime) -> None:
-    """Mark the rows *row_ids*, which Pluggy does not give any more."""
+    """Mark the rows *row_ids*, which Pluggy no longer gives."""
     table = listed.table
     conn.execute(
         sa.update(table).where(table.c.id.in_(row_ids), table.c.missing_since.is_(None)).values(missing_since=now)
@@ -195,7 +195,7 @@ def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, no
 def mark_missing_with_parents(
     conn: Connection, listed: Listed, parents: sa.Table, item_id: str, *, now: datetime
 ) -> None:
-    """Mark the Item's rows whose parent is missing: nobody lists them any more."""
+    """Mark the Item's rows whose parent is missing: no list has them."""
     table = listed.table
     missing = sa.select(parents.c.id).where(parents.c.item_id == item_id, parents.c.missing_since.is_not(None))
     conn.execute(
@@ -248,7 +248,7 @@ def categories_older_than(conn: Connection, moment: datetime) -> bool:
 
 
 def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) -> None:
-    """Keep Pluggy's categories, as they came. Of two with one id the later stands."""
+    """Save Pluggy's categories as they came. Of two with one id the later counts."""
     table = tables.categories
     readable, odd = _split(table.name, unreadable_rows.NO_ITEM, found)
     rows = [

@@ -1,17 +1,18 @@
 """
-The connection to Postgres, and how long Postgres may hold whoever uses it.
+The connection to Postgres, and how long its users wait for it.
 
-Every transaction carries its limits itself (`SET LOCAL`, sent together with BEGIN), and nothing is kept in a session:
-so a pooler in transaction mode, such as PgBouncer, may stand between.
+Every transaction brings its own limits (`SET LOCAL`, sent together with BEGIN). Nothing is kept in a session: a pooler
+in transaction mode, such as PgBouncer, may stand in between.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from pluggy_sync import wire
@@ -25,8 +26,8 @@ class Bounds:
     How long one process waits for Postgres, all in seconds. None: as long as it takes.
 
     The server ends what exceeds `statement_s`, `lock_s` and `idle_s` (in a transaction, between two statements). A
-    server that is frozen ends nothing, and a proxy may be silent for good: so we wait for an answer `answer_s` and no
-    longer.
+    frozen server ends nothing, and a proxy may stay silent for good. For these there is `answer_s`, after which we
+    wait no longer.
     """
 
     connect_s: int
@@ -39,23 +40,29 @@ class Bounds:
     @property
     def begin(self) -> str:
         """The statements that begin a transaction with these limits."""
+        return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in self.limits.items())])
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The same as settings of Postgres, in milliseconds."""
         limits = {
             "statement_timeout": self.statement_s,
             "lock_timeout": self.lock_s,
             "idle_in_transaction_session_timeout": self.idle_s,
         }
-        given = [f"SET LOCAL {name} = {round(seconds * 1000)}" for name, seconds in limits.items() if seconds]
-        return "; ".join(["BEGIN", *given])
+        return {name: round(seconds * 1000) for name, seconds in limits.items() if seconds}
 
 
 # Somebody waits for the answer: Pluggy for 5 seconds, a person a little longer.
 WEB = Bounds(connect_s=2, pool_wait_s=2, statement_s=3, lock_s=1.5, idle_s=10, answer_s=3.5)
-# Nobody waits. One statement merges thousands of rows, and a lock may be held by such a merge.
+# The writer of a web process, which has to tell all who wait behind it in time.
+INTAKE = Bounds(connect_s=2, pool_wait_s=2, statement_s=2, lock_s=1, idle_s=10, answer_s=2.5)
+# Nobody waits. One statement may merge thousands of rows, and hold a lock while it does.
 WORKER = Bounds(connect_s=3, pool_wait_s=30, statement_s=120, lock_s=60, idle_s=60, answer_s=130)
 # Migrations and the operator's commands, which somebody watches and can interrupt.
 OPERATOR = Bounds(connect_s=3, pool_wait_s=5, statement_s=None, lock_s=None, idle_s=None, answer_s=None)
 
-# A peer that is gone without a word is noticed after about 10 seconds.
+# A server that vanished without closing the connection is noticed after about 10 seconds.
 _TCP = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -65,13 +72,13 @@ _TCP = {
 
 
 class _BoundedConnection(psycopg.Connection[Any]):
-    """Waits for each answer as long as it may, and is closed when none came: what it would answer is not known."""
+    """Waits for each answer as long as allowed. Without an answer it is closed: nobody knows what it would answer."""
 
-    answer_s: float | None = None
+    bounds: Bounds
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
-            return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
+            return super().wait(gen, interval, self.bounds.answer_s if timeout is None else timeout)
         except psycopg.OperationalError as exc:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
@@ -80,7 +87,7 @@ class _BoundedConnection(psycopg.Connection[Any]):
 
 
 class _BoundedDialect(PGDialect_psycopg):
-    """psycopg, with transactions that begin with their limits, and connections that give up waiting."""
+    """psycopg, with transactions that begin with their limits and connections that stop waiting."""
 
     supports_statement_cache = True
 
@@ -90,14 +97,14 @@ class _BoundedDialect(PGDialect_psycopg):
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = _BoundedConnection.connect(*args, **kwargs)
-        connection.answer_s = self._bounds.answer_s
+        connection.bounds = self._bounds
         return connection
 
     def do_begin(self, dbapi_connection: Any) -> None:
         dbapi_connection.execute(self._bounds.begin)
 
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
-        """Whether the connection is of no use. One to a server that became a standby is not: it cannot write."""
+        """Whether the connection is useless. One to a server that became a standby is: it cannot write."""
         read_only = isinstance(e, psycopg.errors.ReadOnlySqlTransaction)
         return read_only or bool(super().is_disconnect(e, connection, cursor))  # type: ignore[no-untyped-call]
 
@@ -129,10 +136,53 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
         connect_args={
             "connect_timeout": bounds.connect_s,
             "application_name": "pluggy-sync",
-            # `do_begin` begins transactions, so psycopg must not.
+            # psycopg must not begin transactions: `do_begin` does.
             "autocommit": True,
-            # A statement that is prepared on one server is unknown on the next one that a pooler picks.
+            # A statement that is prepared on one server is unknown on the next one that a pooler picks. `run_alone`
+            # prepares where there is none.
             "prepare_threshold": None,
             **_TCP,
         },
     )
+
+
+# How often a statement is run before the server keeps its plan.
+PREPARES_AFTER = 2
+
+
+def connect_for(engine: Engine, bounds: Bounds) -> Connection:
+    """
+    Return a connection with *bounds* of its own, for `run_alone`. Do not give it back: invalidate it.
+
+    Raises:
+        SQLAlchemyError, psycopg.Error: Postgres does not answer.
+    """
+    conn = engine.connect()
+    driver = cast(_BoundedConnection, conn.connection.driver_connection)
+    driver.bounds = bounds
+    # A pooler says another number than the server behind it. There, the next server would not know the statement.
+    (pid,) = driver.execute("SELECT pg_backend_pid()").fetchone() or (None,)
+    driver.prepare_threshold = PREPARES_AFTER if pid == driver.info.backend_pid else None
+    return conn
+
+
+def run_alone(
+    conn: Connection, statement: str, parameters: Sequence[Any], settings: Mapping[str, str] | None = None
+) -> list[tuple[object, ...]]:
+    """
+    Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
+
+    What psycopg sends as a pipeline, Postgres commits at its end. *settings* of Postgres hold for the transaction.
+    The server keeps the plan, unless a pooler stands between.
+
+    Raises:
+        psycopg.Error: nothing is committed, unless the connection was lost.
+    """
+    driver = cast(_BoundedConnection, conn.connection.driver_connection)
+    given = {**driver.bounds.limits, **(settings or {})}
+    set_all = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in given.items())
+    with driver.pipeline(), driver.cursor() as first, driver.cursor() as cursor:
+        if given:
+            first.execute(set_all)
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()

@@ -1,28 +1,195 @@
 """
 Events as they came in, each once. Storing one raises its Item's `last_event_seq` in the same transaction.
 
-The Item's `item_progress` row is locked first, so that an Item's events are numbered in the order of their commits.
+The Items' `item_progress` rows are locked first, so that an Item's events are numbered in the order of their commits.
 """
 
+import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from pluggy_sync import events
+from pluggy_sync import events, wire
+from pluggy_sync.store import tables
+from pluggy_sync.store.database import run_alone
 from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
 RESEND_AFTER = timedelta(seconds=60)
+RESEND_URGENT_AFTER = timedelta(seconds=20)
 
 # Why a fetch was requested that no delivery asked for.
 SILENT = "silent past its auto-sync"
+OPERATOR = "operator"
+
+
+class Fate(StrEnum):
+    """What became of an arrival."""
+
+    STORED = "stored"
+    REPEATED = "repeated"
+    # Its id is stored already as that of another happening: another kind of event, Item or account.
+    ANOTHER = "another"
+    # Somebody holds its Item, or stored it at this moment. Nothing of it is stored; it is to be tried again.
+    BUSY = "busy"
+
+
+class Lock(StrEnum):
+    """What to do about an Item that another transaction holds."""
+
+    PASS_OVER = "SKIP LOCKED"  # noqa: S105 - no password
+    WAIT = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """
+    What is stored of a delivery. `state` is `handled` for one that is only kept for an operator, for `outcome`.
+
+    `due_at`: when the sweep sends it if nobody handled it before. `raw`: the body as it came, if part of it could not
+    be read.
+    """
+
+    event_id: str
+    name: str
+    received_at: datetime
+    due_at: datetime
+    item_id: str | None = None
+    account_id: str | None = None
+    payload: dict[str, Any] | None = None
+    raw: bytes | None = None
+    unread: tuple[str, ...] = ()
+    state: str = "stored"
+    outcome: str | None = None
+
+    def as_another(self) -> "Arrival":
+        """Return it under an id made from its own, which is that of a different happening."""
+        return replace(self, event_id=events.id_of_another(self))
+
+
+def arrival_of(
+    event: events.Event, *, received_at: datetime, due_at: datetime | None = None, raw: bytes | None = None
+) -> Arrival:
+    """Return what is stored of *event*, which is to be handled. *due_at* None: after the grace."""
+    return Arrival(
+        event_id=event.event_id,
+        name=event.name,
+        item_id=event.item_id,
+        account_id=event.account_id,
+        payload=event.payload,
+        raw=raw,
+        unread=event.unread,
+        received_at=received_at,
+        due_at=due_at or received_at + GRACE,
+    )
+
+
+# One statement for any number of arrivals, since this is the busiest of all. Items are locked in the order of their
+# ids, new ones and then events are inserted in the order of theirs: two such statements never wait for one another in
+# a circle. Numbers follow the order of arrival, `n`. Arrivals without an Item are not numbered.
+_STORE = """
+    WITH given AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%s::json) AS given (
+            n int, event_id text, name text, item_id text, account_id text, payload jsonb, raw text, unread text[],
+            received_at timestamptz, due_at timestamptz, state text, outcome text
+        )
+    ), known AS MATERIALIZED (
+        SELECT given.n,
+               (given.name, given.item_id) IS DISTINCT FROM (inbox.name, inbox.item_id)
+                   -- An account that cannot be read tells no event from another.
+                   OR given.account_id <> coalesce(inbox.payload ->> 'accountId', '') IS TRUE AS is_another
+        FROM given JOIN inbox USING (event_id)
+    ), fresh AS MATERIALIZED (
+        SELECT given.* FROM given LEFT JOIN known USING (n) WHERE known.n IS NULL
+    ), wanted AS MATERIALIZED (
+        SELECT item_id, count(*) AS events FROM fresh WHERE item_id IS NOT NULL GROUP BY item_id
+    ), held AS MATERIALIZED (
+        SELECT progress.item_id, progress.last_event_seq FROM item_progress AS progress
+        WHERE progress.item_id IN (SELECT item_id FROM wanted)
+        ORDER BY progress.item_id FOR UPDATE {lock}
+    ), created AS (
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT item_id, events FROM wanted
+        WHERE NOT EXISTS (SELECT FROM item_progress AS progress WHERE progress.item_id = wanted.item_id)
+        ORDER BY item_id
+        ON CONFLICT (item_id) DO NOTHING
+        RETURNING item_id, 0::bigint AS last_event_seq
+    ), ours AS (
+        SELECT * FROM held UNION ALL SELECT * FROM created
+    ), numbered AS MATERIALIZED (
+        SELECT nextval('inbox_id_seq') AS id, ordered.* FROM (
+            SELECT fresh.*,
+                   ours.last_event_seq + row_number() OVER (PARTITION BY fresh.item_id ORDER BY fresh.n) AS item_seq
+            FROM fresh LEFT JOIN ours USING (item_id)
+            WHERE fresh.item_id IS NULL OR ours.item_id IS NOT NULL
+            ORDER BY fresh.n
+        ) AS ordered
+    ), stored AS (
+        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at, state,
+                           outcome, handled_at)
+        SELECT id, event_id, name, item_id, item_seq, payload, decode(raw, 'base64'), unread, received_at, due_at,
+               state, outcome, CASE state WHEN 'handled' THEN received_at END
+        FROM numbered
+        ORDER BY event_id
+        ON CONFLICT (event_id) DO NOTHING
+        RETURNING event_id, item_id, item_seq
+    ), raised AS (
+        UPDATE item_progress AS progress SET last_event_seq = newest.item_seq
+        FROM (SELECT item_id, max(item_seq) AS item_seq FROM stored GROUP BY item_id) AS newest
+        JOIN held USING (item_id)
+        WHERE progress.item_id = newest.item_id
+    )
+    SELECT CASE WHEN known.is_another THEN 'another'
+                WHEN known.n IS NOT NULL THEN 'repeated'
+                WHEN stored.event_id IS NOT NULL THEN 'stored'
+                ELSE 'busy' END
+    FROM given LEFT JOIN known USING (n) LEFT JOIN stored ON stored.event_id = given.event_id
+    ORDER BY given.n
+"""
+# A plan made while the tables were small reads them whole, and is kept as they grow.
+_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_STORE_OF_LOCK = {lock: _STORE.format(lock=lock.value) for lock in Lock}
+
+
+def store_alone(conn: Connection, arrivals: Sequence[Arrival]) -> list[Fate]:
+    """
+    Store *arrivals*, each with an id of its own, and raise the `last_event_seq` of their Items, in one transaction.
+
+    Returns what became of each. A repeat changes nothing, and nobody who holds an Item is waited for.
+
+    Raises:
+        psycopg.Error: nothing is stored, unless the connection was lost.
+    """
+    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(arrivals)], _BY_INDEX)
+    return [Fate(str(value)) for (value,) in rows]
+
+
+def _parameter(arrivals: Sequence[Arrival]) -> str:
+    return wire.encode([_row(n, each) for n, each in enumerate(arrivals)]).decode()
+
+
+def _row(n: int, arrival: Arrival) -> dict[str, Any]:
+    return {
+        "n": n,
+        "event_id": arrival.event_id,
+        "name": arrival.name,
+        "item_id": arrival.item_id,
+        "account_id": arrival.account_id,
+        "payload": arrival.payload,
+        "raw": None if arrival.raw is None else base64.b64encode(arrival.raw).decode(),
+        "unread": list(arrival.unread) or None,
+        "received_at": arrival.received_at.isoformat(),
+        "due_at": arrival.due_at.isoformat(),
+        "state": arrival.state,
+        "outcome": arrival.outcome,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,31 +235,6 @@ class StoredEvent:
 _STORED_EVENT = [inbox.c[each.name] for each in fields(StoredEvent)]
 
 
-# One statement, since this is the busiest of all. Without an Item nothing is counted.
-_RECORD = sa.text(
-    """
-    WITH raised AS (
-        INSERT INTO item_progress (item_id, last_event_seq)
-        SELECT :item_id, 1
-        WHERE :item_id IS NOT NULL AND NOT EXISTS (SELECT FROM inbox WHERE event_id = :event_id)
-        ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
-        RETURNING last_event_seq
-    )
-    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at)
-    SELECT :event_id, :name, :item_id, (SELECT last_event_seq FROM raised), :payload, :raw, :unread,
-           :received_at, :due_at
-    WHERE :item_id IS NULL OR EXISTS (SELECT FROM raised)
-    ON CONFLICT (event_id) DO NOTHING
-    RETURNING id
-    """
-).bindparams(
-    sa.bindparam("item_id", type_=sa.Text),
-    sa.bindparam("payload", type_=JSONB),
-    sa.bindparam("raw", type_=sa.LargeBinary),
-    sa.bindparam("unread", type_=sa.ARRAY(sa.Text)),
-)
-
-
 def record(
     conn: Connection,
     event: events.Event,
@@ -102,83 +244,32 @@ def record(
     raw: bytes | None = None,
 ) -> Recorded:
     """
-    Store *event* and raise its Item's `last_event_seq`. A repeat changes nothing.
+    Store one *event*, waiting for its Item if somebody holds it. A repeat changes nothing.
 
     An `eventId` that is known as that of another happening (another kind of event, Item or account) swallows none:
-    the event is stored under an id made from its own.
-
-    *due_at*: when the sweep sends it if nobody handled it before; None: after the grace. *raw*: the body as it came, if
-    part of it could not be read.
+    the event is stored under an id made from its own. The rest is as in `Arrival`.
     """
-    due_at = due_at or received_at + GRACE
-    if _record(conn, event, received_at=received_at, due_at=due_at, raw=raw):
-        return Recorded(event_id=event.event_id, is_new=True)
-    if _is_repeat(conn, event):
-        return Recorded(event_id=event.event_id, is_new=False)
-    another = replace(event, event_id=events.id_of_another(event))
-    is_new = _record(conn, another, received_at=received_at, due_at=due_at, raw=raw)
-    return Recorded(event_id=another.event_id, is_new=is_new)
+    arrival = arrival_of(event, received_at=received_at, due_at=due_at, raw=raw)
+    while True:
+        fate = Fate(conn.exec_driver_sql(_STORE_OF_LOCK[Lock.WAIT], (_parameter([arrival]),)).scalar_one())
+        if fate in (Fate.STORED, Fate.REPEATED):
+            return Recorded(event_id=arrival.event_id, is_new=fate is Fate.STORED)
+        if fate is Fate.ANOTHER:
+            arrival = arrival.as_another()
 
 
-def _record(
-    conn: Connection, event: events.Event, *, received_at: datetime, due_at: datetime, raw: bytes | None
-) -> bool:
-    row = {
-        "event_id": event.event_id,
-        "name": event.name,
-        "item_id": event.item_id,
-        "payload": event.payload,
-        "raw": raw,
-        "unread": list(event.unread) or None,
-        "received_at": received_at,
-        "due_at": due_at,
-    }
-    return conn.execute(_RECORD, row).one_or_none() is not None
+def request_fetch(
+    conn: Connection, item_id: str, *, why: str, urgent: bool = False, now: datetime, due_at: datetime | None = None
+) -> str:
+    """
+    Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id.
 
-
-def _is_repeat(conn: Connection, event: events.Event) -> bool:
-    """Return whether what is stored under the event's id is the same happening."""
-    account_id = inbox.c.payload["accountId"].astext
-    stored = conn.execute(
-        sa.select(inbox.c.name, inbox.c.item_id, account_id).where(inbox.c.event_id == event.event_id)
-    ).one_or_none()
-    # An account that cannot be read tells no event from another.
-    known = None if stored is None else (stored[0], stored[1], stored[2] if event.account_id is not None else None)
-    return known is None or known == (event.name, event.item_id, event.account_id)
-
-
-def record_kept(
-    conn: Connection,
-    event_id: str,
-    name: str,
-    outcome: str,
-    *,
-    received_at: datetime,
-    payload: dict[str, Any] | None = None,
-    raw: bytes | None = None,
-    unread: Sequence[str] = (),
-) -> bool:
-    """Store a delivery that is only kept for an operator, as handled; return False if it is stored already."""
-    row = {
-        "event_id": event_id,
-        "name": name,
-        "payload": payload,
-        "raw": raw,
-        "unread": list(unread) or None,
-        "received_at": received_at,
-        "due_at": received_at,
-        "handled_at": received_at,
-        "state": "handled",
-        "outcome": outcome,
-    }
-    stmt = insert(inbox).values(**row).on_conflict_do_nothing(index_elements=[inbox.c.event_id])
-    return conn.scalar(stmt.returning(inbox.c.id)) is not None
-
-
-def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
-    """Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id."""
+    *urgent*: a person waits for it, also if the sweep sends it.
+    """
     event_id = str(uuid.uuid4())
     payload = {"event": events.FETCH_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
+    if urgent:
+        payload["urgent"] = "true"
     record(
         conn,
         events.Event(event_id=event_id, name=events.FETCH_REQUESTED, item_id=item_id, payload=payload),
@@ -186,6 +277,50 @@ def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, du
         due_at=due_at,
     )
     return event_id
+
+
+# The name stands in it, as in the index, which is only used for values known as the statement is planned.
+_REQUEST_FETCHES = sa.text(
+    """
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:item_ids AS text[]), CAST(:event_ids AS text[])) AS given (item_id, event_id)
+        WHERE NOT EXISTS (
+            SELECT FROM inbox
+            WHERE inbox.item_id = given.item_id AND state = 'stored' AND name = 'local/fetch_requested'
+              AND payload ->> 'why' = :why
+        )
+    ), raised AS (
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT item_id, 1 FROM wanted ORDER BY item_id
+        ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
+        RETURNING item_id, last_event_seq
+    )
+    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at)
+    SELECT event_id, :name, item_id, last_event_seq,
+           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at
+    FROM wanted JOIN raised USING (item_id)
+    RETURNING event_id
+    """
+).bindparams(
+    sa.bindparam("item_ids", type_=sa.ARRAY(sa.Text)),
+    sa.bindparam("event_ids", type_=sa.ARRAY(sa.Text)),
+    sa.bindparam("name", type_=sa.Text),
+    sa.bindparam("why", type_=sa.Text),
+)
+
+
+def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, now: datetime) -> list[str]:
+    """
+    Store, for each of the Items, an event as `request_fetch` does, for something that nobody waits for.
+
+    Return their event ids. An Item that is to be fetched for that reason already is left out. The Items are locked in
+    the order of their ids, so that no two transactions wait for each other in a circle.
+    """
+    if not item_ids:
+        return []
+    event_ids = [str(uuid.uuid4()) for _ in item_ids]
+    row = {"item_ids": list(item_ids), "event_ids": event_ids, "name": events.FETCH_REQUESTED, "why": why}
+    return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
 
 
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
@@ -272,22 +407,49 @@ def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) 
     )
 
 
+def await_budget(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
+    """Leave the event stored as `reschedule` does, as if it had not been tried."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
+        .values(error=error, due_at=until, attempts=sa.func.greatest(inbox.c.attempts - 1, 0))
+    )
+
+
 def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
     """Mark the event as a dead letter: only an operator sends it again."""
     conn.execute(sa.update(inbox).where(inbox.c.event_id == event_id).values(state="dead", error=error, handled_at=now))
 
 
+def take_due_urgent(conn: Connection, *, now: datetime, limit: int) -> list[str]:
+    """Return ids of events that are due and that a person waits for, as `take_due` does."""
+    return _take(conn, URGENT, now=now, until=now + RESEND_URGENT_AFTER, limit=limit)
+
+
 def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
-    """Return ids of events that are due, and put each off so that one that waits in the queue is not sent at once."""
+    """
+    Return ids of events that are due and that nobody waits for.
+
+    Each is put off, so that one that waits in the queue is not sent at once.
+    """
+    return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
+
+
+# As in the index, which is only used for values known as the statement is planned.
+URGENT = sa.literal_column(f"({tables.URGENT_EVENTS})", sa.Boolean)
+
+
+def _take(conn: Connection, which: sa.ColumnElement[bool], *, now: datetime, until: datetime, limit: int) -> list[str]:
     due = (
         sa.select(inbox.c.id)
-        .where(inbox.c.state == "stored", inbox.c.due_at <= now)
+        .where(inbox.c.state == sa.literal_column("'stored'", sa.Text), inbox.c.due_at <= now, which)
         .order_by(inbox.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")  # Read once. Postgres may read a subquery again for each row, and then takes more than *limit*.
     )
-    taken = sa.update(inbox).where(inbox.c.id.in_(due)).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
-    return list(conn.scalars(taken))
+    taken = sa.update(inbox).where(inbox.c.id == due.c.id).values(due_at=until)
+    return list(conn.scalars(taken.returning(inbox.c.event_id)))
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

@@ -16,7 +16,7 @@ from pluggy_sync.store.tables import incomplete_parts
 
 
 def save(conn: Connection, item_id: str, parts: Collection[Incomplete], *, now: datetime) -> None:
-    """Keep each of *parts*, in place of what is kept of the same part."""
+    """Save *parts*. Each replaces what is stored of the same part."""
     if not parts:
         return
     new = insert(incomplete_parts).values(
@@ -55,7 +55,7 @@ def counts(conn: Connection) -> Sequence[tuple[str, int]]:
 
 
 def remove(conn: Connection, item_id: str, parts: Collection[Part]) -> None:
-    """Forget *parts*: they were read."""
+    """Remove *parts*, which were read."""
     if not parts:
         return
     key = sa.tuple_(incomplete_parts.c.product, incomplete_parts.c.part_of)

@@ -1,17 +1,17 @@
-"""Items of which the product is told by the clock: consents about to end, stale data. Callers own the transaction."""
+"""Items to tell the product of by the clock: consents about to end, stale data. Callers own the transaction."""
 
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import ASSUMED_PERIOD
 from pluggy_sync.rules.needs import NOT_BLOCKING
 from pluggy_sync.rules.reminders import WARN_DAYS
 from pluggy_sync.rules.statuses import OFFLINE, OUTDATED, UPDATED
 from pluggy_sync.store.tables import connectors, item_progress, items, user_actions
-from pluggy_sync.store.user_actions import UNSETTLED
 
 
 def _bank_is_offline() -> sa.ColumnElement[bool]:
@@ -25,7 +25,7 @@ def consents_ending(conn: Connection, *, now: datetime, limit: int) -> list[str]
     `rules.reminders.consent_warning` decides. While the bank is offline nobody is warned.
     """
     same_end = items.c.consent_warned_of.is_not_distinct_from(items.c.consent_expires_at)
-    # The first of the steps after the one of the last warning; after the last step there is none.
+    # The step that follows the last warning; after the last step there is none.
     steps = [(items.c.consent_warned_days > days, days) for days in WARN_DAYS[1:]]
     next_days = sa.case((sa.not_(same_end), WARN_DAYS[0]), *steps)
     return list(
@@ -53,14 +53,14 @@ def mark_consent_warned(conn: Connection, item_id: str, ends_at: datetime, days:
 
 def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str]:
     """
-    Return ids of Items that may have been expected to be updated *before* then, and of which that was not told yet.
+    Return ids of Items whose update may be overdue since *before*, and that the product was not told of.
 
-    `rules.freshness.tells_stale` decides; this leaves out what it surely would not tell.
+    `rules.freshness.tells_stale` decides. This only leaves out Items that it certainly does not tell of.
     """
     unplanned = sa.and_(items.c.next_auto_sync_at.is_(None), told_of() < before - ASSUMED_PERIOD)
     asked = sa.exists().where(
         user_actions.c.item_id == items.c.id,
-        user_actions.c.state == UNSETTLED[0],
+        user_actions.c.state == OPEN,
         user_actions.c.reason.not_in(NOT_BLOCKING),
     )
     pending = sa.exists().where(
@@ -88,7 +88,7 @@ def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str
 
 
 def told_of() -> sa.ColumnElement[datetime]:
-    """Return the update since which an Item is stale: its last one, or none since it was first named."""
+    """Return the update since which an Item may be stale: its last one, or when the Item was first named."""
     return sa.func.coalesce(items.c.last_updated_at, items.c.first_seen_at)
 
 

@@ -24,7 +24,7 @@ class ItemProgress:
     """
     The counts of an Item's `item_progress` row.
 
-    `due_at`: when the sweep starts a run; None: nothing is to be done. `is_deleted`: we hold the Item's tombstone.
+    `due_at`: when the sweep starts a run; None: nothing is to be done. `is_deleted`: the Item is a tombstone here.
     """
 
     last_event_seq: int = 0
@@ -39,7 +39,7 @@ class ItemProgress:
 
     @property
     def sync_pending(self) -> bool:
-        """Whether something was asked for that no finished run covers: the Item is `syncing`."""
+        """Whether a sync was requested that no finished run covers: the Item is `syncing`."""
         return self.sync_requested_seq > self.synced_seq
 
 
@@ -90,7 +90,7 @@ def mark_fetched(
 
 def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     """
-    Record that there is something to sync. It takes the next number, so no run that has begun covers it.
+    Record that there is something to sync. It takes the next number: no run that has begun covers it.
 
     The caller queues a run; the sweep does if none has begun by *due_at*.
     """
@@ -109,6 +109,15 @@ def _request(due_at: datetime) -> dict[str, sa.ColumnElement[Any]]:
 def make_due(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     """Let the sweep start the Item's sync at *due_at*."""
     conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=due_at))
+
+
+def put_off_due(conn: Connection, item_id: str, *, until: datetime) -> None:
+    """Let the sweep start the Item's sync no earlier than *until*, if one is due."""
+    conn.execute(
+        sa.update(item_progress)
+        .where(item_progress.c.item_id == item_id, item_progress.c.due_at.is_not(None))
+        .values(due_at=until)
+    )
 
 
 def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datetime | None) -> bool:
@@ -131,14 +140,14 @@ def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datet
 
 
 def reschedule_sync(conn: Connection, item_id: str, *, until: datetime, attempts: int) -> None:
-    """Let the sweep start the Item's sync at *until*, after so many failed *attempts* in a row."""
+    """Let the sweep start the Item's sync at *until*; *attempts* in a row have failed."""
     conn.execute(
         sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=until, sync_attempts=attempts)
     )
 
 
 def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: int) -> list[str]:
-    """Return ids of Items whose sync is due and that no run holds; each is due again *until* then, if none began."""
+    """Return ids of Items whose sync is due and that no run has leased; each is due again at *until* if none began."""
     due = (
         sa.select(item_progress.c.item_id)
         .join(items, items.c.id == item_progress.c.item_id)
@@ -150,10 +159,11 @@ def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: i
         .order_by(item_progress.c.due_at)
         .limit(limit)
         .with_for_update(of=item_progress, skip_locked=True)
+        .cte("due")  # Read once, as in `inbox.take_due`.
     )
     taken = (
         sa.update(item_progress)
-        .where(item_progress.c.item_id.in_(due))
+        .where(item_progress.c.item_id == due.c.item_id)
         .values(due_at=until)
         .returning(item_progress.c.item_id)
     )

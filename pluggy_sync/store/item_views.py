@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules import needs
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import Known
 from pluggy_sync.store import items as item_queries
@@ -22,7 +23,7 @@ from pluggy_sync.store.user_actions import Action
 
 @dataclass(frozen=True, kw_only=True)
 class ItemView(StoredItem):
-    """An Item, how far its sync is, how Pluggy's last answer contradicts its events, and how its connector is."""
+    """An Item with its progress, the contradiction in Pluggy's last answer, and the status of its connector."""
 
     sync_pending: bool
     sync_attempts: int
@@ -68,8 +69,8 @@ def after(
 
 
 def known(item: ItemView, actions: Sequence[Action]) -> Known:
-    """Return what freshness is decided by, of an Item and its unsettled *actions*, oldest first."""
-    asked = next((each for each in actions if each.state == "open" and needs.blocks_updates(each.reason)), None)
+    """Return what decides about freshness, from an Item and its unsettled *actions*, oldest first."""
+    asked = next((each for each in actions if each.state == OPEN and needs.blocks_updates(each.reason)), None)
     not_found = item.contradiction == Contradiction.NOT_FOUND
     return Known(
         status=item.status,

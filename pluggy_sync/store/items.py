@@ -16,12 +16,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.tables import (
     accounts,
     balances,
     bills,
+    change_stream,
     changes,
     consents,
     data_product_watermarks,
@@ -39,13 +41,13 @@ from pluggy_sync.store.tables import (
     unreadable_rows,
     user_actions,
 )
-from pluggy_sync.store.user_actions import UNSETTLED
 
 # Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
 _OF_THE_PERSON = (
     transactions,
     tombstones,
     changes,
+    change_stream,
     balances,
     bills,
     investments,
@@ -102,14 +104,8 @@ def get(conn: Connection, item_id: str) -> StoredItem | None:
     return None if row is None else StoredItem(**row._mapping)
 
 
-def user_of(conn: Connection, item_id: str) -> str | None:
-    """Return the product's id of the person whose Item it is, or None."""
-    user: str | None = conn.scalar(sa.select(items.c.client_user_id).where(items.c.id == item_id))
-    return user
-
-
 def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
-    """Return the Item, made if it is new, and hold its write lock until the transaction ends."""
+    """Return the Item, which is made if it is new, and take its write lock until the transaction ends."""
     locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
     row = conn.execute(locked).one_or_none()
     if row is None:
@@ -122,9 +118,9 @@ def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
 
 def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
     """
-    Keep *item* as the present view of its row, as shown to *application*, a client id.
+    Save *item*, as Pluggy showed it to *application*, a client id.
 
-    The caller holds its lock and has found the view not older.
+    The caller holds its lock and has checked that the view is not older than the stored one.
     """
     conn.execute(
         sa.update(items)
@@ -167,7 +163,7 @@ def next_notification(conn: Connection, item_id: str) -> int:
 
 def claim_refresh(conn: Connection, item_id: str, *, now: datetime, until: datetime) -> bool:
     """
-    Let the caller be the one who asks Pluggy to update the Item; return False if somebody else is.
+    Let the caller ask Pluggy to update the Item; return False if another request is asking.
 
     The claim ends with `end_refresh`, or at *until* if the process dies.
     """
@@ -186,7 +182,7 @@ def end_refresh(conn: Connection, item_id: str) -> None:
 
 def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at: datetime, limit: int) -> list[str]:
     """
-    Return ids of the connector's Items whose last execution did not end well, by id; those fetched since are left out.
+    Return ids of the connector's Items whose last execution did not end well and that were not fetched since, by id.
 
     An Item with an unsettled action waits for its person, who is told again.
     """
@@ -211,12 +207,12 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
     )
 
 
-def forget(conn: Connection, item_id: str, *, through: int, now: datetime) -> bool:
+def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime) -> bool:
     """
     Remove an Item that Pluggy never showed, as if it had never been named; return whether that was done.
 
-    It is not if an event came after the offset *through*, or if the Item was seen once. Its events stay, as handled
-    and without their place in the order of an Item.
+    It is not removed if an event came after the offset *through*, or if the Item was seen once. Its events stay. They
+    count as handled and lose their offsets.
     """
     of_item = inbox.c.item_id == item_id
     came_since = sa.exists().where(of_item, inbox.c.item_seq > through, inbox.c.name != events.FETCH_REQUESTED)
@@ -227,7 +223,7 @@ def forget(conn: Connection, item_id: str, *, through: int, now: datetime) -> bo
         return False
     conn.execute(sa.delete(items).where(items.c.id == item_id))
     conn.execute(sa.delete(item_progress).where(item_progress.c.item_id == item_id))
-    inbox_queries.finish_of_item(conn, item_id, "forgotten", now=now)
+    inbox_queries.finish_of_item(conn, item_id, "removed", now=now)
     conn.execute(sa.update(inbox).where(of_item).values(item_seq=None))
     return True
 

@@ -1,6 +1,6 @@
 """
-Counts for the metrics. Every query reads a small index of what is open or failed. The exception is the Items by
-status: their table has one row for each connection of a person.
+Counts for the metrics. Every query reads a small index of what is open or failed, except that of the Items by status:
+their table has one row for each connection of a person.
 """
 
 from collections.abc import Sequence
@@ -9,38 +9,52 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.events import FETCH_REQUESTED
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store import inbox as inbox_queries
-from pluggy_sync.store import item_notices
+from pluggy_sync.store import item_notices, reconciliation
 from pluggy_sync.store import sync_runs as run_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
-from pluggy_sync.store.tables import endpoints, inbox, item_progress, items, outbox, sync_runs, user_actions
+from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items, sync_runs, user_actions
 
 Counts = Sequence[tuple[str, int]]
 
 
 def events(conn: Connection) -> Counts:
-    """Return how many events wait, and how many were given up."""
+    """Return how many events wait, and how many are dead letters."""
     return [(state, _count(conn, inbox.c.state == _said(state))) for state in ("stored", "dead")]
 
 
 def notifications(conn: Connection) -> Counts:
-    """Return how many notifications wait, and how many were given up."""
-    return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
+    """Return how many deliveries wait, and how many are dead letters."""
+    return [(state, _count(conn, deliveries.c.state == _said(state))) for state in ("pending", "dead")]
+
+
+def items_unreconciled(conn: Connection, *, before: datetime) -> Counts:
+    """Return how many good Items were not reconciled since *before*: they wait for their turn, or fail."""
+    return list(reconciliation.overdue(conn, before=before).items())
+
+
+def oldest_reconciliation(conn: Connection) -> datetime | None:
+    """Return when the Item was reconciled, or first seen, that has gone without it for longest."""
+    return reconciliation.oldest(conn)
 
 
 def endpoints_in_trouble(conn: Connection) -> Counts:
-    """Return how many endpoints of the product fail, and how many were stopped; one that works has no row."""
+    """Return how many endpoints of the product fail, and how many were stopped."""
+    is_there = endpoints.c.deleted_at.is_(None)
+    is_stopped = endpoints.c.stopped_at.is_not(None)
     return [
-        ("failing", _count(conn, endpoints.c.stopped_at.is_(None), endpoints.c.failing_since.is_not(None))),
-        ("stopped", _count(conn, endpoints.c.stopped_at.is_not(None))),
+        ("failing", _count(conn, is_there, ~is_stopped, endpoints.c.failing_since.is_not(None))),
+        ("stopped", _count(conn, is_there, is_stopped)),
     ]
 
 
 def _said(state: str) -> sa.ColumnElement[str]:
-    """Return *state* as part of the statement: a partial index is only used for a value known as it is planned."""
+    """Return *state* as part of the statement: for a parameter Postgres would not use the partial index."""
     return sa.literal_column(f"'{state}'", sa.Text)
 
 
@@ -55,6 +69,19 @@ def _grouped(conn: Connection, column: sa.ColumnElement[str], *where: sa.ColumnE
     return {row.name: row.number for row in rows}
 
 
+def oldest_urgent_event(conn: Connection) -> datetime | None:
+    """Return when the oldest event of Pluggy's came in that waits and that a person waits for, or None."""
+    oldest: datetime | None = conn.scalar(
+        sa.select(sa.func.min(inbox.c.received_at)).where(
+            # Requests of our own may have to wait for the end of an execution.
+            inbox.c.state == _said("stored"),
+            inbox_queries.URGENT,
+            inbox.c.name != FETCH_REQUESTED,
+        )
+    )
+    return oldest
+
+
 def oldest_event(conn: Connection) -> datetime | None:
     """Return when the oldest event that waits came in, or None."""
     oldest: datetime | None = conn.scalar(
@@ -64,9 +91,19 @@ def oldest_event(conn: Connection) -> datetime | None:
 
 
 def oldest_notification(conn: Connection) -> datetime | None:
-    """Return when the oldest notification that waits was written, or None."""
+    """Return when the oldest notification was written that waits for an endpoint that is not stopped, or None."""
+    # For each endpoint by itself: a million that wait for a stopped one cost nothing.
+    of_endpoint = (
+        sa.select(deliveries.c.created_at)
+        .where(deliveries.c.endpoint_id == endpoints.c.id, deliveries.c.state == _said("pending"))
+        .order_by(deliveries.c.created_at)
+        .limit(1)
+        .lateral("of_endpoint")
+    )
     oldest: datetime | None = conn.scalar(
-        sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == _said("pending"))
+        sa.select(sa.func.min(of_endpoint.c.created_at))
+        .select_from(endpoints.join(of_endpoint, sa.true()))
+        .where(endpoints.c.enabled, endpoints.c.stopped_at.is_(None))
     )
     return oldest
 
@@ -122,7 +159,7 @@ def items_contradicted(conn: Connection) -> Counts:
 
 def open_actions(conn: Connection) -> Counts:
     """Return how many actions wait for a person, by kind."""
-    found = _grouped(conn, user_actions.c.kind, user_actions.c.state == "open")
+    found = _grouped(conn, user_actions.c.kind, user_actions.c.state == OPEN)
     return [(kind, found.get(kind, 0)) for kind in Kind]
 
 

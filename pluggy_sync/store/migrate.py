@@ -14,7 +14,7 @@ def alembic_config() -> Config:
     """Return the configuration of our migrations, for use without an ini file."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    # The library's default, said aloud so that it does not warn.
+    # The library's default. Without this line it warns.
     config.set_main_option("path_separator", "os")
     return config
 

@@ -1,4 +1,8 @@
-"""Notifications for the product, and every attempt to deliver one. Callers own the transaction."""
+"""
+Notifications for the product, as they were written. Callers own the transaction.
+
+Tests: `store/test_deliveries.py`, `store/test_streams.py`.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -8,12 +12,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.store.tables import delivery_attempts, outbox
+from pluggy_sync.store.tables import deliveries, notification_stream, outbox
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """A notification as it is stored. *body* is sent byte for byte; *attempts* counts from the last redrive."""
+    """A notification as it is stored. *body* is sent byte for byte."""
 
     id: str
     type: str
@@ -21,13 +25,7 @@ class Notification:
     # Rising per Item; None for what is about no Item.
     sequence: int | None
     body: str = field(repr=False)
-    # pending, delivered or dead
-    state: str
-    attempts: int
     created_at: datetime
-    due_at: datetime
-    first_tried_at: datetime | None
-    delivered_at: datetime | None
 
 
 _COLUMNS = tuple(outbox.c[each.name] for each in fields(Notification))
@@ -46,190 +44,65 @@ def add(
     item_id: str | None,
     sequence: int | None,
     body: str,
-    due_at: datetime,
     now: datetime,
 ) -> None:
-    """Store a notification."""
+    """Store a notification. Who writes one of an Item holds the Item's lock."""
     conn.execute(
         sa.insert(outbox).values(
-            id=notification_id,
-            type=type_,
-            item_id=item_id,
-            sequence=sequence,
-            body=body,
-            created_at=now,
-            due_at=due_at,
+            id=notification_id, type=type_, item_id=item_id, sequence=sequence, body=body, created_at=now
         )
     )
+    conn.execute(sa.insert(notification_stream).values(notification_id=notification_id))
 
 
-def claim(conn: Connection, notification_id: str, *, now: datetime, until: datetime) -> Notification | None:
-    """
-    Return the notification to deliver now, and keep others off it *until* then; None if there is none.
-
-    That is the one asked for, or, since the notifications of an Item are delivered in order, the first of its Item
-    that is not yet settled. None: it waits for its time, or an attempt of it is under way.
-    """
-    asked_for = sa.select(outbox.c.item_id).where(outbox.c.id == notification_id).scalar_subquery()
-    first_of_item = (
-        sa.select(outbox.c.id)
-        .where(_PENDING, outbox.c.item_id == asked_for)
-        .order_by(outbox.c.sequence)
-        .limit(1)
-        .scalar_subquery()
-    )
-    row = conn.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == sa.func.coalesce(first_of_item, notification_id), _PENDING, *_ready(now))
-        .values(
-            claimed_until=until,
-            queued_until=None,
-            attempts=outbox.c.attempts + 1,
-            first_tried_at=sa.func.coalesce(outbox.c.first_tried_at, now),
-        )
-        .returning(*_COLUMNS)
-    ).one_or_none()
+def get(conn: Connection, notification_id: str) -> Notification | None:
+    """Return the notification; None: there is none."""
+    row = conn.execute(sa.select(*_COLUMNS).where(outbox.c.id == notification_id)).one_or_none()
     return None if row is None else Notification(**row._mapping)
 
 
-# Part of the statement and no parameter: a partial index is only used for a value known as the statement is planned.
-_PENDING = outbox.c.state == sa.literal_column("'pending'", sa.Text)
-
-
-def _ready(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return outbox.c.due_at <= now, sa.func.coalesce(outbox.c.claimed_until, now) <= now
-
-
-def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) -> Sequence[str]:
-    """
-    Return the ids of notifications that can be delivered now, those due longest first.
-
-    *until* then they are not returned again: what was queued and is not delivered yet is not queued over and over.
-    """
-    before = outbox.alias("before")
-    first_of_item = ~sa.exists().where(
-        before.c.item_id == outbox.c.item_id,
-        before.c.sequence < outbox.c.sequence,
-        before.c.state == sa.literal_column("'pending'", sa.Text),
-    )
-    due = (
-        sa.select(outbox.c.id)
-        .where(_PENDING, *_ready(now), sa.func.coalesce(outbox.c.queued_until, now) <= now, first_of_item)
-        .order_by(outbox.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=outbox)
-        .cte("due")
-    )
-    stmt = sa.update(outbox).where(outbox.c.id == due.c.id).values(queued_until=until).returning(outbox.c.id)
-    return conn.scalars(stmt).all()
-
-
-def count_none_as_queued(conn: Connection) -> None:
-    """Let what was queued be queued again: its messages were passed over while the endpoint failed."""
-    conn.execute(sa.update(outbox).where(_PENDING, outbox.c.queued_until.is_not(None)).values(queued_until=None))
-
-
-def next_of_item(conn: Connection, item_id: str) -> str | None:
-    """Return the id of the first notification of the Item that is not yet settled, or None."""
-    first: str | None = conn.scalar(
-        sa.select(outbox.c.id).where(_PENDING, outbox.c.item_id == item_id).order_by(outbox.c.sequence).limit(1)
-    )
-    return first
-
-
-def record_attempt(
-    conn: Connection,
-    notification_id: str,
-    *,
-    started_at: datetime,
-    duration_ms: int,
-    status_code: int | None,
-    error: str | None,
-) -> None:
-    """Keep the log of one attempt, unless the notification was dropped meanwhile."""
-    conn.execute(
-        sa.insert(delivery_attempts).from_select(
-            ["notification_id", "started_at", "duration_ms", "status_code", "error"],
-            sa.select(
-                outbox.c.id,
-                sa.literal(started_at, sa.DateTime(timezone=True)),
-                sa.literal(duration_ms, sa.Integer),
-                sa.literal(status_code, sa.Integer),
-                sa.literal(error, sa.Text),
-            )
-            .where(outbox.c.id == notification_id)
-            .with_for_update(key_share=True),
-        )
-    )
-
-
-def mark_delivered(conn: Connection, notification_id: str, *, now: datetime) -> None:
-    """Record that the product took it."""
-    conn.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == notification_id)
-        .values(state="delivered", delivered_at=now, claimed_until=None)
-    )
-
-
-def reschedule(conn: Connection, claimed: Notification, *, due_at: datetime) -> None:
-    """End the claim that *claimed* is, and try again at *due_at*. A claim that somebody else took over stays."""
-    conn.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == claimed.id, _PENDING, outbox.c.attempts == claimed.attempts)
-        .values(due_at=due_at, claimed_until=None)
-    )
-
-
-def mark_dead(conn: Connection, notification_id: str) -> None:
-    """Mark it as a dead letter, unless it was delivered after all: only an operator sends it again."""
-    conn.execute(
-        sa.update(outbox).where(outbox.c.id == notification_id, _PENDING).values(state="dead", claimed_until=None)
-    )
+def lock(conn: Connection, notification_id: str) -> Notification | None:
+    """Return the notification, and lock it until the transaction ends; None: there is none."""
+    stmt = sa.select(*_COLUMNS).where(outbox.c.id == notification_id).with_for_update(key_share=True)
+    row = conn.execute(stmt).one_or_none()
+    return None if row is None else Notification(**row._mapping)
 
 
 def replace_body(conn: Connection, notification_id: str, body: str) -> None:
-    """Keep *body* in the place of what was sent."""
+    """Replace the body that was sent by *body*."""
     conn.execute(sa.update(outbox).where(outbox.c.id == notification_id).values(body=body))
 
 
 def drop_of_item(conn: Connection, item_id: str) -> datetime | None:
     """
-    Drop what was written about a person's Item.
+    Drop the notifications of a person's Item.
 
-    Return when the claim of the one that is being delivered at this moment ends; None if there is none.
+    Return when the claims end of those that are being delivered at this moment; None: there is none.
     """
-    claims = conn.scalars(sa.delete(outbox).where(outbox.c.item_id == item_id).returning(outbox.c.claimed_until)).all()
+    claims = conn.scalars(
+        sa.delete(deliveries).where(deliveries.c.item_id == item_id).returning(deliveries.c.claimed_until)
+    ).all()
+    conn.execute(sa.delete(outbox).where(outbox.c.item_id == item_id))
     return max((claim for claim in claims if claim is not None), default=None)
 
 
-def newest(conn: Connection, *, state: str, limit: int) -> Sequence[Notification]:
-    """Return the newest notifications in *state*, for an operator."""
-    rows = conn.execute(
-        sa.select(*_COLUMNS).where(outbox.c.state == state).order_by(outbox.c.created_at.desc()).limit(limit)
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """A notification and its place in the stream."""
+
+    position: int
+    id: str
+    body: str = field(repr=False)
+
+
+def after(conn: Connection, position: int, *, type_: str | None, item_id: str | None, limit: int) -> Sequence[Streamed]:
+    """Return the next *limit* notifications after *position*, in the order of their commits (`store/streams.py`)."""
+    stmt = sa.select(notification_stream.c.position, outbox.c.id, outbox.c.body).where(
+        notification_stream.c.position > position, outbox.c.id == notification_stream.c.notification_id
     )
-    return [Notification(**row._mapping) for row in rows]
-
-
-def count(conn: Connection, *, state: str) -> int:
-    """Return how many notifications are in *state*."""
-    number: int = conn.execute(sa.select(sa.func.count()).where(outbox.c.state == state)).scalar_one()
-    return number
-
-
-def redrive(conn: Connection, notification_id: str, *, now: datetime) -> bool:
-    """Make the notification due now, as if it had never been tried; return False if there is none."""
-    redriven = conn.execute(
-        sa.update(outbox)
-        .where(outbox.c.id == notification_id)
-        .values(
-            state="pending",
-            attempts=0,
-            due_at=now,
-            first_tried_at=None,
-            delivered_at=None,
-            claimed_until=None,
-            queued_until=None,
-        )
-    )
-    return redriven.rowcount == 1
+    if type_ is not None:
+        stmt = stmt.where(outbox.c.type == type_)
+    if item_id is not None:
+        stmt = stmt.where(outbox.c.item_id == item_id)
+    rows = conn.execute(stmt.order_by(notification_stream.c.position).limit(limit))
+    return [Streamed(**row._mapping) for row in rows]

@@ -6,10 +6,15 @@ far each consumer is (`fetched_seq`, `synced_seq`); webhook intake locks it, bri
 of everything else of the Item: whoever writes rows, changes, actions or notifications of an Item holds it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+
+from pluggy_sync import events
+from pluggy_sync.rules import action_states
+from pluggy_sync.rules.needs import Kind
 
 metadata = sa.MetaData(
     naming_convention={
@@ -28,7 +33,18 @@ def _count(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
 
 
-# Every authenticated delivery, once. `state`: stored -> handled | dead (given up; an operator can send it again).
+def _listed_in_sql(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+# Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
+URGENT_EVENTS = (
+    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
+    " OR coalesce(payload ->> 'urgent', '') = 'true'"
+)
+
+
+# Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).
 inbox = sa.Table(
     "inbox",
     metadata,
@@ -36,10 +52,10 @@ inbox = sa.Table(
     sa.Column("event_id", sa.Text, nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("item_id", sa.Text),
-    # The value of item_progress.last_event_seq that this event raised it to; null without an Item.
+    # The value to which this event raised item_progress.last_event_seq; null without an Item.
     sa.Column("item_seq", sa.BigInteger),
     sa.Column("payload", JSONB),
-    # The body as it came, kept only when it could not be read, or part of it could not: `unread` names the parts.
+    # The body as it came, if part of it could not be read. `unread` names the parts.
     sa.Column("raw", sa.LargeBinary),
     sa.Column("unread", sa.ARRAY(sa.Text)),
     sa.Column("state", sa.Text, nullable=False, server_default="stored"),
@@ -50,36 +66,38 @@ inbox = sa.Table(
     sa.Column("due_at", INSTANT, nullable=False),
     sa.Column("handled_at", INSTANT),
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
+    # For the sweep, which sends what a person waits for first.
+    sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
-    sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text("name = 'local/fetch_requested'")),
+    sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),
     # For "one open request per Item and reason".
     sa.Index(
         "inbox_open_fetches_idx",
         "item_id",
-        postgresql_where=sa.text("state = 'stored' AND name = 'local/fetch_requested'"),
+        postgresql_where=sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
     ),
 )
 
-# How far each Item's events were followed; every number is a value of `last_event_seq`.
+# How far each consumer of an Item's events is. Every number is a value of `last_event_seq`.
 item_progress = sa.Table(
     "item_progress",
     metadata,
     sa.Column("item_id", sa.Text, primary_key=True),
     _count("last_event_seq"),
-    # As of which the Item was last fetched from Pluggy and saved.
+    # Where `last_event_seq` stood when the Item was last fetched and saved.
     _count("fetched_seq"),
-    # The number that the newest request to sync took, in the sequence of the events.
+    # The number of the newest request to sync, in the sequence of the events.
     _count("sync_requested_seq"),
-    # As of which the last finished run began: it covers the events and requests up to here.
+    # Where it stood when the last finished run began, which covers the events and requests up to here.
     _count("synced_seq"),
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
-    # When the sweep starts a run, unless one holds the Item; null: nothing is to be done.
+    # When the sweep starts a run, unless one has the Item's lease; null: nothing is to be done.
     sa.Column("due_at", INSTANT),
-    # As of which the fetched Item agreed with what the events told, and its `updatedAt` and `lastUpdatedAt` then.
+    # Up to which event the fetched Item agreed with its events, and its `updatedAt` and `lastUpdatedAt` then.
     _count("settled_seq"),
     sa.Column("settled_updated_at", INSTANT),
     sa.Column("settled_last_updated_at", INSTANT),
@@ -115,7 +133,7 @@ items = sa.Table(
     sa.Column("synced_through", INSTANT),
     # `lastUpdatedAt` of the Item that the last good run worked from.
     sa.Column("synced_update_at", INSTANT),
-    # When all that Pluggy had at first was stored, or taken as it was. The product is not told of a sync before.
+    # When the first collection was stored as far as Pluggy showed it. Before that the product is told of no sync.
     sa.Column("first_synced_at", INSTANT),
     # Where the change feed stood as the product was last told; null before the first time.
     sa.Column("told_change_seq", sa.BigInteger),
@@ -129,12 +147,12 @@ items = sa.Table(
     sa.Column("reconcile_after", INSTANT),
     sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
-    # Until when one request to update the Item stands for all that come meanwhile.
+    # Until when one request to update the Item counts for all that come meanwhile.
     sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
     sa.Column("run_id", sa.Uuid),
     sa.Column("lease_until", INSTANT),
-    # Of which end of the consent, and how many days before it, the product was warned last.
+    # The end of the consent that the product was last warned of, and the step of that warning, in days.
     sa.Column("consent_warned_of", INSTANT),
     sa.Column("consent_warned_days", sa.Integer),
     # `last_updated_at` of the Item when the product was told last that it is stale.
@@ -146,6 +164,17 @@ items = sa.Table(
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For reconciliation: the good Items, those first that have gone without it for longest; and the silent ones.
+    sa.Index(
+        "items_reconciled_idx",
+        sa.text("coalesce(reconciled_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND status = 'UPDATED'"),
+    ),
+    sa.Index(
+        "items_silent_idx",
+        "next_auto_sync_at",
+        postgresql_where=sa.text("deleted_at IS NULL AND fetched_at < next_auto_sync_at"),
+    ),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -158,8 +187,10 @@ connectors = sa.Table(
     sa.Column("image_url", sa.Text),
     sa.Column("status", sa.Text),
     sa.Column("updated_at", INSTANT, nullable=False),
-    # When it came back from OFFLINE, while its Items and persons are still to be followed up; null: nothing to do.
+    # When it came back from OFFLINE, until its Items and persons are followed up; null: nothing to do.
     sa.Column("back_at", INSTANT),
+    # When it last came back; null: never, as far as was heard. The person's page says it.
+    sa.Column("came_back_at", INSTANT),
 )
 
 accounts = sa.Table(
@@ -193,7 +224,7 @@ balances = sa.Table(
     sa.Column("balance", sa.Numeric, nullable=False),
     # Sum of all posted rows up to that moment, in the account's currency.
     sa.Column("rows_total", sa.Numeric, nullable=False),
-    # What the balance moved by more than the rows since the balance before; null for the first one.
+    # What the balance changed by beyond the rows since the previous balance; null for the first one.
     sa.Column("drift", sa.Numeric),
     sa.Index("balances_item_id_idx", "item_id"),
 )
@@ -201,10 +232,10 @@ balances = sa.Table(
 
 def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
     """
-    Return the table of a product that is re-read as a whole list.
+    Return the table of a data product that is read again as a whole list.
 
-    `parent_id` is what the list was asked of. `missing_since` is set when a list that is not empty lacks the row:
-    the row is kept, since an answer may lack it by mistake.
+    `parent_id` is what the list belongs to. `missing_since` is set when a list that is not empty lacks the row. The row
+    stays: an answer may lack it by mistake.
     """
     return sa.Table(
         name,
@@ -289,7 +320,7 @@ categories = sa.Table(
     sa.Column("synced_at", INSTANT, nullable=False),
 )
 
-# Up to which collection each product of an Item is stored; transactions have `items.synced_through`.
+# Up to which collection each data product of an Item is stored; transactions have `items.synced_through`.
 data_product_watermarks = sa.Table(
     "data_product_watermarks",
     metadata,
@@ -309,7 +340,7 @@ unreadable_rows = sa.Table(
     sa.Column("what", sa.Text, primary_key=True),
     # The id of the row, or a digest if it has none that can be read.
     sa.Column("key", sa.Text, primary_key=True),
-    # What it was asked of: an Item, an account, an investment.
+    # What its list belongs to: an Item, an account, an investment.
     sa.Column("parent_id", sa.Text, nullable=False),
     sa.Column("raw", JSONB, nullable=False),
     # Names the fields that cannot be read, and quotes none.
@@ -368,7 +399,8 @@ tombstones = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("item_id", sa.Text, nullable=False),
     sa.Column("account_id", sa.Text, nullable=False),
-    # What made us ask Pluggy for it by id, in vain. event: it was said to be deleted; absent: it was listed no more.
+    # Why Pluggy was asked for it by id, and did not give it. event: an event told of its deletion; absent: it was no
+    # longer listed.
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("removed_at", INSTANT, nullable=False),
     sa.CheckConstraint("reason IN ('event', 'absent')", name="reason"),
@@ -408,7 +440,7 @@ sync_runs = sa.Table(
     sa.Column("doubted", sa.Integer, nullable=False, server_default="0"),
     # Rows among `added` that we had removed by mistake.
     sa.Column("repaired", sa.Integer, nullable=False, server_default="0"),
-    # What it read, each part with the reason.
+    # The parts that it read, each with the reason.
     sa.Column("parts", JSONB),
     # Parts of the Item that were not complete as it ended; null when all were.
     sa.Column("incomplete", JSONB),
@@ -438,7 +470,7 @@ user_actions = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     # What makes two reports the same need.
     sa.Column("dedup_key", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False, server_default="open"),
+    sa.Column("state", sa.Text, nullable=False, server_default=action_states.OPEN),
     sa.Column("parameter", JSONB),
     sa.Column("user_action", JSONB),
     sa.Column("provider_message", sa.Text),
@@ -446,7 +478,7 @@ user_actions = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("submitted_at", INSTANT),
-    # `updatedAt` of the Item as Pluggy took the submission: what shows the Item later than this is its outcome.
+    # `updatedAt` of the Item when Pluggy accepted the submission. A later view of the Item shows its outcome.
     sa.Column("accepted_at", INSTANT),
     # Not to be tried before: Pluggy makes a person wait after two failed logins (Pluggy facts 3.7).
     sa.Column("retry_at", INSTANT),
@@ -459,21 +491,21 @@ user_actions = sa.Table(
     sa.Column("remind_at", INSTANT),
     sa.Column("settled_at", INSTANT),
     sa.Column("outcome", sa.Text),
-    sa.CheckConstraint("kind IN ('mfa', 'authorize', 'credentials', 'consent', 'bank')", name="kind"),
-    sa.CheckConstraint("state IN ('open', 'submitted', 'resolved', 'expired', 'superseded')", name="state"),
+    sa.CheckConstraint(f"kind IN ({_listed_in_sql(Kind)})", name="kind"),
+    sa.CheckConstraint(f"state IN ({_listed_in_sql(action_states.STATES)})", name="state"),
     sa.Index(
         "user_actions_unsettled_key",
         "item_id",
         "dedup_key",
         unique=True,
-        postgresql_where=sa.text("state IN ('open', 'submitted')"),
+        postgresql_where=sa.text(f"state IN ({_listed_in_sql(action_states.UNSETTLED)})"),
     ),
     sa.Index("user_actions_state_idx", "state", "expires_at"),
     sa.Index("user_actions_item_id_idx", "item_id"),
-    sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text("state = 'open'")),
+    sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text(f"state = '{action_states.OPEN}'")),
 )
 
-# Every try of a person or the product to settle an action. What was given is not kept.
+# Every attempt of a person or the product to settle an action. What was given is not stored.
 submissions = sa.Table(
     "submissions",
     metadata,
@@ -496,10 +528,53 @@ outbox = sa.Table(
     sa.Column("item_id", sa.Text),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
-    # pending -> delivered | dead (given up; an operator can send it again)
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Index("outbox_item_id_idx", "item_id", "sequence"),
+    sa.Index("outbox_created_at_idx", "created_at"),
+)
+
+# Where notifications go. The endpoint of the settings is the row `ep_environment`; the settings have its address.
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text),
+    # Of the settings' endpoint: a digest of the address that the state below is about. The address may hold a secret.
+    sa.Column("url_digest", sa.Text),
+    sa.Column("description", sa.Text),
+    # Which types are sent there; null: all.
+    sa.Column("types", sa.ARRAY(sa.Text)),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Sealed with SECRET_KEY. The one before signs too, until then.
+    sa.Column("secret", sa.Text),
+    sa.Column("previous_secret", sa.Text),
+    sa.Column("previous_secret_until", INSTANT),
+    sa.Column("created_at", INSTANT, nullable=False, server_default=sa.func.now()),
+    sa.Column("deleted_at", INSTANT),
+    # It answered 410 (`gone`) or failed for days (`failing`): nothing is sent there until somebody resumes it.
+    sa.Column("stopped_at", INSTANT),
+    sa.Column("stop_reason", sa.Text),
+    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
+    sa.Column("failing_since", INSTANT),
+    sa.Column("retry_at", INSTANT),
+    sa.Column("probing_until", INSTANT),
+    sa.CheckConstraint("stop_reason IN ('gone', 'failing')", name="stop_reason"),
+)
+
+# A notification on its way to one endpoint.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("endpoint_id", sa.Text, sa.ForeignKey("endpoints.id"), nullable=False),
+    sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    # As in the outbox: they order the deliveries to an endpoint.
+    sa.Column("item_id", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("created_at", INSTANT, nullable=False),
+    # pending -> delivered | dead (a dead letter; an operator may redrive it)
     sa.Column("state", sa.Text, nullable=False, server_default="pending"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
     # A worker delivers it, until then at the latest.
     sa.Column("claimed_until", INSTANT),
@@ -508,25 +583,22 @@ outbox = sa.Table(
     sa.Column("first_tried_at", INSTANT),
     sa.Column("delivered_at", INSTANT),
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
-    sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    sa.UniqueConstraint("notification_id", "endpoint_id"),
+    sa.Index("deliveries_due_idx", "endpoint_id", "due_at", postgresql_where=sa.text("state = 'pending'")),
     # The first of each Item comes first.
-    sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
-    sa.Index("outbox_item_id_idx", "item_id", "sequence"),
-    sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
-)
-
-# Endpoints of the product that fail or were stopped. One that works has no row.
-endpoints = sa.Table(
-    "endpoints",
-    metadata,
-    # A digest of the address, which may hold a secret.
-    sa.Column("url_digest", sa.Text, primary_key=True),
-    # It answered 410: nothing is sent there until an operator says so.
-    sa.Column("stopped_at", INSTANT),
-    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
-    sa.Column("failing_since", INSTANT),
-    sa.Column("retry_at", INSTANT),
-    sa.Column("probing_until", INSTANT),
+    sa.Index(
+        "deliveries_pending_of_item_idx",
+        "endpoint_id",
+        "item_id",
+        "sequence",
+        postgresql_where=sa.text("state = 'pending'"),
+    ),
+    sa.Index("deliveries_item_id_idx", "item_id"),
+    sa.Index(
+        "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
+    ),
+    sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+    sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
 delivery_attempts = sa.Table(
@@ -534,10 +606,38 @@ delivery_attempts = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("endpoint_id", sa.Text, nullable=False),
     sa.Column("started_at", INSTANT, nullable=False),
     sa.Column("duration_ms", sa.Integer, nullable=False),
     # Null when no answer came; then `error` names what went wrong.
     sa.Column("status_code", sa.Integer),
     sa.Column("error", sa.Text),
+    # How the answer's body begins, cleaned; for the operator only.
+    sa.Column("answer", sa.Text),
     sa.Index("delivery_attempts_notification_id_idx", "notification_id"),
+    sa.Index("delivery_attempts_endpoint_id_idx", "endpoint_id", "id"),
 )
+
+# The order in which notifications, and changes of all Items, were committed. A row gets its position after its commit
+# (`store/streams.py`). `serial` orders the rows of one Item, whose writers hold its lock.
+notification_stream = sa.Table(
+    "notification_stream",
+    metadata,
+    sa.Column("serial", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("position", sa.BigInteger, unique=True),
+    sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sa.Index("notification_stream_new_idx", "serial", postgresql_where=sa.text("position IS NULL")),
+)
+change_stream = sa.Table(
+    "change_stream",
+    metadata,
+    sa.Column("serial", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("position", sa.BigInteger, unique=True),
+    # The entries of the Item's feed after the one number and through the other.
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
+    sa.Index("change_stream_new_idx", "serial", postgresql_where=sa.text("position IS NULL")),
+    sa.Index("change_stream_item_id_idx", "item_id", "through_seq"),
+)
+stream_positions = sa.Sequence("stream_positions", metadata=metadata)

@@ -20,15 +20,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
-from pluggy_sync.store.tables import changes, items, tombstones, transactions
+from pluggy_sync.store import streams
+from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
 _SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name != "id")
 
-# One simple query, to save round trips. Stored rows are to be looked up by their key and in no other way: of a table
-# that has grown since it was analyzed or since a plan was kept, the planner knows nothing, and it would hash or walk
-# far too many rows for each batch.
+# One simple query, to save round trips. Stored rows have to be found by their key and in no other way. If the table
+# has grown since it was analyzed, or since a plan was cached, the planner would hash or walk far too many rows for each
+# batch.
 _PREPARE = """
     SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off;
@@ -40,10 +41,10 @@ _PREPARE = """
 _COPY_CHANGES = "COPY changes (item_id, seq, kind, transaction_id, account_id, changed_at) FROM STDIN"
 _values = attrgetter(*_COLUMNS[:-1])  # all but `raw`
 
-# The Item of a stored row never changes, so a row that another Item holds is not merged. Its account may: Pluggy moves
-# rows, and they keep their id. A tombstone stands for the account that the row was gone from, against pages that were
-# asked for before; a later page, or one of the account that the row has moved to, lifts it.
-# The feed is written in the same statement: what was merged need not travel to us and back.
+# The Item of a stored row never changes: a row of another Item is not merged. Its account may change: Pluggy moves
+# rows, and they keep their id. A tombstone belongs to the account that the row disappeared from, and holds against
+# pages that were requested before it. A later page, or one of the account that the row has moved to, lifts it.
+# The same statement writes the feed: the merged rows need not travel to us and back.
 _MERGE = sa.text(
     f"""
     WITH modified AS (
@@ -115,12 +116,14 @@ def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, began_
     done = conn.execute(_MERGE, {"item_id": item_id, "began_at": began_at, "now": now}).one()
     if done.fed != done.added + done.modified:
         raise LookupError("transactions of an Item that is not stored")
+    if done.fed:
+        streams.add_changes(conn, item_id)
     return Merged(added=done.added, modified=done.modified, repaired=done.repaired)
 
 
 def _copy(conn: Connection, item_id: str, rows: Sequence[Transaction]) -> None:
     conn.exec_driver_sql(_PREPARE)
-    # A page may repeat a row that moved while it was read: the later copy stands.
+    # A row that moves while the pages are read may come twice. The later copy counts.
     once = {row.id: row for row in rows}.values()
     with _copying(conn, f"COPY incoming (item_id, {_COLUMN_LIST}) FROM STDIN") as copy:
         for row in once:
@@ -139,8 +142,8 @@ def remove(
     """
     Replace the stored transactions *ids* of one account by tombstones; return how many there were.
 
-    The caller has found that Pluggy does not give them. One that is not stored, or has moved to another account, is
-    left alone: whatever could bring it was asked for by the run that the caller carries out, or is later news.
+    The caller has checked that Pluggy does not give them. Nothing is done about one that is not stored, or has moved to
+    another account: only a page of this run, or later news, could bring it.
     """
     if not ids:
         return 0
@@ -154,12 +157,12 @@ def remove(
         .returning(transactions.c.id)
     ).all()
     if gone:
-        _bury(conn, item_id, account_id, gone, reason=reason, now=now)
+        _add_tombstones(conn, item_id, account_id, gone, reason=reason, now=now)
         _append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
     return len(gone)
 
 
-def _bury(
+def _add_tombstones(
     conn: Connection, item_id: str, account_id: str, ids: Sequence[str], *, reason: Reason, now: datetime
 ) -> None:
     conn.execute(
@@ -187,6 +190,7 @@ def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str,
     with _copying(conn, _COPY_CHANGES) as copy:
         for seq, (kind, transaction_id, account_id) in enumerate(changed, start=first):
             copy.write_row([item_id, seq, kind, transaction_id, account_id, now])
+    streams.add_changes(conn, item_id)
 
 
 def unlisted(
@@ -201,8 +205,8 @@ def unlisted(
     """
     Return the ids of stored transactions that are not among *listed*, though their date is in (after, through].
 
-    None leaves that end open. *from_day* bounds the window by the day of the instant: only a row that is in the
-    window both in UTC and in São Paulo can be missed from a list, whatever zone Pluggy counts `dateFrom` in.
+    None leaves that end open. *from_day* bounds the window by the day of the instant. Nobody knows in which zone Pluggy
+    counts `dateFrom`: a row counts as unlisted only if it is in the window both in UTC and in São Paulo.
     """
     stmt = sa.select(transactions.c.id).where(transactions.c.account_id == account_id)
     if after is not None:
@@ -213,7 +217,7 @@ def unlisted(
         # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
         for zone in ("UTC", "America/Sao_Paulo"):
             stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
-    # Compared here: Postgres would walk a list that it is given as a parameter for each row.
+    # Compared here: Postgres would walk a list in a parameter once for each row.
     return [each for each in conn.scalars(stmt) if each not in listed]
 
 
@@ -275,6 +279,44 @@ def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Se
         .limit(limit)
     )
     return [Change._make(row) for row in rows]
+
+
+class StreamedChange(NamedTuple):
+    """An entry of the change feed of all Items. Its place is *position* and, within it, *seq*."""
+
+    position: int
+    item_id: str
+    seq: int
+    kind: str
+    transaction_id: str
+    account_id: str
+    raw: dict[str, Any] | None
+
+
+def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
+    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
+    position, seq = place
+    rows = conn.execute(
+        sa.select(
+            change_stream.c.position,
+            changes.c.item_id,
+            *(changes.c[name] for name in ("seq", "kind", "transaction_id", "account_id")),
+            transactions.c.raw,
+        )
+        .join(
+            changes,
+            sa.and_(
+                changes.c.item_id == change_stream.c.item_id,
+                changes.c.seq > change_stream.c.after_seq,
+                changes.c.seq <= change_stream.c.through_seq,
+            ),
+        )
+        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+        .where(change_stream.c.position >= position, sa.or_(change_stream.c.position > position, changes.c.seq > seq))
+        .order_by(change_stream.c.position, changes.c.seq)
+        .limit(limit)
+    )
+    return [StreamedChange._make(row) for row in rows]
 
 
 def before(

@@ -19,7 +19,7 @@ from pluggy_sync.store.tables import unreadable_rows
 
 # Of rows that belong to no Item.
 NO_ITEM = ""
-# A longer row is cut to this many characters of its JSON, which say what is wrong as well.
+# A longer row is cut to this many characters of its JSON. They show what is wrong as well.
 MAX_RAW_LENGTH = 65_536
 
 

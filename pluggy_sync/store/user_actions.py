@@ -14,11 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.rules.action_states import OPEN, RESOLVED, SUBMITTED, SUPERSEDED, UNSETTLED
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.rules.statuses import OFFLINE, RUNNING
 from pluggy_sync.store.tables import connectors, items, submissions, user_actions
 
-UNSETTLED = ("open", "submitted")
 CANCELLED = "cancelled"
 
 
@@ -42,7 +42,7 @@ class Action:
     attempts: int
     created_at: datetime
     submitted_at: datetime | None
-    # `updatedAt` of the Item as Pluggy took the submission; None: Pluggy has not answered yet.
+    # `updatedAt` of the Item when Pluggy accepted the submission; None: Pluggy has not answered yet.
     accepted_at: datetime | None
     # Not to be tried before, by Pluggy's clock; None: at once.
     retry_at: datetime | None
@@ -111,13 +111,13 @@ def before(
     stmt = sa.select(*_COLUMNS)
     if position is not None:
         stmt = stmt.where(sa.tuple_(user_actions.c.created_at, user_actions.c.id) < position)
-    for column, wanted in (
+    for column, value in (
         (user_actions.c.state, state),
         (user_actions.c.client_user_id, client_user_id),
         (user_actions.c.item_id, item_id),
     ):
-        if wanted is not None:
-            stmt = stmt.where(column == wanted)
+        if value is not None:
+            stmt = stmt.where(column == value)
     newest_first = stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc())
     return _actions(conn.execute(newest_first.limit(limit)))
 
@@ -159,7 +159,7 @@ def open_new(
 
 
 def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime | None) -> None:
-    """Keep what *need* shows now: a picture that rotates, a message that came later."""
+    """Save what *need* shows now: a picture that rotates, a message that came later."""
     conn.execute(
         sa.update(user_actions)
         .where(user_actions.c.id == action_id)
@@ -168,39 +168,39 @@ def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime 
             user_action=need.user_action,
             provider_message=need.provider_message,
             expires_at=need.expires_at,
-            # What Pluggy itself told stands.
+            # A time that Pluggy gave stays.
             retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
         )
     )
 
 
 def submit(conn: Connection, action_id: str, *, now: datetime) -> Action | None:
-    """Mark an open action as submitted and return it; None if it is not open, so that two answers cannot both pass."""
+    """Mark an open action as submitted and return it; None: it is not open. Of two answers only one passes."""
     row = conn.execute(
         sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == "open")
-        .values(state="submitted", submitted_at=now, accepted_at=None, attempts=user_actions.c.attempts + 1)
+        .where(user_actions.c.id == action_id, user_actions.c.state == OPEN)
+        .values(state=SUBMITTED, submitted_at=now, accepted_at=None, attempts=user_actions.c.attempts + 1)
         .returning(*_COLUMNS)
     ).one_or_none()
     return None if row is None else _action(row)
 
 
 def mark_accepted(conn: Connection, action_id: str, accepted_at: datetime) -> None:
-    """Record the Item's `updatedAt` as Pluggy took the submission."""
+    """Record the Item's `updatedAt` when Pluggy accepted the submission."""
     conn.execute(
         sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == "submitted")
+        .where(user_actions.c.id == action_id, user_actions.c.state == SUBMITTED)
         .values(accepted_at=accepted_at)
     )
 
 
 def reopen(conn: Connection, action_id: str, *, retry_at: datetime | None) -> None:
-    """Take a submission back: it did not reach Pluggy, or Pluggy refused it. None keeps the time to wait for."""
+    """Open a submitted action again: the answer did not reach Pluggy, or Pluggy refused it. None keeps `retry_at`."""
     conn.execute(
         sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == "submitted")
+        .where(user_actions.c.id == action_id, user_actions.c.state == SUBMITTED)
         .values(
-            state="open",
+            state=OPEN,
             submitted_at=None,
             accepted_at=None,
             retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
@@ -209,14 +209,14 @@ def reopen(conn: Connection, action_id: str, *, retry_at: datetime | None) -> No
 
 
 def begin_submission(conn: Connection, action_id: str, what: str, *, now: datetime) -> int:
-    """Keep that someone tries to settle the action; return the attempt's id."""
+    """Record an attempt to settle the action; return the attempt's id."""
     attempt = sa.insert(submissions).values(action_id=action_id, what=what, started_at=now)
     attempt_id: int = conn.execute(attempt.returning(submissions.c.id)).scalar_one()
     return attempt_id
 
 
 def end_submission(conn: Connection, attempt_id: int, outcome: str) -> None:
-    """Keep how the attempt went."""
+    """Record how the attempt ended."""
     conn.execute(sa.update(submissions).where(submissions.c.id == attempt_id).values(outcome=outcome))
 
 
@@ -224,7 +224,7 @@ def settle(
     conn: Connection, action_id: str, state: str, outcome: str, *, seen_at: datetime | None = None, now: datetime
 ) -> None:
     """
-    End an unsettled action. What it asked and showed is no longer needed, so it is dropped.
+    Settle an action. What it asked and showed is dropped: nobody needs it.
 
     *seen_at*: `updatedAt` of the Item, for `cancelled_at`.
     """
@@ -243,7 +243,7 @@ def settle(
 
 
 def cancelled_at(conn: Connection, item_id: str, dedup_key: str) -> datetime | None:
-    """Return `updatedAt` of the Item when an action for this need was last given up; None if none was."""
+    """Return `updatedAt` of the Item when an action for this need was last cancelled; None if none was."""
     seen_at: datetime | None = conn.scalar(
         sa.select(sa.func.max(user_actions.c.accepted_at)).where(
             user_actions.c.item_id == item_id,
@@ -273,7 +273,7 @@ def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
             sa.select(user_actions.c.id, user_actions.c.item_id)
             .join(items, items.c.id == user_actions.c.item_id)
             .where(
-                user_actions.c.state == "submitted",
+                user_actions.c.state == SUBMITTED,
                 user_actions.c.submitted_at < before,
                 items.c.status.not_in(RUNNING),
             )
@@ -283,19 +283,43 @@ def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
 
 
 def successor(conn: Connection, action: Action) -> Action | None:
-    """Return the newest unsettled action of the same Item that was opened since, or None."""
+    """
+    Return the action of the same Item that took the place of *action*, or None.
+
+    The newest unsettled one that was opened since; without any, the newest that was resolved. An action that was given
+    up was not followed by what was resolved.
+    """
+    states = UNSETTLED if action.outcome == CANCELLED else (*UNSETTLED, RESOLVED)
     row = conn.execute(
         sa.select(*_COLUMNS)
         .where(
             user_actions.c.item_id == action.item_id,
             user_actions.c.id != action.id,
-            user_actions.c.state.in_(UNSETTLED),
+            user_actions.c.state.in_(states),
             user_actions.c.created_at >= action.created_at,
         )
-        .order_by(user_actions.c.created_at.desc())
+        .order_by((user_actions.c.state == RESOLVED).asc(), user_actions.c.created_at.desc())
         .limit(1)
     ).one_or_none()
     return None if row is None else _action(row)
+
+
+def was_tried_before(conn: Connection, action: Action) -> bool:
+    """Return whether the same need was asked for just before *action*, and a submission for it did not settle it."""
+    before = user_actions.alias()
+    found: bool | None = conn.scalar(
+        sa.select(
+            sa.exists().where(
+                before.c.item_id == action.item_id,
+                before.c.id != action.id,
+                before.c.dedup_key == action.dedup_key,
+                before.c.state == SUPERSEDED,
+                # One transaction settles the one and opens the other. An action that nobody tried to settle stays open.
+                before.c.settled_at == action.created_at,
+            )
+        )
+    )
+    return bool(found)
 
 
 def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
@@ -306,7 +330,7 @@ def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]
             .join(items, items.c.id == user_actions.c.item_id)
             .outerjoin(connectors, connectors.c.id == items.c.connector_id)
             .where(
-                user_actions.c.state == "open",
+                user_actions.c.state == OPEN,
                 user_actions.c.remind_at <= now,
                 connectors.c.status.is_distinct_from(OFFLINE),
             )
@@ -316,26 +340,33 @@ def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]
     )
 
 
-def remind_all_of_connector(conn: Connection, connector_id: int, *, told_before: datetime, now: datetime) -> int:
+def remind_of_connector(
+    conn: Connection, connector_id: int, *, told_before: datetime, now: datetime, limit: int
+) -> int:
     """
-    Make a reminder due of each open action of the connector's Items; return how many there are.
+    Make reminders due *now* of up to *limit* open actions of the connector's Items; return how many.
 
-    One that the product was reminded of since *told_before* is left out: a bank that comes and goes is no reason to
-    write to a person several times a day.
+    An action that the product was told of after *told_before* is left out. If a bank comes and goes, its persons are
+    not written to several times a day.
+    They are locked in the order of their Items.
     """
-    of_connector = sa.select(items.c.id).where(items.c.connector_id == connector_id, items.c.deleted_at.is_(None))
-    due = conn.execute(
-        sa.update(user_actions)
+    waiting = (
+        sa.select(user_actions.c.id)
+        .join(items, items.c.id == user_actions.c.item_id)
         .where(
-            user_actions.c.item_id.in_(of_connector),
-            user_actions.c.state == "open",
+            items.c.connector_id == connector_id,
+            items.c.deleted_at.is_(None),
+            user_actions.c.state == OPEN,
+            sa.or_(user_actions.c.remind_at.is_(None), user_actions.c.remind_at > now),
             sa.or_(
                 user_actions.c.reminders == 0, user_actions.c.told_at.is_(None), user_actions.c.told_at < told_before
             ),
         )
-        .values(remind_at=now)
+        .order_by(user_actions.c.item_id, user_actions.c.id)
+        .limit(limit)
+        .with_for_update(of=user_actions)
     )
-    return due.rowcount
+    return conn.execute(sa.update(user_actions).where(user_actions.c.id.in_(waiting)).values(remind_at=now)).rowcount
 
 
 def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None, now: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from pluggy_sync import tls
 from tests.kit.scripted_server import Asked, Reply, scripted_server
 
 
@@ -47,6 +48,7 @@ def gated(target: str, path: str, *, skip: int = 0) -> Iterator[Gate]:
             content=asked.body,
             trust_env=False,
             timeout=30,
+            verify=tls.context(),
         )
         if is_held(asked):
             gate.held = asked

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from pluggy_sync import wire
+from pluggy_sync import tls, wire
 from tests.kit.scripted_server import Asked, Reply
 
 Before = Callable[[Asked], Reply | None]
@@ -77,7 +77,7 @@ def running_proxy(target: str) -> Iterator[Proxy]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the library
             """Say nothing."""
 
-    with httpx.Client(base_url=target, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=target, trust_env=False, timeout=30, verify=tls.context()) as client:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 class SilentProxy:
     """Passes everything on, until it is told to be silent."""
 
-    def __init__(self, connect: Any) -> None:
+    def __init__(self, connect: Any, slow_by_s: float = 0.0) -> None:
+        """Pass on whatever arrives *slow_by_s* seconds later."""
         self._connect = connect
+        self._slow_by_s = slow_by_s
         self._silent = threading.Event()
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -46,6 +49,7 @@ class SilentProxy:
                     while source.recv(65536):
                         pass
                     return
+                time.sleep(self._slow_by_s)
                 target.sendall(data)
         if not self._silent.is_set():
             for each in (source, target):
@@ -65,7 +69,7 @@ class SilentProxy:
 
 
 @contextmanager
-def silent_proxy(*, port: int | None = None, path: str | None = None) -> Iterator[SilentProxy]:
+def silent_proxy(*, port: int | None = None, path: str | None = None, slow_by_s: float = 0.0) -> Iterator[SilentProxy]:
     """Run a proxy before a loopback *port*, or before the socket file *path*, until the block ends."""
 
     def connect() -> socket.socket:
@@ -75,7 +79,7 @@ def silent_proxy(*, port: int | None = None, path: str | None = None) -> Iterato
         connection.connect(path)
         return connection
 
-    proxy = SilentProxy(connect)
+    proxy = SilentProxy(connect, slow_by_s)
     try:
         yield proxy
     finally:

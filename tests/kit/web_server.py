@@ -3,27 +3,53 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
+from pluggy_sync import tls
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
+
+
+@dataclass(frozen=True)
+class WebProcess:
+    """The running web app."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """Kill it and all its processes, as a machine that loses its power does."""
+        server = psutil.Process(self.process.pid)
+        for each in [server, *server.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait(timeout=10)
 
 
 @contextmanager
 def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
     """Run the web app with *environ* for our settings, and yield its address, until the block ends."""
+    with running_web_process(environ, folder) as web:
+        yield web.address
+
+
+@contextmanager
+def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebProcess]:
+    """Do what `running_web` does, and yield the process too; it may be killed meanwhile."""
     port = any_free()
     address = f"http://127.0.0.1:{port}"
     env = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": address}
-    with (folder / "web.log").open("wb") as output:
+    with (folder / "web.log").open("ab") as output:
         process = programs.start(procfile.program("web", env), output)
     try:
         eventually(lambda: _answers(address), within_s=30, what="the web app answers")
-        yield address
+        yield WebProcess(address, process)
     finally:
         process.terminate()
         try:
@@ -35,6 +61,6 @@ def running_web(environ: dict[str, str], folder: Path) -> Iterator[str]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health", trust_env=False, timeout=2).status_code == 200
+        return httpx.get(f"{address}/health", trust_env=False, timeout=2, verify=tls.context()).status_code == 200
     except httpx.TransportError:
         return False

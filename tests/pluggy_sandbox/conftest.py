@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
+from pluggy_sync import tls
 from tests.pluggy_sandbox.driver import Driver, Receiver, running_receiver
 
 START = datetime(2026, 3, 10, 15, 0, tzinfo=UTC)
@@ -26,7 +27,7 @@ def sandbox(served_sandbox: RunningSandbox) -> RunningSandbox:
 
 @pytest.fixture
 def driver(sandbox: RunningSandbox) -> Iterator[Driver]:
-    with httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False) as api:
+    with httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False, verify=tls.context()) as api:
         driver = Driver(sandbox, api)
         driver.sign_in()
         yield driver

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from pluggy_sync import tls
+
 
 @dataclass
 class Process:
@@ -49,7 +51,9 @@ def served_process(*options: str) -> Iterator[Process]:
             first = process.stdout.readline()
             address = re.search(r"http://127\.0\.0\.1:\d+", first)
             assert address, first + process.communicate(timeout=30)[1]
-            with httpx.Client(base_url=f"{address[0]}/_sandbox", timeout=60, trust_env=False) as control:
+            with httpx.Client(
+                base_url=f"{address[0]}/_sandbox", timeout=60, trust_env=False, verify=tls.context()
+            ) as control:
                 yield Process(address[0], control, process)
         finally:
             process.kill()

@@ -1,6 +1,8 @@
 """Links to the person's page: signed, expiring, and a link that leads to the next one does not renew itself."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
@@ -41,7 +43,32 @@ def test_a_following_link_whose_first_one_has_ended_opens_nothing(links):
     assert links.read(links.following(ended, "act_2")) is None
 
 
-@pytest.mark.parametrize("value", [None, 5, [], ["act_1"], ["act_1", "x"], [5, 5], {"a": 1}, ["act_1", 5, 5]], ids=str)
+def test_a_link_leads_back_to_where_the_product_said_also_when_it_is_over(links):
+    token = links.token("act_1", "https://loja.example/conta")
+    following = links.following(links.read(token), "act_2")
+
+    assert links.read(token).return_url == links.read(following).return_url == "https://loja.example/conta"
+    assert links.read(following).ends_at == links.read(token).ends_at
+    with mock.patch("itsdangerous.timed.time.time", return_value=time.time() + PAGE_LINK_LIFE_S + 5):
+        assert links.read(token) is None
+        assert links.read_return_url(token) == "https://loja.example/conta"
+    assert links.read_return_url(links.token("act_1")) is None
+
+
+def test_a_link_of_another_key_leads_nowhere(links):
+    token = PageLinks(KEY[::-1], "https://example.com").token("act_1", "https://evil.example")
+
+    assert links.read_return_url(token) is None
+    assert links.read_return_url(token + "x") is None
+
+
+NO_LINKS = [
+    *(None, 5, [], ["act_1"], ["act_1", "x"], [5, 5], {"a": 1}, ["act_1", 5, 5]),
+    *(["act_1", "x", "y"], ["a", 5, "y", 1]),
+]
+
+
+@pytest.mark.parametrize("value", NO_LINKS, ids=str)
 def test_what_is_signed_and_is_no_link_opens_nothing(links, value):
     assert links.read(URLSafeTimedSerializer(KEY, salt="person's page").dumps(value)) is None
 

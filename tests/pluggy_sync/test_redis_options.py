@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import pytest
+from kombu.exceptions import KombuError
 from limits import RateLimitItemPerMinute
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
@@ -15,8 +16,17 @@ from tests.kit.tls import a_certificate, tls_front
 
 
 def sends_a_task(url: str) -> bool:
+    with closing(queue.Sender(url)) as sender:
+        return sender.send([queue.Message(queue.HANDLE_EVENT, "event-1")])
+
+
+def works_as_a_worker(url: str) -> bool:
     with closing(queue.celery_app(url)) as app:
-        return queue.send(app, queue.HANDLE_EVENT, "event-1")
+        try:
+            app.send_task(queue.HANDLE_EVENT, args=["event-1"], retry=False)
+        except (KombuError, RedisError, OSError):
+            return False
+        return True
 
 
 def sets_a_key(url: str) -> bool:
@@ -36,10 +46,10 @@ def counts(url: str) -> bool:
             return False
 
 
-CLIENTS: list[Callable[[str], bool]] = [sends_a_task, sets_a_key, counts]
+CLIENTS: list[Callable[[str], bool]] = [sends_a_task, works_as_a_worker, sets_a_key, counts]
 
 
-@pytest.fixture(params=CLIENTS, ids=["celery", "redis-py", "limits"])
+@pytest.fixture(params=CLIENTS, ids=["sender", "celery", "redis-py", "limits"])
 def works(request):
     return request.param
 

@@ -1,4 +1,8 @@
-"""Promise 1: a 2xx means that the event is committed; whatever is killed or emptied then, it is still handled."""
+"""
+Promise 1: a 2xx means that the event is on disk; whatever is killed or emptied then, it is still handled.
+
+How it is while Postgres is away is tested in tests/webhook_app/intake/test_spilling.py.
+"""
 
 import contextlib
 import dataclasses
@@ -20,13 +24,13 @@ from pluggy_sync.resources import create_resources
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, transactions
+from standalone.polling import eventually
 from standalone.servers import running_postgres, running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
-from tests.kit.quiet_logs import silent_port
 from tests.kit.raw_client import raw_clients
 from tests.kit.silent_proxy import silent_proxy
-from tests.kit.web_server import running_web
+from tests.kit.silent_server import silent_port
+from tests.kit.web_server import running_web, running_web_process
 from tests.kit.worker_processes import running_worker
 from tests.kit.workers import run_message, run_queued, take_messages
 from webhook_app.app import create_app
@@ -154,6 +158,126 @@ def spoil(valkey, proxy, how):
     else:
         client.replicaof("127.0.0.1", "1")
     client.close()
+
+
+def test_a_web_process_that_is_killed_under_load_has_stored_all_that_it_acknowledged(
+    database_url, shared_valkey, service, tmp_path
+):
+    environ = an_environ(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
+    acknowledged = []
+    with running_web_process(environ, tmp_path) as web, ThreadPoolExecutor(8) as threads:
+
+        def deliver_until_killed(number):
+            with httpx.Client(base_url=web.address, headers=HEADERS, trust_env=False) as client:
+                while True:
+                    payload = an_event(itemId=f"item-{number % 3}")
+                    try:
+                        status = client.post("/webhooks/pluggy", json=payload).status_code
+                    except httpx.TransportError:
+                        return
+                    assert status == 202
+                    acknowledged.append(payload["eventId"])
+
+        delivering = [threads.submit(deliver_until_killed, number) for number in range(8)]
+        eventually(lambda: len(acknowledged) > 100, within_s=60, what="it is under load")
+        web.kill()
+        for each in delivering:
+            each.result(timeout=30)
+
+    stored = [row.event_id for row in service.events()]
+    assert set(acknowledged) <= set(stored)
+    assert len(set(stored)) == len(stored)
+    for row in service.rows(item_progress):
+        numbers = [each.item_seq for each in service.events() if each.item_id == row.item_id]
+        assert sorted(numbers) == list(range(1, row.last_event_seq + 1))
+
+
+def test_a_web_process_killed_before_the_commit_has_acknowledged_nothing_and_a_retry_stores_each_once(
+    database_url, shared_valkey, service, tmp_path
+):
+    environ = an_environ(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
+    payloads = [an_event(itemId="item-1") for _ in range(10)]
+    with running_web_process(environ, tmp_path) as web, raw_clients(web.address, 10) as clients:
+        with psycopg.connect(database_url) as conn:
+            conn.execute("LOCK TABLE inbox")
+            for client, payload in zip(clients, payloads, strict=True):
+                body = json.dumps(payload).encode()
+                client.begin("POST", "/webhooks/pluggy", {**HEADERS, **JSON, "Content-Length": str(len(body))})
+                client.send(body)
+            eventually(lambda: waits_for_a_lock(database_url), within_s=20, what="the writer waits")
+            web.kill()
+        assert [client.status() for client in clients] == [None] * 10
+
+    service.deliver(*payloads)
+
+    assert sorted(row.event_id for row in service.events()) == sorted(each["eventId"] for each in payloads)
+    assert service.rows(item_progress)[0].last_event_seq == 10
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def waits_for_a_lock(database_url):
+    with psycopg.connect(database_url) as conn:
+        return conn.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]
+
+
+def test_a_web_process_killed_after_the_answer_and_before_it_queued_the_event_delays_it_only(
+    service, upstream, settings, shared_valkey, tmp_path
+):
+    item_id = upstream.connect()
+    with silent_proxy(port=shared_valkey.port) as proxy:
+        redis_url = f"redis://127.0.0.1:{proxy.port}/0"
+        environ = an_environ(
+            DATABASE_URL=settings.database_url, REDIS_URL=redis_url, PLUGGY_CLIENT_ID=settings.pluggy_client_id
+        )
+        with running_web_process(environ, tmp_path) as web:
+            proxy.be_silent()
+            for payload in upstream.take_events():
+                answer = httpx.post(f"{web.address}/webhooks/pluggy", json=payload, headers=HEADERS, trust_env=False)
+                assert answer.status_code == 202
+            web.kill()
+    assert take_messages(service.res) == []
+
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+
+
+def test_a_client_that_left_before_its_answer_delivered_all_the_same(database_url, shared_valkey, service, tmp_path):
+    environ = an_environ(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
+    payloads = [an_event(itemId="item-1") for _ in range(10)]
+    with running_web_process(environ, tmp_path) as web:
+        with psycopg.connect(database_url) as conn, raw_clients(web.address, 10) as clients:
+            conn.execute("LOCK TABLE inbox")
+            for client, payload in zip(clients, payloads, strict=True):
+                body = json.dumps(payload).encode()
+                client.begin("POST", "/webhooks/pluggy", {**HEADERS, **JSON, "Content-Length": str(len(body))})
+                client.send(body)
+            eventually(lambda: waits_for_a_lock(database_url), within_s=20, what="the writer waits")
+            for client in clients[5:]:
+                client.close()
+            conn.rollback()
+            statuses = [client.status() for client in clients[:5]]
+        eventually(lambda: len(service.events()) == 10, within_s=20, what="all are stored")
+
+    assert statuses == [202] * 5
+
+
+def test_answers_do_not_wait_for_a_redis_that_is_slow(database_url, shared_valkey, service, tmp_path):
+    slow_by_s = 0.3
+    with silent_proxy(port=shared_valkey.port, slow_by_s=slow_by_s) as proxy:
+        environ = an_environ(DATABASE_URL=database_url, REDIS_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        with running_web_process(environ, tmp_path) as web, httpx.Client(trust_env=False, headers=HEADERS) as client:
+            url = f"{web.address}/webhooks/pluggy"
+            assert client.post(url, json=an_event()).status_code == 202
+            began = time.monotonic()
+            statuses = {client.post(url, json=an_event()).status_code for _ in range(20)}
+            took = time.monotonic() - began
+            eventually(lambda: service.res.redis.llen("events") == 21, within_s=20, what="all are queued")
+
+    assert statuses == {202}
+    assert took < 20 * slow_by_s
 
 
 @pytest.mark.parametrize("ails", ["away", "frozen", "silent"])

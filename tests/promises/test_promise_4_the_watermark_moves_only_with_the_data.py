@@ -8,7 +8,7 @@ from pluggy_sync import wire
 from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import transactions as sync_transactions
 from pluggy_sync.pluggy import payloads
-from pluggy_sync.rules.sync_plan import SHOWN_LATE_WAITS
+from pluggy_sync.rules.backoff import SHOWN_LATE_WAITS
 from pluggy_sync.store.tables import accounts, incomplete_parts, outbox, transactions
 from tests.kit.factories import an_event, an_id
 from tests.kit.interception import changed, edited, emptied, hiding, refused, when_answered

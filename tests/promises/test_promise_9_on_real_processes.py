@@ -21,15 +21,15 @@ import psycopg
 import pytest
 import redis
 
-from pluggy_sync import queue
+from pluggy_sync import queue, tls
 from pluggy_sync.resources import create_resources
 from pluggy_sync.settings import read_settings
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.product import running_product, status
 from tests.kit.scripted_server import Reply
 from tests.kit.worker_processes import running_worker
@@ -111,7 +111,7 @@ def running_flower(environ, folder):
     def answers():
         assert process.poll() is None, log.read_text()
         try:
-            return httpx.get(f"{url}/healthcheck", trust_env=False).is_success
+            return httpx.get(f"{url}/healthcheck", trust_env=False, verify=tls.context()).is_success
         except httpx.TransportError:
             return False
 
@@ -244,7 +244,7 @@ def redis_is_full_and_holds_what_is_not_ours(life):
 
 def shown_by_flower(url):
     """Return all that Flower shows, and the tasks that failed."""
-    with httpx.Client(base_url=url, auth=LOGIN, trust_env=False) as flower:
+    with httpx.Client(base_url=url, auth=LOGIN, trust_env=False, verify=tls.context()) as flower:
         eventually(lambda: "FAILURE" in flower.get("/api/tasks").text, within_s=30, what="Flower knows of a failure")
         tasks = flower.get("/api/tasks").json()
         failed = [task_id for task_id, task in tasks.items() if task["state"] == "FAILURE"]

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from pluggy_sync import queue
+from pluggy_sync import queue, tls
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import prepare_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def running_flower(env):
             output.seek(0)
             assert popen.poll() is None, output.read().decode()
             try:
-                return httpx.get(f"{url}/healthcheck").is_success
+                return httpx.get(f"{url}/healthcheck", verify=tls.context()).is_success
             except httpx.TransportError:
                 return False
 
@@ -61,7 +61,7 @@ def test_it_does_not_start_where_others_could_reach_it_without_a_login(shared_va
 
 def test_on_this_machine_it_starts_without_a_login(shared_valkey):
     with running_flower(environment(shared_valkey, HOST="127.0.0.1")) as url:
-        assert httpx.get(f"{url}/metrics").status_code == 200
+        assert httpx.get(f"{url}/metrics", verify=tls.context()).status_code == 200
 
 
 def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
@@ -69,9 +69,9 @@ def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
 
     with running_flower(env) as url:
         for path in ("/", "/metrics", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks"):
-            assert httpx.get(f"{url}{path}").status_code == 401, path
-        assert httpx.get(f"{url}/metrics", auth=(LOGIN[0], "guess")).status_code == 401
-        metrics = httpx.get(f"{url}/metrics", auth=LOGIN)
+            assert httpx.get(f"{url}{path}", verify=tls.context()).status_code == 401, path
+        assert httpx.get(f"{url}/metrics", auth=(LOGIN[0], "guess"), verify=tls.context()).status_code == 401
+        metrics = httpx.get(f"{url}/metrics", auth=LOGIN, verify=tls.context())
 
     assert metrics.status_code == 200
     assert "flower_" in metrics.text

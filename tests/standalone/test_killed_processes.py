@@ -11,10 +11,11 @@ import psutil
 import psycopg
 import pytest
 
+from pluggy_sync import tls
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
-from tests.kit.conditions import eventually
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
@@ -39,7 +40,9 @@ class Up:
         event = {"event": "item/unheard_of", "eventId": str(uuid.uuid4())}
         headers = {"X-Webhook-Secret": self.env["WEBHOOK_SECRETS"]}
         try:
-            answer = httpx.post(f"{self.env['WEB_URL']}/webhooks/pluggy", json=event, headers=headers, timeout=5)
+            answer = httpx.post(
+                f"{self.env['WEB_URL']}/webhooks/pluggy", json=event, headers=headers, timeout=5, verify=tls.context()
+            )
         except httpx.TransportError:
             return False
         if answer.status_code != 202:
@@ -74,7 +77,7 @@ class Up:
     def told(self):
         """Return the Items of which the product was told that they are synced."""
         try:
-            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5)
+            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5, verify=tls.context())
         except httpx.TransportError:
             return set()
         return {each["data"]["itemId"] for each in answer.json()["results"] if each["type"] == "item.synced"}
@@ -87,7 +90,7 @@ class Up:
 
     def flower_answers(self):
         try:
-            return httpx.get(f"{self.env['FLOWER_URL']}/healthcheck", timeout=5).is_success
+            return httpx.get(f"{self.env['FLOWER_URL']}/healthcheck", timeout=5, verify=tls.context()).is_success
         except httpx.TransportError:
             return False
 

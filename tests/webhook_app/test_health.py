@@ -51,6 +51,20 @@ def test_without_postgres_it_is_not_ready(shared_valkey, database):
     resources.close()
 
 
+def test_without_postgres_it_is_ready_as_long_as_a_spill_takes_webhooks(shared_valkey, tmp_path):
+    away = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": shared_valkey.url}
+    (tmp_path / "a-file").touch()
+    found = {}
+    for folder in (tmp_path / "spill", tmp_path / "a-file"):
+        settings = a_settings(**away, SPILL_FOLDER=str(folder))
+        resources = create_resources(settings)
+        found[folder.name] = create_app(settings, resources).test_client().get("/ready")
+        resources.close()
+
+    assert (found["spill"].status_code, found["a-file"].status_code) == (200, 503)
+    assert found["spill"].json == {"status": "degraded", "postgres": False, "redis": True}
+
+
 def test_a_postgres_that_became_read_only_is_not_ready_and_is_left(web, resources):
     with resources.database.connect() as conn:
         conn.connection.driver_connection.execute("SET default_transaction_read_only = on")

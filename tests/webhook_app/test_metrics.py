@@ -1,11 +1,14 @@
 """`/metrics`, as Prometheus reads it."""
 
 import dataclasses
+from contextlib import closing
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pluggy_sync import spill
 from pluggy_sync.engine import reconciliation
+from pluggy_sync.metrics import ServiceCollector
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import endpoints, inbox, unreadable_rows
@@ -79,11 +82,10 @@ def test_metrics_count_dead_events(scrape, service):
 def test_metrics_tell_of_an_endpoint_that_fails_and_of_one_that_was_stopped(scrape, service):
     now = service.res.now()
     with service.res.database.begin() as conn:
-        endpoints.lock(conn, "https://product.example/")
-        endpoints.mark_failing(conn, "https://product.example/", since=now, retry_at=now)
+        endpoints.mark_failing(conn, endpoints.ENVIRONMENT, since=now, retry_at=now)
     failing = scrape()
     with service.res.database.begin() as conn:
-        endpoints.stop(conn, "https://product.example/", now=now)
+        endpoints.stop(conn, endpoints.ENVIRONMENT, endpoints.FAILING, now=now)
     stopped = scrape()
 
     assert (failing["endpoints failing"], failing["endpoints stopped"]) == (1, 0)
@@ -147,3 +149,20 @@ def test_metrics_answer_without_redis_and_say_so(settings, resources):
     assert 'pluggy_sync_up{source="redis"} 0.0' in answer.text
     assert 'pluggy_sync_up{source="postgres"} 1.0' in answer.text
     assert "budget_left" not in answer.text
+
+
+def test_metrics_count_what_waits_in_the_spill_and_for_how_long(settings, resources, clock, tmp_path):
+    with closing(spill.create(tmp_path, spill.box_of(settings.secret_key), most_bytes=2**20)) as file:
+        file.append([(b"one", clock(), None), (b"two", clock(), None)])
+        clock.advance(seconds=90)
+        spilling = dataclasses.replace(settings, spill_folder=str(tmp_path))
+        collector = ServiceCollector(dataclasses.replace(resources, settings=spilling))
+
+        found = {sample.name: sample.value for family in collector.collect() for sample in family.samples}
+
+    assert found["pluggy_sync_spilled_events"] == 2
+    assert found["pluggy_sync_oldest_spilled_event_age_seconds"] == pytest.approx(90, abs=5)
+
+
+def test_without_a_spill_there_is_no_metric_of_it(scrape):
+    assert not [name for name in scrape() if "spilled" in name]

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,9 +14,9 @@ import redis
 
 from pluggy_sync import queue
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 from tests.kit.worker_processes import running_worker
 
@@ -87,6 +87,7 @@ def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(database_u
         http = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=LOGIN, trust_env=False))
         app = queue.celery_app(valkey.url)
         stack.callback(app.close)
+        sender = stack.enter_context(closing(queue.Sender(valkey.url)))
 
         def sweeps():
             return worker.log.read_text().count('"event": "Task sweep[')
@@ -110,7 +111,7 @@ def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(database_u
             eventually(under_way, within_s=30, what="a task is under way")
             with trouble(valkey, other):
                 for _ in range(5):
-                    assert queue.send(app, queue.HANDLE_EVENT, "event-2") is False
+                    assert sender.send([queue.Message(queue.HANDLE_EVENT, "event-2")]) is False
                     time.sleep(1)
         swept_before, seen_before = sweeps(), time.time()
 

@@ -1,4 +1,4 @@
-"""Workers see what `queue.send` sent and nothing else; what strangers put into a queue ends no worker."""
+"""Workers see what `queue.Sender` sent and nothing else; what strangers put into a queue ends no worker."""
 
 import base64
 import copy
@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from pluggy_sync import queue
+from standalone.polling import eventually
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 from tests.kit.worker_processes import running_worker
 from workers import transport

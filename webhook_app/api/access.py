@@ -4,8 +4,8 @@ from flask import Flask, request
 
 from webhook_app import api_tokens
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
 from webhook_app.front.areas import API_BODY_BYTES
+from webhook_app.problems import ProblemError
 
 PREFIX = "/v1/"
 # The documentation is no secret.
@@ -20,13 +20,7 @@ def register(app: Flask) -> None:
 def _guard() -> None:
     if not request.path.startswith(PREFIX) or _is_open(request.path):
         return
-    if not authorized():
-        raise ProblemError(
-            401,
-            "unauthorized",
-            "Give a valid token: `Authorization: Bearer <token>`.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    require_token()
     request.max_content_length = API_BODY_BYTES
 
 
@@ -34,6 +28,12 @@ def _is_open(path: str) -> bool:
     return any(path == each or path.startswith(each + "/") for each in OPEN_PATHS)
 
 
-def authorized() -> bool:
-    """Return whether the present request has a valid token."""
-    return api_tokens.is_valid(request.headers.get("Authorization", ""), resources().settings)
+def require_token() -> None:
+    """
+    Let the present request pass if it has a valid token.
+
+    Raises:
+        ProblemError: it has none.
+    """
+    if not api_tokens.is_valid(request.headers.get("Authorization", ""), resources().settings):
+        raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})

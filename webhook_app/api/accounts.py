@@ -12,7 +12,7 @@ from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")
 
@@ -101,7 +101,7 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any]:
     position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
         if not accounts.is_stored(conn, account_id):
-            raise ProblemError(404, "account-not-found", "No such account is known here.")
+            raise ProblemError("account-not-found")
         rows = transactions.before(
             conn,
             account_id,

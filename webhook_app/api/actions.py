@@ -5,20 +5,21 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from pluggy_sync import return_urls
 from pluggy_sync.engine import submissions
 from pluggy_sync.notifications import action_view
 from pluggy_sync.rules import answers
+from pluggy_sync.rules.action_states import STATES, UNSETTLED
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
+from pluggy_sync.store.user_actions import Action
 from webhook_app.api import paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import INVALID_REQUEST, ProblemError
 
 blueprint = ApiBlueprint("actions", __name__, description="What persons must do")
-
-STATES = ("open", "submitted", "resolved", "expired", "superseded")
 
 
 class _Text(ma.Schema):
@@ -68,7 +69,8 @@ class ActionSchema(ma.Schema):
     userAction = ma.fields.Dict(allow_none=True)
     expiresAt = Instant(required=True, allow_none=True)
     retryAt = Instant(
-        allow_none=True, metadata={"description": "Not to be tried before: the person must wait after failed logins"}
+        allow_none=True,
+        metadata={"description": "When it may be tried again: the person must wait after failed logins"},
     )
     pageUrl = ma.fields.Str(
         required=True, allow_none=True, metadata={"description": "The person's page; null once settled"}
@@ -80,11 +82,30 @@ class ActionSchema(ma.Schema):
     attempts = ma.fields.Int()
 
 
+class _PageLink(ma.Schema):
+    return_url = ma.fields.Str(
+        load_default=None,
+        data_key="returnUrl",
+        allow_none=True,
+        validate=validate.Length(min=1, max=return_urls.MAX_LENGTH),
+        metadata={
+            "description": (
+                "Where the page leads back to: an address under one of `PRODUCT_RETURN_URLS`. "
+                "Without it, the first of those"
+            )
+        },
+    )
+
+
 class PageLinkSchema(ma.Schema):
     """A link to the person's page of one action."""
 
     pageUrl = ma.fields.Str(required=True)
     expiresAt = Instant(required=True)
+
+
+def _view(row: Action) -> dict[str, Any]:
+    return action_view.of_row(row, resources().links, resources().texts)
 
 
 class _ActionsQuery(PageQuery):
@@ -138,7 +159,7 @@ def list_actions(query: dict[str, Any]) -> dict[str, Any]:
         rows,
         query["limit"],
         lambda row: [row.created_at.isoformat(), row.id],
-        lambda row: action_view.of_row(row, resources().links),
+        _view,
     )
 
 
@@ -149,8 +170,8 @@ def get_action(action_id: str) -> dict[str, Any]:
     with resources().database.begin() as conn:
         row = user_actions.get(conn, action_id)
     if row is None:
-        raise ProblemError(404, "action-not-found", "No such action.")
-    return action_view.of_row(row, resources().links)
+        raise ProblemError("action-not-found")
+    return _view(row)
 
 
 @blueprint.post("/actions/<action_id>/mfa")
@@ -159,7 +180,7 @@ def get_action(action_id: str) -> dict[str, Any]:
 def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give the code, choice or text that the bank asked for. It goes to Pluggy and is not stored."""
     action = submissions.answer_mfa(resources(), action_id, answer["value"])
-    return action_view.of_row(action, resources().links)
+    return _view(action)
 
 
 @blueprint.post("/actions/<action_id>/credentials")
@@ -169,7 +190,7 @@ def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
     credentials = given.get("parameters") or given["encrypted_parameters"]
     action = submissions.give_credentials(resources(), action_id, credentials)
-    return action_view.of_row(action, resources().links)
+    return _view(action)
 
 
 @blueprint.post("/actions/<action_id>/restart")
@@ -178,27 +199,32 @@ def restart(action_id: str) -> dict[str, Any]:
     """
     Start the update again, because the person is ready.
 
-    After what was asked is done at the bank, and where the bank asks for its code only during the update.
+    For what the person does at the bank, and for a bank that asks for its code only during the update.
     """
-    return action_view.of_row(submissions.restart(resources(), action_id), resources().links)
+    return _view(submissions.restart(resources(), action_id))
 
 
 @blueprint.post("/actions/<action_id>/cancel")
 @blueprint.response(200, ActionSchema)
 def cancel(action_id: str) -> dict[str, Any]:
-    """Give an open action up: it ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
-    return action_view.of_row(submissions.cancel(resources(), action_id), resources().links)
+    """Cancel an open action. It ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
+    return _view(submissions.cancel(resources(), action_id))
 
 
 @blueprint.post("/actions/<action_id>/page-link")
+@blueprint.arguments(_PageLink)
 @blueprint.response(200, PageLinkSchema)
-def new_page_link(action_id: str) -> dict[str, Any]:
+def new_page_link(asked: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Make a new link to the person's page of an unsettled action."""
     res = resources()
+    return_url = asked["return_url"]
+    if return_url is not None and not return_urls.is_allowed(return_url, res.settings.product_return_urls):
+        fault = {"where": "json", "field": "returnUrl", "message": "Lies under none of PRODUCT_RETURN_URLS."}
+        raise ProblemError(INVALID_REQUEST, more={"errors": [fault]})
     with res.database.begin() as conn:
         row = user_actions.get(conn, action_id)
     if row is None:
-        raise ProblemError(404, "action-not-found", "No such action.")
-    if row.state not in user_actions.UNSETTLED:
-        raise ProblemError(409, "action-settled", f"The action is {row.state}.")
-    return {"pageUrl": res.links.to(row.id), "expiresAt": res.links.end_of_link(res.now())}
+        raise ProblemError("action-not-found")
+    if row.state not in UNSETTLED:
+        raise ProblemError("action-settled", f"The action is {row.state}.")
+    return {"pageUrl": res.links.to(row.id, return_url), "expiresAt": res.links.end_of_link(res.now())}

@@ -12,7 +12,7 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 
 from pluggy_sync import item_ids, wire
-from webhook_app.errors import ProblemError
+from webhook_app.problems import INVALID_REQUEST, ProblemError
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -22,13 +22,13 @@ class _Decorator(Protocol):
 
 
 class StrictParser(FlaskParser):
-    """Values that are wrong are 400 wherever they stand; unknown ones are wrong, in the query too."""
+    """Answers 400 to wrong values, wherever they are. Unknown ones are wrong, in the query too."""
 
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # noqa: RUF012 - as in the class above it
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """Return the body's value, by the same reading as everywhere else; `missing` if it is not sent as JSON."""
+        """Return the body's value, read by `wire`; `missing` if it is not sent as JSON."""
         body = req.get_data(cache=True)
         if not (body and req.is_json):
             return missing
@@ -36,7 +36,7 @@ class StrictParser(FlaskParser):
             return wire.decode_strictly(body)
         except msgspec.DecodeError:
             fault = {"where": "json", "field": "", "message": "Not JSON, or it holds what cannot be stored."}
-            raise ProblemError(400, "invalid-request", "The body cannot be read.", more={"errors": [fault]}) from None
+            raise ProblemError(INVALID_REQUEST, "The body cannot be read.", more={"errors": [fault]}) from None
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typed
@@ -55,6 +55,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Answer POST."""
         return cast(_Decorator, self.route(rule, methods=["POST"]))
 
+    def patch(self, rule: str) -> _Decorator:
+        """Answer PATCH."""
+        return cast(_Decorator, self.route(rule, methods=["PATCH"]))
+
     def delete(self, rule: str) -> _Decorator:
         """Answer DELETE."""
         return cast(_Decorator, self.route(rule, methods=["DELETE"]))
@@ -63,8 +67,8 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Give the view what *schema* loads from the request's body or query."""
         return cast(_Decorator, super().arguments(schema, location=location))
 
-    def response(self, status: int, schema: type[ma.Schema]) -> _Decorator:
-        """Answer with what *schema* dumps of the view's result."""
+    def response(self, status: int, schema: type[ma.Schema] | None = None) -> _Decorator:
+        """Answer with what *schema* dumps of the view's result; None: with nothing."""
         return cast(_Decorator, super().response(status, schema))
 
 
@@ -83,7 +87,7 @@ def _read_item_id() -> None:
         values["item_id"] = item_ids.read(values["item_id"])
     except item_ids.NotAnItemIdError as exc:
         faults = [{"where": "path", "field": "itemId", "message": str(exc)}]
-        raise ProblemError(400, "invalid-request", str(exc), more={"errors": faults}) from None
+        raise ProblemError(INVALID_REQUEST, str(exc), more={"errors": faults}) from None
 
 
 def _refuse_undeclared_query() -> None:
@@ -93,4 +97,4 @@ def _refuse_undeclared_query() -> None:
     declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
     if not any(parameter.get("in") == "query" for parameter in declared):
         faults = [{"where": "query", "field": name, "message": "Unknown field."} for name in request.args]
-        raise ProblemError(400, "invalid-request", "This address takes no query parameters.", more={"errors": faults})
+        raise ProblemError(INVALID_REQUEST, "This address takes no query parameters.", more={"errors": faults})

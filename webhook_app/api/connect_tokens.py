@@ -8,11 +8,12 @@ from marshmallow import validate
 
 from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.pluggy.urgency import somebody_waits
+from pluggy_sync.rules import refusals
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import INVALID_REQUEST, ProblemError
 
 blueprint = ApiBlueprint("connect tokens", __name__, description="Tokens for the Pluggy Connect widget")
 
@@ -57,19 +58,19 @@ class TokenSchema(ma.Schema):
 @blueprint.post("/connect-tokens")
 @blueprint.arguments(_NewItemToken)
 @blueprint.response(200, TokenSchema)
-def for_new_item(wanted: dict[str, Any]) -> dict[str, Any]:
+def for_new_item(given: dict[str, Any]) -> dict[str, Any]:
     """Make a token with which a person connects a bank."""
-    return _token(None, {_OPTIONS[name]: value for name, value in wanted.items()})
+    return _token(None, {_OPTIONS[name]: value for name, value in given.items()})
 
 
 @blueprint.post("/items/<item_id>/connect-token")
 @blueprint.arguments(_UpdateToken)
 @blueprint.response(200, TokenSchema)
-def for_update(wanted: dict[str, Any], item_id: str) -> dict[str, Any]:
+def for_update(given: dict[str, Any], item_id: str) -> dict[str, Any]:
     """Make a token with which the person updates this Item: new credentials, a code, a renewed consent."""
     with resources().database.begin() as conn:
         living(conn, item_id)
-    return _token(item_id, {_OPTIONS[name]: value for name, value in wanted.items()})
+    return _token(item_id, {_OPTIONS[name]: value for name, value in given.items()})
 
 
 _OPTIONS = {
@@ -87,8 +88,8 @@ def _token(item_id: str | None, options: dict[str, Any]) -> dict[str, Any]:
             token = res.pluggy.connect_token(item_id, options)
     except PluggyRefusedError as exc:
         if exc.status == 404:
-            raise ProblemError(410, "item-gone-at-pluggy", "Pluggy does not know this Item any more.") from exc
+            raise ProblemError(refusals.GONE) from exc
         if exc.status == 400:
-            raise ProblemError(400, "invalid-request", "Pluggy does not accept these options.") from exc
+            raise ProblemError(INVALID_REQUEST, "Pluggy does not accept these options.") from exc
         raise
     return {"accessToken": token, "expiresAt": made_at + LIFE, "itemId": item_id}

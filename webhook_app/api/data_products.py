@@ -1,4 +1,4 @@
-"""The products that are re-read as whole lists: bills, investments and their movements, identity, loans, consents."""
+"""Data products that are read as whole lists: bills, investments and their movements, identity, loans, consents."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("products", __name__, description="Bills, investments, identity, loans, consents")
 
@@ -25,7 +25,7 @@ _BY_NAME = {
 
 
 class ProductRowSchema(PluggyObject):
-    """A row of a product. Fields that are not listed are Pluggy's."""
+    """A row of a data product. Fields that are not listed are Pluggy's."""
 
     id = ma.fields.Str(required=True)
     parentId = ma.fields.Str(
@@ -49,7 +49,7 @@ def list_product(query: dict[str, Any], item_id: str, product: str) -> dict[str,
     """
     listed = _BY_NAME.get(product)
     if listed is None:
-        raise ProblemError(404, "product-not-found", f"The products are: {', '.join(_BY_NAME)}.")
+        raise ProblemError("product-not-found", f"The products are: {', '.join(_BY_NAME)}.")
     position = paging.position_of(query["after"], paging.text)
     with resources().database.begin() as conn:
         living(conn, item_id)

@@ -5,7 +5,7 @@ from importlib.resources import files
 from flask import Blueprint, Flask, Response, abort, jsonify
 from flask_smorest import Api
 
-from pluggy_sync.rules import refusals
+from webhook_app import problems
 
 blueprint = Blueprint("docs", __name__)
 
@@ -30,7 +30,7 @@ _START = """SwaggerUIBundle({
   url: "/v1/openapi.json", dom_id: "#docs", deepLinking: true, persistAuthorization: false, validatorUrl: null,
 });
 """
-# Swagger UI sets styles and data pictures of its own; nothing comes from another host.
+# Swagger UI sets inline styles and data pictures. Nothing comes from another host.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
@@ -39,13 +39,13 @@ SETTINGS = {
     "API_TITLE": "pluggy-sync",
     "API_VERSION": "v1",
     "OPENAPI_VERSION": "3.1.0",
-    # Only the document is taken from flask-smorest; the address is ours.
+    # flask-smorest makes only the document. The address is ours.
     "API_SPEC_OPTIONS": {
         "info": {
             "description": (
                 "A correct, current copy of every account connected through Pluggy, and what persons must do for it. "
                 "Lists give `next`, to be sent back as `after`. Errors are RFC 9457 problems with a stable `code`.\n\n"
-                + refusals.as_markdown()
+                + problems.as_markdown()
             )
         },
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},

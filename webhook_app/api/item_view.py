@@ -8,6 +8,7 @@ import marshmallow as ma
 
 from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
+from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store import item_views
 from pluggy_sync.store.item_views import ItemView
 from pluggy_sync.store.user_actions import Action
@@ -27,7 +28,7 @@ class _Freshness(ma.Schema):
 
 class _Product(ma.Schema):
     is_updated = ma.fields.Bool(
-        required=True, data_key="isUpdated", metadata={"description": "Collected in the last run"}
+        required=True, data_key="isUpdated", metadata={"description": "Collected in the last execution"}
     )
     last_updated_at = Instant(required=True, allow_none=True, data_key="lastUpdatedAt")
     warnings = ma.fields.List(ma.fields.Dict(), required=True)
@@ -59,7 +60,9 @@ class ItemSchema(PluggyObject):
         keys=ma.fields.Str(),
         values=ma.fields.Nested(_Product),
         required=True,
-        metadata={"description": "By name as in Pluggy's `statusDetail`: how the last run went for each product"},
+        metadata={
+            "description": "By name as in Pluggy's `statusDetail`: how the last execution went for each data product"
+        },
     )
 
 
@@ -95,7 +98,7 @@ def _connector(row: ItemView) -> dict[str, Any] | None:
     connector = fields.object_of(row.raw.get("connector")) or {}
     if row.connector_status is None:
         return connector
-    # Its own events may have told of it later than the Item was seen.
+    # An event of the connector may be newer than the view of the Item.
     return {
         **connector,
         "health": {**(fields.object_of(connector.get("health")) or {}), "status": row.connector_status},
@@ -103,10 +106,10 @@ def _connector(row: ItemView) -> dict[str, Any] | None:
 
 
 def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
-    """Return how each product went; without detail from Pluggy all went as the run did (Pluggy facts 3.4)."""
+    """Return how each data product went; without detail from Pluggy, as the execution did (Pluggy facts 3.4)."""
     if item.products:
         return item.products
-    good = item.status == "UPDATED"
+    good = item.status == UPDATED
     each = payloads.Product(is_updated=good, last_updated_at=item.last_updated_at, warnings=[])
     return {_camel(name): each for name in item.requested}
 

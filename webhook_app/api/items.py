@@ -17,11 +17,11 @@ from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import ItemId, PageQuery, page_of
 from webhook_app.api.item_view import ItemSchema
 from webhook_app.app_resources import resources
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("items", __name__, description="Connections of persons to their banks")
 
-# A page filtered by freshness looks through at most this many Items, and may then be short or empty with a `next`.
+# A page filtered by freshness reads at most this many Items. It may be short, or empty, and still have a `next`.
 MAX_SCANNED = 5000
 
 
@@ -50,7 +50,7 @@ def known(conn: Connection, item_id: str) -> ItemView:
     """
     row = item_views.get(conn, item_id)
     if row is None:
-        raise ProblemError(404, "item-not-found", "No such Item is known here.")
+        raise ProblemError("item-not-found")
     return row
 
 
@@ -63,7 +63,7 @@ def living(conn: Connection, item_id: str) -> ItemView:
     """
     row = known(conn, item_id)
     if row.deleted_at is not None:
-        raise ProblemError(410, "item-deleted", "The Item was deleted and its data purged.")
+        raise ProblemError("item-deleted")
     return row
 
 
@@ -94,7 +94,7 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
-    """Return up to one more than the limit of matching Items; and where the search broke off, None at the end."""
+    """Return matching Items, up to one more than the limit, and where the search stopped; None: at the end."""
     limit, state = query["limit"], query["state"]
     found: list[dict[str, Any]] = []
     for _ in range(max(1, MAX_SCANNED // (limit + 1))):
@@ -127,7 +127,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
     """
     Register an Item, after the widget's success.
 
-    Webhooks do it too; whichever comes first. Repeating it is harmless.
+    The first webhook does it too. Repeating it is harmless.
     """
     res = resources()
     item_id, client_user_id = new["item_id"], new["client_user_id"]
@@ -135,12 +135,12 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
         conn = tx.conn
         row = items.lock(conn, item_id, now=res.now())
         if row.deleted_at is not None:
-            raise ProblemError(410, "item-deleted", "The Item was deleted and its data purged.")
+            raise ProblemError("item-deleted")
         if client_user_id is not None:
             if row.client_user_id not in (None, client_user_id):
-                raise ProblemError(409, "client-user-mismatch", "The Item is known as another person's.")
+                raise ProblemError("client-user-mismatch")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why=requests.REGISTERED, now=res.now())
         return shown(conn, item_id)
 
 

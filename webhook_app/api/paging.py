@@ -1,4 +1,4 @@
-"""Pages by opaque cursor: the position of the last row, so that rows which come meanwhile shift nothing."""
+"""Pages by an opaque cursor: the position of the last row. New rows shift nothing."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pluggy_sync import wire
-from webhook_app.errors import ProblemError
+from webhook_app.problems import ProblemError
 
 _Row = TypeVar("_Row")
 
@@ -40,13 +40,13 @@ def position_of(cursor: str | None, *shape: Callable[[Any], Any]) -> tuple[Any, 
 
 def invalid_cursor() -> ProblemError:
     """Return the problem of a cursor that did not come from this list."""
-    return ProblemError(400, "invalid-cursor", "The cursor is not one that this list gave.")
+    return ProblemError("invalid-cursor")
 
 
 def page(
     rows: Sequence[_Row], limit: int, position: Callable[[_Row], Sequence[Any]], view: Callable[[_Row], Any]
 ) -> dict[str, Any]:
-    """Return the page of *rows*, of which up to one more than *limit* were read."""
+    """Return the page of *rows*; the caller has read up to one more than *limit*."""
     shown = rows[:limit]
     more = len(rows) > limit
     return {"results": [view(row) for row in shown], "next": cursor_to(position(shown[-1])) if more else None}
@@ -56,6 +56,15 @@ def text(value: Any) -> str:
     """Return *value* if it is text; a TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError(type(value))
+    return value
+
+
+def number(value: Any) -> int:
+    """Return *value* if it is a whole number that a row can have; a TypeError or ValueError otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(type(value))
+    if not 0 <= value < 2**63:
+        raise ValueError("out of range")
     return value
 
 

@@ -11,7 +11,7 @@ from flask import Flask
 
 from pluggy_sync.settings import Settings
 from webhook_app import api_tokens
-from webhook_app.front import unanswered
+from webhook_app.front import unanswered, webhooks
 from webhook_app.front.areas import BUFFERED_BYTES, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
 from webhook_app.front.bodies import (
     Body,
@@ -23,25 +23,30 @@ from webhook_app.front.bodies import (
     TooSlowError,
 )
 from webhook_app.front.calls import Answer, Parts, call, environ_of
+from webhook_app.front.headers import header
 from webhook_app.front.threads import AllBusyError, Threads
 from webhook_app.intake import authenticity
+from webhook_app.intake.intake import Intake
 
 log = structlog.get_logger(__name__)
 
 Scope = Mapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-# An answer that is larger is sent in parts, so that a client that does not read it is noticed.
+# A larger answer is sent in parts. A client that does not read them is noticed.
 PART_BYTES = 64 * 1024
 
 
 class Front:
     """Answers requests by *app*. One for each process."""
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, intake: Intake | None = None) -> None:
+        """Take small deliveries by *intake*; None: all of them by *app*."""
         self._app = app
+        self._intake = intake
         self._settings = settings
         self._areas = areas(settings)
+        self._secret_header = settings.webhook_secret_header.lower().encode()
         self._threads = {area.name: Threads(area.name, area.threads, area.waiting) for area in self._areas}
         self._streams = Threads("streams", STREAMS, 10 * STREAMS)
         self._buffered = Buffered(BUFFERED_BYTES)
@@ -79,11 +84,15 @@ class Front:
         context = contextvars.copy_context()
         try:
             async with asyncio.timeout(area.answer_s):
-                refused = await self._read(body, area, scope, receive)
-                environ = environ_of(scope, body.content, refused)
-                answer = await self._threads[area.name].run(lambda: context.run(call, self._app, environ))
+                may_send = area.body_bytes > 0 and self._may_send(area, scope)
+                refused = await self._read(body, area, receive) if may_send else None
+                if self._intake and may_send and refused is None and self._is_small_delivery(area, scope, body):
+                    answer = await webhooks.take(self._intake, scope, body.content)
+                else:
+                    environ = environ_of(scope, body.content, refused)
+                    answer = await self._threads[area.name].run(lambda: context.run(call, self._app, environ))
         except BrokenOffError:
-            # Perhaps only this direction was closed.
+            # The client may still read: perhaps it closed only its direction.
             answer = unanswered.broken_off(area.name)
         except (AllBusyError, NoRoomError, TimeoutError) as exc:
             log.warning("front.not_answered", area=area.name, why=type(exc).__name__, next="the client tries again")
@@ -95,10 +104,8 @@ class Front:
         else:
             await self._stream(receive, send, answer, Parts(answer.parts, context))
 
-    async def _read(self, body: Body, area: Area, scope: Scope, receive: Receive) -> int | None:
-        """Read the body of whoever may send one; return the status with which to refuse the request, or None."""
-        if not area.body_bytes or not self._may_send(area, scope):
-            return None
+    async def _read(self, body: Body, area: Area, receive: Receive) -> int | None:
+        """Read the body; return the status with which to refuse the request, or None."""
         try:
             await body.read(receive, limit=area.body_bytes, within_s=area.body_s)
         except TooLargeError:
@@ -109,16 +116,19 @@ class Front:
             return area.too_slow
         return None
 
+    def _is_small_delivery(self, area: Area, scope: Scope, body: Body) -> bool:
+        return area.name == "webhooks" and webhooks.are_for_the_loop(scope, body.content)
+
     def _may_send(self, area: Area, scope: Scope) -> bool:
-        """Return whether the client has shown who it is, where that is asked: a stranger's body is not read."""
+        """Return whether to read the body: in some areas only that of a client with a valid secret or token is read."""
         if area.name == "webhooks":
-            return authenticity.is_authentic(_header(scope, self._settings.webhook_secret_header), self._settings)
+            return authenticity.is_authentic(header(scope, self._secret_header), self._settings)
         if area.name == "api":
-            return api_tokens.is_valid(_header(scope, "Authorization"), self._settings)
+            return api_tokens.is_valid(header(scope, b"authorization"), self._settings)
         return True
 
     async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:
-        """Send a stream. While the client is slow no thread is held; one that is too slow, or has left, is left."""
+        """Send a stream. A slow client occupies no thread. The stream ends for one that is too slow or has left."""
         gone = asyncio.ensure_future(receive())
         try:
             async with asyncio.timeout(STREAM_S):
@@ -146,10 +156,3 @@ async def _send(send: Send, answer: Answer) -> None:
 
 async def _start(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-
-
-def _header(scope: Scope, name: str) -> str:
-    """Return the value of a header; empty if it is not there or came more than once."""
-    wanted = name.lower().encode()
-    found = [value for given, value in scope["headers"] if given == wanted]
-    return found[0].decode("latin-1") if len(found) == 1 else ""

@@ -32,7 +32,7 @@ class Area:
         return path.startswith(self.prefixes)
 
 
-# What all requests of one process together may have sent, as long as they are not answered.
+# How much all unanswered requests of one process together may have sent.
 BUFFERED_BYTES = 64 * 1024 * KIB
 
 # Streams, of every area together: how many, how long a client may take for one part, and for all.
@@ -45,7 +45,7 @@ PERSON_BODY_BYTES = 16 * KIB
 
 
 def areas(settings: Settings) -> tuple[Area, ...]:
-    """Return the areas; the first that holds a path is the one it lies in."""
+    """Return the areas. A path is in the first area that holds it."""
     return (
         # Pluggy waits 5 seconds (Pluggy facts 2.5).
         Area(
@@ -56,7 +56,7 @@ def areas(settings: Settings) -> tuple[Area, ...]:
             body_bytes=settings.webhook_max_bytes,
             body_s=2.5,
             answer_s=4,
-            # It is not known whether Pluggy tries again after 408. After 503 it does.
+            # After 503 Pluggy tries again. Nobody knows whether it does after 408.
             too_slow=503,
         ),
         Area(
@@ -79,7 +79,7 @@ def areas(settings: Settings) -> tuple[Area, ...]:
             body_s=5,
             answer_s=30,
         ),
-        # An orchestrator kills what does not answer this, so nothing else shares its thread.
+        # An orchestrator kills a process that does not answer this. Nothing else shares its thread.
         Area(name="health", prefixes=("/health",), threads=1, waiting=20, body_bytes=0, body_s=1, answer_s=5),
         Area(name="files", prefixes=("/act-files/",), threads=2, waiting=100, body_bytes=0, body_s=1, answer_s=10),
         # Readiness, metrics, and whatever does not exist.

@@ -8,7 +8,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class BrokenOffError(Exception):
-    """The client left before it had sent what it announced. There is nobody to answer."""
+    """The client left before it had sent the whole body. There is nobody to answer."""
 
 
 class TooLargeError(Exception):
@@ -20,11 +20,11 @@ class TooSlowError(Exception):
 
 
 class NoRoomError(Exception):
-    """All clients together have sent as much as may be held at once."""
+    """All clients together have sent as much as this process takes at once."""
 
 
 class Buffered:
-    """Counts the bytes that all requests of this process hold, so that many clients together are bounded too."""
+    """Counts the bytes of all requests of this process: many clients together are bounded too."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
@@ -83,6 +83,6 @@ class Body:
                 return
 
     def release(self) -> None:
-        """Forget what was read."""
+        """Drop what was read."""
         self._buffered.give_back(self._size)
         self._parts, self._size = [], 0

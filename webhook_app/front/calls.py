@@ -20,7 +20,7 @@ _ALWAYS: dict[str, Any] = {
     "wsgi.input_terminated": True,
 }
 _WITHOUT_PREFIX = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
-# The body is whole by now, and what it was sent as means nothing any more.
+# The body has been read whole. How it was sent no longer matters.
 _HOP_BY_HOP = frozenset({b"transfer-encoding", b"expect", b"connection"})
 
 # Why the body was not read: the status that Flask has to answer (see `webhook_app.errors`).
@@ -66,7 +66,7 @@ def environ_of(scope: Mapping[str, Any], body: bytes, refused: int | None) -> di
 
 
 def call(app: WSGIApplication, environ: dict[str, Any]) -> Answer:
-    """Return what *app* answers. What has no length is a stream, whose parts are not read here."""
+    """Return what *app* answers. An answer without a length is a stream, whose parts are not read here."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
@@ -103,7 +103,7 @@ class Parts:
             return self._context.run(next, self._iterator, None)
 
     def close(self) -> None:
-        """Give back what the stream holds, once the part that is being made is there."""
+        """Close the stream, after the part that is being made."""
         with self._lock:
             self._context.run(close, self._parts)
 

@@ -10,7 +10,7 @@ _T = TypeVar("_T")
 
 
 class AllBusyError(Exception):
-    """So many wait already that one more would only wait in vain."""
+    """So many calls wait already that one more would wait in vain."""
 
 
 class Threads:
@@ -24,7 +24,7 @@ class Threads:
         """
         Return what *function* returns.
 
-        Cancelled, it is not begun any more; if it has begun it goes on to its end, and its thread is taken until then.
+        If the wait is cancelled, a call that has not begun is dropped. One that has begun goes on in its thread.
 
         Raises:
             AllBusyError: the queue is full.

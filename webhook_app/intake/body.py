@@ -2,50 +2,56 @@
 
 import zlib
 
-from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 _JSON_TYPES = frozenset({"", "application/json", "text/json"})
+_PLAIN = frozenset({"", "identity"})
+_GZIPPED = frozenset({"gzip", "x-gzip"})
 # 16: only gzip's own format. 15: the bits of its window.
 _GZIP = 16 + 15
 
 
 class UnpackableError(Exception):
-    """What is said to be packed by gzip is not. `body` is as it came."""
+    """What is said to be packed by gzip is not."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self) -> None:
         super().__init__("not packed by gzip, as it says")
-        self.body = body
 
 
-def read(request: Request) -> bytes:
+def is_plain(content_type: str, packing: str) -> bool:
+    """Return whether a body with these headers is JSON as it came."""
+    return _is_json(content_type) and packing.strip().lower() in _PLAIN
+
+
+def unpacked(body: bytes, content_type: str, packing: str, *, limit: int) -> bytes:
     """
-    Return the body of *request*.
+    Return *body* unpacked, if it came packed. The headers are Content-Type and Content-Encoding; *limit* is in bytes.
 
     Raises:
         UnsupportedMediaType: it is not sent as JSON, or packed in a way that we do not know.
-        RequestEntityTooLarge: it is larger than allowed, perhaps only once it is unpacked.
+        RequestEntityTooLarge: it is larger than allowed once it is unpacked.
         UnpackableError: it cannot be unpacked.
     """
-    if not (request.mimetype in _JSON_TYPES or request.mimetype.endswith("+json")):
-        raise UnsupportedMediaType
-    packing = request.headers.get("Content-Encoding", "").strip().lower()
-    if packing not in ("", "identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType
-    body = request.get_data(cache=False)
-    if packing in ("", "identity"):
+    if is_plain(content_type, packing):
         return body
-    return _unpacked(body, limit=request.max_content_length or len(body))
+    if not _is_json(content_type) or packing.strip().lower() not in _GZIPPED:
+        raise UnsupportedMediaType
+    return _unpacked(body, limit=limit)
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in _JSON_TYPES or media_type.endswith("+json")
 
 
 def _unpacked(body: bytes, *, limit: int) -> bytes:
     unpacking = zlib.decompressobj(_GZIP)
     try:
-        unpacked = unpacking.decompress(body, limit + 1)
+        result = unpacking.decompress(body, limit + 1)
     except zlib.error:
-        raise UnpackableError(body) from None
-    if len(unpacked) > limit:
+        raise UnpackableError from None
+    if len(result) > limit:
         raise RequestEntityTooLarge
     if not unpacking.eof:
-        raise UnpackableError(body)
-    return unpacked
+        raise UnpackableError
+    return result

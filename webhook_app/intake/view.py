@@ -1,18 +1,27 @@
 """
-`POST /webhooks/pluggy`: authenticate, bound, store, queue, answer.
+`POST /webhooks/pluggy`: authenticate, bound, read, store, answer.
 
 A 2xx means that the event is committed. 401 is only for strangers, since Pluggy does not try it again; our own
 trouble is 503, which it does (Pluggy facts 2.5).
+
+The front takes small authentic deliveries itself (`webhook_app/front/webhooks.py`). All others come here.
 """
 
+from typing import cast
+
 import structlog
-from flask import Blueprint, Response, jsonify, request
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from pluggy_sync.engine.intake import Result
 from pluggy_sync.metrics import count_rejected
 from webhook_app.app_resources import resources
-from webhook_app.intake import authenticity, body, store
+from webhook_app.intake import authenticity, body
+from webhook_app.intake.intake import Intake
+from webhook_app.intake.writer import FullError
+
+PATH = "/webhooks/pluggy"
+_KEY = "pluggy_sync_intake"
 
 blueprint = Blueprint("intake", __name__)
 
@@ -21,7 +30,17 @@ log = structlog.get_logger(__name__)
 Answer = tuple[Response, int]
 
 
-@blueprint.post("/webhooks/pluggy")
+def keep(app: Flask, intake: Intake) -> None:
+    """Have *app* take deliveries by *intake*."""
+    app.extensions[_KEY] = intake
+
+
+def of_app(app: Flask) -> Intake:
+    """Return the intake of *app*."""
+    return cast(Intake, app.extensions[_KEY])
+
+
+@blueprint.post(PATH)
 def receive() -> Answer:
     """Store one delivery and answer that it is stored."""
     res = resources()
@@ -30,10 +49,22 @@ def receive() -> Answer:
         count_rejected(res)
         return _answer("rejected", 401)
     try:
-        content = body.read(request)
+        result = _store(request.get_data(cache=False))
+    except FullError:
+        log.warning("webhook.not_stored", reason="too many wait", next="Pluggy sends it again")
+        result = None
+    return _answer("not stored", 503) if result is None else _answer(result, 202)
+
+
+def _store(content: bytes) -> Result | None:
+    intake = of_app(current_app)
+    content_type, packing = request.headers.get("Content-Type", ""), request.headers.get("Content-Encoding", "")
+    limit = request.max_content_length or len(content)
+    try:
+        told = intake.take(body.unpacked(content, content_type, packing, limit=limit))
     except body.UnpackableError as exc:
-        return _answer(store.keep(res, exc.body, str(exc)), 202)
-    return _answer(store.store(res, content), 202)
+        told = intake.take(content, fault=str(exc))
+    return told.result()
 
 
 @blueprint.errorhandler(HTTPException)
@@ -41,12 +72,6 @@ def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
     return _answer(error.name.lower(), status)
-
-
-@blueprint.errorhandler(SQLAlchemyError)
-def _not_stored(error: SQLAlchemyError) -> Answer:
-    log.error("webhook.not_stored", exc_info=error, next="Pluggy sends it again")
-    return _answer("not stored", 503)
 
 
 def _answer(result: str, status: int) -> Answer:

@@ -7,9 +7,7 @@ passed on to Pluggy and answered with a redirect, so that reload and back repeat
 
 import base64
 import re
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import segno
@@ -20,17 +18,24 @@ from sqlalchemy import Connection
 from pluggy_sync import wire
 from pluggy_sync.engine import submissions
 from pluggy_sync.engine.errors import CannotActError
-from pluggy_sync.notifications.texts import texts_of
+from pluggy_sync.page_links import PageLink
 from pluggy_sync.pluggy import fields
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.pluggy.urgency import somebody_waits
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules import refusals
+from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.store import connectors, items, user_actions
+from pluggy_sync.store.connectors import KnownConnector
 from pluggy_sync.store.user_actions import Action
+from pluggy_sync.texts.actions import text_of
+from pluggy_sync.texts.catalogue import Language, Text
 from webhook_app.app_resources import resources
 from webhook_app.front.areas import PERSON_BODY_BYTES
-from webhook_app.person import progress, rate_limit, screens, texts
-from webhook_app.person.notices import is_page, notice
-from webhook_app.person.screens import FOLLOWED, Screen
+from webhook_app.person import colors, progress, rate_limit, screens
+from webhook_app.person.company import Company, company, language
+from webhook_app.person.notices import busy, is_page, notice
+from webhook_app.person.screens import FOLLOWED, Screen, Shown
 
 blueprint = Blueprint(
     "person", __name__, template_folder="templates", static_folder="static", static_url_path="/act-files"
@@ -39,6 +44,17 @@ blueprint = Blueprint(
 log = structlog.get_logger(__name__)
 
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
+# The same for everybody who opens a page.
+_FILES = ("person.static", "person.company_colors")
+
+# How long after a bank came back the page says so.
+_BACK_FOR = timedelta(hours=48)
+
+# A second tab, a double tap, or too late: the page says how things stand.
+_OVERTAKEN = frozenset({"action-submitted", "action-settled", "action-expired", refusals.ALREADY_UPDATING})
+# Trying again is no use: it is not offered.
+_NO_USE = frozenset({"too-many-errors", "updates-not-allowed"})
 
 Answer = Response | tuple[Response, int]
 
@@ -57,59 +73,65 @@ def _keep_private(response: Response) -> Response:
     response.headers["X-Robots-Tag"] = "noindex, nofollow, noarchive"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=(), payment=()"
-    if request.endpoint != "person.static":
+    if request.endpoint not in _FILES:
         response.headers["Cache-Control"] = "no-store"
         response.headers.setdefault("Content-Security-Policy", _policy())
     return response
 
 
+@blueprint.get("/act-files/company.css")
+def company_colors() -> Response:
+    """Return the company's colour as a style sheet; an empty one if it has set none."""
+    color = resources().settings.product_color
+    answer = Response("" if color is None else colors.stylesheet(color), mimetype="text/css")
+    answer.headers["Cache-Control"] = "public, max-age=300"
+    return answer
+
+
 @blueprint.get("/act/<token>")
 def show(token: str) -> Answer:
     """Show what the action needs now; move on to the action that took its place."""
-    action = _action_of(token)
-    if isinstance(action, Response):
-        return action
-    res = resources()
-    now = res.pluggy_now()
-    if screens.shown(action, now).screen in (Screen.CANCELLED, Screen.EXPIRED):
+    seen = _open(token)
+    if isinstance(seen, Response):
+        return seen
+    if seen.shown.screen in (Screen.CANCELLED, Screen.EXPIRED):
+        res = resources()
         with res.database.begin() as conn:
-            following_one = user_actions.successor(conn, action)
-        link = res.links.read(token)
-        if following_one is not None and link is not None:
-            return _see(res.links.following(link, following_one.id))
-    return _page(token, action, now)
+            following_one = user_actions.successor(conn, seen.action)
+        if following_one is not None:
+            return _see(res.links.following(seen.link, following_one.id))
+    return _page(token, seen)
 
 
 @blueprint.post("/act/<token>")
 def act(token: str) -> Answer:
     """Pass on what the person gave, or start the update again; then show how it goes."""
-    action = _action_of(token, tries=True)
-    if isinstance(action, Response):
-        return action
+    seen = _open(token, tries=True)
+    if isinstance(seen, Response):
+        return seen
+    action = seen.action
     try:
         if request.form.get("do") == "restart":
             submissions.restart(resources(), action.id)
         else:
-            submissions.answer_mfa(resources(), action.id, request.form.get("value", "").strip())
+            value = screens.as_asked(request.form.get("value", ""), screens.parameter_of(action) or {})
+            submissions.answer_mfa(resources(), action.id, value)
     except CannotActError as exc:
-        if exc.code in ("action-submitted", "action-settled", "action-expired", "already-updating"):
-            # A second tab, a double tap, or too late: the page says how things stand.
-            return _see(token)
-        return _page(token, action, resources().pluggy_now(), error=exc.code), 422
+        return _see(token) if exc.code in _OVERTAKEN else (_again(token, error=exc), 422)
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))
-        return _page(token, action, resources().pluggy_now(), error="unavailable"), 503
+        return _again(token, error="unavailable"), 503
     return _see(token)
 
 
 @blueprint.get("/act/<token>/changes")
 def changes(token: str) -> Answer:
     """Stream marks of change until the page has to be painted anew; 503 if it shall poll instead."""
-    action = _action_of(token)
-    if isinstance(action, Response):
-        return action
-    res = resources()
-    stream = progress.open_stream(lambda: _version(res, action.id))
+    seen = _open(token)
+    if isinstance(seen, Response):
+        return seen
+    res, action_id = resources(), seen.action.id
+    stream = progress.open_stream(lambda: _version(res, action_id))
     if stream is None:
         return Response(status=503, headers={"Retry-After": "3"})
     answer = Response(iter(stream), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -120,71 +142,99 @@ def changes(token: str) -> Answer:
 @blueprint.get("/act/<token>/version")
 def version(token: str) -> Answer:
     """Return the present mark, for a page that polls."""
-    action = _action_of(token)
-    if isinstance(action, Response):
-        return action
-    return jsonify({"version": _version(resources(), action.id)})
+    seen = _open(token)
+    if isinstance(seen, Response):
+        return seen
+    return jsonify({"version": _version(resources(), seen.action.id)})
 
 
 @blueprint.post("/act/<token>/connect-token")
 def connect_token(token: str) -> Answer:
     """Make a token with which the widget updates this action's Item."""
-    action = _action_of(token, tries=True)
-    if isinstance(action, Response):
-        return action
-    res = resources()
-    if screens.shown(action, res.pluggy_now()).screen is not Screen.CONNECT:
+    seen = _open(token, tries=True)
+    if isinstance(seen, Response):
+        return seen
+    res, item_id = resources(), seen.action.item_id
+    if seen.shown.screen is not Screen.CONNECT:
         return jsonify({"error": "not now"}), 409
     try:
         with somebody_waits():
-            made = res.pluggy.connect_token(action.item_id, {})
+            made = res.pluggy.connect_token(item_id, {})
     except PluggyError as exc:
         log.warning("person.pluggy_failed", error=str(exc))
         return jsonify({"error": "unavailable"}), 503
-    return jsonify({"accessToken": made, "itemId": action.item_id, "includeSandbox": _is_sandbox(action.item_id)})
+    return jsonify({"accessToken": made, "itemId": item_id, "includeSandbox": _is_sandbox(item_id)})
 
 
 @blueprint.post("/act/<token>/connected")
 def connected(token: str) -> Answer:
     """Hear from the widget that the person has acted in it."""
-    action = _action_of(token, tries=True)
-    if isinstance(action, Response):
-        return action
+    seen = _open(token, tries=True)
+    if isinstance(seen, Response):
+        return seen
     try:
-        submissions.told_by_widget(resources(), action.id)
+        submissions.told_by_widget(resources(), seen.action.id)
     except CannotActError as exc:
         log.info("person.widget_not_heard", code=exc.code)
     return _see(token)
 
 
-def _action_of(token: str, *, tries: bool = False) -> Action | Response:
-    """Return the action that the link is for, or the page that says why there is none."""
+@blueprint.get("/act/<token>/connected")
+@blueprint.get("/act/<token>/connect-token")
+def reloaded(token: str) -> Answer:
+    """Show the page to a browser that loads again what only the page's script asks for."""
+    return _see(token)
+
+
+class _Seen:
+    """An action as it stands: what its page shows of it, and of its bank."""
+
+    def __init__(self, conn: Connection, link: PageLink, action: Action) -> None:
+        self.link = link
+        self.action = action
+        self.bank: KnownConnector | None = connectors.of_item(conn, action.item_id)
+        self.now: datetime = resources().pluggy_now()
+        self.shown: Shown = screens.shown(action, self.now, offline=self.bank is not None and self.bank.is_offline)
+        self.was_tried: bool = action.state == OPEN and user_actions.was_tried_before(conn, action)
+
+
+def _open(token: str, *, tries: bool = False) -> _Seen | Response:
+    """Return what the link opens, or the page that says why it opens nothing."""
     res = resources()
     link = res.links.read(token)
     if link is None:
-        within = rate_limit.allowed(res, rate_limit.STRANGERS, "strangers", request.remote_addr or "")
-        return notice("gone", 410) if within else notice("busy", 429)
+        wait_s = rate_limit.wait_s(res, rate_limit.STRANGERS, "strangers", rate_limit.client(request.remote_addr))
+        return busy(wait_s) if wait_s else notice("gone", 410)
     limit = rate_limit.TRIES if tries else rate_limit.READS
-    if not rate_limit.allowed(res, limit, "tries" if tries else "reads", link.action_id):
-        return notice("busy", 429)
+    wait_s = rate_limit.wait_s(res, limit, "tries" if tries else "reads", link.action_id)
+    if wait_s:
+        return busy(wait_s)
+    seen = _seen(res, link)
+    return notice("gone", 410) if seen is None else seen
+
+
+def _seen(res: Resources, link: PageLink) -> _Seen | None:
     with res.database.begin() as conn:
         action = user_actions.get(conn, link.action_id)
-    return notice("gone", 410) if action is None else action
+        return None if action is None else _Seen(conn, link, action)
 
 
-def _version(res: Any, action_id: str) -> str:
-    """Return a mark that changes with what the page shows, after asking Pluggy if it is time to."""
-    with res.database.begin() as conn:
-        action = user_actions.get(conn, action_id)
-    if action is None:
+def _again(token: str, *, error: CannotActError | str) -> Response:
+    """Return the page as it is after something was not taken, with the reason."""
+    res = resources()
+    link = res.links.read(token)
+    seen = None if link is None else _seen(res, link)
+    return notice("gone", 410) if seen is None else _page(token, seen, error=error)
+
+
+def _version(res: Resources, action_id: str) -> str:
+    """Return a mark that changes with what the page shows, after requesting a fetch if it is time to."""
+    found = _shown_of(res, action_id)
+    if found is not None and _watches_pluggy(*found):
+        progress.fetch_if_due(res, found[0].item_id)
+    if found is None:
         return "gone"
-    if _watches_pluggy(action, res.pluggy_now()):
-        progress.look_if_due(res, action.item_id)
-        with res.database.begin() as conn:
-            action = user_actions.get(conn, action_id)
-        if action is None:
-            return "gone"
-    shown = screens.shown(action, res.pluggy_now())
+    action, shown = found
     if shown.screen in (Screen.CANCELLED, Screen.EXPIRED):
         with res.database.begin() as conn:
             after = user_actions.successor(conn, action)
@@ -192,79 +242,108 @@ def _version(res: Any, action_id: str) -> str:
     return shown.version
 
 
-def _watches_pluggy(action: Action, now: datetime) -> bool:
-    if screens.shown(action, now).screen in FOLLOWED:
+def _shown_of(res: Resources, action_id: str) -> tuple[Action, Shown] | None:
+    with res.database.begin() as conn:
+        action = user_actions.get(conn, action_id)
+        bank = None if action is None else connectors.of_item(conn, action.item_id)
+    if action is None:
+        return None
+    return action, screens.shown(action, res.pluggy_now(), offline=bank is not None and bank.is_offline)
+
+
+def _watches_pluggy(action: Action, shown: Shown) -> bool:
+    if shown.screen in FOLLOWED:
         return True
-    return action.state == "open" and (screens.parameter_of(action) or {}).get("type") == "image"
+    return action.state == OPEN and (screens.parameter_of(action) or {}).get("type") == "image"
 
 
 def _see(token: str) -> Response:
     return make_response(redirect(url_for("person.show", token=token), 303))
 
 
-def _language() -> str:
-    return texts.language_of(request.accept_languages)
-
-
-def _page(token: str, action: Action, now: datetime, *, error: str | None = None) -> Response:
-    language = _language()
-    said = texts.words(language)
-    shown = screens.shown(action, now)
-    with resources().database.begin() as conn:
-        bank = _bank(conn, action)
-    title, body = _title_and_body(language, action, shown.screen)
-    deadline = action.retry_at if shown.screen is Screen.WAIT else action.expires_at
+def _page(token: str, seen: _Seen, *, error: CannotActError | str | None = None) -> Response:
+    res = resources()
+    words = language(res.texts, request.accept_languages)
+    action, screen = seen.action, seen.shown.screen
+    text = _text(words, action, screen)
+    who = company(res.settings, seen.link.return_url)
+    bank_logo = None if seen.bank is None else seen.bank.image_url
+    parameter = screens.parameter_of(action) or {}
+    deadline = action.retry_at if screen is Screen.WAIT else action.expires_at
+    if not _counts_down(screen):
+        deadline = None
     html = render_template(
         "page.html",
-        said=said,
-        language=language,
+        words=words,
+        company=who,
         token=token,
         action=action,
-        parameter=screens.parameter_of(action) or {},
+        parameter=parameter,
+        digits=screens.wants_digits(parameter),
         user_action=screens.user_action_of(action) or {},
-        screen=shown.screen.value,
-        version=shown.version,
-        followed=shown.screen in FOLLOWED,
-        watched=shown.screen not in (Screen.DONE, Screen.CANCELLED),
-        title=title,
-        body=body,
-        bank=bank,
-        deadline=wire.to_text(deadline) if _counts_down(shown.screen) else None,
-        now=wire.to_text(now),
+        screen=screen.value,
+        version=seen.shown.version,
+        followed=screen in FOLLOWED,
+        watched=screen not in (Screen.DONE, Screen.CANCELLED),
+        ends=screen in screens.ENDS,
+        title=text.title,
+        body=text.body,
+        first=action.reason if action.reason in screens.THEN_CREDENTIALS else None,
+        bank={"name": None if seen.bank is None else seen.bank.name, "logo": bank_logo},
+        bank_is_back=_bank_is_back(seen),
+        still=seen.was_tried and _can_be_tried_in_vain(action, screen),
+        offered=not (isinstance(error, CannotActError) and error.code in _NO_USE),
+        deadline=wire.to_text(deadline),
+        deadline_clock=None if deadline is None else words.time(deadline),
+        now=wire.to_text(seen.now),
         picture=_picture(action),
         bank_address=screens.bank_address(action),
-        connect_url=resources().settings.pluggy_connect_url,
-        error=None if error is None else texts.error(language, error),
+        connect_url=res.settings.pluggy_connect_url,
+        error=None if error is None else _error(words, error),
     )
-    headers = {
-        "Vary": "Accept-Language",
-        "Content-Security-Policy": _policy(connects=shown.screen is Screen.CONNECT, logo=bank["logo"]),
-    }
-    return make_response(html, headers)
+    policy = _policy(connects=screen is Screen.CONNECT, pictures=_pictures(who, bank_logo))
+    return make_response(html, {"Vary": "Accept-Language", "Content-Security-Policy": policy})
 
 
-def _title_and_body(language: str, action: Action, screen: Screen) -> tuple[str, str]:
-    said = texts.words(language)
+def _text(words: Language, action: Action, screen: Screen) -> Text:
     if screen is Screen.DONE:
-        return texts.outcome(language, action.outcome)
-    if screen in (Screen.WAIT, Screen.PROGRESS, Screen.EXPIRED, Screen.CANCELLED):
-        return said[f"{screen.value}_title"], said[f"{screen.value}_body"]
-    asked = (screens.parameter_of(action) or {}).get("type")
-    action_texts = texts_of(action.kind, action.reason, asked=asked)
-    text = action_texts.pt if language == "pt" else action_texts.en
-    return text.title, text.body
+        name = {"SUCCESS": "done", "PARTIAL_SUCCESS": "partial"}.get(action.outcome or "", "later")
+    elif screen is Screen.EXPIRED:
+        name = "consent_ended" if action.reason == "CONSENT_EXPIRING" else "expired"
+    elif screen in (Screen.WAIT, Screen.PROGRESS, Screen.CANCELLED, Screen.AWAY):
+        name = screen.value
+    else:
+        asked = (screens.parameter_of(action) or {}).get("type")
+        return text_of(words, action.kind, action.reason, asked=asked, ends_at=action.expires_at)
+    return Text(title=words.page(f"{name}_title"), body=words.page(f"{name}_body"))
+
+
+def _error(words: Language, error: CannotActError | str) -> str:
+    if isinstance(error, str):
+        return words.error(error)
+    retry_at = error.more.get("retryAt")
+    if error.code == refusals.NOT_NOW and retry_at is not None:
+        moment = wire.instant(retry_at)
+        if moment is not None:
+            return words.error("not-now-until", date=words.date(moment), time=words.time(moment))
+    return words.error(error.code)
+
+
+def _bank_is_back(seen: _Seen) -> bool:
+    """Return whether the bank came back since the person was asked, and not long ago."""
+    came_back_at = None if seen.bank is None else seen.bank.came_back_at
+    if came_back_at is None or seen.action.state != OPEN or seen.shown.screen in (*screens.ENDS, Screen.AWAY):
+        return False
+    return seen.action.created_at < came_back_at and resources().now() - came_back_at < _BACK_FOR
+
+
+def _can_be_tried_in_vain(action: Action, screen: Screen) -> bool:
+    """Return whether it must be said that a try has not settled it. Other texts say so themselves."""
+    return screen is Screen.AT_BANK or action.reason in (*screens.THEN_CREDENTIALS, "USER_AUTHORIZATION_PENDING")
 
 
 def _counts_down(screen: Screen) -> bool:
     return screen in (Screen.FORM, Screen.QR, Screen.GO_TO_BANK, Screen.APPROVE, Screen.WAIT)
-
-
-def _bank(conn: Connection, action: Action) -> Mapping[str, str | None]:
-    item = items.get(conn, action.item_id)
-    found = None if item is None or item.connector_id is None else connectors.get(conn, item.connector_id)
-    if found is None:
-        return {"name": None, "logo": None}
-    return {"name": found.name, "logo": found.image_url}
 
 
 def _is_sandbox(item_id: str) -> bool:
@@ -306,8 +385,24 @@ def _as_picture(text: str) -> str | None:
     return None if kind is None else f"data:{kind};base64,{encoded}"
 
 
-def _policy(*, connects: bool = False, logo: str | None = None) -> str:
-    """Return the content security policy: our own files, the bank's logo, and the widget where it is needed."""
+def _pictures(who: Company, bank_logo: str | None) -> list[str]:
+    """Return the origins that the page loads pictures from."""
+    return [origin for address in (who.logo_url, bank_logo) if (origin := _origin(address)) is not None]
+
+
+def _origin(address: str | None) -> str | None:
+    parts = None if address is None else screens.parts_of(address)
+    if parts is None or parts.scheme not in ("https", "http"):
+        return None
+    return f"{parts.scheme}://{parts.netloc}" if re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", parts.netloc) else None
+
+
+def _policy(*, connects: bool = False, pictures: list[str] | None = None) -> str:
+    """Return the content security policy: our own files, the logos, and the widget where it is needed."""
+    if pictures is None:
+        # A notice shows the company's logo.
+        logo = _origin(resources().settings.product_logo_url)
+        pictures = [] if logo is None else [logo]
     script, frame, style, picture, ask = "'self'", "'none'", "'self'", "'self' data:", "'self'"
     if connects:
         widget = urlsplit(resources().settings.pluggy_connect_url)
@@ -318,14 +413,7 @@ def _policy(*, connects: bool = False, logo: str | None = None) -> str:
         picture += f" {origin} https://*.pluggy.ai"
         # The widget styles the frame that it adds.
         style = "'self' 'unsafe-inline'"
-    if logo is not None:
-        address = screens.parts_of(logo)
-        if (
-            address is not None
-            and address.scheme in ("https", "http")
-            and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", address.netloc)
-        ):
-            picture += f" {address.scheme}://{address.netloc}"
+    picture = " ".join([picture, *pictures])
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; img-src {picture}; connect-src {ask}; "
         f"frame-src {frame}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -1,5 +1,8 @@
 """How often the page may be used: a link that is guessed or passed around must not become a way to hammer a bank."""
 
+import ipaddress
+import math
+import time
 from functools import cache
 
 from limits import RateLimitItem, parse
@@ -14,7 +17,7 @@ from pluggy_sync.resources import Resources
 TRIES = parse("10/minute")
 # Pages, streams and repaints of one action, over all its tabs.
 READS = parse("240/minute")
-# Links that are not ours, by the address they come from.
+# Links that are not ours, by the client who opens them (`TRUSTED_PROXY_HOPS`).
 STRANGERS = parse("30/minute")
 
 
@@ -29,15 +32,31 @@ def _own() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(MemoryStorage())
 
 
-def allowed(res: Resources, limit: RateLimitItem, *who: str) -> bool:
-    """Count one use by *who*; return whether it is within *limit*."""
-    within = res.redis_breaker.call(lambda: _hit(res.settings.redis_url, limit, who))
+def wait_s(res: Resources, limit: RateLimitItem, *who: str) -> int:
+    """Count one use by *who*; return 0 if it is within *limit*, else the seconds after which another one is."""
+    told = res.redis_breaker.call(lambda: _hit(res.settings.redis_url, limit, who))
     # Without Redis each process counts for itself.
-    return _own().hit(limit, *who) if within is None else within
+    return _wait_s(_own(), limit, who) if told is None else told
 
 
-def _hit(redis_url: str, limit: RateLimitItem, who: tuple[str, ...]) -> bool | None:
+def _hit(redis_url: str, limit: RateLimitItem, who: tuple[str, ...]) -> int | None:
     try:
-        return _limiter(redis_url).hit(limit, *who)
+        return _wait_s(_limiter(redis_url), limit, who)
     except RedisError:
         return None
+
+
+def _wait_s(limiter: MovingWindowRateLimiter, limit: RateLimitItem, who: tuple[str, ...]) -> int:
+    if limiter.hit(limit, *who):
+        return 0
+    free_at = limiter.get_window_stats(limit, *who).reset_time
+    return max(1, min(limit.get_expiry(), math.ceil(free_at - time.time())))
+
+
+def client(address: str | None) -> str:
+    """Return what stands for the client at *address*: of IPv6 its network, of which one client has all addresses."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return address or ""
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)

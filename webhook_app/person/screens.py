@@ -1,6 +1,8 @@
 """Which screen a person sees, decided purely from the action and the clock."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from pluggy_sync import wire
 from pluggy_sync.pluggy import fields
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.statuses import WAITING
 
 
 class Screen(StrEnum):
@@ -22,6 +25,8 @@ class Screen(StrEnum):
     CONNECT = "connect"  # give credentials or renew the consent, in Pluggy Connect
     AT_BANK = "at_bank"  # do something at the bank, then say so
     APPROVE = "approve"  # approve at the bank; it goes on by itself
+    NOT_POSSIBLE = "not_possible"  # nobody can do anything about it here
+    AWAY = "away"  # the bank is offline: nothing can be done until it is back
     WAIT = "wait"  # after failed logins, not before some time
     PROGRESS = "progress"
     DONE = "done"
@@ -32,8 +37,11 @@ class Screen(StrEnum):
 # On these something goes on without the person: the page follows it.
 FOLLOWED = frozenset({Screen.QR, Screen.APPROVE, Screen.GO_TO_BANK, Screen.PROGRESS, Screen.EXPIRED})
 
+# Where the request ends, and the way back is all that is left.
+ENDS = frozenset({Screen.DONE, Screen.EXPIRED, Screen.CANCELLED, Screen.NOT_POSSIBLE})
+
 # At the bank first, and then new credentials.
-_THEN_CREDENTIALS = frozenset({"ACCOUNT_LOCKED", "ACCOUNT_CREDENTIALS_RESET"})
+THEN_CREDENTIALS = frozenset({"ACCOUNT_LOCKED", "ACCOUNT_CREDENTIALS_RESET"})
 
 
 class Action(Protocol):
@@ -99,12 +107,13 @@ def user_action_of(action: Action) -> dict[str, Any] | None:
     }
 
 
-def shown(action: Action, now: datetime) -> Shown:
-    """Return the screen for *action* at *now*."""
-    screen = _screen_of(action, now)
+def shown(action: Action, now: datetime, *, offline: bool) -> Shown:
+    """Return the screen for *action* at *now*; *offline*: its bank is, as last heard."""
+    screen = _screen_of(action, now, offline=offline)
     parts = (
         action.id,
         screen,
+        action.state,
         action.outcome,
         action.parameter,
         action.user_action,
@@ -114,7 +123,7 @@ def shown(action: Action, now: datetime) -> Shown:
     return Shown(screen=screen, version=hashlib.sha256(wire.encode(parts)).hexdigest()[:16])
 
 
-def _screen_of(action: Action, now: datetime) -> Screen:
+def _screen_of(action: Action, now: datetime, *, offline: bool) -> Screen:
     settled = {"submitted": Screen.PROGRESS, "resolved": Screen.DONE, "expired": Screen.EXPIRED}
     if action.state in settled:
         return settled[action.state]
@@ -122,6 +131,9 @@ def _screen_of(action: Action, now: datetime) -> Screen:
         return Screen.CANCELLED
     if action.expires_at is not None and action.expires_at <= now:
         return Screen.EXPIRED
+    if offline and action.reason not in WAITING:
+        # An execution that waits for its person goes on as long as it does.
+        return Screen.AWAY
     if action.retry_at is not None and action.retry_at > now:
         return Screen.WAIT
     return _of_open(action)
@@ -132,7 +144,9 @@ def _of_open(action: Action) -> Screen:
         return Screen.START if parameter_of(action) is None else Screen.FORM
     if action.kind == Kind.AUTHORIZE:
         return _of_authorization(action)
-    if action.kind == Kind.BANK and action.reason not in _THEN_CREDENTIALS:
+    if action.reason == "USER_NOT_SUPPORTED":
+        return Screen.NOT_POSSIBLE
+    if action.kind == Kind.BANK and action.reason not in THEN_CREDENTIALS:
         return Screen.APPROVE if action.reason == "USER_AUTHORIZATION_PENDING" else Screen.AT_BANK
     return Screen.CONNECT
 
@@ -143,6 +157,23 @@ def _of_authorization(action: Action) -> Screen:
     if (user_action_of(action) or {}).get("type") == "qr":
         return Screen.QR
     return Screen.APPROVE
+
+
+_DIGITS_ONLY = re.compile(r"\^?(?:\\d|\[0-9\])(?:[+*]|\{\d+(?:,\d*)?\})?\$?")
+# How a code is grouped when it is copied from a message.
+_GROUPING = re.compile(r"[\s.\u2010-\u2015-]+")
+
+
+def wants_digits(parameter: Mapping[str, Any]) -> bool:
+    """Return whether the bank asks for digits and nothing else."""
+    return parameter.get("type") == "number" or bool(_DIGITS_ONLY.fullmatch(parameter.get("validation") or ""))
+
+
+def as_asked(value: str, parameter: Mapping[str, Any]) -> str:
+    """Return what the person gave without what a paste brought along: `123 456` is the code `123456`."""
+    joined = _GROUPING.sub("", value)
+    is_code = wants_digits(parameter) and joined.isascii() and joined.isdecimal()
+    return joined if is_code else value.strip()
 
 
 def bank_address(action: Action) -> str | None:

@@ -1,7 +1,7 @@
 """
-Reading the data products that have no change events: they are re-read as whole lists when Pluggy collected them anew.
+Reading the data products that have no change events. When Pluggy collected one anew, its whole lists are read again.
 
-Each product has a watermark of its own, written after its rows.
+Each data product has its own watermark, written after its rows.
 
 Tests: `engine/sync/test_item.py`, `promises/test_promise_6_empty_is_not_deletion.py`.
 """
@@ -12,13 +12,15 @@ from datetime import timedelta
 
 import structlog
 
-from pluggy_sync.engine.sync.run import ContradictionError, Run, Trouble, reading, writing
+from pluggy_sync.engine.errors import ContradictionError
+from pluggy_sync.engine.sync.run import Run, Trouble, reading, writing
 from pluggy_sync.pluggy.client import PluggyClient
 from pluggy_sync.pluggy.payloads import Raw
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, ProductPlan, Reason
 from pluggy_sync.store import accounts, data_products, tables
 from pluggy_sync.store.data_products import Listed
+from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +28,7 @@ Pages = Iterable[list[Raw]]
 
 # Categories hardly ever change.
 CATEGORIES_KEPT = timedelta(days=7)
-# Objects of an empty list that are asked for one by one in a run; the next run asks for the others.
+# If a list is empty, a run asks for so many of its stored objects by id. The next run asks for the others.
 ASKED_ONE_BY_ONE = 50
 
 
@@ -84,7 +86,7 @@ def sync_products(res: Resources, run: Run) -> None:
     for each in reads:
         each.read()
     _settle_empty_list_of_accounts(res, run)
-    # An empty list is only believed beside data that the Item shows elsewhere, so it comes last.
+    # Last: an empty list counts only if the Item shows data elsewhere.
     for each in reads:
         each.settle()
     if reads:
@@ -99,7 +101,7 @@ class _ProductRead:
         self._run = run
         self._plan = plan
         self._product = _PRODUCTS[plan.name]
-        # Parents that were asked, and those whose list was empty though we hold rows of it.
+        # The parents that were read, and those whose list was empty though rows of it are stored.
         self._asked: list[Part] = []
         self._emptied: dict[Part, list[str]] = {}
 
@@ -133,10 +135,12 @@ class _ProductRead:
             with reading(self._run, part):
                 self._settle_empty(part, ids)
         if not self._asked or any(self._run.was_read(part) for part in self._asked):
-            with writing(self._res, self._run) as tx:
-                data_products.move_watermark(
-                    tx.conn, self._run.item.id, self._plan.name, self._plan.collected_at, now=self._res.now()
-                )
+            self._run.at_end(self._move_watermark)
+
+    def _move_watermark(self, tx: Transaction) -> None:
+        data_products.move_watermark(
+            tx.conn, self._run.item.id, self._plan.name, self._plan.collected_at, now=self._res.now()
+        )
 
     def _settle_empty(self, part: Part, ids: list[str]) -> None:
         path = str(self._product.object_path)
@@ -153,7 +157,7 @@ def _is_gone(res: Resources, run: Run, part: Part, path: str, ids: list[str]) ->
     Empty is not deletion: the Item must show data elsewhere, or nothing is proven.
 
     Raises:
-        ContradictionError: one is given, so the list was wrong.
+        ContradictionError: Pluggy gives one of them. The list was wrong.
     """
     if not run.shows_data:
         log.warning("sync.empty_answer", part=part.product, of=part.of, kept=len(ids))
@@ -179,13 +183,15 @@ def _settle_empty_list_of_accounts(res: Resources, run: Run) -> None:
 
 def _mark_missing_with_parents(res: Resources, run: Run) -> None:
     """Mark the movements of investments that are gone, and the bills of cards that are."""
-    now = res.now()
-    with writing(res, run) as tx:
+
+    def write(tx: Transaction) -> None:
         for listed, parents in (
             (data_products.INVESTMENT_TRANSACTIONS, tables.investments),
             (data_products.BILLS, tables.accounts),
         ):
-            data_products.mark_missing_with_parents(tx.conn, listed, parents, run.item.id, now=now)
+            data_products.mark_missing_with_parents(tx.conn, listed, parents, run.item.id, now=res.now())
+
+    run.at_end(write)
 
 
 def sync_categories(res: Resources) -> None:

@@ -1,8 +1,8 @@
 """
-A run's hold on its Item: a lease that a heartbeat renews for as long as the process lives.
+A run's lease of its Item, which a heartbeat renews for as long as the process lives.
 
-The run's id is the fencing token: every write first finds that the Item is still this run's, under the Item's write
-lock. The heartbeat only keeps others away; a process that was stopped for longer than the lease can write nothing more.
+The run's id is the fencing token: under the Item's write lock, every write first checks that the lease is still this
+run's. The heartbeat only keeps others away: a process that was stopped for longer than the lease can write nothing.
 """
 
 import threading
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import item_lease
 from pluggy_sync.transaction import Transaction
@@ -24,10 +25,6 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_SHARE = 1 / 3
 
 
-class LeaseLostError(Exception):
-    """The Item was taken over by another run, or deleted, while this run was reading."""
-
-
 def end_of(res: Resources, now: datetime) -> datetime:
     """Return when a lease ends that is acquired or renewed *now*."""
     return now + timedelta(seconds=res.settings.sync_lease_s)
@@ -36,7 +33,7 @@ def end_of(res: Resources, now: datetime) -> datetime:
 @contextmanager
 def writing(res: Resources, item_id: str, run_id: uuid.UUID) -> Iterator[Transaction]:
     """
-    Open a transaction in which the run still holds the Item; its lease is renewed.
+    Open a transaction in which the run still has the Item's lease; it is renewed.
 
     Raises:
         LeaseLostError: it does not.

@@ -1,14 +1,15 @@
 """
-A run: one sync of one Item. It is claimed with a plan and a lease, writes only while it holds it, and ends.
+A run: one sync of one Item. It is claimed with a plan and a lease, writes only while it has the
+lease, and ends.
 
-done: what could be read is stored; parts that could not are named and tried again later, each by itself.
-failed: something is wrong that waiting may cure for the whole Item; the sweep starts it again.
-rescheduled: there was no budget. That is no failure, and nobody is told.
+done: what could be read is stored. Parts that could not be read are named, and each is tried again later by itself.
+failed: something is wrong with the whole Item that waiting may cure. The sweep starts a run again.
+rescheduled: there was no budget for all of it. That is no failure, and nobody is told. It goes on with what is left.
 """
 
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,9 +18,9 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import queue
+from pluggy_sync.engine.errors import ContradictionError, LeaseLostError
 from pluggy_sync.engine.sync import lease
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.engine.sync.lease import LeaseLostError
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.errors import (
@@ -41,21 +42,17 @@ from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# The product is told of a failing sync once it has failed this often in a row; hiccups heal unseen. A part that fails
-# as often while others are read counts as one that cannot be read.
+# The product is told of a failing sync after so many failures in a row; a hiccup heals before. A part that fails as
+# often while others are read counts as one that cannot be read.
 TELL_AFTER_FAILURES = 3
-# So many parts in a row that Pluggy does not answer for: the others would not be answered for either.
+# If Pluggy does not answer for so many parts in a row, it will not answer for the others either.
 UNANSWERED_PARTS = 2
 RECONCILIATION = "reconciliation"
 
 
-class ContradictionError(PluggyUnavailableError):
-    """A list of Pluggy's is empty, though Pluggy gives what was in it when asked by id."""
-
-
 @dataclass(frozen=True)
 class Trouble:
-    """Why a part could not be read completely. `error` is what went wrong, None when Pluggy only shows too little."""
+    """Why a part could not be read completely. `error` is what went wrong; None: Pluggy only shows too little."""
 
     reason: Reason
     detail: str
@@ -64,19 +61,21 @@ class Trouble:
 
 @dataclass(kw_only=True)
 class Run:
-    """One sync as claimed: the Item's state as it began, and the plan, which the list of accounts may extend."""
+    """A sync run as claimed: the Item's state when it began, and the plan. The list of accounts may extend the plan."""
 
     id: uuid.UUID
     began_at: datetime
     item: payloads.Item
     state: SyncState
     plan: SyncPlan
-    # A list of this run had rows: the Item's data can be seen.
+    # A list of this run had rows, which shows that Pluggy gives the Item's data.
     shows_data: bool = False
     # The list of accounts was read, and is empty.
     lists_no_account: bool = False
     unreadable: Unreadable = field(default_factory=Unreadable)
-    # Set when the run is to write nothing more: it lost its lease, or one of its threads found that it must end.
+    # What is written in the transaction that ends the run: watermarks, and what follows from several lists.
+    _at_end: list[Callable[[Transaction], None]] = field(default_factory=list)
+    # Set when the run may write nothing more: it lost its lease, or one of its threads found that it must end.
     stopped: threading.Event = field(default_factory=threading.Event)
     # What was read, and why it was not complete.
     _outcomes: dict[Part, Trouble | None] = field(default_factory=dict)
@@ -97,6 +96,18 @@ class Run:
             self._unanswered = self._unanswered + 1 if unanswered else 0
             if trouble is not None and trouble.error is not None and self._unanswered >= UNANSWERED_PARTS:
                 raise trouble.error
+
+    def at_end(self, write: Callable[[Transaction], None]) -> None:
+        """Have *write* called in the transaction that ends the run: one for all parts, rather than one for each."""
+        with self._lock:
+            self._at_end.append(write)
+
+    def write_at_end(self, tx: Transaction) -> None:
+        """Write what was left for the end. The caller holds the Item's write lock."""
+        with self._lock:
+            left, self._at_end = self._at_end, []
+        for write in left:
+            write(tx)
 
     def outcomes(self) -> Mapping[Part, Trouble | None]:
         """Return how each part was read."""
@@ -122,16 +133,23 @@ class Run:
 @contextmanager
 def reading(run: Run, part: Part) -> Iterator[None]:
     """
-    Read one *part* in the block. What is wrong with this part alone is noted, and the run goes on.
+    Read one *part* in the block. Trouble with this part alone is noted, and the run goes on.
 
     Raises:
-        LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError: they concern the whole run.
+        LeaseLostError, PluggyUnauthorizedError: they concern the whole run.
+        PluggyLimitedError: in a deep run, which is made as a whole.
         PluggyUnavailableError: as `Run.note`.
     """
     try:
         yield
-    except (LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError):
+    except (LeaseLostError, PluggyUnauthorizedError):
         raise
+    except PluggyLimitedError as exc:
+        if run.plan.deep:
+            raise
+        # Other endpoints have a budget of their own. What is read is kept, so that the next run has less to read.
+        run.note(part, Trouble(Reason.NO_BUDGET, str(exc), exc))
+        return
     except ContradictionError as exc:
         trouble = Trouble(Reason.CONTRADICTORY, str(exc), exc)
     except PluggyRefusedError as exc:
@@ -139,7 +157,7 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     except PluggyUnavailableError as exc:
         trouble = Trouble(Reason.UNAVAILABLE, str(exc), exc)
     except Exception as exc:  # noqa: BLE001 - a fault of ours; it is raised again once the run has ended
-        # Its text may quote data, so only its name is kept.
+        # Only its name is kept, because its text may quote data.
         trouble = Trouble(Reason.FAULT, type(exc).__name__, exc)
     else:
         run.note(part, None)
@@ -148,12 +166,18 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     run.note(part, trouble)
 
 
-def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
-    """Return a run that holds the Item, or None: there is nothing to read, or another run holds it, or it is gone."""
+def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | None = None) -> Run | None:
+    """
+    Return a run with the Item's lease; None: there is nothing to read, another run has it, or the Item is gone.
+
+    *unless_since*: also None if the Item was reconciled since then.
+    """
     now = res.now()
     with res.database.begin() as conn:
         state = sync_state.read(conn, item_id) if item_lease.lock(conn, item_id) else None
-        if state is None or state.item is None or state.deleted_at is not None or state.is_held(now):
+        if state is None or state.item is None or state.deleted_at is not None or state.is_leased(now):
+            return None
+        if unless_since is not None and not reconciliation_queries.is_due(conn, item_id, before=unless_since):
             return None
         plan = plan_of(res, state, now=now, deep=deep)
         if plan is None:
@@ -169,7 +193,7 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
             unreadable=_unreadable_before(conn, item_id),
         )
         item_lease.acquire(conn, item_id, run.id, until=lease.end_of(res, now))
-        # Were this process to die, the sweep finds the Item due once the lease has ended.
+        # If this process dies, the sweep finds the Item due after the lease has ended.
         item_progress.make_due(conn, item_id, due_at=now)
         _record_begin(conn, run, now=now)
     log.info("sync.begun", item_id=item_id, run_id=str(run.id), parts=plan.reasons())
@@ -185,7 +209,7 @@ def _unreadable_before(conn: sa.Connection, item_id: str) -> Unreadable:
 
 
 def _note_nothing_to_read(conn: sa.Connection, state: SyncState, *, now: datetime) -> None:
-    """Note that the run before covered everything. A part that is due and that no plan reads has gone."""
+    """Record that the previous run covered everything. A part that is due but in no plan is gone."""
     gone = [part for part, incomplete in state.incomplete.items() if incomplete.is_due(now)]
     incomplete_parts.remove(conn, state.item_id, gone)
     left = [each for part, each in state.incomplete.items() if part not in gone]
@@ -194,9 +218,9 @@ def _note_nothing_to_read(conn: sa.Connection, state: SyncState, *, now: datetim
 
 def _mark_synced(conn: sa.Connection, item_id: str, incomplete: Collection[Incomplete], *, through: int) -> bool:
     """
-    Note that everything up to *through* is covered but for the *incomplete* parts; return whether more was asked for.
+    Record that everything up to *through* is covered, except the *incomplete* parts.
 
-    A part that is shown late keeps the Item syncing.
+    Return whether a later request is pending. While a part is shown late, the Item is `syncing`.
     """
     tries = [each.retry_at for each in incomplete if each.retry_at is not None]
     pending = item_progress.mark_synced(conn, item_id, through=through, retry_at=min(tries, default=None))
@@ -226,7 +250,7 @@ def _record_begin(conn: sa.Connection, run: Run, *, now: datetime) -> None:
 @contextmanager
 def writing(res: Resources, run: Run) -> Iterator[Transaction]:
     """
-    Open a transaction in which the run still holds the Item; its lease is renewed.
+    Open a transaction in which the run still has the Item's lease; it is renewed.
 
     Raises:
         LeaseLostError: it does not, or the run is to end.
@@ -238,7 +262,7 @@ def writing(res: Resources, run: Run) -> Iterator[Transaction]:
 
 
 def keep_unreadable(res: Resources, run: Run) -> None:
-    """Keep the rows that the run could not read, and remove those that it could read now; also of a failed run."""
+    """Keep the rows that the run could not read, and remove those that it could read now. A failed run does it too."""
     if not run.unreadable.found_anything:
         return
     now = res.now()
@@ -247,9 +271,11 @@ def keep_unreadable(res: Resources, run: Run) -> None:
             unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
 
 
-def end(res: Resources, run: Run, *, requests: int) -> None:
+def end(res: Resources, run: Run, *, requests: int) -> bool:
     """
     End a run that has tried all its parts: done, or failed if waiting may cure what is wrong.
+
+    Return whether it is done.
 
     Raises:
         LeaseLostError: the Item is no longer this run's.
@@ -263,10 +289,11 @@ def end(res: Resources, run: Run, *, requests: int) -> None:
     faults = [each.error for each in run.troubles().values() if each.reason is Reason.FAULT and each.error is not None]
     if faults:
         raise faults[0]
+    return error is None
 
 
 def _cured_by_waiting(run: Run) -> Exception | None:
-    """Return the error to fail the run with, or None: what could not be read is left to the parts' own retries."""
+    """Return the error with which the run fails; None: each part that could not be read is tried again by itself."""
     outcomes, troubles = run.outcomes(), run.troubles()
     unread = (Reason.REFUSED, Reason.UNAVAILABLE, Reason.FAULT)
     answered = any(trouble is None or trouble.reason not in unread for trouble in outcomes.values())
@@ -285,34 +312,38 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
     item_id, state, plan = run.item.id, run.state, run.plan
     with writing(res, run) as tx:
         conn = tx.conn
+        run.write_at_end(tx)
         outcomes = run.outcomes()
-        # What was due and was not read has gone: an account or an investment that is listed no more.
+        # A part that was due and was not read is gone: its account or investment is no longer listed.
         gone = {part for part, each in state.incomplete.items() if each.is_due(run.began_at) and part not in outcomes}
         incomplete = _save_parts(conn, run, {**outcomes, **dict.fromkeys(gone)}, now=now)
         unread = [each for each in incomplete if each.is_unread()]
         named = [_named(each) for each in unread]
-        done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now, incomplete=named)
+        # A run that goes on as soon as there is budget. The product is told at its end.
+        goes_on = any(each.reason is Reason.NO_BUDGET for each in incomplete)
+        outcome = "rescheduled" if goes_on else "done"
+        done = sync_runs.finish(conn, run.id, outcome, requests=requests, now=now, incomplete=named)
         if done is None:
             raise LeaseLostError
         if plan.deep:
             reconciliation_queries.mark_reconciled(conn, item_id, now=now)
             unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
         is_synced = state.first_synced_at is not None or not any(each.is_awaited() for each in incomplete)
-        told = is_synced and _is_news(run, done, unread)
+        told = is_synced and not goes_on and _is_news(run, done, unread)
         cursor = sync_state.finish(
             conn,
             item_id,
-            synced_through=None if any(map(_holds_watermark, unread)) else plan.to,
+            synced_through=None if any(map(_keeps_watermark_back, unread)) else plan.to,
             synced_update_at=run.item.last_updated_at if run.was_read_as_shown(Part(ACCOUNTS)) else None,
             first_synced_at=now if is_synced else None,
             told=told,
         )
         if told:
             messages.synced(tx, done, state.client_user_id, cursor=cursor, incomplete=named, now=now)
-        # Last, since webhook intake waits for this row.
+        # Last: webhook intake waits for this row.
         again = _queue_what_came_meanwhile(tx, res, run, incomplete, now=now)
     log.info(
-        "sync.done",
+        "sync.goes_on" if goes_on else "sync.done",
         trigger=done.trigger,
         requests=requests,
         added=done.added,
@@ -326,7 +357,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
 
 
 def _is_news(run: Run, done: SyncRun, unread: Collection[Incomplete]) -> bool:
-    """Return whether the product is to be told of the run: something changed, or a collection is stored."""
+    """Return whether to tell the product of the run: something changed, or a new collection is stored."""
     before = {part for part, each in run.state.incomplete.items() if each.is_unread()}
     return bool(
         run.state.first_synced_at is None
@@ -336,8 +367,8 @@ def _is_news(run: Run, done: SyncRun, unread: Collection[Incomplete]) -> bool:
     )
 
 
-def _holds_watermark(incomplete: Incomplete) -> bool:
-    """Return whether transactions of the collection may not be stored, of rows that were not told of later."""
+def _keeps_watermark_back(incomplete: Incomplete) -> bool:
+    """Return whether transactions of the collection may be missing, other than rows that come late."""
     of_transactions = incomplete.part.product in (ACCOUNTS, TRANSACTIONS)
     return of_transactions and incomplete.reason is not Reason.ROWS_LATE
 
@@ -357,7 +388,7 @@ def _named(incomplete: Incomplete) -> dict[str, str | None]:
 def _save_parts(
     conn: sa.Connection, run: Run, outcomes: Mapping[Part, Trouble | None], *, now: datetime
 ) -> list[Incomplete]:
-    """Keep what is incomplete after the run, forget what is complete, and return all that is incomplete now."""
+    """Save the incomplete parts, remove those that are complete, and return all that are incomplete now."""
     state = run.state
     left = dict(state.incomplete)
     troubled: dict[Part, Incomplete] = {}
@@ -383,7 +414,7 @@ def _save_parts(
 def _queue_what_came_meanwhile(
     tx: Transaction, res: Resources, run: Run, incomplete: Collection[Incomplete], *, now: datetime
 ) -> bool:
-    """Note what the run covers, and queue another one if what was asked for meanwhile is not covered."""
+    """Record what the run covers. Queue another run if something was requested meanwhile; return whether it was."""
     item_id = run.item.id
     if not _mark_synced(tx.conn, item_id, incomplete, through=run.plan.seq):
         return False
@@ -398,7 +429,7 @@ def _queue_what_came_meanwhile(
 
 def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
     """Record how the run ended, give the Item back, and leave the next try to the sweep."""
-    # The text of a fault of ours may quote data, so only its name is kept.
+    # Only the name of a fault of ours is kept, because its text may quote data.
     what = str(error) if isinstance(error, PluggyError) else type(error).__name__
     limited = isinstance(error, PluggyLimitedError)
     now = res.now()
@@ -407,6 +438,8 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
         conn = tx.conn
         if not item_lease.renew(conn, item_id, run.id, until=now):
             return
+        # The parts that were read keep their watermarks.
+        run.write_at_end(tx)
         attempts = state.sync_attempts if limited or run.plan.deep else state.sync_attempts + 1
         wait = _wait_after(error, attempts)
         outcome = "rescheduled" if limited else "failed"
@@ -425,7 +458,7 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
 
 
 def _to_keep(run: Run) -> Mapping[Part, Trouble | None]:
-    """Return what is known of parts though the run failed; those that failed with it are read again with the Item."""
+    """Return the parts of a failed run to save; the parts that failed it are read again with the Item."""
     return {
         part: trouble for part, trouble in run.outcomes().items() if trouble is None or not trouble.reason.is_curable
     }

@@ -1,8 +1,8 @@
 """
-Reading the transactions of an Item's accounts: the windows, what came late, what events named, and what is gone.
+Reading the transactions of an Item's accounts: the windows, late rows, rows that events named, and rows that are gone.
 
-The pages of all accounts are stored before any absence is settled: a row that one account shows no more may have moved
-to another one.
+All accounts' pages are stored before absences are settled: a row that one account no longer shows may have moved to
+another.
 
 Tests: `engine/sync/test_item.py`, `promises/test_promise_4_...`, `promises/test_promise_5_...`.
 """
@@ -13,7 +13,8 @@ from contextvars import copy_context
 
 import structlog
 
-from pluggy_sync.engine.sync.run import ContradictionError, Run, Trouble, reading, writing
+from pluggy_sync.engine.errors import ContradictionError
+from pluggy_sync.engine.sync.run import Run, Trouble, reading, writing
 from pluggy_sync.pluggy.client import IDS_PER_REQUEST
 from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.pluggy.unreadable import TRANSACTION
@@ -25,10 +26,12 @@ from pluggy_sync.transaction import Transaction as OpenTransaction
 
 log = structlog.get_logger(__name__)
 
-# Accounts of one Item that are read at once. Pluggy's answers are waited for, so this is not about cores.
+# How many accounts of an Item are read at once. They mostly wait for Pluggy: the number of cores does not matter.
 PARALLEL_ACCOUNTS = 3
-# Rows gathered before they are written: two pages. More is no quicker (docs/performance.md) and takes memory.
+# How many rows are gathered before a write: two pages. More takes memory and is no quicker (docs/performance.md).
 ROWS_PER_WRITE = 1000
+# Rows of a batch that are not written a second time if the run lists them again unchanged. More takes memory.
+ROWS_REMEMBERED = 200
 
 
 def sync_accounts(res: Resources, run: Run) -> None:
@@ -49,7 +52,7 @@ def _in_parallel(run: Run, tasks: Sequence[Callable[[], None]]) -> None:
             task()
         return
     with ThreadPoolExecutor(max_workers=PARALLEL_ACCOUNTS) as threads:
-        # Each thread takes along the lane of the budget and the ids that log lines carry.
+        # Each thread gets the lane of the budget and the ids for its log lines.
         futures = [threads.submit(copy_context().run, task) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -70,15 +73,17 @@ class _AccountRead:
         self._plan = plan
         self._id = plan.account.id
         self.is_read = False
-        # Stored rows of the window that were not listed, and ids that events named and no page has shown yet.
+        # Stored rows of the window that were not listed, and ids from events that no page has shown yet.
         self._unlisted: list[str] = []
         self._named = set(plan.updated | plan.deleted)
-        # A row that Pluggy has just shown, and whether the window had any.
+        # A row that Pluggy has just shown, and whether the window had rows.
         self._shown: str | None = None
         self._window_had_rows = False
         # How many of the rows that events told of were shown.
         self._created = [0] * len(plan.told)
-        # Rows were missed that Pluggy could not be believed about.
+        # Rows that this run has merged, the first of each batch.
+        self._merged: dict[str, Transaction] = {}
+        # Stored rows were not listed, and Pluggy's answer proved nothing about them.
         self._doubted = False
 
     def read(self) -> None:
@@ -113,7 +118,7 @@ class _AccountRead:
         self._window_had_rows = self._shown is not None
 
     def _batches(self, pages: Iterable[list[Transaction]]) -> Iterator[Batch]:
-        """Yield the rows of *pages* in batches that are worth a write; the last one may be empty."""
+        """Yield the rows of *pages* in batches large enough for a write; the last one may be smaller, or empty."""
         began_at, rows = self._res.now(), list[Transaction]()
         for page in pages:
             rows += page
@@ -152,7 +157,7 @@ class _AccountRead:
         """
         Ask for the rows by id, and remove the stored ones that Pluggy does not give either.
 
-        Empty is not deletion: a witness is asked for with them, a row that is known to be there. An answer that shows
+        Empty is not deletion: the request includes a witness, a row that is known to be there. An answer that shows
         nothing at all proves nothing.
         """
         ids = self._without_unreadable(ids)
@@ -168,7 +173,7 @@ class _AccountRead:
                 self._remove(gone, proven=bool(found))
 
     def _without_unreadable(self, ids: Sequence[str]) -> Sequence[str]:
-        """Return *ids* without those that Pluggy lists in a form that cannot be read: they are there."""
+        """Return *ids* without the rows that Pluggy lists but we cannot read: they are there."""
         listed = self._run.unreadable.ids(TRANSACTION)
         return [each for each in ids if each not in listed] if listed else ids
 
@@ -180,7 +185,7 @@ class _AccountRead:
             return transactions.newest_but(conn, self._id, ids)
 
     def _newest_shown(self) -> str | None:
-        """Return the id of a row that Pluggy shows; None when it shows nothing, as after a consent has ended."""
+        """Return the id of a row that Pluggy shows; None: it shows nothing, as after the end of a consent."""
         newest = self._res.pluggy.first_transactions(self._id)
         return newest[0].id if newest else None
 
@@ -190,7 +195,7 @@ class _AccountRead:
         answer = self._res.pluggy.transactions_by_ids(self._id, ids if witness is None else [*ids, witness])
         found = {row.id for row in self._ours(answer)}
         if self._plan.window is not None and not self._window_had_rows and not found.isdisjoint(self._unlisted):
-            # New rows may be missing too, so the watermark must not move.
+            # New rows may be missing too. The watermark must not move.
             raise ContradictionError("GET /v2/transactions lists nothing, though there are rows")
         self._write(Batch(rows=answer, began_at=began_at))
         return found
@@ -224,7 +229,8 @@ class _AccountRead:
 
     def _move_watermark(self, window: Window) -> None:
         account, to = self._plan.account, self._run.plan.to
-        with writing(self._res, self._run) as tx:
+
+        def write(tx: OpenTransaction) -> None:
             accounts.move_watermark(tx.conn, self._id, synced_through=to, from_day=window.from_day)
             if account.type == "BANK" and account.balance is not None and to is not None:
                 item_id = self._run.item.id
@@ -233,21 +239,35 @@ class _AccountRead:
                     # The amount itself is private.
                     log.warning("balance.drift", account_id=self._id, next="shown with the account; nothing is changed")
 
+        self._run.at_end(write)
+
     def _write(self, batch: Batch) -> None:
-        if batch.rows:
-            with writing(self._res, self._run) as tx:
-                self._merge(tx, batch)
+        ours = self._ours(batch.rows)
+        if not ours:
+            return
+        # Mostly the window has shown them a moment ago.
+        fresh = [row for row in ours if self._merged.get(row.id) != row]
+        if not fresh:
+            self._note_shown(ours)
+            return
+        with writing(self._res, self._run) as tx:
+            self._merge(tx, batch)
 
     def _merge(self, tx: OpenTransaction, batch: Batch) -> None:
         ours = self._ours(batch.rows)
         if not ours:
             return
+        self._note_shown(ours)
+        merged = transactions.merge(tx.conn, self._run.item.id, ours, began_at=batch.began_at, now=self._res.now())
+        if merged.added or merged.modified or merged.repaired:
+            sync_runs.add_counts(
+                tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
+            )
+        self._merged.update({row.id: row for row in ours[:ROWS_REMEMBERED]})
+
+    def _note_shown(self, ours: Sequence[Transaction]) -> None:
         self._shown = ours[-1].id
         self._named.difference_update(row.id for row in ours)
-        merged = transactions.merge(tx.conn, self._run.item.id, ours, began_at=batch.began_at, now=self._res.now())
-        sync_runs.add_counts(
-            tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
-        )
 
     def _ours(self, rows: Iterable[Transaction]) -> list[Transaction]:
         return [row for row in rows if row.account_id == self._id]

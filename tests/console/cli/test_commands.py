@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_lease, items, outbox, tables
+from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 
@@ -164,20 +165,29 @@ def test_import_of_another_persons_item_fails_and_keeps_whose_it_is(call, servic
     assert service.item(item_id).client_user_id == "user-42"
 
 
-def test_no_command_shows_amounts_or_descriptions(call, service, upstream: Upstream):
+def test_no_command_shows_amounts_or_texts_of_the_bank(call, environ, service, upstream: Upstream):
     item_id = upstream.connect()
-    call("sync", item_id)
-    event_id = _dead_event(service.res, item_id)
-
-    commands = (["sync", item_id, "--deep"], ["items", item_id], ["events"], ["notifications", "--state", "pending"])
-    outputs = [call(*command).output for command in commands]
+    with planted_pluggy(environ["PLUGGY_API_URL"]) as planted:
+        environ["PLUGGY_API_URL"] = planted.url
+        first = call("sync", item_id).output
+        event_id = _dead_event(service.res, item_id)
+        with service.res.database.begin() as conn:
+            # Digits alone are not marked.
+            conn.execute(sa.update(tables.accounts).values(number=MARK))
+        commands = (
+            ["items", item_id],
+            ["events"],
+            ["notifications", "--state", "pending"],
+            ["sync", item_id, "--deep"],
+        )
+        outputs = [first, *(call(*command).output for command in commands)]
 
     said = "\n".join(outputs)
     assert event_id in said
-    for row in service.rows(tables.transactions):
-        assert row.description not in said
-    for row in service.rows(tables.accounts):
-        assert row.number not in said
+    assert "rows added" in said
+    assert MARK not in said
+    assert str(AMOUNT) not in said
+    assert all(MARK in row.description and float(row.amount) == AMOUNT for row in service.rows(tables.transactions))
 
 
 def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstream):
@@ -200,9 +210,9 @@ def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call,
     # As an older version would have kept it: it could not read this.
     body = b'\xef\xbb\xbf{"event": "item/updated", "eventId": "e", "itemId": "%s"}' % item_id.encode()
     with service.res.database.begin() as conn:
-        inbox.record_kept(
-            conn, "sha256:x", "unparsable", "unparsable", received_at=service.res.now(), raw=body, unread=["body"]
-        )
+        kept = {"event_id": "sha256:x", "name": "unparsable", "outcome": "unparsable", "state": "handled"}
+        now = service.res.now()
+        conn.execute(sa.insert(tables.inbox).values(**kept, raw=body, unread=["body"], received_at=now, due_at=now))
     service.web.post("/webhooks/pluggy", data=b"not JSON", headers=headers)
     listed = call("events", "--unread").output
     assert "sha256:x" in listed
@@ -226,14 +236,15 @@ def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstrea
     item_id = upstream.connect()
     call("sync", item_id)
     (row,) = service.rows(tables.outbox)
+    (waiting,) = service.rows(tables.deliveries)
     with service.res.database.begin() as conn:
-        outbox.mark_dead(conn, row.id)
+        deliveries.mark_dead(conn, waiting.id)
     assert row.id in call("notifications").output
 
     assert call("notifications", "resend", row.id).exit_code == 0
 
-    (row,) = service.rows(tables.outbox)
-    assert (row.state, row.attempts) == ("pending", 0)
+    (again,) = service.rows(tables.deliveries)
+    assert (again.state, again.attempts) == ("pending", 0)
     assert call("notifications", "resend", "msg_none").exit_code == 1
 
 

@@ -16,6 +16,7 @@ from pluggy_sandbox.state.sandbox import Sandbox
 from pluggy_sandbox.state.world import Origin, World
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
 from pluggy_sandbox.wire.encoding import decode_exact, encode
+from pluggy_sync import tls
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import Driver, Json
 
@@ -247,7 +248,7 @@ def test_a_new_sandbox_in_a_kept_folder_goes_on_where_the_last_one_stopped(folde
 
 
 def client(sandbox: RunningSandbox) -> httpx.Client:
-    return httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False)
+    return httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False, verify=tls.context())
 
 
 def without_address(truth: Json, sandbox: RunningSandbox) -> str:

@@ -278,7 +278,7 @@ def test_a_mistyped_item_is_kept_while_pluggy_shows_none_of_ours(service, upstre
         assert conn.scalar(sa.select(items.c.client_user_id).where(items.c.id == new)) == "user-7"
 
 
-def test_an_item_that_was_forgotten_is_taken_when_it_comes_to_be(service, upstream, proxy):
+def test_an_item_that_was_removed_is_taken_when_it_comes_to_be(service, upstream, proxy):
     item_id = upstream.connect(products=["ACCOUNTS", "TRANSACTIONS"])
     told = upstream.take_events()
     hide(proxy)
@@ -294,7 +294,7 @@ def test_an_item_that_was_forgotten_is_taken_when_it_comes_to_be(service, upstre
     assert freshness(service, item_id)[0] == "fresh"
 
 
-def test_an_item_is_not_forgotten_over_an_event_that_came_meanwhile(service, upstream, proxy):
+def test_an_item_is_not_removed_over_an_event_that_came_meanwhile(service, upstream, proxy):
     item_id = an_id()
     service.deliver(an_event("item/deleted", itemId=item_id))
     came = []

@@ -31,7 +31,7 @@ def test_the_end_of_an_execution_that_we_started_is_looked_for_though_somebody_f
     service.catch_up()
     upstream.later(days=1)
     upstream.settings(runSeconds=30.0)
-    upstream.api.patch(f"/items/{item_id}", json={}).raise_for_status()
+    upstream.start_update(item_id)
     running = service.res.pluggy.item(item_id)
     assert running.status == "UPDATING"
     with service.res.begin() as tx:

@@ -10,6 +10,7 @@ import zlib
 import httpx
 import pytest
 
+from pluggy_sync import tls
 from pluggy_sync.pluggy import deadline, exchange
 from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import MAX_ANSWER_BYTES, Exchange, Hooks
@@ -29,7 +30,11 @@ def an_exchange():
     made = []
 
     def make(url, *, total_s=TOTAL_S, hooks=None, **options):
-        made.append(Exchange(httpx.Client(base_url=url, **options), total_s=total_s, hooks=hooks or Hooks()))
+        made.append(
+            Exchange(
+                httpx.Client(base_url=url, **options, verify=tls.context()), total_s=total_s, hooks=hooks or Hooks()
+            )
+        )
         return made[-1]
 
     yield make

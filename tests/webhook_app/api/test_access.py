@@ -51,7 +51,9 @@ def test_without_a_database_the_answer_is_503_and_tells_nothing():
     assert response.headers["Retry-After"]
 
 
-def test_a_fault_of_ours_is_500_and_tells_nothing(web: FlaskClient, caplog):
+def test_a_fault_of_ours_is_500_and_tells_nothing(settings, resources, caplog):
+    web = create_app(settings, resources).test_client()
+
     @web.application.get("/v1/broken")
     def broken() -> None:
         raise RuntimeError("secret of a person")

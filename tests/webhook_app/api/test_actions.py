@@ -1,5 +1,7 @@
 """What persons must do, and the answers of products with screens of their own."""
 
+import dataclasses
+
 import pytest
 
 from pluggy_sandbox.lifecycle import encrypted
@@ -232,6 +234,35 @@ def test_a_settled_action_is_not_cancelled_and_has_no_new_link(service: Service,
 
     product.refused("POST", f"/v1/actions/{action['id']}/cancel", 409, "action-settled")
     product.refused("POST", f"/v1/actions/{action['id']}/page-link", 409, "action-settled")
+
+
+class TestWithReturnUrls:
+    @pytest.fixture
+    def settings(self, settings):
+        return dataclasses.replace(settings, product_return_urls=("https://loja.example/conta",))
+
+    def test_a_link_leads_back_only_to_where_the_operator_allows(self, service: Service, product: Product):
+        service.upstream.connect("user-locked")
+        service.catch_up()
+        path = f"/v1/actions/{the_open_action(product)['id']}/page-link"
+
+        def leads_back(body):
+            token = product.post(path, body, status=200)["pageUrl"].rsplit("/", 1)[1]
+            return service.res.links.read(token).return_url
+
+        assert leads_back({"returnUrl": "https://loja.example/conta/7?x=1"}) == "https://loja.example/conta/7?x=1"
+        assert leads_back({}) is leads_back({"returnUrl": None}) is None
+        for elsewhere in ("https://evil.example/", "https://loja.example/", "javascript:alert(1)", "", "x" * 1001):
+            problem = product.refused("POST", path, 400, "invalid-request", json={"returnUrl": elsewhere})
+            assert [each["field"] for each in problem["errors"]] == ["returnUrl"], elsewhere
+
+
+def test_without_return_urls_none_is_allowed(service: Service, product: Product):
+    service.upstream.connect("user-locked")
+    service.catch_up()
+    path = f"/v1/actions/{the_open_action(product)['id']}/page-link"
+
+    product.refused("POST", path, 400, "invalid-request", json={"returnUrl": "https://loja.example/"})
 
 
 def test_what_is_done_at_the_bank_is_tried_again_when_the_person_says_so(service: Service, product: Product):

@@ -4,6 +4,8 @@ import re
 
 from flask.testing import FlaskClient
 
+from webhook_app.problems import STATUS_OF_CODE
+
 # The calls of the product contract.
 CONTRACT = {
     ("get", "/v1/items"),
@@ -25,6 +27,13 @@ def test_the_document_names_every_call_of_the_contract(web: FlaskClient):
 
     calls = {(method, path) for path, each in document["paths"].items() for method in each if method != "parameters"}
     assert calls >= CONTRACT
+
+
+def test_the_document_explains_every_code_of_a_problem(web: FlaskClient):
+    explained = web.get("/v1/openapi.json").get_json()["info"]["description"]
+
+    assert [code for code, status in STATUS_OF_CODE.items() if f"| `{code}` | {status} |" not in explained] == []
+    assert {"bank-offline", "action-required"} <= STATUS_OF_CODE.keys()
 
 
 def test_every_call_says_what_it_does_and_answers(web: FlaskClient):

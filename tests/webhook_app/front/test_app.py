@@ -7,9 +7,10 @@ import httpx
 import psycopg
 import pytest
 
+from pluggy_sync import tls
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.settings import read_settings
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web
@@ -77,7 +78,7 @@ def stored(database_url):
 def assert_all_answer(address, database_url, *, within_s=4):
     """Each area answers a client that behaves."""
     other_link = a_link(database_url)
-    with httpx.Client(base_url=address, timeout=within_s, trust_env=False) as client:
+    with httpx.Client(base_url=address, timeout=within_s, trust_env=False, verify=tls.context()) as client:
         answers = {
             "health": client.get("/health").status_code,
             "ready": client.get("/ready").status_code,
@@ -214,7 +215,7 @@ def test_a_body_that_breaks_off_is_no_delivery(address, database_url, log, how, 
         else:
             client.end_sending()
             assert client.status() == 400
-    with httpx.Client(base_url=address, trust_env=False, headers=HOOK) as client:
+    with httpx.Client(base_url=address, trust_env=False, headers=HOOK, verify=tls.context()) as client:
         for _ in range(10):
             assert client.post("/webhooks/pluggy", json=an_event()).status_code == 202
 
@@ -254,7 +255,7 @@ def test_streams_that_nobody_reads_hold_nobody_up_and_give_their_place_back(addr
             return client.status() == 200
 
         for _ in range(places):
-            eventually(one_more_is_open, within_s=10)
+            eventually(one_more_is_open, what="one more stream is open")
 
 
 def test_connections_that_say_nothing_hold_nobody_up(address, database_url):
@@ -272,7 +273,7 @@ def test_clients_that_leave_before_they_are_answered_leave_no_error(address, dat
 
 
 def test_what_the_client_sent_reaches_the_app_as_it_was(address, link):
-    with httpx.Client(base_url=address, trust_env=False) as client:
+    with httpx.Client(base_url=address, trust_env=False, verify=tls.context()) as client:
         assert client.get("/v1/items?limit=%C3%A9", headers=API).json()["errors"][0]["field"] == "limit"
         assert client.get("/v1/items/%2e%2e%2fhealth", headers=API).status_code in (400, 404)
         assert client.get(f"{link}%0a").status_code in (404, 410)

@@ -7,10 +7,11 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from pluggy_sync.engine.sync.lease import LeaseLostError, heartbeat, writing
+from pluggy_sync.engine.errors import LeaseLostError
+from pluggy_sync.engine.sync.lease import heartbeat, writing
 from pluggy_sync.store import item_lease, items
 from pluggy_sync.store.tables import items as table
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 ITEM = "an-item"
 

@@ -1,74 +1,33 @@
 """The person's page without a browser: its links, its states, what it tells nobody."""
 
+import dataclasses
 import re
 import time
+from datetime import timedelta
 from html import unescape
 from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 
+from pluggy_sync.engine import requests
 from pluggy_sync.engine import submissions as submissions_of_engine
 from pluggy_sync.page_links import PAGE_LINK_LIFE_S
 from pluggy_sync.resources import create_resources
+from pluggy_sync.store import user_actions as user_actions_of_store
 from pluggy_sync.store.tables import connectors, submissions, user_actions
+from pluggy_sync.texts import catalogue
 from tests.kit.factories import a_settings
+from tests.kit.proxy import running_proxy
+from tests.kit.scripted_server import Reply
 from tests.kit.service import Service
+from tests.webhook_app.person.person import a_person, change_action, connect, now_and_then
 from webhook_app.app import create_app
 from webhook_app.person.progress import MAX_STREAMS
-from webhook_app.person.screens import bank_address
+from webhook_app.person.screens import as_asked, bank_address
 
 ENGLISH = {"Accept-Language": "en-US,en;q=0.9"}
-
-
-class Person:
-    """A person with a link, in a browser without script."""
-
-    def __init__(self, service: Service, path: str, headers: dict[str, str] | None = None) -> None:
-        self._web: FlaskClient = service.web
-        self.path = path
-        self._headers = headers or {}
-
-    def open(self) -> str:
-        response = self._web.get(self.path, headers=self._headers, follow_redirects=True)
-        assert response.status_code == 200, response.get_data(as_text=True)
-        self.path = response.request.path
-        return response.get_data(as_text=True)
-
-    def screen(self) -> str:
-        found = re.search(r'data-screen="([a-z_]+)"', self.open())
-        assert found
-        return found[1]
-
-    def give(self, value: str, status: int = 303) -> str:
-        return self.post({"do": "mfa", "value": value}, status)
-
-    def start(self, status: int = 303) -> str:
-        return self.post({"do": "restart"}, status)
-
-    def post(self, form: dict[str, str], status: int) -> str:
-        response = self._web.post(self.path, data=form, headers=self._headers)
-        assert response.status_code == status, response.get_data(as_text=True)
-        return unescape(response.get_data(as_text=True))
-
-
-def a_person(service: Service, headers: dict[str, str] | None = None) -> Person:
-    action = service.actions()[-1]
-    return Person(service, f"/act/{service.res.links.token(action.id)}", headers)
-
-
-def connect(service: Service, user: str = "user-ok", connector: int = 2) -> str:
-    item_id = service.upstream.connect(user, connector=connector)
-    service.catch_up()
-    return item_id
-
-
-def now_and_then(service: Service) -> None:
-    """Deliver and work, without moving the clock."""
-    service.deliver(*service.upstream.take_events())
-    service.work()
 
 
 def test_a_code_is_given_and_the_outcome_shown(service: Service):
@@ -105,7 +64,7 @@ def test_a_wrong_code_leads_on_to_the_action_that_says_so(service: Service):
         ("user-locked", 2, "connect"),
         ("user-account-credentials-reset", 2, "connect"),
         ("user-account-need-actions", 2, "at_bank"),
-        ("user-not-supported", 2, "at_bank"),
+        ("user-not-supported", 2, "not_possible"),
         ("user-ok-auth-pending", 2, "approve"),
         ("user-ok-img", 5, "form"),
         ("user-ok-select", 5, "form"),
@@ -213,7 +172,7 @@ def test_a_link_that_is_not_ours_opens_nothing(service: Service, token: str):
     response = service.web.get(f"/act/{token}")
 
     assert response.status_code == 410
-    assert "Este link não vale mais" in response.get_data(as_text=True)
+    assert "Este link não é mais válido" in response.get_data(as_text=True)
 
 
 def test_a_link_of_another_key_or_for_another_use_opens_nothing(service: Service):
@@ -302,17 +261,30 @@ def test_what_the_bank_sends_is_shown_as_text(service: Service):
     assert "&lt;script&gt;alert" in page
 
 
-def test_a_rotating_code_is_seen_by_looking_at_the_item(service: Service):
+def test_a_rotating_code_is_seen_because_a_worker_fetches_the_item(service: Service):
     connect(service, connector=19)
     person = a_person(service)
     before = person.open()
     first = service.web.get(f"{person.path}/version").get_json()["version"]
-    service.res.redis.flushall()
+    service.work()
 
     second = service.web.get(f"{person.path}/version").get_json()["version"]
 
     assert first != second
     assert re.search(r'src="(data:image/svg[^"]+)"', person.open())[1] not in before
+
+
+def test_a_page_that_is_watched_asks_for_fetches_and_never_for_pluggy(service: Service):
+    connect(service, connector=19)
+    person = a_person(service)
+    asked = len(service.upstream.sandbox.requests())
+
+    for _ in range(3):
+        assert service.web.get(f"{person.path}/version").status_code == 200
+
+    assert len(service.upstream.sandbox.requests()) == asked
+    watched = [event for event in service.events() if event.payload.get("why") == requests.WATCHED]
+    assert [event.state for event in watched] == ["stored"]
 
 
 def test_the_stream_tells_of_a_change(service: Service):
@@ -390,11 +362,6 @@ def test_a_widget_that_ends_as_badly_as_before_asks_again(service: Service):
 
 
 # Whatever the bank or Pluggy sends, and whatever a person sends.
-
-
-def change_action(service: Service, **columns):
-    with service.res.database.begin() as conn:
-        conn.execute(user_actions.update().values(**columns))
 
 
 PARAMETERS = [
@@ -520,3 +487,255 @@ def test_an_old_link_leads_to_the_next_action_but_lives_no_longer_for_it(service
     assert led_to.action_id == "act_next"
     assert led_to.ends_at == service.res.links.read(token).ends_at
     assert item_id
+
+
+# What the person is told, and what is offered.
+
+
+def test_what_was_not_done_at_the_bank_is_said_after_the_person_said_it_was(service: Service):
+    connect(service, "user-account-need-actions")
+    person = a_person(service)
+    assert "ainda não foi resolvido" not in person.open()
+
+    person.start()
+    service.catch_up()
+
+    assert person.screen() == "at_bank"
+    assert "O banco respondeu que isto ainda não foi resolvido" in person.open()
+
+
+def test_the_same_need_of_another_day_is_not_called_a_vain_try(service: Service, clock):
+    item_id = connect(service, "user-account-need-actions")
+    a_person(service).start()
+    service.catch_up()
+    assert "ainda não foi resolvido" in a_person(service).open()
+
+    for user in ("user-ok", "user-account-need-actions"):
+        clock.advance(hours=1)
+        service.upstream.update(item_id, {"user": user, "password": "password-ok"})
+        service.catch_up()
+
+    assert [action.state for action in service.actions()] == ["superseded", "resolved", "open"]
+    assert "ainda não foi resolvido" not in a_person(service).open()
+
+
+def test_who_did_what_took_the_requests_place_is_told_how_it_went(service: Service, clock):
+    """As in the widget, where a consent that is renewed asks for an approval at the bank on the way."""
+    item_id = connect(service, connector=5)
+    person = a_person(service)
+    clock.advance(minutes=1)
+    service.upstream.update(item_id, {"user": "user-ok", "password": "password-ok"})
+    service.catch_up()
+    change_action(service, state="resolved", outcome="SUCCESS", settled_at=service.res.now())
+    with service.res.database.begin() as conn:
+        first = service.actions()[0]
+        later = {**first._mapping, "id": "act_later", "dedup_key": "later", "created_at": service.res.now()}
+        conn.execute(user_actions.insert().values(later))
+        conn.execute(user_actions.update().where(user_actions.c.id == first.id).values(state="superseded"))
+
+    assert person.screen() == "done"
+
+    change_action(service, outcome="cancelled")
+    with service.res.database.begin() as conn:
+        assert user_actions_of_store.successor(conn, user_actions_of_store.get(conn, first.id)) is None
+
+
+def test_where_nothing_can_be_done_nothing_is_offered(service: Service):
+    connect(service, "user-not-supported")
+    person = a_person(service)
+
+    page = person.open()
+
+    assert "Não é possível conectar este acesso" in page
+    assert "<form" not in page
+    assert 'id="connect"' not in page
+
+
+@pytest.mark.parametrize(
+    "user, first",
+    [("user-locked", "Desbloqueie o acesso"), ("user-account-credentials-reset", "Crie a senha nova")],
+)
+def test_what_comes_first_at_the_bank_is_said_before_the_widget_is_offered(service: Service, user, first):
+    connect(service, user)
+
+    page = a_person(service).open()
+
+    assert 0 < page.index(first) < page.index("Só depois, continue por aqui") < page.index('id="connect"')
+
+
+@pytest.mark.parametrize(
+    "value, digits",
+    [("123 456", "123456"), (" 123-456\n", "123456"), ("12.34.56", "123456"), ("123\u00a0456", "123456")],
+)
+def test_a_code_that_was_copied_in_groups_is_taken(service: Service, value, digits):
+    connect(service, connector=5)
+    person = a_person(service)
+
+    person.give(value)
+    now_and_then(service)
+
+    assert as_asked(value, {"type": "number"}) == digits
+    assert person.screen() == "done"
+
+
+@pytest.mark.parametrize(
+    "parameter, value, given",
+    [
+        ({"type": "text"}, " João da Silva ", "João da Silva"),
+        ({"type": "text", "validation": r"^\d{6}$"}, "123 456", "123456"),
+        ({"type": "text", "validation": r"^[0-9]{4,8}$"}, "12-34", "1234"),
+        ({"type": "text", "validation": r"^[a-z ]+$"}, "12 34", "12 34"),
+        ({"type": "number"}, "12 34a", "12 34a"),
+        ({"type": "number"}, "١٢٣", "١٢٣"),
+        ({}, "", ""),
+    ],
+)
+def test_only_digits_lose_what_groups_them(parameter, value, given):
+    assert as_asked(value, parameter) == given
+
+
+def test_a_code_of_digits_has_the_numeric_keyboard_and_the_focus(service: Service):
+    connect(service, connector=5)
+    page = a_person(service).open()
+
+    field = re.search(r"<input id=\"value\"[^>]*>", page)[0]
+
+    assert 'inputmode="numeric"' in field
+    assert 'autocomplete="one-time-code"' in field
+    assert " autofocus " in field
+
+
+def test_what_becomes_of_what_is_typed_is_said_on_every_screen_that_asks(service: Service):
+    for user, connector, words in (
+        ("user-ok", 5, "É enviado com segurança ao banco, por meio da Pluggy, e não fica guardado aqui."),
+        ("user-bad", 2, "O que você digita nela é enviado com segurança ao banco"),
+        ("user-account-need-actions", 2, "Nesta página você não digita nada"),
+        ("user-ok", 19, "Nesta página você não digita nada"),
+    ):
+        connect(service, user, connector)
+        assert words in a_person(service).open()
+
+
+class TestWhenPluggyRefuses:
+    @pytest.fixture
+    def proxy(self, sandbox):
+        with running_proxy(sandbox.url) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def settings(self, settings, proxy):
+        return dataclasses.replace(settings, pluggy_api_url=proxy.url)
+
+    @pytest.fixture
+    def refused(self, service: Service, proxy):
+        """Return a function: what the person reads when Pluggy refuses a new start in this way."""
+
+        def refused(status: int, **body) -> str:
+            connect(service, "user-account-need-actions")
+            proxy.before = lambda asked: Reply(body, status) if asked.method == "PATCH" else None
+            return a_person(service).start(status=422)
+
+        return refused
+
+    def test_a_refusal_for_now_says_until_when(self, refused):
+        again_at = {"canRetryAfterDate": "2026-12-13T02:30:00.000Z"}
+
+        page = refused(409, codeDescription="ITEM_IN_ERROR_COOLDOWN", data=again_at)
+
+        assert "Tente de novo em 12 de dezembro de 2026, depois das 23:30" in page
+        assert "<form" in page
+
+    def test_a_refusal_without_a_time_says_later(self, refused):
+        page = refused(409, codeDescription="SOMETHING_NEW")
+
+        assert "Não é possível atualizar esta conta agora. Tente de novo mais tarde." in page
+
+    def test_an_item_that_failed_too_often_is_not_offered_another_try(self, refused):
+        page = refused(400, codeDescription="TOO_MANY_CONSECUTIVE_ERRORS")
+
+        assert "Esta conta falhou muitas vezes seguidas" in page
+        assert "<form" not in page
+
+
+def test_while_the_bank_is_offline_nothing_is_asked_and_its_return_is_said(service: Service, clock):
+    connect(service, "user-account-need-actions")
+    person = a_person(service)
+    mark = service.web.get(f"{person.path}/version").get_json()
+
+    bank(service, "OFFLINE")
+    assert person.screen() == "away"
+    assert "Seu banco está fora do ar" in person.open()
+    assert service.web.get(f"{person.path}/version").get_json() != mark
+    clock.advance(minutes=30)
+    bank(service, "ONLINE")
+
+    assert person.screen() == "at_bank"
+    assert "Seu banco voltou a funcionar" in person.open()
+    clock.advance(hours=49)
+    assert "Seu banco voltou a funcionar" not in person.open()
+
+
+def test_an_execution_that_waits_for_its_person_is_not_stopped_by_a_bank_that_goes_offline(service: Service):
+    connect(service, connector=5)
+    bank(service, "OFFLINE", connector=5)
+
+    assert a_person(service).screen() == "form"
+
+
+def test_what_waits_for_an_approval_at_the_bank_is_shown_until_it_is_given(service: Service):
+    item_id = connect_open_finance(service, {"CREDIT_CARD_ACCOUNT": "PENDING_AUTHORISATION"})
+    person = a_person(service)
+
+    assert person.screen() == "approve"
+    page = person.open()
+    assert "Falta uma aprovação no seu banco" in page
+    assert "<form" not in page
+
+    service.upstream.approve(item_id)
+    service.catch_up()
+
+    assert person.screen() == "done"
+
+
+def test_the_end_of_a_consent_is_said_with_its_day(service: Service):
+    connect(service, connector=5)
+    change_action(
+        service,
+        kind="consent",
+        reason="CONSENT_EXPIRING",
+        parameter=None,
+        expires_at=service.res.now() + timedelta(days=9),
+    )
+    day = catalogue.read().pt.date(service.res.now() + timedelta(days=9))
+
+    person = a_person(service)
+
+    assert person.screen() == "connect"
+    assert f"até {day}. Renove-a para não interromper as atualizações." in person.open()
+    change_action(service, expires_at=service.res.now() - timedelta(days=1))
+    assert "Sua autorização venceu" in person.open()
+
+
+def test_a_start_that_leads_to_a_code_does_not_send_the_person_away(service: Service):
+    connect(service, connector=5)
+    change_action(service, state="submitted")
+    assert "Você pode fechar esta página; a atualização continua." in a_person(service).open()
+
+    change_action(service, parameter=None)
+
+    assert "Fique nesta página: o banco vai pedir um código." in a_person(service).open()
+
+
+def bank(service: Service, status: str, connector: int = 2) -> None:
+    service.upstream.connector_health(connector, status)
+    service.deliver(*service.upstream.take_events())
+    service.work()
+
+
+def connect_open_finance(service: Service, withheld: dict[str, str]) -> str:
+    """Connect an Item by Open Finance of which the bank keeps something back, and give the consent."""
+    item_id = service.upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
+    service.upstream.sandbox.control("PUT", f"/items/{item_id}/resources", withheld)
+    service.upstream.approve(item_id)
+    service.catch_up()
+    return item_id

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from pluggy_sync import tls
 from tests.kit.scripted_server import Asked, Reply, scripted_server
 
 MARK = "Jacaranda7Q"
@@ -47,7 +48,7 @@ class Planted:
 def planted_pluggy(target: str) -> Iterator[Planted]:
     """Run one in front of the sandbox at *target*, until the block ends."""
     planted = Planted("")
-    with httpx.Client(base_url=target, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=target, trust_env=False, timeout=30, verify=tls.context()) as http:
 
         def answer(asked: Asked) -> Reply:
             reply = planted.before(asked)

@@ -1,0 +1,1 @@
+"""Tests of this module: `tests/pluggy_sync/test_resources.py`."""

@@ -1,0 +1,1 @@
+"""Tests of this module: `tests/webhook_app/test_intake.py`."""

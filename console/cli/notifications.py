@@ -26,7 +26,7 @@ def notifications(ctx: click.Context, *, state: str) -> None:
         due = moment(row.due_at) if state == "pending" else "-"
         table.add_row(row.id, row.type, row.item_id or "-", moment(row.created_at), due, str(row.attempts))
     output.console().print(table)
-    click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
+    click.echo(output.number_of(counted, outbox.COUNTED, state, shown=SHOWN))
 
 
 @notifications.command()

@@ -14,3 +14,9 @@ def console() -> Console:
 def moment(value: datetime | None) -> str:
     """Return *value* for people, in UTC; a dash for None."""
     return "-" if value is None else f"{value:%Y-%m-%d %H:%M:%S}Z"
+
+
+def number_of(counted: int, at_most: int, what: str, *, shown: int) -> str:
+    """Return how many *what* there are, of which *shown* are listed; *at_most*: counting stopped there."""
+    number = f"{at_most} or more" if counted >= at_most else str(counted)
+    return f"{number} {what}" + (f", the newest {shown} shown" if counted > shown else "")

@@ -3,7 +3,7 @@ Reconciliation: finding what lost webhooks left behind. It reads known Items, ra
 
 Two ways: fetch an Item that stayed silent past its next auto-sync, once; and compare each Item's whole stored year with
 Pluggy's, a few Items at a time. Both show as sync runs and events of their own: what they find counts as missed
-(`store.sync_runs.repaired`, `store.inbox.found_by_fetching`). An Item that Pluggy cannot show is tried again more and
+(`store.counters`). An Item that Pluggy cannot show is tried again more and
 more rarely, and never stops the others.
 """
 

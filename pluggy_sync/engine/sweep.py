@@ -12,7 +12,7 @@ from pluggy_sync import queue
 from pluggy_sync.engine import actions, outages
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_progress, user_actions
+from pluggy_sync.store import inbox, item_progress, metrics, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 LIMIT = 500
 NOTIFICATIONS_LIMIT = 2000
 RESEND_SYNC_AFTER = timedelta(seconds=60)
+# For the metrics.
+COUNT_ITEMS_EVERY = timedelta(minutes=1)
 
 
 def sweep(res: Resources) -> None:
@@ -41,5 +43,7 @@ def sweep(res: Resources) -> None:
     for item_id, action_id in late:
         actions.expire(res, item_id, action_id)
     outages.follow_up(res)
+    with res.begin() as tx:
+        metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
     if event_ids or item_ids or late:
         log.info("sweep.found", events=len(event_ids), syncs=len(item_ids), expired=len(late))

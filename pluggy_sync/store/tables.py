@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.statuses import UPDATED
 
 metadata = sa.MetaData(
     naming_convention={
@@ -105,6 +106,10 @@ item_progress = sa.Table(
     ),
 )
 
+# Items whose last execution did not end well, goes on, or was never seen. Queries say it in these words, or Postgres
+# would not use the indexes.
+NOT_UPDATED = f"deleted_at IS NULL AND status IS DISTINCT FROM '{UPDATED}'"
+
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
 items = sa.Table(
     "items",
@@ -155,6 +160,29 @@ items = sa.Table(
     sa.Index("items_connector_id_idx", "connector_id"),
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
+    # For reconciliation: the good Items, those first that have gone without it for longest; and the silent ones.
+    sa.Index(
+        "items_reconciled_idx",
+        sa.text("coalesce(reconciled_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND status = 'UPDATED'"),
+    ),
+    sa.Index(
+        "items_silent_idx",
+        "next_auto_sync_at",
+        postgresql_where=sa.text("deleted_at IS NULL AND fetched_at < next_auto_sync_at"),
+    ),
+    # For lists of the Items that are not well, of all banks and of one, and of those that are gone.
+    sa.Index("items_not_updated_idx", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
+    # Without a planned update one is expected some time after the last.
+    sa.Index(
+        "items_unplanned_idx",
+        sa.text("coalesce(last_updated_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND next_auto_sync_at IS NULL"),
+    ),
+    # For counting them.
+    sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -482,6 +510,10 @@ user_actions = sa.Table(
     ),
     sa.Index("user_actions_state_idx", "state", "expires_at"),
     sa.Index("user_actions_item_id_idx", "item_id"),
+    # For lists, newest first. A hash: products choose these ids, as in `items`.
+    sa.Index("user_actions_created_at_id_idx", "created_at", "id"),
+    sa.Index("user_actions_state_created_at_id_idx", "state", "created_at", "id"),
+    sa.Index("user_actions_client_user_id_idx", "client_user_id", postgresql_using="hash"),
     sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text(f"state = '{action_states.OPEN}'")),
 )
 
@@ -524,7 +556,26 @@ outbox = sa.Table(
     # The first of each Item comes first.
     sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
+    # For lists, newest first.
+    sa.Index("outbox_created_at_idx", "created_at"),
     sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+)
+
+# Totals over all of history (`store/counters.py`).
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+# How many Items were in each status when they were last counted, for the metrics.
+item_counts = sa.Table(
+    "item_counts",
+    metadata,
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
 )
 
 # Endpoints of the product that fail or were stopped. One that works has no row.

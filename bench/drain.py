@@ -14,12 +14,13 @@ import httpx
 import sqlalchemy as sa
 
 from bench.outcome import Outcome
-from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers, wait_for
+from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers
 from pluggy_sync import events, queue
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import item_progress, items, sync_runs
+from standalone.polling import eventually
 
 PROCESSES = 6
 MOST_TIMES_FLOOR = 1.1
@@ -38,7 +39,7 @@ def measure(stage: Stage, *, count: int = 2_000, per_minute: int = 1_100) -> lis
             _warm_up(res)
             began = time.monotonic()
             _store_events(res, count)
-            wait_for(lambda: _is_drained(res, count + PROCESSES), within_s=3 * floor_s + 120, what="Items drained")
+            eventually(lambda: _is_drained(res, count + PROCESSES), within_s=3 * floor_s + 120, what="Items drained")
             took_s = time.monotonic() - began
         asked = httpx.get(f"{url}/counts").json()
         surplus = sum(asked.get(each, 0) for each in ("GET /items/{id}", "GET /accounts", "GET /v2/transactions"))
@@ -59,7 +60,7 @@ def measure(stage: Stage, *, count: int = 2_000, per_minute: int = 1_100) -> lis
 def _warm_up(res: Resources) -> None:
     """Let each process do one Item, because its start is not measured. Give back the budget that this used."""
     _store_events(res, PROCESSES)
-    wait_for(lambda: _is_drained(res, PROCESSES), within_s=60, what="workers up")
+    eventually(lambda: _is_drained(res, PROCESSES), within_s=60, what="workers up")
     for name in res.redis.scan_iter("*pluggy-sync:budget*"):
         res.redis.delete(name)
 

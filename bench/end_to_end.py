@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import sqlalchemy as sa
 
 from bench.outcome import Outcome, rate
-from bench.stage import Pluggy, Stage, resources_of
+from bench.stage import Stage, connect, resources_of
 from pluggy_sync.store.tables import transactions
+from standalone.sandbox import Sandbox
 
 # `user-ok-perf-<n>x` has about 200 rows times n in each of two accounts.
 ROWS_PER_TIME = 400
@@ -30,10 +31,10 @@ class _Synced:
     peak_kib: int
 
 
-def measure(stage: Stage, pluggy: Pluggy, *, few: int = 1_000, many: int = 500_000) -> list[Outcome]:
+def measure(stage: Stage, pluggy: Sandbox, *, few: int = 1_000, many: int = 500_000) -> list[Outcome]:
     """Return the outcomes of syncing an Item of *few* rows and one of *many*."""
-    small = _sync(stage, pluggy, pluggy.connect(_user(few)))
-    large_id = pluggy.connect(_user(many))
+    small = _sync(stage, pluggy, connect(pluggy, _user(few)))
+    large_id = connect(pluggy, _user(many))
     read_rows, read_seconds = _only_read(pluggy, large_id, most=many // 10)
     large = _sync(stage, pluggy, large_id)
     of_reading = (large.rows / large.seconds) / (read_rows / read_seconds)
@@ -60,7 +61,7 @@ def _user(rows: int) -> str:
     return f"user-ok-perf-{max(1, rows // ROWS_PER_TIME)}x"
 
 
-def _sync(stage: Stage, pluggy: Pluggy, item_id: str) -> _Synced:
+def _sync(stage: Stage, pluggy: Sandbox, item_id: str) -> _Synced:
     with stage.environ(pluggy.url) as environ, resources_of(environ) as res:
         command = [sys.executable, "-m", "bench.one_sync", item_id]
         answer = subprocess.run(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, check=True, text=True)
@@ -70,13 +71,13 @@ def _sync(stage: Stage, pluggy: Pluggy, item_id: str) -> _Synced:
     return _Synced(rows=rows, seconds=took["seconds"], peak_kib=took["peak_kib"])
 
 
-def _only_read(pluggy: Pluggy, item_id: str, *, most: int) -> tuple[int, float]:
+def _only_read(pluggy: Sandbox, item_id: str, *, most: int) -> tuple[int, float]:
     """Read pages of the Item's first account until there are *most* rows; return the rows and the seconds."""
-    account_id = pluggy.get("/accounts", itemId=item_id)["results"][0]["id"]
+    account_id = pluggy.api("GET", f"/accounts?itemId={item_id}")["results"][0]["id"]
     began = time.perf_counter()
     rows, query = 0, {"accountId": account_id}
     while rows < most:
-        page = pluggy.get("/v2/transactions", **query)
+        page = pluggy.api("GET", f"/v2/transactions?{urlencode(query)}")
         rows += len(page["results"])
         if not page.get("next"):
             break

@@ -2,12 +2,13 @@
 A stand-in for Pluggy that always gives the same small answers, at little cost.
 
 The drain is about our workers and the budget; a bank behind each of thousands of Items would measure that bank.
-Any Item exists, has one account, and one page of transactions.
+Any Item exists, has one account, and one page of transactions. One whose id begins with `ASKED` asks its person.
 """
 
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,18 +18,26 @@ from cheroot import wsgi
 MOMENT = "2026-03-09T12:00:00.000Z"
 ROWS = 20
 
+ASKED = "a5ced000"
+
+# When Items that ask were asked about, in seconds since 1970.
+_asked_at: dict[str, float] = {}
 _counts: Counter[str] = Counter()
 _counting = threading.Lock()
 
 
 def _item(item_id: str) -> dict[str, Any]:
     collected = {"isUpdated": True, "lastUpdatedAt": MOMENT, "warnings": []}
+    asks = item_id.startswith(ASKED)
+    if asks:
+        _asked_at[item_id] = time.time()
     return {
         "id": item_id,
         "connector": {"id": 2, "name": "Pluggy Bank", "health": {"status": "ONLINE"}, "credentials": []},
         "products": ["ACCOUNTS", "TRANSACTIONS"],
-        "status": "UPDATED",
-        "executionStatus": "SUCCESS",
+        "status": "WAITING_USER_INPUT" if asks else "UPDATED",
+        "executionStatus": "WAITING_USER_INPUT" if asks else "SUCCESS",
+        "parameter": {"name": "token", "type": "number", "label": "Token"} if asks else None,
         "statusDetail": {"accounts": collected, "transactions": collected},
         "createdAt": MOMENT,
         "updatedAt": MOMENT,
@@ -74,6 +83,8 @@ def _answer(path: str, query: str) -> tuple[str, Any]:
     if path == "/v2/transactions" and asked:
         rows = [_transaction(asked[1], number) for number in range(ROWS)] if "createdAtFrom" not in query else []
         return "GET /v2/transactions", {"results": rows, "next": None}
+    if path == "/asked":
+        return "asked", dict(_asked_at)
     if path == "/counts":
         return "counts", dict(_counts)
     return "POST /auth", {"apiKey": "a-key"}

@@ -42,7 +42,7 @@ class Round:
     lone_ms: float
 
 
-def measure(stage: Stage, *, count: int = 3000, rounds: int = 3) -> list[Outcome]:
+def measure(stage: Stage, *, count: int = 2500, rounds: int = 3) -> list[Outcome]:
     """Return the outcomes of *count* events in each of *rounds*, with one process and with two."""
     return [each for processes in (1, 2) for each in _measure(stage, processes, count, rounds)]
 

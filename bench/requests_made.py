@@ -11,17 +11,18 @@ product that was collected anew: bills of a card, investments, movements of each
 from typing import Any
 
 from bench.outcome import Outcome
-from bench.stage import Pluggy, Stage, resources_of
+from bench.stage import Stage, connect, next_day, resources_of
 from pluggy_sync import events
 from pluggy_sync.engine import events as event_handling
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
+from standalone.sandbox import Sandbox
 
 
-def measure(stage: Stage, pluggy: Pluggy) -> list[Outcome]:
+def measure(stage: Stage, pluggy: Sandbox) -> list[Outcome]:
     """Return the outcomes of a day with new rows, and of one on which a row disappears too."""
-    item_id = pluggy.connect("user-ok")
+    item_id = connect(pluggy, "user-ok")
     with stage.environ(pluggy.url) as environ, resources_of(environ) as res:
         _follow(res, item_id, {"event": "item/created", "eventId": "first", "itemId": item_id})
         quiet = _day(res, pluggy, item_id, "add", removes_in=0)
@@ -34,15 +35,15 @@ def measure(stage: Stage, pluggy: Pluggy) -> list[Outcome]:
     ]
 
 
-def _day(res: Resources, pluggy: Pluggy, item_id: str, change: str, *, removes_in: int) -> tuple[int, int]:
-    pluggy.next_day(item_id, change)
+def _day(res: Resources, pluggy: Sandbox, item_id: str, change: str, *, removes_in: int) -> tuple[int, int]:
+    next_day(pluggy, item_id, change)
     pluggy.take_reads()
     _follow(res, item_id, {"event": "item/updated", "eventId": f"{change}-day", "itemId": item_id})
     made = len(pluggy.take_reads())
     return made, fewest(pluggy.truth(item_id), accounts_with_absent_rows=removes_in)
 
 
-def _repeated(res: Resources, pluggy: Pluggy, item_id: str) -> int:
+def _repeated(res: Resources, pluggy: Sandbox, item_id: str) -> int:
     pluggy.take_reads()
     _follow(res, item_id, {"event": "item/updated", "eventId": "once more", "itemId": item_id})
     return len(pluggy.take_reads())

@@ -6,14 +6,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from pluggy_sandbox.testing import CLIENT_ID, CLIENT_SECRET
 from pluggy_sync import queue
@@ -22,6 +18,7 @@ from pluggy_sync.settings import read_settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from standalone import procfile
+from standalone.sandbox import Sandbox
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 
 WEBHOOK_SECRET = "a-webhook-secret-of-the-bench"
@@ -82,70 +79,30 @@ def resources_of(environ: dict[str, str]) -> Iterator[Resources]:
         resources.close()
 
 
-class Pluggy:
-    """The sandbox in its own process: it does not share a core with what is measured."""
+def next_day(pluggy: Sandbox, item_id: str, *changes: str) -> None:
+    """Let a day pass at the bank, with *changes*, and Pluggy collect it."""
+    pluggy.advance(days=1)
+    if changes:
+        pluggy.evolve(item_id, *changes)
+    pluggy.run(item_id)
+    pluggy.settle()
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._control = httpx.Client(base_url=f"{url}/_sandbox", timeout=120, trust_env=False)
-        self._api = httpx.Client(base_url=url, timeout=120, trust_env=False)
-        pair = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
-        self._api.headers["X-API-KEY"] = self._api.post("/auth", json=pair).raise_for_status().json()["apiKey"]
-        self._seen_requests = 0
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._control.close()
-        self._api.close()
-
-    def connect(self, user: str) -> str:
-        """Connect a person; return the Item's id when its first run has ended."""
-        body = {"connectorId": 2, "parameters": {"user": user, "password": "password-ok"}, "clientUserId": "user-1"}
-        item_id: str = self._api.post("/items", json=body).raise_for_status().json()["id"]
-        self.settle()
-        return item_id
-
-    def next_day(self, item_id: str, *changes: str) -> None:
-        """Let a day pass at the bank, with *changes*, and Pluggy collect it."""
-        self.control("/clock", {"advanceDays": 1})
-        if changes:
-            self.control(f"/items/{item_id}/evolve", {"changes": [{"kind": each} for each in changes]})
-        self.control(f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until nothing runs."""
-        self.control("/settle", {"timeoutSeconds": 100})
-
-    def control(self, path: str, body: dict[str, Any]) -> Any:
-        """Call the sandbox's controls."""
-        return self._control.post(path, json=body).raise_for_status().json()
-
-    def get(self, path: str, **query: str) -> Any:
-        """Ask Pluggy's API."""
-        return self._api.get(path, params=query).raise_for_status().json()
-
-    def truth(self, item_id: str) -> Any:
-        """Return what a perfect mirror would hold."""
-        return self._control.get(f"/items/{item_id}/truth").raise_for_status().json()
-
-    def take_reads(self) -> list[dict[str, Any]]:
-        """Return the reads that the API answered since the last call, oldest first."""
-        found = self._control.get("/requests", params={"since": self._seen_requests}).raise_for_status().json()
-        self._seen_requests = max([self._seen_requests, *(each["n"] for each in found)])
-        return [each for each in found if each["method"] == "GET"]
+def connect(pluggy: Sandbox, user: str) -> str:
+    """Connect a person; return the Item's id when its first execution has ended."""
+    item_id = pluggy.connect(user, clientUserId="user-1")
+    pluggy.settle()
+    return item_id
 
 
 @contextmanager
-def running_sandbox_process() -> Iterator[Pluggy]:
-    """Run the sandbox, without limits of requests."""
+def running_sandbox_process() -> Iterator[Sandbox]:
+    """Run the sandbox in a process of its own, so that it shares no core with what is measured, without limits."""
     command = [sys.executable, "-m", "pluggy_sandbox", "serve", "--port", "0", "--no-limits", "--run-seconds", "0.05"]
     with _running(command, dict(os.environ)) as process:
-        pluggy = Pluggy(_address(process, r"sandbox on (http://\S+)"))
-        try:
-            yield pluggy
-        finally:
-            pluggy.close()
+        url = _address(process, r"sandbox on (http://\S+)")
+        with closing(Sandbox(url, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)) as sandbox:
+            yield sandbox
 
 
 @contextmanager
@@ -188,12 +145,3 @@ def _address(process: "subprocess.Popen[str]", pattern: str) -> str:
         if found:
             return found[1]
     raise RuntimeError(f"it did not start: exit status {process.wait()}")
-
-
-def wait_for(condition: Callable[[], bool], *, within_s: float, what: str) -> None:
-    """Return when *condition* holds; a TimeoutError after *within_s* seconds."""
-    end = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {within_s:.0f} s: {what}")
-        time.sleep(0.05)

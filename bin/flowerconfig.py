@@ -6,9 +6,14 @@ Flower shows tasks and workers, and may stop them: nobody may do that without a 
 
 import ipaddress
 
+from flower.app import Flower
+from flower.views import BaseHandler
 from flower.views.monitor import Metrics
+from kombu.utils.url import maybe_sanitize_url
 from tornado.options import options
 from tornado.web import authenticated
+
+from pluggy_sync.queue import QUEUE_OF_TASK
 
 
 def _is_loopback(address):
@@ -26,3 +31,10 @@ if not (options.basic_auth or options.auth or _is_loopback(options.address)):
 
 # Flower lets everybody read its metrics, which name tasks and workers. With a login, they need it like the rest.
 Metrics.get = authenticated(Metrics.get)
+
+# Its page "Broker" knows Redis by the address. It would take the one of the workers' connection, which begins with the
+# name of our transport.
+Flower.broker_uri = property(lambda flower: maybe_sanitize_url(flower.capp.conf.broker_url))
+Flower.broker_uri_with_password = property(lambda flower: flower.capp.conf.broker_url)
+# Every queue, also one that no worker reads at this moment: there messages pile up.
+BaseHandler.get_active_queue_names = lambda _self: sorted(set(QUEUE_OF_TASK.values()))

@@ -9,12 +9,11 @@ import httpx
 
 from chaos.service import Service
 from standalone.product import Api, ApiRefusedError
-from standalone.sandbox import SandboxRefusedError
+from standalone.sandbox import PASSWORD, PLUGGY_BANK, SandboxRefusedError
 
-PLUGGY_BANK = 2
 BANK_WITH_A_CODE = 5
 CODE = "123456"
-GOOD = {"user": "user-ok", "password": "password-ok"}
+GOOD = {"user": "user-ok", "password": PASSWORD}
 MOST_ITEMS = 10
 # A moment between two things that happen.
 PAUSE_S = 0.4
@@ -61,21 +60,16 @@ class Life:
         connector, user = self._chance.choice(
             [(PLUGGY_BANK, "user-ok"), (PLUGGY_BANK, "user-bad"), (BANK_WITH_A_CODE, "user-ok")]
         )
-        body = {
-            "connectorId": connector,
-            "parameters": {**GOOD, "user": user},
-            "clientUserId": f"customer-{len(self.item_ids)}",
-        }
-        self.item_ids.append(self._sandbox.api("POST", "/items", body)["id"])
+        whose = f"customer-{len(self.item_ids)}"
+        self.item_ids.append(self._sandbox.connect(user, connector=connector, clientUserId=whose))
         self._connected += 1
 
     def _update(self) -> None:
         if not self.item_ids:
             return
         item_id = self._chance.choice(self.item_ids)
-        changes = [{"kind": kind} for kind in ("add", "edit")]
-        self._sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": changes})
-        self._sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
+        self._sandbox.evolve(item_id, "add", "edit")
+        self._sandbox.run(item_id)
         self._updated += 1
 
     def _answer(self) -> None:

@@ -17,7 +17,7 @@ from standalone import ports, procfile
 from standalone.data_folder import LEDGER
 from standalone.orphans import descendants
 from standalone.plan import INSTEAD_OF
-from standalone.polling import wait_for
+from standalone.polling import eventually
 from standalone.sandbox import Sandbox
 
 UP_WITHIN_S = 120.0
@@ -86,7 +86,7 @@ def _service(folder: Path, up: subprocess.Popen[bytes], log: Path) -> Service:
             raise UpEndedError(log.read_text(errors="replace")[-3000:])
         return "pluggy-sync is up" in log.read_text(errors="replace")
 
-    wait_for("the service", is_up, timeout_s=UP_WITHIN_S)
+    eventually(is_up, within_s=UP_WITHIN_S, what="the service")
     env = local_run.env_file(folder / local_run.UP_ENV)
     sandbox = Sandbox(env["SANDBOX_URL"], client_id=env["PLUGGY_CLIENT_ID"], client_secret=env["PLUGGY_CLIENT_SECRET"])
     sandbox.control("PUT", "/settings", SETTINGS)

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import httpx
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from pluggy_sync import events
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.tables import inbox, item_progress, items, outbox
 from standalone.demo import mirror
+from standalone.polling import WaitedInVainError, eventually
 from standalone.sandbox import SandboxRefusedError
 
 LOOK_EVERY_S = 0.5
@@ -29,22 +31,18 @@ class Verdict:
         self._product = product
         self._item_ids = item_ids
         self._say = say
+        self._waits = "nothing was seen yet"
         self.is_good = True
 
     def wait_until_quiet(self, bound_s: float) -> None:
         """Wait until nothing is under way or due; it must not take longer than *bound_s* seconds."""
         began = time.monotonic()
-        waiting = "nothing was seen yet"
         # Longer than the bound, to tell what is late from what never comes.
-        while waiting and time.monotonic() - began < 3 * bound_s:
-            time.sleep(LOOK_EVERY_S)
-            try:
-                waiting = self._waiting()
-            except (SQLAlchemyError, httpx.HTTPError, SandboxRefusedError) as exc:
-                waiting = f"{type(exc).__name__} while looking"
+        with suppress(WaitedInVainError):
+            eventually(self._is_quiet, within_s=3 * bound_s, every_s=LOOK_EVERY_S, what="all is quiet")
         took = time.monotonic() - began
         self._expect(
-            not waiting and took <= bound_s, f"quiet within {bound_s:.0f} s", f"{took:.0f} s; {waiting or '-'}"
+            not self._waits and took <= bound_s, f"quiet within {bound_s:.0f} s", f"{took:.0f} s; {self._waits or '-'}"
         )
 
     def check(self) -> None:
@@ -61,9 +59,16 @@ class Verdict:
         self.is_good &= kept
         self._say(f"{'ok    ' if kept else 'FAILED'} {what}" + ("" if kept else f": {found}"))
 
+    def _is_quiet(self) -> bool:
+        try:
+            self._waits = self._waiting()
+        except (SQLAlchemyError, httpx.HTTPError, SandboxRefusedError) as exc:
+            self._waits = f"{type(exc).__name__} while looking"
+        return not self._waits
+
     def _waiting(self) -> str:
         """Return what is under way or waits; nothing when all is quiet."""
-        if not self._sandbox.control("POST", "/settle", {"timeoutSeconds": 1})["settled"]:
+        if not self._sandbox.is_settled():
             return "the sandbox"
         work = {
             # A fetch that the service has requested for later is not work yet.
@@ -83,7 +88,7 @@ class Verdict:
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _differences(self, item_id: str) -> Iterator[str]:
-        truth = self._sandbox.control("GET", f"/items/{item_id}/truth")
+        truth = self._sandbox.truth(item_id)
         with self._database.connect() as conn:
             yield from mirror.differences(
                 mirror.by_id(truth["transactions"]), mirror.stored_transactions(conn, item_id)

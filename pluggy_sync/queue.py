@@ -15,36 +15,50 @@ from typing import NamedTuple
 
 import celery
 import msgspec
+import redis
 import structlog
 from redis.exceptions import RedisError
 
+from pluggy_sync import events
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.redis_options import redis_options
 
 HANDLE_EVENT = "handle_event"
+# The same, for what a person waits for.
+HANDLE_URGENT_EVENT = "handle_urgent_event"
 SYNC_ITEM = "sync_item"
 DELIVER = "deliver"
+DELIVER_URGENT = "deliver_urgent"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
 
 EVENTS = "events"
+# Has workers that nothing else can fill, whatever waits elsewhere.
+URGENT = "urgent"
 SYNCS = "syncs"
 NOTIFICATIONS = "notifications"
+# Taken in turn with the other notifications, so that it does not wait behind them.
+URGENT_NOTIFICATIONS = "urgent_notifications"
 RECONCILIATIONS = "reconciliations"
 # What beat sends. Nothing else is in this queue: what is due is found, however much waits elsewhere.
 SCHEDULE = "schedule"
 
 QUEUE_OF_TASK = {
     HANDLE_EVENT: EVENTS,
+    HANDLE_URGENT_EVENT: URGENT,
     SYNC_ITEM: SYNCS,
     DELIVER: NOTIFICATIONS,
+    DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
 }
+
+# A person is asked for something, or something that a person gave was refused (Pluggy facts 2.3).
+_URGENT_EVENTS = frozenset({events.ITEM_WAITING_USER_INPUT, events.ITEM_WAITING_USER_ACTION, events.ITEM_ERROR})
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
 # The sweep usually comes first; this is the second net. It must exceed the hard time limit of a task.
@@ -56,6 +70,11 @@ AT_ONCE = 1000
 MOST_WAITING = 10_000
 
 log = structlog.get_logger(__name__)
+
+
+def task_of_event(event_name: str) -> str:
+    """Return the task that handles an event of this name."""
+    return HANDLE_URGENT_EVENT if event_name in _URGENT_EVENTS else HANDLE_EVENT
 
 
 def celery_app(redis_url: str) -> celery.Celery:
@@ -83,6 +102,16 @@ def celery_app(redis_url: str) -> celery.Celery:
         broker_connection_timeout=1,
     )
     return app
+
+
+def length(client: redis.Redis, queue: str) -> int:
+    """
+    Return how many messages wait in *queue*.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    return client.llen(queue)
 
 
 class Message(NamedTuple):

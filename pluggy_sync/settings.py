@@ -103,6 +103,13 @@ def _header_values(secrets: tuple[str, ...]) -> None:
         raise ma.ValidationError("Each value must be ASCII without spaces.")
 
 
+def _proxy_urls(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        parts = _parts(proxy)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ma.ValidationError("Each value must be the http:// or https:// URL of a proxy.")
+
+
 def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
     for secret in secrets:
         try:
@@ -221,6 +228,9 @@ class Settings:
     pluggy_timeout_s: float = _is(ma.fields.Float(load_default=30.0, validate=validate.Range(min=0.1, max=120)))
     # A little less than Pluggy's 360, which it counts by its own clock (Pluggy facts 6).
     pluggy_requests_per_minute: int = _is(_number(350, 1, 100_000))
+    # Names the address from which this process asks, so that processes behind different ones have budgets of their own.
+    egress_address: str | None = _is(_text(validate.Length(max=100), load_default=None))
+    pluggy_proxies: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_proxy_urls), secret=True)
     pluggy_public_key: str | None = _is(_Pem(load_default=None, validate=_rsa_public_key))
     pluggy_connect_url: str = _is(
         _text(
@@ -274,7 +284,7 @@ class Settings:
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
-    reconcile_per_round: int = _is(_number(50, 0, 5000))
+    reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

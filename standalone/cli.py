@@ -43,6 +43,9 @@ FAILURES = (
     OSError,
 )
 
+# Those that come before anything was started.
+NOT_BEGUN = (AlreadyRunningError, BadPlanError)
+
 _data_dir = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -129,7 +132,10 @@ def demo(data: Path) -> None:
 
 
 def _explain(exc: Exception, files: LogFiles, say: Say) -> None:
-    """Say why everything was stopped, with the last that the process printed whose end it was."""
+    """Say why everything was stopped, or not begun, with the last that the process printed whose end it was."""
+    if isinstance(exc, NOT_BEGUN):
+        say(f"nothing was started: {exc}")
+        return
     if isinstance(exc, ProcessEndedError):
         for line in files.last_lines(exc.name, 10):
             say(f"  {exc.name}: {line}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from console.local_run import LOCK
-from standalone.polling import WaitedInVainError, wait_for
+from standalone.polling import WaitedInVainError, eventually
 
 # What was started, for the case that we are killed.
 LEDGER = "processes.jsonl"
@@ -37,9 +37,11 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as held:
         try:
-            wait_for("the lock", lambda: _take(held), timeout_s=WAIT_FOR_LOCK_S)
+            eventually(lambda: _take(held), within_s=WAIT_FOR_LOCK_S, what="the lock")
         except WaitedInVainError:
-            raise AlreadyRunningError(f"another run is using {folder}: stop that one first") from None
+            raise AlreadyRunningError(
+                f"another run is using {folder}, and goes on; to start anew, stop that one first"
+            ) from None
         yield
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Self
@@ -23,10 +24,27 @@ OURS = "up"
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 _LEVEL_COLOURS = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
 _DOMAIN_EVENT = re.compile(r"[a-z_]+(\.[a-z_]+)+")
-# A warning of Python itself, for who writes the code that it names.
-_CODE_WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
+# What no person needs. A warning of Python itself, for who writes the code that it names; a text of which
+# `pluggy_sync.logs` left out all words; Celery's own parts, which it starts anew when it has lost Redis.
+_OF_NO_USE = re.compile(r"\S+:\d+: \w*Warning(: |$)|…|Error on (stopping|restarting) \w+: ")
 # As Granian prints what goes wrong in it.
 _PLAIN_ALARM = re.compile(r"\[(ERROR|CRITICAL)\] (?P<text>.+)")
+# A child of a process that ended and is replaced by its parent, as Granian, Celery and Postgres print it.
+_CHILDREN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\[ERROR\] Unexpected exit from (\S+)"), "its child {0} ended"),
+    (re.compile(r"\[INFO\] Respawning (\S+)"), "its child {0} is started again"),
+    (
+        re.compile(r"Process '(\S+)' pid:\d+ exited with '(?:exitcode |signal \d+ \(?)?(\w+)\)?'"),
+        "its child {0} ended ({1}); another one is started",
+    ),
+    (
+        re.compile(r".* LOG:  ([\w ]+) \(PID \d+\) was terminated by signal \d+: (\w+)"),
+        "its child {0} ended ({1}); all of them are started again",
+    ),
+)
+# As Celery prints that it asks for Redis, once for each try, and that it was answered.
+_REDIS_IS_AWAY = re.compile(r"(consumer: Cannot connect to|beat: Connection error:) ")
+_REDIS_IS_BACK = re.compile(r"Connected to workers\.transport:Transport://")
 # For machines.
 _NEVER_SHOWN = frozenset({"event", "level", "timestamp", "request_id", "raised_at"})
 # For whoever looks into the file because of the line.
@@ -36,6 +54,7 @@ _USUAL = {"result": "recorded", "attempt": 1, "status_code": 200}
 # Their values say what they are. These come first, the Item last.
 _WITHOUT_NAME = ("event_name", "type", "outcome")
 LONGEST = 300
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 FILE_BYTES = 20 * 1024 * 1024
 
@@ -89,6 +108,7 @@ class ConsoleLog:
         self._console = console
         self._width = width
         self._colours: dict[str, str] = {}
+        self._without_redis: set[str] = set()
         self._lock = threading.Lock()
 
     def say(self, line: str) -> None:
@@ -97,9 +117,22 @@ class ConsoleLog:
 
     def show(self, name: str, line: str) -> None:
         """Print a line of the process *name*, if it is one that a person wants to read."""
-        text = readable(line)
+        text = self._of_redis(name, line) or readable(line)
         if text is not None:
             self._print(name, text)
+
+    def _of_redis(self, name: str, line: str) -> Text | None:
+        """Return what is said of a process that has lost Redis or has it again; None if *line* is of neither."""
+        event = _entry(line).get("event")
+        if not isinstance(event, str):
+            return None
+        if _REDIS_IS_AWAY.match(event) and name not in self._without_redis:
+            self._without_redis.add(name)
+            return Text("Redis does not answer; it is asked until it does", style=_LEVEL_COLOURS["warning"])
+        if _REDIS_IS_BACK.match(event) and name in self._without_redis:
+            self._without_redis.remove(name)
+            return Text("Redis answers again")
+        return None
 
     def _print(self, name: str, text: Text) -> None:
         with self._lock:
@@ -113,21 +146,35 @@ class ConsoleLog:
 
 def readable(line: str) -> Text | None:
     """Return what a person reads of *line*; None if it is neither a domain event nor an alarm."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        alarm = _PLAIN_ALARM.match(line)
-        return Text(alarm["text"][:LONGEST], style=_LEVEL_COLOURS["error"]) if alarm else None
-    if not isinstance(entry, dict):
-        return None
+    entry = _entry(line)
+    if not entry:
+        return _of_plain(line)
     event, colour = str(entry.get("event", "")), _LEVEL_COLOURS.get(entry.get("level", ""), "")
     if _DOMAIN_EVENT.fullmatch(event):
         words = event.replace(".", " ").replace("_", " ")
         details = " · ".join(_details(entry, is_alarm=bool(colour)))
         return Text(f"{words} · {details}"[:LONGEST] if details else words, style=colour)
-    if not colour or _CODE_WARNING.match(event):
+    # `ConsoleLog` says once that Redis is away.
+    if not colour or _OF_NO_USE.match(event) or _REDIS_IS_AWAY.match(event):
         return None
     return Text(event.partition("\n")[0][:LONGEST], style=colour)
+
+
+def _entry(line: str) -> Mapping[str, Any]:
+    """Return the fields of a JSON line; none for any other line."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _of_plain(line: str) -> Text | None:
+    for pattern, words in _CHILDREN:
+        if child := pattern.match(line):
+            return Text(words.format(*child.groups())[:LONGEST], style=_LEVEL_COLOURS["warning"])
+    alarm = _PLAIN_ALARM.match(line)
+    return Text(alarm["text"][:LONGEST], style=_LEVEL_COLOURS["error"]) if alarm else None
 
 
 def _details(entry: Mapping[str, Any], *, is_alarm: bool) -> Iterator[str]:
@@ -142,6 +189,20 @@ def _details(entry: Mapping[str, Any], *, is_alarm: bool) -> Iterator[str]:
     yield from (str(shown.pop(name)) for name in _WITHOUT_NAME if name in shown)
     item_id = shown.pop("item_id", None)
     for name, value in shown.items():
-        yield f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else value}"
+        yield f"{name.replace('_', ' ')} {_said(value)}"
     if item_id:
         yield str(item_id)
+
+
+def _said(value: object) -> str:
+    """Return a value as a person reads it: an instant by the clock of the console, to the second."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = str(value)
+    if not _INSTANT.match(text):
+        return text
+    try:
+        at = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        return text
+    return f"{at:%H:%M:%S}" if at.date() == datetime.now(UTC).astimezone().date() else f"{at:%Y-%m-%d %H:%M:%S}"

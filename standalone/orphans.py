@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from standalone.polling import WaitedInVainError, wait_for
+from standalone.polling import WaitedInVainError, eventually
 
 PATIENCE_S = 5.0
 
@@ -69,7 +69,7 @@ def _kill(processes: list[psutil.Process]) -> None:
             process.kill()
     # It takes the kernel a moment. One that only waits for its parent to collect it has ended.
     with suppress(WaitedInVainError):
-        wait_for("their end", lambda: not any(map(_is_alive, processes)), timeout_s=PATIENCE_S)
+        eventually(lambda: not any(map(_is_alive, processes)), within_s=PATIENCE_S, what="their end")
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -119,6 +119,8 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "PUBLIC_URL": _url(port["web"]),
         "WORKER_CONCURRENCY": "2",
         "NOTIFICATION_WORKERS": "2",
+        "URGENT_WORKERS": "2",
+        "SCHEDULE_WORKERS": "1",
         **_addresses_as_settings(port),
         **made,
         **given,

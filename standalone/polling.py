@@ -1,4 +1,4 @@
-"""Waiting for something to become true, never longer than a bound."""
+"""Waiting for something to become true, never longer than a bound. Demo, benchmarks and tests wait so too."""
 
 import time
 from collections.abc import Callable
@@ -13,16 +13,18 @@ class WaitedInVainError(Exception):
     """What was waited for did not happen in time; the text says what it was."""
 
 
-def wait_for(what: str, condition: Callable[[], T | None], *, timeout_s: float) -> T:
+def eventually(
+    condition: Callable[[], T | None], *, what: str, within_s: float = 10.0, every_s: float = POLL_EVERY_S
+) -> T:
     """
-    Return the first value of *condition* that is true.
+    Return the first value of *condition* that is true. It is asked every *every_s* seconds.
 
     Raises:
-        WaitedInVainError: there was none within *timeout_s* seconds.
+        WaitedInVainError: there was none within *within_s* seconds; the text names *what*.
     """
-    give_up_at = time.monotonic() + timeout_s
+    give_up_at = time.monotonic() + within_s
     while not (found := condition()):
         if time.monotonic() > give_up_at:
-            raise WaitedInVainError(f"waited {timeout_s:g} s in vain for {what}")
-        time.sleep(POLL_EVERY_S)
+            raise WaitedInVainError(f"not within {within_s:g} s: {what}")
+        time.sleep(every_s)
     return found

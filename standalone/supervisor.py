@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from standalone import orphans, programs
-from standalone.polling import wait_for
+from standalone.polling import eventually
 from standalone.programs import Program
 from standalone.restarts import Restarts
 from standalone.signals import ignore_interruptions, interruptions_deferred, interruptions_ignored
@@ -129,7 +129,7 @@ class Supervisor:
             self.check()
             return condition()
 
-        wait_for(what, while_all_run, timeout_s=timeout_s)
+        eventually(while_all_run, within_s=timeout_s, what=what)
 
     def check(self) -> None:
         """Raise ProcessEndedError if a process has ended."""

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from pluggy_sandbox.testing import RunningSandbox, running_sandbox
-from pluggy_sync import tls
 from pluggy_sync.logs import configure_logs
 from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
@@ -21,6 +19,7 @@ from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
+from standalone.sandbox import Sandbox
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
@@ -31,7 +30,7 @@ from webhook_app.app import create_app
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
 
-pytest_plugins = ["tests.kit.quick"]
+pytest_plugins = ["tests.kit.quick_tests"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,10 +98,8 @@ def sandbox(shared_sandbox: RunningSandbox) -> RunningSandbox:
 @pytest.fixture
 def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
     """The bank and Pluggy of the test: it connects people, changes data, and hands over the events."""
-    with httpx.Client(base_url=sandbox.url, trust_env=False, verify=tls.context()) as api:
-        pair = {"clientId": sandbox.client_id, "clientSecret": sandbox.client_secret}
-        api.headers["X-API-KEY"] = api.post("/auth", json=pair).json()["apiKey"]
-        yield Upstream(sandbox, api)
+    with closing(Sandbox(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret)) as client:
+        yield Upstream(client)
 
 
 @pytest.fixture
@@ -115,7 +112,7 @@ def begin_again(
         sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
         resources.redis.flushall()
         _empty(database_url)
-        return Upstream(sandbox, upstream.api)
+        return Upstream(upstream.sandbox)
 
     return begin_again
 

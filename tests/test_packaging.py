@@ -165,8 +165,16 @@ def test_every_queue_is_served_by_one_process_of_the_procfile():
     assert sorted(served) == sorted(set(queue.QUEUE_OF_TASK.values()))
 
 
-def test_neither_pluggy_nor_a_backlog_can_hold_up_notifications_and_what_beat_sends():
-    assert set(queues_by_process()["notifications"]) == {queue.NOTIFICATIONS, queue.SCHEDULE}
+def test_neither_pluggy_nor_a_backlog_can_hold_up_notifications():
+    assert set(queues_by_process()["notifications"]) == {queue.NOTIFICATIONS, queue.URGENT_NOTIFICATIONS}
+
+
+def test_nothing_else_can_hold_up_what_a_person_waits_for():
+    assert queues_by_process()["urgent"] == [queue.URGENT]
+
+
+def test_nothing_else_can_hold_up_what_beat_sends():
+    assert queues_by_process()["schedule"] == [queue.SCHEDULE]
 
 
 def test_two_workers_on_one_machine_have_names_of_their_own():

@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CONFTEST = """
 import pytest
-from tests.kit import quick
+from tests.kit import quick_tests
 
-quick.QUICK_CPU_S, quick.QUICK_TESTS_CPU_S = {one}, {together}
-pytest_plugins = ["tests.kit.quick"]
+quick_tests.QUICK_CPU_S, quick_tests.QUICK_TESTS_CPU_S = {one}, {together}
+pytest_plugins = ["tests.kit.quick_tests"]
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: slow")

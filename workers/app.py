@@ -22,7 +22,7 @@ from workers.base_task import TaskFailedError
 log = structlog.get_logger(__name__)
 
 REMIND_EVERY_S = 60
-FIND_MISSED_EVERY_S = 600
+FIND_MISSED_EVERY_S = 60
 
 
 def create_celery(settings: Settings) -> Celery:

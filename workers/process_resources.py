@@ -5,14 +5,18 @@ from typing import Any
 
 from celery import signals
 
+from pluggy_sync.engine.sync.transactions import PARALLEL_ACCOUNTS
 from pluggy_sync.resources import Resources, create_resources
 from workers.app import settings
+
+# The accounts that a run reads at once, and its heartbeat: each finds a connection that is open.
+CONNECTIONS = PARALLEL_ACCOUNTS + 1
 
 
 @cache
 def resources() -> Resources:
     """Return this process's resources. None is made before the fork, which connections do not survive."""
-    return create_resources(settings, pool_size=2)
+    return create_resources(settings, pool_size=CONNECTIONS)
 
 
 @signals.worker_process_shutdown.connect

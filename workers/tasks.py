@@ -5,6 +5,7 @@ from pluggy_sync.engine import events, reconciliation, reminders
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
+from pluggy_sync.pluggy import rate_budget
 from workers.app import app
 from workers.process_resources import resources
 
@@ -13,6 +14,13 @@ from workers.process_resources import resources
 def handle_event(event_id: str) -> None:
     """Handle one stored event."""
     events.handle_event(resources(), event_id)
+
+
+@app.task(name=queue.HANDLE_URGENT_EVENT)
+def handle_urgent_event(event_id: str) -> None:
+    """Handle one stored event that a person waits for: it may use all of the budget."""
+    with rate_budget.lane(rate_budget.Lane.PERSON):
+        events.handle_event(resources(), event_id)
 
 
 @app.task(name=queue.SYNC_ITEM)
@@ -24,6 +32,12 @@ def sync_item(item_id: str) -> None:
 @app.task(name=queue.DELIVER)
 def deliver(notification_id: str) -> None:
     """Deliver one notification to the product."""
+    delivery.deliver(resources(), notification_id)
+
+
+@app.task(name=queue.DELIVER_URGENT)
+def deliver_urgent(notification_id: str) -> None:
+    """Deliver one notification that a person waits for."""
     delivery.deliver(resources(), notification_id)
 
 

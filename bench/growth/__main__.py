@@ -70,10 +70,10 @@ def main(
     table = Table("Operation", "Large, ms", "Small, ms", "Ratio", "Met")
     missed = False
     for operation, large_ms, small_ms in measured:
-        met = _is_flat(large_ms, small_ms)
+        met = operation.reads_all_items or _is_flat(large_ms, small_ms)
         missed |= not met
         measured_ms = f"{large_ms:.2f}", f"{small_ms:.2f}"
-        verdict = "[green]yes[/]" if met else "[red]NO[/]"
+        verdict = "-" if operation.reads_all_items else "[green]yes[/]" if met else "[red]NO[/]"
         table.add_row(operation.name, *measured_ms, f"{large_ms / small_ms:.2f} x", verdict)
     console.print(table)
     sys.exit(missed)

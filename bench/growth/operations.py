@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from bench import rows as made
 from bench.growth.history import account_id, item_id
 from pluggy_sync import events
+from pluggy_sync.notifications import messages
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import (
     inbox,
@@ -60,6 +61,8 @@ class Operation:
     name: str
     request: Callable[[Side], object] | None = None
     queries: Callable[[Connection, datetime], object] | None = None
+    # It is done once a minute, and reads all Items, whatever their history.
+    reads_all_items: bool = False
 
 
 def _items(**query: str | int) -> Callable[[Side], object]:
@@ -122,6 +125,10 @@ OPERATIONS = (
     Operation(name="rows of a window that are not listed", queries=_unlisted),
     Operation(name="sweep: due events", queries=lambda conn, now: inbox.take_due(conn, now=now, limit=500)),
     Operation(
+        name="sweep: due events of persons",
+        queries=lambda conn, now: inbox.take_due_urgent(conn, now=now, limit=500),
+    ),
+    Operation(
         name="sweep: due syncs",
         queries=lambda conn, now: item_progress.take_due_syncs(
             conn, now=now, until=now + timedelta(minutes=1), limit=500
@@ -129,7 +136,9 @@ OPERATIONS = (
     ),
     Operation(
         name="sweep: due notifications",
-        queries=lambda conn, now: outbox.take_due(conn, now=now, until=now + timedelta(minutes=1), limit=2000),
+        queries=lambda conn, now: outbox.take_due(
+            conn, messages.URGENT, now=now, until=now + timedelta(minutes=1), limit=2000
+        ),
     ),
     Operation(
         name="sweep: actions past their deadline",
@@ -160,10 +169,19 @@ OPERATIONS = (
             conn, before=now - timedelta(days=7), now=now, until=now + timedelta(hours=6), limit=50
         ),
     ),
+    Operation(
+        name="what reconciliation costs and waits for",
+        queries=lambda conn, now: (
+            sync_runs.requests_of_reconciliation(conn),
+            reconciliation.silent_waiting(conn, now=now),
+            reconciliation.oldest(conn),
+        ),
+    ),
     Operation(name="metrics: Items by status", queries=lambda conn, _: metrics.items_by_status(conn)),
     Operation(
-        name="the sweep looks whether Items are to be counted",
-        queries=lambda conn, now: metrics.count_items(conn, now=now, unless_since=now - timedelta(days=1000)),
+        name="sweep: Items counted, once a minute",
+        queries=lambda conn, now: metrics.count_items(conn, now=now, unless_since=now),
+        reads_all_items=True,
     ),
     Operation(name="metrics: Items overdue", queries=metrics.items_overdue),
     Operation(name="metrics: what was missed", queries=lambda conn, _: metrics.missed(conn)),

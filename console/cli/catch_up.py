@@ -7,7 +7,8 @@ from enum import StrEnum
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.due import plan_of
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
+from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.decision import Decision, Step
 from pluggy_sync.store import inbox, items, sync_runs, sync_state
@@ -15,7 +16,8 @@ from pluggy_sync.store.sync_runs import SyncRun
 
 # How long to wait for a worker that began first. It renews its lease while it lives.
 PATIENCE_S = 600
-LIMITED_ATTEMPTS = 20
+# For the budget of requests, which workers use first: an operator's command waits, where they would reschedule.
+BUDGET_PATIENCE_S = 1800
 _POLL_S = 0.2
 
 
@@ -27,6 +29,7 @@ class End(StrEnum):
     WAITING = "waiting for a person, the bank or an execution"
     LEASED = "leased to another sync run"
     GONE = "deleted"
+    UNKNOWN = "unknown"
     FAILED = "failed"
 
 
@@ -39,8 +42,29 @@ class Result:
     run: SyncRun | None = None
 
 
+def refuse_unknown(res: Resources, item_id: str) -> Result | None:
+    """
+    Return how it ended for an Item that neither side knows, or for which Pluggy does not answer; None: go on.
+
+    Its id is mistyped, or the credentials are another application's. Nothing is stored of it.
+    """
+    try:
+        with rate_budget.waiting(BUDGET_PATIENCE_S):
+            exists = item_fetching.exists(res, item_id)
+    except PluggyError as exc:
+        return Result(end=End.FAILED, detail=str(exc))
+    if exists:
+        return None
+    return Result(end=End.UNKNOWN, detail="it is not known here, and Pluggy answers 404; nothing was stored")
+
+
 def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
     """Fetch the Item and sync what is new; wait up to *wait_s* seconds for another sync run that has its lease."""
+    with rate_budget.waiting(BUDGET_PATIENCE_S):
+        return refuse_unknown(res, item_id) or _catch_up(res, item_id, wait_s=wait_s)
+
+
+def _catch_up(res: Resources, item_id: str, *, wait_s: float) -> Result:
     try:
         decision = _fetch(res, item_id)
     except PluggyError as exc:
@@ -60,21 +84,12 @@ def catch_up(res: Resources, item_id: str, *, wait_s: float = 0.0) -> Result:
 def _fetch(res: Resources, item_id: str) -> Decision:
     """Fetch the Item for an event of our own. If this process dies, a worker handles that event."""
     with res.database.begin() as conn:
-        event_id = inbox.request_fetch(conn, item_id, why="operator", now=res.now())
-    decision = _fetch_within_budget(res, item_id)
+        event_id = inbox.request_fetch(conn, item_id, why=inbox.OPERATOR, now=res.now())
+    decision = item_fetching.fetch(res, item_id)
     if decision.step is not Step.FETCH_AGAIN:
         with res.database.begin() as conn:
             inbox.finish(conn, event_id, decision.step.value, now=res.now())
     return decision
-
-
-def _fetch_within_budget(res: Resources, item_id: str) -> Decision:
-    for _ in range(LIMITED_ATTEMPTS):
-        try:
-            return item_fetching.fetch(res, item_id)
-        except PluggyLimitedError as exc:
-            time.sleep(exc.retry_after_s)
-    return item_fetching.fetch(res, item_id)
 
 
 def _not_synced(decision: Decision) -> Result:

@@ -15,7 +15,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.cli import connections
-from console.cli.catch_up import PATIENCE_S, End, Result, catch_up
+from console.cli.catch_up import PATIENCE_S, End, Result, catch_up, refuse_unknown
 from pluggy_sync import item_ids
 from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy import rate_budget
@@ -23,6 +23,7 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.store import items, sync_state
 
 _GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
+_BAD = (End.FAILED, End.LEASED, End.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def import_items(file: TextIO, *, jobs: int) -> None:
     with connections.resources(pool_size=4 * jobs) as res:
         ends = _import_all(res, named, jobs)
     click.echo(_summary(ends, bad))
-    if bad or ends[End.FAILED] or ends[End.LEASED]:
+    if bad or any(ends[end] for end in _BAD):
         raise SystemExit(1)
 
 
@@ -92,7 +93,7 @@ def _import_all(res: Resources, named: Sequence[NamedItem], jobs: int) -> "Count
             for future in as_completed(futures):
                 result = future.result()
                 ends[result.end] += 1
-                progress.update(task, advance=1, now=f"{ends[End.FAILED]} failed")
+                progress.update(task, advance=1, now=f"{sum(ends[end] for end in _BAD)} failed")
                 if result.end not in _GOOD:
                     progress.console.print(f"{futures[future].item_id}: {result.end} ({result.detail})", soft_wrap=True)
         except BaseException:
@@ -103,10 +104,10 @@ def _import_all(res: Resources, named: Sequence[NamedItem], jobs: int) -> "Count
 
 
 def _import_one(res: Resources, named: NamedItem) -> Result:
-    refusal = _register(res, named)
-    if refusal is not None:
-        return refusal
     with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
+        refusal = refuse_unknown(res, named.item_id) or _register(res, named)
+        if refusal is not None:
+            return refusal
         return catch_up(res, named.item_id, wait_s=PATIENCE_S)
 
 

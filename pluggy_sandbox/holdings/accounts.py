@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from pluggy_sandbox.bank import card
 from pluggy_sandbox.bank.accounts import Account
@@ -32,6 +33,7 @@ def view(held: HeldAccount, item_id: str, person: Person, *, regulated: bool, at
     created = held.created_at or at
     is_card = source.type == "CREDIT"
     balance = source.used_limit(at) if is_card and regulated else source.balance(at)
+    in_bulk = cents(0) if is_card else held.ledger.bulk.total(at)
     return {
         "id": held.id,
         "itemId": item_id,
@@ -40,21 +42,21 @@ def view(held: HeldAccount, item_id: str, person: Person, *, regulated: bool, at
         "number": source.number,
         "name": source.name,
         "marketingName": f"{source.name} Pluggy",
-        "balance": balance,
+        "balance": balance + in_bulk,
         "currencyCode": "BRL",
         "taxNumber": person.cnpj or person.cpf,
         "owner": person.name,
-        "bankData": None if is_card else _bank_data(source, at),
+        "bankData": None if is_card else _bank_data(source, at, in_bulk),
         "creditData": _credit_data(source, at) if is_card else None,
         "createdAt": iso(created),
         "updatedAt": iso(at),
     }
 
 
-def _bank_data(source: Account, at: datetime) -> Json:
+def _bank_data(source: Account, at: datetime, in_bulk: Decimal) -> Json:
     return {
         "transferNumber": f"999/{source.number}",
-        "closingBalance": source.closing_balance(at),
+        "closingBalance": source.closing_balance(at) + in_bulk,
         "automaticallyInvestedBalance": cents(0),
         "overdraftContractedLimit": cents(200_000),
         "overdraftUsedLimit": cents(0),

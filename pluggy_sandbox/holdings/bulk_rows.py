@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
+from itertools import accumulate
 
-from pluggy_sandbox.bank.bulk import BulkIds, Place, day_number, rows_on
+from pluggy_sandbox.bank.bulk import DAYS, BulkIds, Place, day_number, rows_on
 from pluggy_sandbox.holdings.categories import with_category
+from pluggy_sandbox.wire.encoding import cents
 from pluggy_sandbox.wire.instants import iso, midnight_in_brazil
 
 Position = tuple[int, int]
@@ -72,6 +75,31 @@ class BulkRows:
     def count(self) -> int:
         """Return how many bulk rows are held."""
         return sum(rows_on(self.volume, d) for s in self.segments for d in range(s.first, s.last + 1))
+
+    def total(self, until: datetime) -> Decimal:
+        """Return what the rows up to *until* have moved, those that are not held yet included."""
+        if not self.volume:
+            return cents(0)
+        passed_ms = int(until.timestamp() * 1000) - self._day_zero_ms
+        today, in_day_ms = divmod(passed_ms, _DAY_MS)
+        count = rows_on(self.volume, today)
+        # A row stands at the whole second of its step, so those of this very second count.
+        begun = min(count, -(-(in_day_ms // 1000 + 1) * 1000 * count // _DAY_MS))
+        # What a row moves depends on its number alone, so days of as many rows move the same.
+        sums = self._sums(max(rows_on(self.volume, day) for day in range(DAYS)))
+        return cents(sums[begun] + sum(sums[rows_on(self.volume, day)] for day in range(today)))
+
+    def _sums(self, most: int) -> list[int]:
+        """Return what the first rows of a day move, in cents: of none, of one, up to *most*."""
+        return list(accumulate(map(self._cents, range(most)), initial=0))
+
+    def _cents(self, number: int) -> int:
+        mixed = self._ids.number_mixed(number)
+        amount = int(_AMOUNTS[mixed % _HOW_MANY].replace(".", ""))
+        return -amount if self._is_negative(mixed % 5) else amount
+
+    def _is_negative(self, kind: int) -> bool:
+        return (kind == _RECEIVED) == self.is_card
 
     def find(self, row_id: str) -> bytes | None:
         """Return the bulk row with this id, or None."""
@@ -159,7 +187,7 @@ class BulkRows:
         """Return the parts of a row of this kind that are the same in all of them."""
         words, category_id, category = _WORDS[kind]
         received = kind == _RECEIVED
-        sign = "-" if received == self.is_card else ""
+        sign = "-" if self._is_negative(kind) else ""
         start = f'","accountId":"{self.account_id}","description":"{words} '
         middle = f'","descriptionRaw":null,"currencyCode":"BRL","amount":{sign}'
         end = (

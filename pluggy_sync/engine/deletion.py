@@ -15,6 +15,7 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
+from pluggy_sync.rules.decision import Step
 from pluggy_sync.store import contradictions, inbox, item_progress, items, outbox
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ _ALERTED = "pluggy-sync:alerted:items_not_found"
 
 def delete(res: Resources, item_id: str) -> None:
     """
-    Delete the Item at Pluggy, then purge it here. Safe to repeat.
+    Delete the Item at Pluggy, then purge it here; forget it if Pluggy never knew it. Safe to repeat.
 
     At Pluggy first: an Item that is deleted only here would live on there (Pluggy facts 3.8).
 
@@ -36,6 +37,8 @@ def delete(res: Resources, item_id: str) -> None:
         PluggyUnavailableError, PluggyRefusedError: as the client; nothing was deleted.
         CannotActError: Pluggy answers 404 for this Item and for all others that were asked for.
     """
+    with res.database.begin() as conn:
+        through = item_progress.get(conn, item_id).last_event_seq
     with somebody_waits():
         was_there = res.pluggy.delete_item(item_id)
         if not was_there and not is_gone(res, item_id, told=True):
@@ -44,6 +47,9 @@ def delete(res: Resources, item_id: str) -> None:
                 "Pluggy answers 404 for every Item, as with another application's keys. Nothing was deleted.",
                 more={"retryAt": None},
             )
+    if not was_there:
+        purge_or_remove(res, item_id, through=through)
+        return
     log.info("item.deleted_at_pluggy", item_id=item_id)
     # If the process ends here, the event `item/deleted` purges it.
     purge(res, item_id)
@@ -119,6 +125,7 @@ def purge(res: Resources, item_id: str) -> None:
         # A notification that is being delivered at this moment comes first.
         due_at = outbox.drop_of_item(conn, item_id)
         inbox.remove_person(conn, item_id)
+        inbox.finish_of_item(conn, item_id, Step.IGNORE.value, now=now)
         messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
         through = item_progress.get(conn, item_id).last_event_seq
         contradictions.settle(conn, item_id, None, through=through, told={})

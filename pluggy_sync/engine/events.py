@@ -4,6 +4,7 @@ Handling an event: do what it asks for and mark it as handled, or reschedule it 
 Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 import structlog
@@ -11,16 +12,19 @@ import structlog
 from pluggy_sync import events
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
+from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
-from pluggy_sync.rules.statuses import RUNNING
+from pluggy_sync.rules.statuses import CONNECTOR_STATUSES, RUNNING
 from pluggy_sync.store import connectors, inbox, item_progress
 from pluggy_sync.store.inbox import WaitingEvent
 from pluggy_sync.store.item_progress import ItemProgress
 
 log = structlog.get_logger(__name__)
 
+# The Item was fetched since the event was stored.
+COVERED = "covered"
 # For these Pluggy need not be asked.
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
@@ -33,11 +37,17 @@ def handle_event(res: Resources, event_id: str) -> None:
         if waiting is None:
             return
         progress = ItemProgress() if waiting.item_id is None else item_progress.get(conn, waiting.item_id)
+        is_done = _is_surely_covered(waiting, progress)
+        if is_done:
+            inbox.finish(conn, event_id, COVERED, now=res.now())
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=waiting.item_id, event_name=waiting.name):
+        if is_done:
+            log.info("event.handled", outcome=COVERED)
+            return
         try:
             outcome = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
-            _reschedule(res, waiting, str(exc), timedelta(seconds=exc.retry_after_s))
+            _await_budget(res, waiting, exc)
         except PluggyError as exc:
             # Refusals are tried again too: the operator may mend a wrong secret or a disabled application.
             _reschedule(res, waiting, str(exc), backoff.wait(waiting.attempts))
@@ -50,10 +60,10 @@ def handle_event(res: Resources, event_id: str) -> None:
                 _finish(res, event_id, outcome)
 
 
-def _finish(res: Resources, event_id: str, outcome: str) -> None:
+def _finish(res: Resources, event_id: str, outcome: str, **about: object) -> None:
     with res.database.begin() as conn:
         inbox.finish(conn, event_id, outcome, now=res.now())
-    log.info("event.handled", outcome=outcome)
+    log.info("event.handled", outcome=outcome, **about)
 
 
 def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedelta) -> None:
@@ -64,11 +74,19 @@ def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedel
             log.error("event.dead", error=error, next="an operator can send it again")
             return
         inbox.reschedule(conn, waiting.event_id, error, until=now + wait)
-    log.warning("event.reschedule", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
+    log.warning("event.rescheduled", error=error, attempts=waiting.attempts + 1, next_try_at=str(now + wait))
+
+
+def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedError) -> None:
+    """Reschedule the event. It was not tried, so it comes no closer to being given up."""
+    until = res.now() + timedelta(seconds=error.retry_after_s)
+    with res.database.begin() as conn:
+        inbox.await_budget(conn, waiting.event_id, str(error), until=until)
+    log.info("event.awaits_budget", error=str(error), next_try_at=str(until))
 
 
 def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> str | None:
-    """Return the outcome, or None when the event was rescheduled."""
+    """Return the outcome, or None when the event was rescheduled, or is finished already."""
     event = events.of_stored(waiting.event_id, waiting.name, waiting.item_id, waiting.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
@@ -82,13 +100,31 @@ def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> st
 def _handle_item(
     res: Resources, waiting: WaitingEvent, event: events.Event, item_id: str, progress: ItemProgress
 ) -> str | None:
-    if event.name == events.FETCH_REQUESTED and event.payload.get("why") == requests.CONTRADICTION:
+    if event.name == events.FETCH_REQUESTED and requests.is_of_contradiction(event.payload.get("why")):
         return _fetch_again(res, waiting, item_id, progress)
     if _is_covered(waiting, event, progress):
         # A fetch after this event was stored has also asked whether there is anything to sync.
-        return "covered"
-    decision = item_fetching.fetch_at(res, item_id, progress)
+        return COVERED
+    with _lane_of(event):
+        decision = item_fetching.fetch_at(res, item_id, progress)
     return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
+
+
+def _lane_of(event: events.Event) -> AbstractContextManager[None]:
+    """Return the lane of a fetch: that of the task, unless it is one that reconciliation asked for."""
+    of_reconciliation = event.name == events.FETCH_REQUESTED and event.payload.get("why") == inbox.SILENT
+    return rate_budget.lane(rate_budget.Lane.RECONCILIATION) if of_reconciliation else nullcontext()
+
+
+def _is_surely_covered(waiting: WaitingEvent, progress: ItemProgress) -> bool:
+    """Return whether the event is covered as its name alone shows: most events of a burst are."""
+    if waiting.item_id is None or waiting.name in (
+        events.CONNECTOR_STATUS_UPDATED,
+        events.FETCH_REQUESTED,
+        *_NOTHING_TO_ASK,
+    ):
+        return False
+    return waiting.item_seq is not None and progress.fetched_seq >= waiting.item_seq
 
 
 def _is_covered(waiting: WaitingEvent, event: events.Event, progress: ItemProgress) -> bool:
@@ -110,7 +146,7 @@ def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: 
     return decision.step.value
 
 
-def _handle_connector(res: Resources, event: events.Event) -> str:
+def _handle_connector(res: Resources, event: events.Event) -> str | None:
     """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
         return "kept"
@@ -122,4 +158,7 @@ def _handle_connector(res: Resources, event: events.Event) -> str:
             name = None if row is None else row.name
             outages.status_changed(tx, event.connector_id, before, event.connector_status, name=name, now=now)
     outages.follow_up(res)
-    return "noted"
+    # Pluggy may have put any text into the status.
+    known = event.connector_status if event.connector_status in CONNECTOR_STATUSES else None
+    _finish(res, event.event_id, "noted", connector_id=event.connector_id, status=known)
+    return None

@@ -194,7 +194,11 @@ def _without_payload(delivery: Delivery) -> Arrival:
 
 def messages(deliveries: Iterable[Delivery]) -> list[queue.Message]:
     """Return what has to be queued of stored *deliveries*, repeats included: a repeat repairs what Redis lost."""
-    return [queue.Message(queue.HANDLE_EVENT, each.arrival.event_id) for each in deliveries if each.is_event]
+    return [
+        queue.Message(queue.task_of_event(each.arrival.name), each.arrival.event_id)
+        for each in deliveries
+        if each.is_event
+    ]
 
 
 def drain(res: Resources, file: SpillFile, store: Store) -> None:

@@ -7,6 +7,7 @@ own has the Item fetched again, however many events there are.
 """
 
 import dataclasses
+from collections.abc import Collection
 from datetime import datetime
 
 import structlog
@@ -27,6 +28,18 @@ from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
+
+
+def exists(res: Resources, item_id: str) -> bool:
+    """
+    Return whether the Item is known here, a deleted one too, or Pluggy shows it. Nothing is stored.
+
+    Raises:
+        PluggyUnavailableError, PluggyRefusedError: as the client.
+    """
+    with res.database.begin() as conn:
+        known = items.get(conn, item_id) is not None
+    return known or res.pluggy.item(item_id) is not None
 
 
 def fetch(res: Resources, item_id: str) -> Decision:
@@ -94,7 +107,7 @@ def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> 
     with res.begin() as tx:
         contradictions.lock(tx.conn, item_id)
         item_progress.mark_fetched(tx.conn, item_id, through=event_seq, sync_due_at=None)
-        _contradict(tx, item_id, found, refetches=refetches, again=again, now=res.now())
+        _contradict(tx, item_id, found, (), refetches=refetches, again=again, now=res.now())
     return decide(None, found, deleted=False, offline=False)
 
 
@@ -134,7 +147,7 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         settled = contradictions.settled(view, through=event_seq, told=told) if open_contradiction is None else {}
         due.request_if_news(tx, res, state, fetched_seq=event_seq, settled=settled, now=now)
         if open_contradiction is not None:
-            _contradict(tx, item.id, open_contradiction, refetches=refetches, again=again, now=now)
+            _contradict(tx, item.id, open_contradiction, told, refetches=refetches, again=again, now=now)
     if found is not None and open_contradiction is None:
         log.warning("item.contradiction_believed", item_id=item.id, contradiction=found, next="Pluggy's answer stands")
     return decision
@@ -161,10 +174,17 @@ def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> 
 
 
 def _contradict(
-    tx: Transaction, item_id: str, found: Contradiction, *, refetches: int, again: bool, now: datetime
+    tx: Transaction,
+    item_id: str,
+    found: Contradiction,
+    told: Collection[str],
+    *,
+    refetches: int,
+    again: bool,
+    now: datetime,
 ) -> None:
     """Record the contradiction, and ask for another fetch. If this is that fetch, its request is rescheduled."""
     contradictions.contradict(tx.conn, item_id, found, refetches=refetches)
     if not again:
-        requests.fetch_again(tx, item_id, now=now)
+        requests.fetch_again(tx, item_id, told, now=now)
     log.info("item.contradicts_its_event", item_id=item_id, contradiction=found, refetches=refetches)

@@ -33,12 +33,15 @@ def status_changed(
     messages.connector_status_changed(tx, connector_id, name, after, now=now)
     if before == OFFLINE and after != OFFLINE:
         connectors.mark_back(tx.conn, connector_id, back_at=now)
-        user_actions.remind_all_of_connector(tx.conn, connector_id, told_before=now - REMIND_AGAIN_AFTER, now=now)
         log.info("connector.back", connector_id=connector_id)
 
 
 def follow_up(res: Resources) -> None:
-    """Request fetches of the Items whose bank is back. Safe to repeat: nothing is requested again."""
+    """
+    Request fetches of the Items, and make reminders of the persons due, whose bank is back.
+
+    Safe to repeat: nothing is done twice.
+    """
     with res.database.begin() as conn:
         returned = connectors.back(conn)
     for connector_id, back_at in returned:
@@ -48,10 +51,11 @@ def follow_up(res: Resources) -> None:
 def _follow_up(res: Resources, connector_id: int, back_at: datetime) -> None:
     for _ in range(CHUNKS_PER_ROUND):
         with res.begin() as tx:
+            reminded = user_actions.remind_of_connector(
+                tx.conn, connector_id, told_before=back_at - REMIND_AGAIN_AFTER, now=back_at, limit=CHUNK
+            )
             found = items.to_fetch_since_bank_is_back(tx.conn, connector_id, back_at=back_at, limit=CHUNK)
-            # In the order of their ids: transactions that lock several Items must not wait for each other in a circle.
-            for item_id in found:
-                requests.fetch(tx, item_id, why=requests.BANK_IS_BACK, now=res.now())
-            if not found:
+            requests.fetch_many(tx, found, why=requests.BANK_IS_BACK, now=res.now())
+            if not found and not reminded:
                 connectors.followed_up(tx.conn, connector_id, back_at=back_at)
                 return

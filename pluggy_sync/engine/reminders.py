@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from pluggy_sync.engine import actions
+from pluggy_sync.engine import actions, outages
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.resources import Resources
@@ -30,6 +30,8 @@ STUCK_AFTER = timedelta(minutes=10)
 
 def remind(res: Resources) -> None:
     """Send what is due now, and open actions again if nothing came of their submission."""
+    # Whose bank is back is reminded now.
+    outages.follow_up(res)
     now = res.now()
     with res.database.begin() as conn:
         stuck = user_actions.stuck(conn, before=now - STUCK_AFTER, limit=LIMIT)

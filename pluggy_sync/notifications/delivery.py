@@ -7,12 +7,10 @@ notification at a time: it costs one worker and spends few tries.
 """
 
 import time
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import httpx
 import structlog
-from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
 from pluggy_sync import queue
@@ -36,16 +34,18 @@ QUEUE_AGAIN_AFTER = timedelta(seconds=30)
 BATCH = 500
 
 
-def due(conn: Connection, url: str, *, now: datetime, limit: int) -> Sequence[str]:
-    """Return the ids of up to *limit* notifications to queue now for the endpoint at *url*; they count as queued."""
-    endpoint = endpoints.get(conn, url)
+def queue_due(tx: Transaction, url: str, *, now: datetime, limit: int) -> None:
+    """Queue up to *limit* notifications that are due, if the endpoint at *url* is to be sent any now."""
+    endpoint = endpoints.get(tx.conn, url)
     if endpoint.stopped_at is not None:
-        return []
+        return
     if endpoint.failing_since is not None:
         if not endpoint.may_be_probed(now):
-            return []
+            return
         limit = 1
-    return outbox.take_due(conn, now=now, until=now + QUEUE_AGAIN_AFTER, limit=limit)
+    found = outbox.take_due(tx.conn, messages.URGENT, now=now, until=now + QUEUE_AGAIN_AFTER, limit=limit)
+    for each in found:
+        _queue(tx, each)
 
 
 def deliver(res: Resources, notification_id: str) -> None:
@@ -116,7 +116,7 @@ def _conclude(
         if endpoints.mark_working(tx.conn, url):
             log.info("endpoint.works_again")
             outbox.count_none_as_queued(tx.conn)
-            _queue(tx, due(tx.conn, url, now=now, limit=BATCH))
+            queue_due(tx, url, now=now, limit=BATCH)
     elif answer is not None and answer.status_code == httpx.codes.GONE:
         # All of them wait until an operator resumes the endpoint.
         endpoints.stop(tx.conn, url, now=now)
@@ -152,7 +152,7 @@ def _conclude_failure(
         wait = redelivery.wait_for_notification(tried_for)
         outbox.reschedule(tx.conn, notification, due_at=max(now + backoff.spread(wait), retry_at))
     if endpoint.failing_since is None:
-        _queue(tx, due(tx.conn, url, now=now, limit=1))
+        queue_due(tx, url, now=now, limit=1)
 
 
 def _settled(tx: Transaction, notification: Notification) -> None:
@@ -161,13 +161,13 @@ def _settled(tx: Transaction, notification: Notification) -> None:
         return
     if notification.type == messages.DELETED:
         outbox.replace_body(tx.conn, notification.id, messages.without_person(notification.body))
-    following = outbox.next_of_item(tx.conn, notification.item_id)
-    _queue(tx, [] if following is None else [following])
+    following = outbox.next_of_item(tx.conn, notification.item_id, messages.URGENT)
+    if following is not None:
+        _queue(tx, following)
 
 
-def _queue(tx: Transaction, notification_ids: Sequence[str]) -> None:
-    for notification_id in notification_ids:
-        tx.after_commit(queue.DELIVER, notification_id)
+def _queue(tx: Transaction, first: outbox.First) -> None:
+    tx.after_commit(queue.DELIVER_URGENT if first.is_urgent else queue.DELIVER, first.id)
 
 
 def _post(

@@ -29,6 +29,8 @@ SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
+# A person waits for what these bring.
+URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
 
 
 def action_required(tx: Transaction, action: Action, links: PageLinks, texts: Texts, *, now: datetime) -> None:
@@ -174,4 +176,4 @@ def _store(
         due_at=due_at,
         now=now,
     )
-    tx.after_commit(queue.DELIVER, notification_id)
+    tx.after_commit(queue.DELIVER_URGENT if type_ in URGENT else queue.DELIVER, notification_id)

@@ -9,6 +9,7 @@ of `next` is used.
 import math
 import random
 import re
+import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ import structlog
 
 from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
-from pluggy_sync.pluggy import deadline, fields, payloads, unreadable
+from pluggy_sync.pluggy import deadline, fields, payloads, rate_budget, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shape
@@ -37,7 +38,11 @@ IDS_PER_REQUEST = 500
 ROWS_PER_PAGE = 500
 # Five million transactions. No list of Pluggy's is as long.
 MAX_PAGES = 10_000
-LONGEST_PAUSE_S = 75.0
+FETCH_ITEM = "GET /items/{id}"
+READ_TRANSACTIONS = "GET /v2/transactions"
+# A list of which so many pages were read waits for its next one, where others are rescheduled: it would begin anew.
+LONG_LIST_PAGES = 20
+LONG_LIST_PATIENCE_S = 75.0
 # Pluggy documents 60 for every Retry-After (facts 6). A mistake in it must not stop an endpoint for a day.
 ASSUMED_RETRY_AFTER_S = 60.0
 LONGEST_RETRY_AFTER_S = 900.0
@@ -52,19 +57,34 @@ log = structlog.get_logger(__name__)
 
 def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
+    hooks = hooks or Hooks()
+    cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
+    proxies: dict[str, str | None] = {_address_of(proxy): proxy for proxy in settings.pluggy_proxies}
+    if not proxies:
+        proxies[settings.egress_address or rate_budget.THIS_ADDRESS] = None
+    exchanges = {address: _exchange(settings, cache, hooks, proxy) for address, proxy in proxies.items()}
+    budget = Budget(redis_client, settings.pluggy_requests_per_minute, tuple(exchanges))
+    seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
+    return PluggyClient(exchanges, budget, hooks, seal)
+
+
+def _address_of(proxy: str) -> str:
+    """Return host and port of a proxy, without the password that may stand in its URL."""
+    parts = urlsplit(proxy)
+    return f"{parts.hostname}:{parts.port or 80}"
+
+
+def _exchange(settings: Settings, cache: ApiKeyCache, hooks: Hooks, proxy: str | None) -> Exchange:
     http = httpx.Client(
         base_url=settings.pluggy_api_url,
         follow_redirects=False,
         headers={"User-Agent": "pluggy-sync"},
+        proxy=proxy,
         verify=tls.context(),
     )
-    hooks = hooks or Hooks()
     exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
-    cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
     http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
-    budget = Budget(redis_client, settings.pluggy_requests_per_minute)
-    seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
-    return PluggyClient(exchange, budget, hooks, seal)
+    return exchange
 
 
 class PluggyClient:
@@ -74,8 +94,11 @@ class PluggyClient:
     `requests` counts the answers received, repeats included. `hooks` are called around each request.
     """
 
-    def __init__(self, exchange: Exchange, budget: Budget, hooks: Hooks, seal: Sealer | None = None) -> None:
-        self._exchange = exchange
+    def __init__(
+        self, exchanges: Mapping[str, Exchange], budget: Budget, hooks: Hooks, seal: Sealer | None = None
+    ) -> None:
+        """*exchanges*: by the address from which they go out, those that *budget* counts."""
+        self._exchanges = exchanges
         self._seal = seal
         self.budget = budget
         self.hooks = hooks
@@ -84,12 +107,14 @@ class PluggyClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._exchange.close()
+        for each in self._exchanges.values():
+            each.close()
 
     @property
     def clock_ahead_s(self) -> float | None:
         """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
-        return self._exchange.clock_ahead_s
+        known = [each.clock_ahead_s for each in self._exchanges.values() if each.clock_ahead_s is not None]
+        return statistics.median(known) if known else None
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
@@ -223,7 +248,9 @@ class PluggyClient:
         seen: set[str] = set()
         while True:
             query = {"accountId": account_id, **filters, **({"after": cursor} if cursor else {})}
-            raw = self._get("/v2/transactions", query)
+            is_long = len(seen) >= LONG_LIST_PAGES
+            with rate_budget.waiting(max(rate_budget.patience_s(), LONG_LIST_PATIENCE_S if is_long else 0)):
+                raw = self._get("/v2/transactions", query)
             if raw is None:
                 return
             yield unreadable.readable(unreadable.TRANSACTION, payloads.transaction, _results(raw), parent_id=account_id)
@@ -259,8 +286,8 @@ class PluggyClient:
             try:
                 return self._request("GET", path, query=query)
             except PluggyLimitedError as exc:
-                # The endpoint is paused for everybody. Wait for the end of a short pause, as for room in the budget.
-                if attempt >= READ_ATTEMPTS or exc.retry_after_s > deadline.at_most(LONGEST_PAUSE_S):
+                # The endpoint is paused for everybody. Who waits for a full budget waits for a short pause too.
+                if attempt >= READ_ATTEMPTS or exc.retry_after_s > rate_budget.patience_s():
                     raise
             except PluggyUnavailableError as exc:
                 wait_s = READ_BACKOFF_S * 2**attempt * random.uniform(0.5, 1)
@@ -283,15 +310,15 @@ class PluggyClient:
         body: Mapping[str, Any] | None = None,
     ) -> Any:
         endpoint = shape(method, path)
-        self.budget.take(endpoint)
-        answer = self._exchange.send(method, path, query=query, body=body)
+        address = self.budget.take(endpoint)
+        answer = self._exchanges[address].send(method, path, query=query, body=body)
         with self._counting:
             self.requests += 1
         if answer.is_success:
             return _decoded(answer, endpoint)
         error = _error(answer, endpoint)
         if isinstance(error, PluggyLimitedError):
-            self.budget.pause(endpoint, error.retry_after_s)
+            self.budget.pause(endpoint, error.retry_after_s, address)
         raise error
 
 

@@ -16,5 +16,5 @@ WITHIN_S = 5.0
 @contextmanager
 def somebody_waits() -> Iterator[None]:
     """Let the requests of the block use the whole budget, and take a few seconds in all."""
-    with rate_budget.lane(rate_budget.Lane.PERSON), deadline.within(WITHIN_S):
+    with rate_budget.lane(rate_budget.Lane.PERSON), rate_budget.waiting(WITHIN_S), deadline.within(WITHIN_S):
         yield

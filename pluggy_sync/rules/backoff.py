@@ -15,6 +15,8 @@ RECONCILIATION_STEPS_S = (3600, 6 * 3600, 24 * 3600, 72 * 3600)
 # Pluggy has shown less of a part than it told of. Such a part is read again after each of these waits, then taken as it
 # is. Most rows that are late are late by seconds. Meanwhile the Item is `syncing`: two and a half minutes at most.
 SHOWN_LATE_WAITS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=45), timedelta(seconds=90))
+# A part for which there was no budget goes on as soon as there may be some.
+NO_BUDGET_WAIT = timedelta(seconds=20)
 # A part that could not be read is tried again after these waits; the last one repeats. After the last one the events
 # that it has missed are left to reconciliation, or they would pile up.
 NOT_READ_WAITS = (

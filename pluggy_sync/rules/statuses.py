@@ -17,3 +17,4 @@ WAITING = frozenset({WAITING_USER_INPUT, WAITING_USER_ACTION})
 
 # Of a connector: the bank cannot be reached, and nobody can do anything.
 OFFLINE = "OFFLINE"
+CONNECTOR_STATUSES = frozenset({OFFLINE, "UNSTABLE", "ONLINE"})

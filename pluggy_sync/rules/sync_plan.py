@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from pluggy_sync import events
 from pluggy_sync.pluggy.payloads import Item
-from pluggy_sync.rules.backoff import NOT_READ_WAITS, SHOWN_LATE_WAITS
+from pluggy_sync.rules.backoff import NO_BUDGET_WAIT, NOT_READ_WAITS, SHOWN_LATE_WAITS
 from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.rules.window import EVERYTHING, Window, after, later, window_since
 
@@ -26,6 +26,11 @@ TRANSACTIONS = "transactions"
 # in parallel, and a row may be created a little before that and become visible later. Reading from ten minutes earlier
 # lists few rows twice and costs no request more.
 CREATED_OVERLAP = timedelta(minutes=10)
+
+# Where `transactions/*` events tell what changed, an account is read only if one names it, or if its balance moved; and
+# all of it with the first collection this long after its last whole read, whatever was told. A little less than a day,
+# since an Item that is updated daily is so at about the same time (decision 23).
+WHOLE_READ_AFTER = timedelta(hours=20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,9 @@ class Part:
 
 class Reason(StrEnum):
     """Why a part is incomplete."""
+
+    # Not asked for: the budget of requests was used up.
+    NO_BUDGET = "no_budget"
 
     # Shown late: the first read showed no account, or no row of an account; or fewer rows than an event told of.
     NOTHING_SHOWN = "nothing_shown"
@@ -116,7 +124,7 @@ class Incomplete:
 
     def is_awaited(self) -> bool:
         """Return whether it is read again soon, and the Item is not synced before."""
-        return self.reason.is_late and self.retry_at is not None
+        return (self.reason.is_late or self.reason is Reason.NO_BUDGET) and self.retry_at is not None
 
     def is_unread(self) -> bool:
         """Return whether data may be missing. An account that shows no row after all retries has none."""
@@ -137,13 +145,19 @@ class TransactionEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountState:
-    """An account as stored. `listed`: it was in the Item's last list. `synced_through`: its watermark."""
+    """
+    An account as stored.
+
+    `listed`: it was in the Item's last list. `synced_through`: its watermark, the collection of its last whole read.
+    `balance_moved`: the list of accounts of this run shows another balance than the list before.
+    """
 
     id: str
     type: str | None
     balance: Decimal | None
     listed: bool
     synced_through: datetime | None
+    balance_moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +191,8 @@ class SyncState:
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)
     events: Sequence[TransactionEvent] = ()
+    # Whether one of the Item's newest events was a `transactions/*`: Pluggy tells of its changes.
+    tells_of_transactions: bool = False
     # Name of the newest event, and who started Pluggy's execution.
     trigger: str = "sweep"
     triggered_by: str | None = None
@@ -303,6 +319,8 @@ def incomplete_again(
 
     *before*: as it stood before, None when it was complete; it then had covered the events up to *after_seq*.
     """
+    if reason is Reason.NO_BUDGET:
+        return _awaiting_budget(part, detail, before, after_seq=after_seq, now=now)
     same = before is not None and before.reason.is_late == reason.is_late
     attempts = before.attempts + 1 if before is not None and same else 1
     retry_at = _next_try(reason, attempts, now)
@@ -320,6 +338,20 @@ def incomplete_again(
         attempts=attempts,
         retry_at=retry_at,
         after_seq=seq if covered else after_seq,
+    )
+
+
+def _awaiting_budget(
+    part: Part, detail: str, before: Incomplete | None, *, after_seq: int, now: datetime
+) -> Incomplete:
+    """Return *part* as it stands when it was not tried: what is known of earlier tries stays."""
+    return Incomplete(
+        part=part,
+        reason=Reason.NO_BUDGET,
+        detail=detail,
+        attempts=0 if before is None else before.attempts,
+        retry_at=now + NO_BUDGET_WAIT,
+        after_seq=after_seq if before is None else before.after_seq,
     )
 
 
@@ -383,6 +415,7 @@ class _Planner:
             and self._collections_count
             and after(self.to, account.synced_through)
             and (incomplete is None or self.new_collection or due or bool(told))
+            and (incomplete is not None or self._reads_whole(account, told))
         )
         if not behind and not told:
             return None
@@ -396,6 +429,15 @@ class _Planner:
             window=window,
             created_since=created_since,
         )
+
+    def _reads_whole(self, account: AccountState, told: Sequence[TransactionEvent]) -> bool:
+        """Return whether a collection that moved is read whole, or only as far as events tell of it."""
+        if account.synced_through is None or self.to is None or not self._state.tells_of_transactions:
+            return True
+        if account.balance_moved and not told:
+            # Something happened that was not told, or is told a moment later.
+            return True
+        return self.to - account.synced_through >= WHOLE_READ_AFTER
 
     def _events_of(
         self, account: AccountState, incomplete: Incomplete | None, *, again: bool

@@ -5,7 +5,7 @@ Every transaction brings its own limits (`SET LOCAL`, sent together with BEGIN).
 in transaction mode, such as PgBouncer, may stand in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -40,16 +40,11 @@ class Bounds:
     @property
     def begin(self) -> str:
         """The statements that begin a transaction with these limits."""
-        return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())])
+        return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in self.limits.items())])
 
     @property
-    def limit(self) -> str:
-        """The one statement that sets these limits in a transaction that has begun."""
-        calls = (f", set_config('{name}', '{value}', true)" for name, value in self._limits.items())
-        return "SELECT 1" + "".join(calls)
-
-    @property
-    def _limits(self) -> dict[str, int]:
+    def limits(self) -> dict[str, int]:
+        """The same as settings of Postgres, in milliseconds."""
         limits = {
             "statement_timeout": self.statement_s,
             "lock_timeout": self.lock_s,
@@ -150,31 +145,51 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
             "application_name": "pluggy-sync",
             # psycopg must not begin transactions: `do_begin` does.
             "autocommit": True,
-            # A statement that is prepared on one server is unknown on the next one that a pooler picks.
+            # A statement that is prepared on one server is unknown on the next one that a pooler picks. `run_alone`
+            # prepares where there is none.
             "prepare_threshold": None,
             **_TCP,
         },
     )
 
 
+# How often a statement is run before the server keeps its plan.
+PREPARES_AFTER = 2
+
+
 def connect_for(engine: Engine, bounds: Bounds) -> Connection:
-    """Return a connection with *bounds* of its own, for `run_alone`. Do not give it back: invalidate it."""
+    """
+    Return a connection with *bounds* of its own, for `run_alone`. Do not give it back: invalidate it.
+
+    Raises:
+        SQLAlchemyError, psycopg.Error: Postgres does not answer.
+    """
     conn = engine.connect()
-    cast(_BoundedConnection, conn.connection.driver_connection).bounds = bounds
+    driver = cast(_BoundedConnection, conn.connection.driver_connection)
+    driver.bounds = bounds
+    # A pooler says another number than the server behind it. There, the next server would not know the statement.
+    (pid,) = driver.execute("SELECT pg_backend_pid()").fetchone() or (None,)
+    driver.prepare_threshold = PREPARES_AFTER if pid == driver.info.backend_pid else None
     return conn
 
 
-def run_alone(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[object, ...]]:
+def run_alone(
+    conn: Connection, statement: str, parameters: Sequence[Any], settings: Mapping[str, str] | None = None
+) -> list[tuple[object, ...]]:
     """
     Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
 
-    What psycopg sends as a pipeline, Postgres commits at its end.
+    What psycopg sends as a pipeline, Postgres commits at its end. *settings* of Postgres hold for the transaction.
+    The server keeps the plan, unless a pooler stands between.
 
     Raises:
         psycopg.Error: nothing is committed, unless the connection was lost.
     """
     driver = cast(_BoundedConnection, conn.connection.driver_connection)
-    with driver.pipeline(), driver.cursor() as limits, driver.cursor() as cursor:
-        limits.execute(driver.bounds.limit)
+    given = {**driver.bounds.limits, **(settings or {})}
+    set_all = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in given.items())
+    with driver.pipeline(), driver.cursor() as first, driver.cursor() as cursor:
+        if given:
+            first.execute(set_all)
         cursor.execute(statement, parameters)
         return cursor.fetchall()

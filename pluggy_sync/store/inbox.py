@@ -6,7 +6,7 @@ The Items' `item_progress` rows are locked first, so that an Item's events are n
 
 import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,19 +16,21 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events, wire
-from pluggy_sync.store import counters
+from pluggy_sync.store import counters, tables
 from pluggy_sync.store.database import run_alone
 from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
 RESEND_AFTER = timedelta(seconds=60)
+RESEND_URGENT_AFTER = timedelta(seconds=20)
 
 # An operator who counts wants to know whether it is a few or very many. There may be millions that are handled.
 COUNTED = 1_000
 
 # Why a fetch was requested that no delivery asked for.
 SILENT = "silent past its auto-sync"
+OPERATOR = "operator"
 # Outcomes of a fetch that found something that no webhook had told.
 _NEWS = frozenset({"sync", "ask", "purge"})
 
@@ -156,6 +158,8 @@ _STORE = """
     FROM given LEFT JOIN known USING (n) LEFT JOIN stored ON stored.event_id = given.event_id
     ORDER BY given.n
 """
+# A plan made while the tables were small reads them whole, and is kept as they grow.
+_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _STORE_OF_LOCK = {lock: _STORE.format(lock=lock.value) for lock in Lock}
 
 
@@ -168,7 +172,7 @@ def store_alone(conn: Connection, arrivals: Sequence[Arrival]) -> list[Fate]:
     Raises:
         psycopg.Error: nothing is stored, unless the connection was lost.
     """
-    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(arrivals)])
+    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(arrivals)], _BY_INDEX)
     return [Fate(str(value)) for (value,) in rows]
 
 
@@ -259,10 +263,18 @@ def record(
             arrival = arrival.as_another()
 
 
-def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, due_at: datetime | None = None) -> str:
-    """Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id."""
+def request_fetch(
+    conn: Connection, item_id: str, *, why: str, urgent: bool = False, now: datetime, due_at: datetime | None = None
+) -> str:
+    """
+    Store an event of our own that has the Item fetched, at *due_at* or soon; return its event id.
+
+    *urgent*: a person waits for it, also if the sweep sends it.
+    """
     event_id = str(uuid.uuid4())
     payload = {"event": events.FETCH_REQUESTED, "eventId": event_id, "itemId": item_id, "why": why}
+    if urgent:
+        payload["urgent"] = "true"
     record(
         conn,
         events.Event(event_id=event_id, name=events.FETCH_REQUESTED, item_id=item_id, payload=payload),
@@ -270,6 +282,44 @@ def request_fetch(conn: Connection, item_id: str, *, why: str, now: datetime, du
         due_at=due_at,
     )
     return event_id
+
+
+_REQUEST_FETCHES = sa.text(
+    """
+    WITH wanted AS (
+        SELECT * FROM unnest(CAST(:item_ids AS text[]), CAST(:event_ids AS text[])) AS _ (item_id, event_id)
+    ), raised AS (
+        INSERT INTO item_progress (item_id, last_event_seq)
+        SELECT item_id, 1 FROM wanted ORDER BY item_id
+        ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
+        RETURNING item_id, last_event_seq
+    )
+    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at)
+    SELECT event_id, :name, item_id, last_event_seq,
+           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at
+    FROM wanted JOIN raised USING (item_id)
+    """
+).bindparams(
+    sa.bindparam("item_ids", type_=sa.ARRAY(sa.Text)),
+    sa.bindparam("event_ids", type_=sa.ARRAY(sa.Text)),
+    sa.bindparam("name", type_=sa.Text),
+    sa.bindparam("why", type_=sa.Text),
+)
+
+
+def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, now: datetime) -> list[str]:
+    """
+    Store, for each of the Items, an event as `request_fetch` does, for something that nobody waits for.
+
+    Return their event ids. The Items are locked in the order of their ids, so that no two transactions wait for each
+    other in a circle.
+    """
+    if not item_ids:
+        return []
+    event_ids = [str(uuid.uuid4()) for _ in item_ids]
+    row = {"item_ids": list(item_ids), "event_ids": event_ids, "name": events.FETCH_REQUESTED, "why": why}
+    conn.execute(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE})
+    return event_ids
 
 
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
@@ -329,6 +379,15 @@ def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> N
         counters.add(conn, counters.FOUND_BY_FETCHING, 1)
 
 
+def finish_of_item(conn: Connection, item_id: str, outcome: str, *, now: datetime) -> None:
+    """Mark all events of the Item that wait as handled."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.item_id == item_id, inbox.c.state == "stored")
+        .values(state="handled", outcome=outcome, handled_at=now, error=None)
+    )
+
+
 def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
     """Leave the event stored, to be handled again when it is due."""
     conn.execute(
@@ -338,23 +397,49 @@ def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) 
     )
 
 
+def await_budget(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
+    """Leave the event stored as `reschedule` does, as if it had not been tried."""
+    conn.execute(
+        sa.update(inbox)
+        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
+        .values(error=error, due_at=until, attempts=sa.func.greatest(inbox.c.attempts - 1, 0))
+    )
+
+
 def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
     """Mark the event as a dead letter: only an operator sends it again."""
     conn.execute(sa.update(inbox).where(inbox.c.event_id == event_id).values(state="dead", error=error, handled_at=now))
 
 
+def take_due_urgent(conn: Connection, *, now: datetime, limit: int) -> list[str]:
+    """Return ids of events that are due and that a person waits for, as `take_due` does."""
+    return _take(conn, URGENT, now=now, until=now + RESEND_URGENT_AFTER, limit=limit)
+
+
 def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
-    """Return ids of events that are due, and put each off so that one that waits in the queue is not sent at once."""
+    """
+    Return ids of events that are due and that nobody waits for.
+
+    Each is put off, so that one that waits in the queue is not sent at once.
+    """
+    return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
+
+
+# As in the index, which is only used for values known as the statement is planned.
+URGENT = sa.literal_column(f"({tables.URGENT_EVENTS})", sa.Boolean)
+
+
+def _take(conn: Connection, which: sa.ColumnElement[bool], *, now: datetime, until: datetime, limit: int) -> list[str]:
     due = (
         sa.select(inbox.c.id)
-        .where(inbox.c.state == "stored", inbox.c.due_at <= now)
+        .where(inbox.c.state == sa.literal_column("'stored'", sa.Text), inbox.c.due_at <= now, which)
         .order_by(inbox.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("due")  # Read once. Postgres may read a subquery again for each row, and then takes more than *limit*.
     )
-    taken = sa.update(inbox).where(inbox.c.id == due.c.id).values(due_at=now + RESEND_AFTER).returning(inbox.c.event_id)
-    return list(conn.scalars(taken))
+    taken = sa.update(inbox).where(inbox.c.id == due.c.id).values(due_at=until)
+    return list(conn.scalars(taken.returning(inbox.c.event_id)))
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

@@ -18,6 +18,11 @@ def lock(conn: Connection, item_id: str) -> bool:
     return conn.scalar(sa.select(items.c.id).where(items.c.id == item_id).with_for_update(key_share=True)) is not None
 
 
+def is_held(conn: Connection, item_id: str, *, now: datetime) -> bool:
+    """Return whether a run holds the Item."""
+    return bool(conn.scalar(sa.select(sa.exists().where(items.c.id == item_id, items.c.lease_until > now))))
+
+
 def acquire(conn: Connection, item_id: str, run_id: uuid.UUID, *, until: datetime) -> None:
     """Lease the Item to a run. The caller holds its write lock and has checked that no run has a lease."""
     conn.execute(sa.update(items).where(items.c.id == item_id).values(run_id=run_id, lease_until=until))

@@ -89,11 +89,16 @@ def after(
     if client_user_id is not None:
         page = page.where(items.c.client_user_id == client_user_id)
     elif state in _CANDIDATES:
-        page = page.where(items.c.id.in_(sa.union(*_CANDIDATES[state](expected_before))))
+        page = page.where(items.c.id == _any_among(sa.union(*_CANDIDATES[state](expected_before))))
     # Limited before the rest is joined: the planner would rather join all Items behind the cursor.
     limited = page.order_by(items.c.id).limit(limit).subquery("page")
     rows = conn.execute(_with_all(limited).order_by(limited.c.id))
     return [ItemView(**row._mapping) for row in rows]
+
+
+def _any_among(found: sa.CompoundSelect[Any]) -> sa.ColumnElement[str]:
+    # As a list, each is looked up by its key. Joined, the planner takes them for many and reads the whole table.
+    return sa.func.any(sa.func.array(found.scalar_subquery()))
 
 
 # The same table once more, in the queries for candidates.

@@ -18,6 +18,7 @@ from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
+from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.tables import (
     NOT_UPDATED,
     accounts,
@@ -222,11 +223,7 @@ def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime
         return False
     conn.execute(sa.delete(items).where(items.c.id == item_id))
     conn.execute(sa.delete(item_progress).where(item_progress.c.item_id == item_id))
-    conn.execute(
-        sa.update(inbox)
-        .where(of_item, inbox.c.state == "stored")
-        .values(state="handled", outcome="removed", handled_at=now, error=None)
-    )
+    inbox_queries.finish_of_item(conn, item_id, "removed", now=now)
     conn.execute(sa.update(inbox).where(of_item).values(item_seq=None))
     return True
 

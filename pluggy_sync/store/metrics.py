@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
+from pluggy_sync.events import FETCH_REQUESTED
 from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
-from pluggy_sync.store import counters, item_notices
+from pluggy_sync.store import counters, item_notices, reconciliation
+from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import (
     INSTANT,
@@ -42,6 +44,16 @@ def notifications(conn: Connection) -> Counts:
     return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
 
 
+def items_unreconciled(conn: Connection, *, before: datetime) -> Counts:
+    """Return how many good Items were not reconciled since *before*: they wait for their turn, or fail."""
+    return list(reconciliation.overdue(conn, before=before).items())
+
+
+def oldest_reconciliation(conn: Connection) -> datetime | None:
+    """Return when the Item was reconciled, or first seen, that has gone without it for longest."""
+    return reconciliation.oldest(conn)
+
+
 def endpoints_in_trouble(conn: Connection) -> Counts:
     """Return how many endpoints of the product fail, and how many were stopped; one that works has no row."""
     return [
@@ -64,6 +76,19 @@ def _grouped(conn: Connection, column: sa.ColumnElement[str], *where: sa.ColumnE
     named = column.label("name")
     rows = conn.execute(sa.select(named, sa.func.count().label("number")).where(*where).group_by(named))
     return {row.name: row.number for row in rows}
+
+
+def oldest_urgent_event(conn: Connection) -> datetime | None:
+    """Return when the oldest event of Pluggy's came in that waits and that a person waits for, or None."""
+    oldest: datetime | None = conn.scalar(
+        sa.select(sa.func.min(inbox.c.received_at)).where(
+            # Requests of our own may have to wait for the end of an execution.
+            inbox.c.state == _said("stored"),
+            inbox_queries.URGENT,
+            inbox.c.name != FETCH_REQUESTED,
+        )
+    )
+    return oldest
 
 
 def oldest_event(conn: Connection) -> datetime | None:

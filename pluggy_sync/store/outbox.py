@@ -1,7 +1,7 @@
 """Notifications for the product, and every attempt to deliver one. Callers own the transaction."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -31,6 +31,14 @@ class Notification:
     due_at: datetime
     first_tried_at: datetime | None
     delivered_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """The first notification of an Item that is not yet settled. Urgent if it, or a later one of its Item, is."""
+
+    id: str
+    is_urgent: bool
 
 
 _COLUMNS = tuple(outbox.c[each.name] for each in fields(Notification))
@@ -103,9 +111,11 @@ def _ready(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     return outbox.c.due_at <= now, sa.func.coalesce(outbox.c.claimed_until, now) <= now
 
 
-def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) -> Sequence[str]:
+def take_due(
+    conn: Connection, urgent_types: Collection[str], *, now: datetime, until: datetime, limit: int
+) -> list[First]:
     """
-    Return the ids of notifications that can be delivered now, those due longest first.
+    Return notifications that can be delivered now, those due longest first.
 
     They are not returned again before *until*: a queued notification is not queued over and over.
     """
@@ -123,8 +133,20 @@ def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) ->
         .with_for_update(skip_locked=True, of=outbox)
         .cte("due")
     )
-    stmt = sa.update(outbox).where(outbox.c.id == due.c.id).values(queued_until=until).returning(outbox.c.id)
-    return conn.scalars(stmt).all()
+    stmt = sa.update(outbox).where(outbox.c.id == due.c.id).values(queued_until=until)
+    rows = conn.execute(stmt.returning(outbox.c.id, _is_urgent(urgent_types)))
+    return [First(**row._mapping) for row in rows]
+
+
+def _is_urgent(urgent_types: Collection[str]) -> sa.ColumnElement[bool]:
+    """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
+    behind = outbox.alias("behind")
+    waits = sa.exists().where(
+        behind.c.item_id == outbox.c.item_id,
+        behind.c.state == sa.literal_column("'pending'", sa.Text),
+        behind.c.type.in_(sorted(urgent_types)),
+    )
+    return sa.or_(outbox.c.type.in_(sorted(urgent_types)), waits).label("is_urgent")
 
 
 def count_none_as_queued(conn: Connection) -> None:
@@ -132,12 +154,15 @@ def count_none_as_queued(conn: Connection) -> None:
     conn.execute(sa.update(outbox).where(_PENDING, outbox.c.queued_until.is_not(None)).values(queued_until=None))
 
 
-def next_of_item(conn: Connection, item_id: str) -> str | None:
-    """Return the id of the Item's first pending notification, or None."""
-    first: str | None = conn.scalar(
-        sa.select(outbox.c.id).where(_PENDING, outbox.c.item_id == item_id).order_by(outbox.c.sequence).limit(1)
-    )
-    return first
+def next_of_item(conn: Connection, item_id: str, urgent_types: Collection[str]) -> First | None:
+    """Return the Item's first pending notification, or None."""
+    row = conn.execute(
+        sa.select(outbox.c.id, _is_urgent(urgent_types))
+        .where(_PENDING, outbox.c.item_id == item_id)
+        .order_by(outbox.c.sequence)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else First(**row._mapping)
 
 
 def record_attempt(

@@ -4,7 +4,7 @@ Which Items reconciliation reads next. Callers own the transaction.
 Tests: `engine/test_reconciliation.py`.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -14,9 +14,11 @@ from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store.inbox import SILENT
 from pluggy_sync.store.tables import inbox, item_progress, items
 
-
-def _last() -> sa.ColumnElement[datetime]:
-    return sa.func.coalesce(items.c.reconciled_at, items.c.first_seen_at)
+# As in the index, which is only used for a value known as the statement is planned.
+_good = (items.c.deleted_at.is_(None), items.c.status == sa.literal_column(f"'{UPDATED}'", sa.Text))
+_last = sa.func.coalesce(items.c.reconciled_at, items.c.first_seen_at)
+# Requests that a round made are handled within minutes. What is put off for longer waits for Pluggy and not for us.
+_SOON = timedelta(minutes=2)
 
 
 def mark_reconciled(conn: Connection, item_id: str, *, now: datetime) -> None:
@@ -38,12 +40,11 @@ def take_due(conn: Connection, *, before: datetime, now: datetime, until: dateti
     due = (
         sa.select(items.c.id)
         .where(
-            items.c.deleted_at.is_(None),
-            items.c.status == UPDATED,
-            _last() < before,
+            *_good,
+            _last < before,
             sa.or_(items.c.reconcile_after.is_(None), items.c.reconcile_after <= now),
         )
-        .order_by(_last())
+        .order_by(_last)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
         .cte("due")  # Read once, as in `inbox.take_due`.
@@ -54,7 +55,7 @@ def take_due(conn: Connection, *, before: datetime, now: datetime, until: dateti
 
 def is_due(conn: Connection, item_id: str, *, before: datetime) -> bool:
     """Return whether the Item was not reconciled since *before*."""
-    return bool(conn.scalar(sa.select(sa.exists().where(items.c.id == item_id, _last() < before))))
+    return bool(conn.scalar(sa.select(sa.exists().where(items.c.id == item_id, _last < before))))
 
 
 def failures(conn: Connection, item_id: str) -> int:
@@ -62,13 +63,48 @@ def failures(conn: Connection, item_id: str) -> int:
     return conn.scalar(sa.select(items.c.reconcile_failures).where(items.c.id == item_id)) or 0
 
 
-def put_off(conn: Connection, item_id: str, *, until: datetime) -> None:
-    """Record that the Item's reconciliation failed, and is not tried again before *until*."""
-    conn.execute(
+def put_off(conn: Connection, item_id: str, *, before: datetime, until: datetime) -> bool:
+    """
+    Record that the Item's reconciliation failed, and is not tried again before *until*.
+
+    Return False, and record nothing, if it was reconciled since *before*.
+    """
+    failed = conn.execute(
         sa.update(items)
-        .where(items.c.id == item_id)
+        .where(items.c.id == item_id, _last < before)
         .values(reconcile_after=until, reconcile_failures=items.c.reconcile_failures + 1)
     )
+    return failed.rowcount == 1
+
+
+def reschedule(conn: Connection, item_id: str, *, before: datetime, until: datetime) -> None:
+    """Let the Item be taken again at *until*, unless it was reconciled since *before*."""
+    conn.execute(sa.update(items).where(items.c.id == item_id, _last < before).values(reconcile_after=until))
+
+
+def overdue(conn: Connection, *, before: datetime) -> dict[str, int]:
+    """Return how many good Items were not reconciled since *before*: `waiting` for their turn, or `failing`."""
+    failing = sa.func.count().filter(items.c.reconcile_failures > 0)
+    row = conn.execute(sa.select(sa.func.count(), failing).where(*_good, _last < before)).one()
+    return {"waiting": row[0] - row[1], "failing": row[1]}
+
+
+def oldest(conn: Connection) -> datetime | None:
+    """Return when the good Item was reconciled, or first seen, that has gone without it for longest."""
+    longest: datetime | None = conn.scalar(sa.select(_last).where(*_good).order_by(_last).limit(1))
+    return longest
+
+
+def silent_waiting(conn: Connection, *, now: datetime) -> int:
+    """Return how many requests to fetch silent Items wait for a worker."""
+    count: int = conn.execute(
+        sa.select(sa.func.count()).where(
+            sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
+            inbox.c.payload["why"].astext == SILENT,
+            inbox.c.due_at <= now + _SOON,
+        )
+    ).scalar_one()
+    return count
 
 
 def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:

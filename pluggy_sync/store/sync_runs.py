@@ -130,6 +130,27 @@ def _count_repaired(conn: Connection, rows: Iterable[sa.Row[Any]]) -> None:
         counters.add(conn, counters.ROWS_REPAIRED, repaired)
 
 
+# Before any was measured: an Item of three accounts, each of one page, and its lists.
+REQUESTS_ASSUMED = 6.0
+_MEASURED_RUNS = 50
+
+
+def requests_of_reconciliation(conn: Connection) -> float:
+    """Return how many requests the newest reconciliations made on average."""
+    newest = (
+        sa.select(sync_runs.c.requests)
+        .where(
+            sync_runs.c.trigger == sa.literal_column("'reconciliation'", sa.Text),
+            sync_runs.c.outcome == sa.literal_column("'done'", sa.Text),
+        )
+        .order_by(sync_runs.c.started_at.desc())
+        .limit(_MEASURED_RUNS)
+        .subquery()
+    )
+    average = conn.scalar(sa.select(sa.func.avg(newest.c.requests)))
+    return REQUESTS_ASSUMED if average is None else float(average)
+
+
 def finish(
     conn: Connection,
     run_id: uuid.UUID,

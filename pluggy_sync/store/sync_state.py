@@ -21,6 +21,9 @@ from pluggy_sync.store.tables import items
 
 _NAMES = (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED)
 
+# About a week of an Item that is updated four times a day. Without a `transactions/*` among them, Pluggy does not tell.
+NEWEST_EVENTS = 50
+
 # An event is covered if the last finished run began after it was stored, unless a part of that run was incomplete.
 _READ = sa.text(
     """
@@ -44,6 +47,9 @@ _READ = sa.text(
               AND item_seq > least(progress.synced_seq,
                                    (SELECT min(after_seq) FROM incomplete_parts WHERE item_id = items.id))
            ) AS events,
+           (SELECT coalesce(bool_or(name = ANY(:names)), false)
+            FROM (SELECT name FROM inbox WHERE item_id = items.id ORDER BY item_seq DESC LIMIT :newest_events) AS newest
+           ) AS tells_of_transactions,
            (SELECT jsonb_build_object('name', name, 'triggeredBy', payload -> 'triggeredBy')
             FROM inbox WHERE item_id = items.id ORDER BY item_seq DESC LIMIT 1) AS newest
     FROM items LEFT JOIN item_progress AS progress ON progress.item_id = items.id
@@ -61,7 +67,8 @@ _READ = sa.text(
 
 def read(conn: Connection, item_id: str) -> SyncState | None:
     """Return the Item's state, or None if it is not known here."""
-    row = conn.execute(_READ, {"item_id": item_id, "names": list(_NAMES), "unsettled": list(UNSETTLED)}).one_or_none()
+    asked = {"item_id": item_id, "names": list(_NAMES), "unsettled": list(UNSETTLED), "newest_events": NEWEST_EVENTS}
+    row = conn.execute(_READ, asked).one_or_none()
     if row is None:
         return None
     newest = row.newest or {}
@@ -88,6 +95,7 @@ def read(conn: Connection, item_id: str) -> SyncState | None:
         watermarks={name: _instant(at) for name, at in (row.watermarks or {}).items()},
         incomplete=_incomplete(row.incomplete or []),
         events=_events(row.events or []),
+        tells_of_transactions=row.tells_of_transactions,
         trigger=newest.get("name", "sweep"),
         triggered_by=triggered_by if isinstance(triggered_by, str) else None,
     )

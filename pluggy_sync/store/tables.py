@@ -38,6 +38,13 @@ def _listed_in_sql(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
+# Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
+URGENT_EVENTS = (
+    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
+    " OR coalesce(payload ->> 'urgent', '') = 'true'"
+)
+
+
 # Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).
 inbox = sa.Table(
     "inbox",
@@ -60,6 +67,8 @@ inbox = sa.Table(
     sa.Column("due_at", INSTANT, nullable=False),
     sa.Column("handled_at", INSTANT),
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
+    # For the sweep, which sends what a person waits for first.
+    sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),

@@ -340,26 +340,33 @@ def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]
     )
 
 
-def remind_all_of_connector(conn: Connection, connector_id: int, *, told_before: datetime, now: datetime) -> int:
+def remind_of_connector(
+    conn: Connection, connector_id: int, *, told_before: datetime, now: datetime, limit: int
+) -> int:
     """
-    Make a reminder due of each open action of the connector's Items; return how many there are.
+    Make reminders due *now* of up to *limit* open actions of the connector's Items; return how many.
 
     An action that the product was told of after *told_before* is left out. If a bank comes and goes, its persons are
     not written to several times a day.
+    They are locked in the order of their Items.
     """
-    of_connector = sa.select(items.c.id).where(items.c.connector_id == connector_id, items.c.deleted_at.is_(None))
-    due = conn.execute(
-        sa.update(user_actions)
+    waiting = (
+        sa.select(user_actions.c.id)
+        .join(items, items.c.id == user_actions.c.item_id)
         .where(
-            user_actions.c.item_id.in_(of_connector),
+            items.c.connector_id == connector_id,
+            items.c.deleted_at.is_(None),
             user_actions.c.state == OPEN,
+            sa.or_(user_actions.c.remind_at.is_(None), user_actions.c.remind_at > now),
             sa.or_(
                 user_actions.c.reminders == 0, user_actions.c.told_at.is_(None), user_actions.c.told_at < told_before
             ),
         )
-        .values(remind_at=now)
+        .order_by(user_actions.c.item_id, user_actions.c.id)
+        .limit(limit)
+        .with_for_update(of=user_actions)
     )
-    return due.rowcount
+    return conn.execute(sa.update(user_actions).where(user_actions.c.id.in_(waiting)).values(remind_at=now)).rowcount
 
 
 def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None, now: datetime) -> None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from standalone.demo.stage import BANK_WITH_A_CODE_AFTER_LOGIN, PASSWORD, SOON_S, Stage
+from standalone.demo.stage import BANK_WITH_A_CODE_AFTER_LOGIN, SOON_S, Stage
+from standalone.sandbox import PASSWORD
 
 CODE = "123456"
 

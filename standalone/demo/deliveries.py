@@ -57,7 +57,7 @@ def _unknown(stage: Stage, item_id: str) -> None:
 
 
 def _deliveries(stage: Stage) -> list[Event]:
-    deliveries: list[Event] = stage.sandbox.control("GET", "/deliveries")["results"]
+    deliveries: list[Event] = stage.sandbox.deliveries()
     return deliveries
 
 

@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pluggy_sync.pluggy.payloads import SAO_PAULO
-from standalone.demo.stage import Stage
+from standalone.demo.stage import Json, Stage
 
 DAYS_PASSED = 5
 BACKDATED_BY_DAYS = 20
-CHANGES = [
+CHANGES: list[str | Json] = [
     {"kind": "add", "count": 3},
     {"kind": "pending"},
     {"kind": "post_new_id"},
@@ -27,16 +27,16 @@ def play(stage: Stage, item_id: str) -> None:
     _leave_a_pending_row(stage, item_id)
     before = stage.api.item(item_id)["syncedThrough"]
     _, cursor = stage.api.changes(item_id, None)
-    seen_requests = stage.sandbox.control("GET", "/requests")[-1]["n"]
+    seen_requests = stage.sandbox.requests()[-1]["n"]
 
-    stage.sandbox.control("POST", "/clock", {"advanceDays": DAYS_PASSED})
-    done = stage.sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": CHANGES})
+    stage.sandbox.advance(days=DAYS_PASSED)
+    done = stage.sandbox.evolve(item_id, *CHANGES)
     expected = {kind: len(ids) for kind, ids in done["nextRun"].items()}
     checks.tell(
         f"{DAYS_PASSED} days pass; the bank adds rows, posts a pending one under a new id, edits one, removes one, "
         f"back-dates one by {BACKDATED_BY_DAYS} days"
     )
-    stage.sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
+    stage.sandbox.run(item_id)
     stage.settle()
 
     changes, _ = stage.api.changes(item_id, cursor)
@@ -52,8 +52,8 @@ def play(stage: Stage, item_id: str) -> None:
 
 
 def _leave_a_pending_row(stage: Stage, item_id: str) -> None:
-    stage.sandbox.control("POST", f"/items/{item_id}/evolve", {"changes": [{"kind": "pending"}]})
-    stage.sandbox.control("POST", f"/items/{item_id}/run", {"triggeredBy": "SYNC"})
+    stage.sandbox.evolve(item_id, "pending")
+    stage.sandbox.run(item_id)
     stage.settle()
 
 
@@ -63,7 +63,7 @@ def _check_window(stage: Stage, seen_requests: int, synced_through: str) -> None
     window_from = (last_collected - overlap).isoformat()
     reads = [
         request
-        for request in stage.sandbox.control("GET", f"/requests?since={seen_requests}")
+        for request in stage.sandbox.requests(since=seen_requests)
         if request["method"] == "GET" and request["path"] == "/v2/transactions"
     ]
     whole = [request for request in reads if not NARROWING & _query(request).keys()]

@@ -12,14 +12,12 @@ from standalone.demo import mirror
 from standalone.demo.checks import Checks
 from standalone.plan import Plan
 from standalone.product import Api, Inbox
-from standalone.sandbox import Sandbox
+from standalone.sandbox import PASSWORD, PLUGGY_BANK, Sandbox
 from standalone.supervisor import Supervisor
 
 Json = dict[str, Any]
 
-PLUGGY_BANK = 2
 BANK_WITH_A_CODE_AFTER_LOGIN = 5
-PASSWORD = "password-ok"  # noqa: S105  # of the test bank (Pluggy facts 7.2)
 
 # A sync of a year takes about a second; the bound leaves room for a busy machine.
 SOON_S = 45.0
@@ -40,24 +38,20 @@ class Stage:
 
     def connect(self, user: str, *, connector: int = PLUGGY_BANK, password: str = PASSWORD) -> str:
         """Connect a bank as the widget would after a person's login; return the new item's id."""
-        body = {
-            "connectorId": connector,
-            "parameters": {"user": user, "password": password},
-            "clientUserId": f"customer-{user}-{connector}",
-        }
-        item_id: str = self.sandbox.api("POST", "/items", body)["id"]
+        whose = f"customer-{user}-{connector}"
+        login = {"password": password}
+        item_id = self.sandbox.connect(user, connector=connector, clientUserId=whose, parameters=login)
         self.checks.tell(f"{user} at bank {connector}: {item_id}")
         return item_id
 
     def settle(self) -> None:
         """Wait until the sandbox has nothing under way and the service has done everything that it knows of."""
-        self.supervisor.wait_until("the sandbox to settle", self._sandbox_is_settled, timeout_s=SOON_S)
+        self.supervisor.wait_until("the sandbox to settle", self.sandbox.is_settled, timeout_s=SOON_S)
         self.supervisor.wait_until("the service to finish its work", self._service_is_quiet, timeout_s=SOON_S)
 
     def truth(self, item_id: str) -> Json:
         """Return what a perfect mirror of the item would hold."""
-        truth: Json = self.sandbox.control("GET", f"/items/{item_id}/truth")
-        return truth
+        return self.sandbox.truth(item_id)
 
     def check_mirror(self, item_id: str, whose: str) -> Json:
         """Check every stored row of the item, field by field, in Postgres and as /v1 gives it; return the truth."""
@@ -84,9 +78,6 @@ class Stage:
         for line in found[:5]:
             self.checks.tell(f"different: {line}")
         self.checks.equal(promise, expected="0 differences", seen=f"{len(found)} differences")
-
-    def _sandbox_is_settled(self) -> bool:
-        return bool(self.sandbox.control("POST", "/settle", {"timeoutSeconds": 1})["settled"])
 
     def _service_is_quiet(self) -> bool:
         """Whether no event is unhandled, no sync is due, and no notification is undelivered."""

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import psutil
 
 from pluggy_sync import tls
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import psutil
 
 from pluggy_sync import queue
 from standalone import procfile, programs
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,24 @@ class Worker:
 
 @contextmanager
 def running_worker(environ: dict[str, str], folder: Path, *, beat: bool = False) -> Iterator[Worker]:
-    """Run the worker of the Procfile with *environ*, and beat inside it if wanted, until the block ends."""
-    log = folder / f"worker-{len(list(folder.iterdir()))}.log"
-    # All the queues, whatever the Procfile splits them into.
+    """Run one worker that does the work of all of the Procfile, and beat inside it if wanted, until the block ends."""
     more = ["--queues", ",".join(sorted(set(queue.QUEUE_OF_TASK.values()))), "--without-mingle", "--without-gossip"]
     if beat:
         more += ["--beat", "--schedule", str(folder / "beat")]
-    env = {**os.environ, **environ, "WORKER_CONCURRENCY": "2", "PYTHONUNBUFFERED": "1"}
+    with running_process("worker", {"WORKER_CONCURRENCY": "2", **environ}, folder, *more) as worker:
+        yield worker
+
+
+@contextmanager
+def running_process(name: str, environ: dict[str, str], folder: Path, *more: str) -> Iterator[Worker]:
+    """Run the worker *name* of the Procfile with *environ* and *more* arguments, until the block ends."""
+    log = folder / f"{name}-{len(list(folder.iterdir()))}.log"
+    env = {**os.environ, **environ, "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as output:
-        process = programs.start(procfile.program("worker", env, *more), output)
+        process = programs.start(procfile.program(name, env, *more), output)
     worker = Worker(process, log)
     try:
-        eventually(worker.is_ready, within_s=30, what="the worker is ready")
+        eventually(worker.is_ready, within_s=60, what=f"{name} is ready")
         yield worker
     finally:
         if process.poll() is None:

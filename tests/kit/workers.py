@@ -22,14 +22,16 @@ from tests.kit.clock import Clock
 
 _TASKS: dict[str, Callable[[Resources, str], None]] = {
     queue.HANDLE_EVENT: events.handle_event,
+    queue.HANDLE_URGENT_EVENT: events.handle_event,
     queue.SYNC_ITEM: item_sync.sync_item,
     queue.DELIVER: delivery.deliver,
+    queue.DELIVER_URGENT: delivery.deliver,
 }
 
 Message = tuple[str, str]
 
 
-WORK = (queue.EVENTS, queue.SYNCS, queue.NOTIFICATIONS)
+WORK = (queue.URGENT, queue.EVENTS, queue.SYNCS, queue.URGENT_NOTIFICATIONS, queue.NOTIFICATIONS)
 
 
 def take_messages(res: Resources, *queues: str) -> list[Message]:

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from pluggy_sync.product_client import NoAnswerError, ProductClient
-from tests.kit.quiet_logs import silent_port
 from tests.kit.scripted_server import Reply, scripted_server
+from tests.kit.silent_server import silent_port
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.queue import Message, Publisher, Sender
 from standalone.servers import running_valkey
-from tests.kit.quiet_logs import silent_port
 from tests.kit.silent_proxy import silent_proxy
+from tests.kit.silent_server import silent_port
 from tests.kit.workers import take_messages
 from workers import transport
 
@@ -25,6 +25,21 @@ def test_a_task_goes_to_its_queue_with_its_one_argument(resources):
 
     assert resources.redis.llen(queue.EVENTS) == 1
     assert take_messages(resources) == [("handle_event", "event-1")]
+
+
+@pytest.mark.parametrize(
+    "name, task",
+    [
+        ("item/waiting_user_input", queue.HANDLE_URGENT_EVENT),
+        ("item/waiting_user_action", queue.HANDLE_URGENT_EVENT),
+        ("item/error", queue.HANDLE_URGENT_EVENT),
+        ("item/updated", queue.HANDLE_EVENT),
+        ("transactions/created", queue.HANDLE_EVENT),
+        ("never/heard_of", queue.HANDLE_EVENT),
+    ],
+)
+def test_what_a_person_waits_for_is_told_by_the_name_of_the_event(name, task):
+    assert queue.task_of_event(name) == task
 
 
 def test_many_tasks_keep_their_order_in_each_queue_and_take_one_round_trip_for_a_thousand(resources):

@@ -9,7 +9,7 @@ import pytest
 from pluggy_sync.events import of_payload
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import transactions
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import a_settings, an_environ, an_event
 from tests.kit.gate import gated
 from tests.kit.worker_processes import running_worker

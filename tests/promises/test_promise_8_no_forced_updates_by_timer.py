@@ -27,5 +27,5 @@ def test_two_weeks_of_everything_that_runs_by_itself_update_no_item(service, ups
 
 def updates(upstream):
     """Return the requests that started a run."""
-    found = upstream.sandbox.control.get("/requests", params={"since": 0}).json()
+    found = upstream.sandbox.requests()
     return [each for each in found if each["method"] == "PATCH"]

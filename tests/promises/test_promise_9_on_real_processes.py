@@ -25,11 +25,11 @@ from pluggy_sync import queue, tls
 from pluggy_sync.resources import create_resources
 from pluggy_sync.settings import read_settings
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.product import running_product, status
 from tests.kit.scripted_server import Reply
 from tests.kit.worker_processes import running_worker
@@ -206,7 +206,7 @@ def pluggy_fails(life):
         Reply(b"", 200, {f"X-{MARK}": MARK, "Content-Length": MARK}),
     ):
         life.stage.pluggy.before = lambda asked, reply=reply: None if asked.path == "/auth" else reply
-        life.until("event.reschedule", life.connect)
+        life.until("event.rescheduled", life.connect)
     life.stage.pluggy.before = lambda _asked: None
 
 

@@ -12,7 +12,7 @@ from standalone.addresses import box, show_on_enter
 from standalone.cli import main
 from standalone.data_folder import locked
 from standalone.keys import write_env_file
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 RUN = {
     "WEB_URL": "http://127.0.0.1:8000",

@@ -56,7 +56,10 @@ def test_one_run_at_a_time_has_the_folder_and_others_see_that_it_does(tmp_path):
 
     with locked(tmp_path / "data"):
         assert is_up(tmp_path / "data")
-        with pytest.raises(AlreadyRunningError, match="stop that one first"), locked(tmp_path / "data"):
+        with (
+            pytest.raises(AlreadyRunningError, match="goes on; to start anew, stop that one first"),
+            locked(tmp_path / "data"),
+        ):
             pytest.fail("two runs have it")
 
     assert not is_up(tmp_path / "data")

@@ -1,15 +1,17 @@
 """Flower, as the Procfile starts it, is for the operator alone."""
 
+import re
 import tempfile
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from pluggy_sync import tls
+from pluggy_sync import queue, tls
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
-from tests.kit.conditions import eventually
+from standalone.servers import prepare_valkey
 from tests.kit.factories import an_environ
 
 pytestmark = pytest.mark.slow
@@ -73,3 +75,22 @@ def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
 
     assert metrics.status_code == 200
     assert "flower_" in metrics.text
+
+
+def test_its_page_of_the_broker_shows_every_queue_and_no_password(tmp_path):
+    valkey = prepare_valkey(tmp_path / "valkey", port=any_free(), password="let-me-in", persistent=False)
+    valkey.start()
+    try:
+        for _ in range(3):
+            assert queue.send(queue.celery_app(valkey.url), queue.SYNC_ITEM, "an-item")
+
+        with running_flower(environment(valkey)) as url:
+            page = httpx.get(f"{url}/broker")
+    finally:
+        valkey.stop()
+
+    assert page.status_code == 200, page.text
+    assert "let-me-in" not in page.text
+    assert set(re.findall(r'<tr id="(\w+)">', page.text)) == set(queue.QUEUE_OF_TASK.values())
+    [shown] = re.findall(r'<tr id="syncs">(.*?)</tr>', page.text, re.DOTALL)
+    assert "3" in re.findall(r"<td[^>]*>\s*(\S+?)\s*</td>", shown)

@@ -13,9 +13,9 @@ import pytest
 
 from pluggy_sync import tls
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
-from tests.kit.conditions import eventually
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
@@ -37,7 +38,17 @@ def a_line(event, *, level="info", **fields):
         ),
         (a_line("sync.begun", item_id=ITEM, parts={"accounts": "collected"}, ids=["a"]), f"sync begun · {ITEM}"),
         (a_line("Connection to broker lost.\nTraceback", level="warning"), "Connection to broker lost."),
-        ("[ERROR] Unexpected exit from worker-1", "Unexpected exit from worker-1"),
+        ("[ERROR] out of memory", "out of memory"),
+        ("[ERROR] Unexpected exit from worker-1", "its child worker-1 ended"),
+        ("[INFO] Respawning worker-1", "its child worker-1 is started again"),
+        (
+            "Process 'ForkPoolWorker-1' pid:582 exited with 'signal 9 (SIGKILL)'",
+            "its child ForkPoolWorker-1 ended (SIGKILL); another one is started",
+        ),
+        (
+            "2026-11-26 00:40:16.679 UTC [321] LOG:  server process (PID 400) was terminated by signal 9: Killed",
+            "its child server process ended (Killed); all of them are started again",
+        ),
     ],
 )
 def test_a_domain_event_and_an_alarm_are_one_line(line, text):
@@ -52,6 +63,7 @@ def test_a_domain_event_and_an_alarm_are_one_line(line, text):
         a_line("celery@vm ready."),
         a_line("Scheduler: Sending due task sweep (sweep)"),
         a_line("/venv/celery/worker/consumer.py:427: CPendingDeprecationWarning: soon", level="warning"),
+        a_line("/venv/celery/worker/consumer/consumer.py:427: CPendingDeprecationWarning", level="warning"),
         "[INFO] Spawning worker-1 with PID: 6796",
         "[WARNING] Configuration allows spawning up to 8 Python threads",
         "/venv/celery/platforms.py:893: SecurityWarning: You're running the worker with superuser privileges",
@@ -64,6 +76,43 @@ def test_a_domain_event_and_an_alarm_are_one_line(line, text):
 )
 def test_what_libraries_say_while_all_is_well_is_not_on_the_console(line):
     assert readable(line) is None
+
+
+# What a worker printed as its Redis was killed, and as it was back.
+LOST = [
+    a_line("… ('ConnectionError')", level="warning"),
+    a_line("/venv/celery/worker/consumer/consumer.py:427: CPendingDeprecationWarning", level="warning"),
+    a_line("Error on restarting Gossip: 'AttributeError'", level="error", exception="AttributeError"),
+    a_line("consumer: Cannot connect to workers.transport:Transport://:**@127.0.0.1:6390/0: E.\n…", level="error"),
+    a_line("consumer: Cannot connect to workers.transport:Transport://:**@127.0.0.1:6390/0: E.\n…", level="error"),
+]
+BACK = a_line("Connected to workers.transport:Transport://:**@127.0.0.1:6390/0")
+
+
+def test_a_process_that_loses_redis_says_so_once_and_once_that_it_is_back():
+    console = Console(file=io.StringIO(), width=200)
+    log = ConsoleLog(console, width=6)
+
+    for line in [BACK, *LOST, BACK, BACK, *LOST]:
+        log.show("worker", line)
+    log.show("beat", a_line("beat: Connection error: … Trying again in 2.0 seconds...", level="error"))
+
+    assert [line.split(" │ ")[0][9:].strip() for line in console.file.getvalue().splitlines()] == ["worker"] * 3 + [
+        "beat"
+    ]
+    lost = "Redis does not answer; it is asked until it does"
+    said = [line.split(" │ ")[1] for line in console.file.getvalue().splitlines()]
+    assert said == [lost, "Redis answers again", lost, lost]
+
+
+def test_an_instant_is_shown_by_the_clock_of_the_console_to_the_second():
+    today = datetime.now().astimezone().replace(hour=12, minute=34, second=56, microsecond=789)
+    later = today + timedelta(days=2)
+
+    for at, said in ((today, "12:34:56"), (later, f"{later:%Y-%m-%d %H:%M:%S}")):
+        line = a_line("event.rescheduled", next_try_at=str(at.astimezone(UTC)))
+        assert str(readable(line)) == f"event rescheduled · next try at {said}"
+    assert str(readable(a_line("event.rescheduled", at="2026-99-99 25:00"))).endswith("at 2026-99-99 25:00")
 
 
 def test_a_line_that_goes_on_and_on_is_cut():

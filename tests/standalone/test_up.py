@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 
+from standalone.data_folder import locked
 from standalone.ports import any_free
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
@@ -116,6 +117,16 @@ def test_a_second_ctrl_c_does_not_turn_a_good_end_into_a_failure(start):
 
     assert [pid for pid in processes if is_running(pid)] == []
     assert "Traceback" not in run.printed
+
+
+def test_a_second_run_beside_the_first_says_that_it_started_nothing_and_stopped_nothing(start, data_dir):
+    with locked(data_dir):
+        run = start(any_free())
+
+        assert run.popen.wait(60) == 1
+    assert "nothing was started: another run is using" in run.printed
+    assert "and goes on" in run.printed
+    assert "stopped" not in run.printed
 
 
 def test_up_explains_settings_that_are_wrong_and_stops(start, tmp_path):

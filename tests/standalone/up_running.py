@@ -12,7 +12,7 @@ import psutil
 from console.local_run import env_file
 from standalone.data_folder import LEDGER
 from standalone.plan import INSTEAD_OF
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 UP_WITHIN_S = 90.0
 DOWN_WITHIN_S = 60.0

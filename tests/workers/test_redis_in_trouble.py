@@ -14,9 +14,9 @@ import redis
 
 from pluggy_sync import queue
 from standalone import procfile, programs
+from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 from tests.kit.worker_processes import running_worker
 

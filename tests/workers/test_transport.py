@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from pluggy_sync import queue
+from standalone.polling import eventually
 from standalone.servers import running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import an_environ
 from tests.kit.worker_processes import running_worker
 from workers import transport

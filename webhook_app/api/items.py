@@ -1,5 +1,6 @@
 """Items: list, one, and registering one that the product learnt of from the widget."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -141,7 +142,7 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
             if row.client_user_id not in (None, client_user_id):
                 raise ProblemError("client-user-mismatch")
             items.name_user(conn, item_id, client_user_id)
-        requests.fetch_once(tx, item_id, why="registered by the product", now=res.now())
+        requests.fetch_once(tx, item_id, why=requests.REGISTERED, now=res.now())
         return shown(conn, item_id)
 
 
@@ -163,7 +164,10 @@ def delete_item(item_id: str) -> dict[str, Any]:
     """
     res = resources()
     with res.database.begin() as conn:
-        known(conn, item_id)
+        before = known(conn, item_id)
     deletion.delete(res, item_id)
+    now = res.now()
     with res.database.begin() as conn:
-        return shown(conn, item_id)
+        # One that Pluggy never knew leaves no tombstone.
+        row = item_views.get(conn, item_id) or dataclasses.replace(before, client_user_id=None, deleted_at=now)
+    return item_view.view(row, [], now=now)

@@ -228,11 +228,10 @@ def _again(token: str, *, error: CannotActError | str) -> Response:
 
 
 def _version(res: Resources, action_id: str) -> str:
-    """Return a mark that changes with what the page shows, after asking Pluggy if it is time to."""
+    """Return a mark that changes with what the page shows, after requesting a fetch if it is time to."""
     found = _shown_of(res, action_id)
     if found is not None and _watches_pluggy(*found):
-        progress.look_if_due(res, found[0].item_id)
-        found = _shown_of(res, action_id)
+        progress.fetch_if_due(res, found[0].item_id)
     if found is None:
         return "gone"
     action, shown = found

@@ -1,5 +1,5 @@
 """
-Following an Item while its person watches: marks of change as server-sent events, and asks Pluggy now and then.
+Following an Item while its person watches: marks of change as server-sent events, and a fetch now and then.
 
 A stream holds a thread of the web process, so there are few and they are short; a page that gets none polls.
 """
@@ -10,17 +10,16 @@ from collections.abc import Callable, Generator, Iterator
 
 import structlog
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
-from pluggy_sync.engine import items
-from pluggy_sync.pluggy.errors import PluggyError
-from pluggy_sync.pluggy.urgency import somebody_waits
+from pluggy_sync.engine import requests
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
 
 MAX_STREAMS = 3
 STREAM_S = 25.0
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 # Pluggy is asked at most this often about one Item, whatever the number of tabs and processes (Pluggy facts 4.5).
 POLL_PLUGGY_MS = 3000
 
@@ -63,14 +62,15 @@ def _changes(version: Callable[[], str]) -> Generator[str, None, None]:
         # The comment tells the browser, and us, that the other side is still there.
         yield ": still there\n\n" if now == seen else f"data: {now}\n\n"
         seen = now
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(CHECK_EVERY_S)
 
 
-def look_if_due(res: Resources, item_id: str) -> None:
+def fetch_if_due(res: Resources, item_id: str) -> None:
     """
-    Fetch the Item, unless somebody did a moment ago.
+    Have a worker fetch the Item, unless somebody did so a moment ago.
 
-    A code that rotates is only seen this way, and a run's end is seen even if its event is late.
+    A code that rotates is only seen this way, and the end of an execution is seen even if its event is late. The
+    request that watches never waits for Pluggy.
     """
     try:
         if not res.redis.set(f"pluggy-sync:followed:{item_id}", 1, nx=True, px=POLL_PLUGGY_MS):
@@ -79,7 +79,7 @@ def look_if_due(res: Resources, item_id: str) -> None:
         # Without it, nothing would bound how often Pluggy is asked.
         return
     try:
-        with somebody_waits():
-            items.fetch(res, item_id)
-    except PluggyError as exc:
-        log.info("item.not_followed", item_id=item_id, error=str(exc))
+        with res.begin() as tx:
+            requests.fetch_once(tx, item_id, why=requests.WATCHED, now=res.now())
+    except SQLAlchemyError as exc:
+        log.info("item.not_followed", item_id=item_id, error=type(exc).__name__, next="tried again in a few seconds")

@@ -20,6 +20,7 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, ProductPlan, Reason
 from pluggy_sync.store import accounts, data_products, tables
 from pluggy_sync.store.data_products import Listed
+from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -134,10 +135,12 @@ class _ProductRead:
             with reading(self._run, part):
                 self._settle_empty(part, ids)
         if not self._asked or any(self._run.was_read(part) for part in self._asked):
-            with writing(self._res, self._run) as tx:
-                data_products.move_watermark(
-                    tx.conn, self._run.item.id, self._plan.name, self._plan.collected_at, now=self._res.now()
-                )
+            self._run.at_end(self._move_watermark)
+
+    def _move_watermark(self, tx: Transaction) -> None:
+        data_products.move_watermark(
+            tx.conn, self._run.item.id, self._plan.name, self._plan.collected_at, now=self._res.now()
+        )
 
     def _settle_empty(self, part: Part, ids: list[str]) -> None:
         path = str(self._product.object_path)
@@ -180,13 +183,15 @@ def _settle_empty_list_of_accounts(res: Resources, run: Run) -> None:
 
 def _mark_missing_with_parents(res: Resources, run: Run) -> None:
     """Mark the movements of investments that are gone, and the bills of cards that are."""
-    now = res.now()
-    with writing(res, run) as tx:
+
+    def write(tx: Transaction) -> None:
         for listed, parents in (
             (data_products.INVESTMENT_TRANSACTIONS, tables.investments),
             (data_products.BILLS, tables.accounts),
         ):
-            data_products.mark_missing_with_parents(tx.conn, listed, parents, run.item.id, now=now)
+            data_products.mark_missing_with_parents(tx.conn, listed, parents, run.item.id, now=res.now())
+
+    run.at_end(write)
 
 
 def sync_categories(res: Resources) -> None:

@@ -6,6 +6,9 @@ same rows again, which does no harm.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import Enum, auto
 
 import structlog
 
@@ -17,32 +20,53 @@ from pluggy_sync.engine.sync.lease import heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
 from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
-from pluggy_sync.pluggy.errors import PluggyError, PluggyUnavailableError
+from pluggy_sync.pluggy.client import READ_TRANSACTIONS
+from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.sync_plan import ACCOUNTS, Part, Reason, SyncState
-from pluggy_sync.store import accounts
+from pluggy_sync.rules.sync_plan import ACCOUNTS, AccountState, Part, Reason, SyncState
+from pluggy_sync.store import accounts, item_progress
 
 log = structlog.get_logger(__name__)
 
+# What nearly every run asks first. Without budget for these none is begun.
+ENDPOINTS = ("GET /accounts", READ_TRANSACTIONS)
+
+
+class End(Enum):
+    """How a run ended."""
+
+    DONE = auto()
+    FAILED = auto()
+    NO_BUDGET = auto()
+    LEASE_LOST = auto()
+
 
 def sync_item(res: Resources, item_id: str) -> None:
-    """Sync the Item if there is news and no other run has its lease. Safe to repeat."""
+    """Sync the Item if there is news and no other run has its lease; reschedule it if there is no budget."""
+    wait_s = 0.0 if rate_budget.patience_s() else res.pluggy.budget.wait_s(ENDPOINTS)
+    if wait_s:
+        with res.database.begin() as conn:
+            item_progress.put_off_due(conn, item_id, until=res.now() + timedelta(seconds=wait_s))
+        return
     run = runs.claim(res, item_id, deep=False)
     if run is not None:
         _carry_out(res, run)
 
 
-def sync_deeply(res: Resources, item_id: str) -> bool:
-    """Compare the Item's whole stored year with Pluggy's and repair it; return whether that was begun."""
-    run = runs.claim(res, item_id, deep=True)
+def sync_deeply(res: Resources, item_id: str, *, unless_since: datetime | None = None) -> End | None:
+    """
+    Compare the Item's whole stored year with Pluggy's and repair it; return how that ended.
+
+    None: it was not begun. *unless_since*: it is not begun either if that was done since then.
+    """
+    run = runs.claim(res, item_id, deep=True, unless_since=unless_since)
     if run is None:
-        return False
+        return None
     with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
-        _carry_out(res, run)
-    return True
+        return _carry_out(res, run)
 
 
-def _carry_out(res: Resources, run: Run) -> None:
+def _carry_out(res: Resources, run: Run) -> End:
     item_id = run.item.id
     with (
         structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
@@ -53,20 +77,22 @@ def _carry_out(res: Resources, run: Run) -> None:
             _read_and_keep_what_is_odd(res, run)
         except LeaseLostError:
             log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
+            return End.LEASE_LOST
         except PluggyError as exc:
             runs.fail(res, run, exc, requests=res.pluggy.requests - before)
+            return End.NO_BUDGET if isinstance(exc, PluggyLimitedError) else End.FAILED
         except Exception as exc:
             runs.fail(res, run, exc, requests=res.pluggy.requests - before)
             raise
-        else:
-            _end(res, run, requests=res.pluggy.requests - before)
+        return _end(res, run, requests=res.pluggy.requests - before)
 
 
-def _end(res: Resources, run: Run, *, requests: int) -> None:
+def _end(res: Resources, run: Run, *, requests: int) -> End:
     try:
-        runs.end(res, run, requests=requests)
+        return End.DONE if runs.end(res, run, requests=requests) else End.FAILED
     except LeaseLostError:
         log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
+        return End.LEASE_LOST
 
 
 def _read_and_keep_what_is_odd(res: Resources, run: Run) -> None:
@@ -100,14 +126,23 @@ def _read_accounts(res: Resources, run: Run) -> None:
             accounts.save(tx.conn, run.item.id, found, now=res.now())
             if not run.unreadable.any_of(unreadable.ACCOUNT):
                 accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
-            stored = accounts.states(tx.conn, run.item.id)
+            stored = _with_moves(run.state.accounts, accounts.states(tx.conn, run.item.id))
         if not stored:
             run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))
         _plan_again(res, run, dataclasses.replace(run.state, accounts=stored))
     error = None if run.troubles().get(part) is None else run.troubles()[part].error
     hopeless = bool(run.state.accounts) and run.state.sync_attempts + 1 >= runs.TELL_AFTER_FAILURES
-    if isinstance(error, PluggyUnavailableError) and not hopeless:
+    if isinstance(error, PluggyLimitedError) or (isinstance(error, PluggyUnavailableError) and not hopeless):
         raise error
+
+
+def _with_moves(before: Sequence[AccountState], after: Sequence[AccountState]) -> tuple[AccountState, ...]:
+    """Return the accounts *after* the list was read, each with whether its balance moved."""
+    balances = {each.id: each.balance for each in before}
+    return tuple(
+        dataclasses.replace(each, balance_moved=each.id in balances and each.balance != balances[each.id])
+        for each in after
+    )
 
 
 def _plan_again(res: Resources, run: Run, state: SyncState) -> None:

@@ -4,12 +4,12 @@ lease, and ends.
 
 done: what could be read is stored. Parts that could not be read are named, and each is tried again later by itself.
 failed: something is wrong with the whole Item that waiting may cure. The sweep starts a run again.
-rescheduled: there was no budget. That is no failure, and nobody is told.
+rescheduled: there was no budget for all of it. That is no failure, and nobody is told. It goes on with what is left.
 """
 
 import threading
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -72,6 +72,8 @@ class Run:
     # The list of accounts was read, and is empty.
     lists_no_account: bool = False
     unreadable: Unreadable = field(default_factory=Unreadable)
+    # What is written in the transaction that ends the run: watermarks, and what follows from several lists.
+    _at_end: list[Callable[[Transaction], None]] = field(default_factory=list)
     # Set when the run may write nothing more: it lost its lease, or one of its threads found that it must end.
     stopped: threading.Event = field(default_factory=threading.Event)
     # What was read, and why it was not complete.
@@ -93,6 +95,18 @@ class Run:
             self._unanswered = self._unanswered + 1 if unanswered else 0
             if trouble is not None and trouble.error is not None and self._unanswered >= UNANSWERED_PARTS:
                 raise trouble.error
+
+    def at_end(self, write: Callable[[Transaction], None]) -> None:
+        """Have *write* called in the transaction that ends the run: one for all parts, rather than one for each."""
+        with self._lock:
+            self._at_end.append(write)
+
+    def write_at_end(self, tx: Transaction) -> None:
+        """Write what was left for the end. The caller holds the Item's write lock."""
+        with self._lock:
+            left, self._at_end = self._at_end, []
+        for write in left:
+            write(tx)
 
     def outcomes(self) -> Mapping[Part, Trouble | None]:
         """Return how each part was read."""
@@ -121,13 +135,20 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     Read one *part* in the block. Trouble with this part alone is noted, and the run goes on.
 
     Raises:
-        LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError: they concern the whole run.
+        LeaseLostError, PluggyUnauthorizedError: they concern the whole run.
+        PluggyLimitedError: in a deep run, which is made as a whole.
         PluggyUnavailableError: as `Run.note`.
     """
     try:
         yield
-    except (LeaseLostError, PluggyLimitedError, PluggyUnauthorizedError):
+    except (LeaseLostError, PluggyUnauthorizedError):
         raise
+    except PluggyLimitedError as exc:
+        if run.plan.deep:
+            raise
+        # Other endpoints have a budget of their own. What is read is kept, so that the next run has less to read.
+        run.note(part, Trouble(Reason.NO_BUDGET, str(exc), exc))
+        return
     except ContradictionError as exc:
         trouble = Trouble(Reason.CONTRADICTORY, str(exc), exc)
     except PluggyRefusedError as exc:
@@ -144,12 +165,18 @@ def reading(run: Run, part: Part) -> Iterator[None]:
     run.note(part, trouble)
 
 
-def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
-    """Return a run with the Item's lease; None: there is nothing to read, another run has it, or the Item is gone."""
+def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | None = None) -> Run | None:
+    """
+    Return a run with the Item's lease; None: there is nothing to read, another run has it, or the Item is gone.
+
+    *unless_since*: also None if the Item was reconciled since then.
+    """
     now = res.now()
     with res.database.begin() as conn:
         state = sync_state.read(conn, item_id) if item_lease.lock(conn, item_id) else None
         if state is None or state.item is None or state.deleted_at is not None or state.is_leased(now):
+            return None
+        if unless_since is not None and not reconciliation_queries.is_due(conn, item_id, before=unless_since):
             return None
         plan = plan_of(res, state, now=now, deep=deep)
         if plan is None:
@@ -168,7 +195,7 @@ def claim(res: Resources, item_id: str, *, deep: bool) -> Run | None:
         # If this process dies, the sweep finds the Item due after the lease has ended.
         item_progress.make_due(conn, item_id, due_at=now)
         _record_begin(conn, run, now=now)
-    log.info("sync.begun", run_id=str(run.id), parts=plan.reasons())
+    log.info("sync.begun", item_id=item_id, run_id=str(run.id), parts=plan.reasons())
     return run
 
 
@@ -243,9 +270,11 @@ def keep_unreadable(res: Resources, run: Run) -> None:
             unreadable_rows.save(tx.conn, run.item.id, run.unreadable, now=now)
 
 
-def end(res: Resources, run: Run, *, requests: int) -> None:
+def end(res: Resources, run: Run, *, requests: int) -> bool:
     """
     End a run that has tried all its parts: done, or failed if waiting may cure what is wrong.
+
+    Return whether it is done.
 
     Raises:
         LeaseLostError: the Item is no longer this run's.
@@ -259,6 +288,7 @@ def end(res: Resources, run: Run, *, requests: int) -> None:
     faults = [each.error for each in run.troubles().values() if each.reason is Reason.FAULT and each.error is not None]
     if faults:
         raise faults[0]
+    return error is None
 
 
 def _cured_by_waiting(run: Run) -> Exception | None:
@@ -281,20 +311,24 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
     item_id, state, plan = run.item.id, run.state, run.plan
     with writing(res, run) as tx:
         conn = tx.conn
+        run.write_at_end(tx)
         outcomes = run.outcomes()
         # A part that was due and was not read is gone: its account or investment is no longer listed.
         gone = {part for part, each in state.incomplete.items() if each.is_due(run.began_at) and part not in outcomes}
         incomplete = _save_parts(conn, run, {**outcomes, **dict.fromkeys(gone)}, now=now)
         unread = [each for each in incomplete if each.is_unread()]
         named = [_named(each) for each in unread]
-        done = sync_runs.finish(conn, run.id, "done", requests=requests, now=now, incomplete=named)
+        # A run that goes on as soon as there is budget. The product is told at its end.
+        goes_on = any(each.reason is Reason.NO_BUDGET for each in incomplete)
+        outcome = "rescheduled" if goes_on else "done"
+        done = sync_runs.finish(conn, run.id, outcome, requests=requests, now=now, incomplete=named)
         if done is None:
             raise LeaseLostError
         if plan.deep:
             reconciliation_queries.mark_reconciled(conn, item_id, now=now)
             unreadable_rows.remove_unseen(conn, item_id, TRANSACTION, before=run.began_at)
         is_synced = state.first_synced_at is not None or not any(each.is_awaited() for each in incomplete)
-        told = is_synced and _is_news(run, done, unread)
+        told = is_synced and not goes_on and _is_news(run, done, unread)
         cursor = sync_state.finish(
             conn,
             item_id,
@@ -308,7 +342,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
         # Last: webhook intake waits for this row.
         again = _queue_what_came_meanwhile(tx, res, run, incomplete, now=now)
     log.info(
-        "sync.done",
+        "sync.goes_on" if goes_on else "sync.done",
         trigger=done.trigger,
         requests=requests,
         added=done.added,
@@ -403,6 +437,8 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
         conn = tx.conn
         if not item_lease.renew(conn, item_id, run.id, until=now):
             return
+        # The parts that were read keep their watermarks.
+        run.write_at_end(tx)
         attempts = state.sync_attempts if limited or run.plan.deep else state.sync_attempts + 1
         wait = _wait_after(error, attempts)
         outcome = "rescheduled" if limited else "failed"

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 PARALLEL_ACCOUNTS = 3
 # How many rows are gathered before a write: two pages. More takes memory and is no quicker (docs/performance.md).
 ROWS_PER_WRITE = 1000
+# Rows of a batch that are not written a second time if the run lists them again unchanged. More takes memory.
+ROWS_REMEMBERED = 200
 
 
 def sync_accounts(res: Resources, run: Run) -> None:
@@ -79,6 +81,8 @@ class _AccountRead:
         self._window_had_rows = False
         # How many of the rows that events told of were shown.
         self._created = [0] * len(plan.told)
+        # Rows that this run has merged, the first of each batch.
+        self._merged: dict[str, Transaction] = {}
         # Stored rows were not listed, and Pluggy's answer proved nothing about them.
         self._doubted = False
 
@@ -225,7 +229,8 @@ class _AccountRead:
 
     def _move_watermark(self, window: Window) -> None:
         account, to = self._plan.account, self._run.plan.to
-        with writing(self._res, self._run) as tx:
+
+        def write(tx: OpenTransaction) -> None:
             accounts.move_watermark(tx.conn, self._id, synced_through=to, from_day=window.from_day)
             if account.type == "BANK" and account.balance is not None and to is not None:
                 item_id = self._run.item.id
@@ -234,21 +239,35 @@ class _AccountRead:
                     # The amount itself is private.
                     log.warning("balance.drift", account_id=self._id, next="shown with the account; nothing is changed")
 
+        self._run.at_end(write)
+
     def _write(self, batch: Batch) -> None:
-        if batch.rows:
-            with writing(self._res, self._run) as tx:
-                self._merge(tx, batch)
+        ours = self._ours(batch.rows)
+        if not ours:
+            return
+        # Mostly the window has shown them a moment ago.
+        fresh = [row for row in ours if self._merged.get(row.id) != row]
+        if not fresh:
+            self._note_shown(ours)
+            return
+        with writing(self._res, self._run) as tx:
+            self._merge(tx, batch)
 
     def _merge(self, tx: OpenTransaction, batch: Batch) -> None:
         ours = self._ours(batch.rows)
         if not ours:
             return
+        self._note_shown(ours)
+        merged = transactions.merge(tx.conn, self._run.item.id, ours, began_at=batch.began_at, now=self._res.now())
+        if merged.added or merged.modified or merged.repaired:
+            sync_runs.add_counts(
+                tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
+            )
+        self._merged.update({row.id: row for row in ours[:ROWS_REMEMBERED]})
+
+    def _note_shown(self, ours: Sequence[Transaction]) -> None:
         self._shown = ours[-1].id
         self._named.difference_update(row.id for row in ours)
-        merged = transactions.merge(tx.conn, self._run.item.id, ours, began_at=batch.began_at, now=self._res.now())
-        sync_runs.add_counts(
-            tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
-        )
 
     def _ours(self, rows: Iterable[Transaction]) -> list[Transaction]:
         return [row for row in rows if row.account_id == self._id]

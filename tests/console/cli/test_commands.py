@@ -12,9 +12,9 @@ from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox, item_lease, items, outbox, tables
-from tests.kit.factories import WEBHOOK_SECRET, an_environ
+from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
-from tests.kit.planting import AMOUNT, MARK, planted_pluggy
+from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
 
@@ -90,8 +90,28 @@ def test_sync_that_fails_at_pluggy_exits_1_with_the_reason(call, upstream):
     assert "500 for GET /accounts" in result.output
 
 
-def test_sync_of_an_unknown_item_fails(call, upstream):
-    assert call("sync", str(uuid.uuid4())).exit_code == 1
+@pytest.mark.parametrize(
+    "arguments, text", [(["sync"], None), (["sync", "--deep"], None), (["reconcile"], None), (["import", "-"], "id")]
+)
+def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text):
+    mistyped = an_id()
+
+    result = call(*arguments, text=mistyped) if text else call(*arguments, mistyped)
+
+    assert result.exit_code == 1
+    assert f"{mistyped}: unknown" in result.output
+    assert "404" in result.output
+    assert [service.rows(table) for table in (tables.items, tables.item_progress, tables.inbox)] == [[], [], []]
+
+
+def test_an_item_of_which_pluggy_does_not_say_whether_it_is_there_is_not_stored(call, service, upstream):
+    upstream.fail({"endpoint": "GET /items/{id}", "do": "status", "status": 500})
+
+    result = call("sync", an_id())
+
+    assert result.exit_code == 1
+    assert "500 for GET /items/{id}" in result.output
+    assert (service.rows(tables.items), service.rows(tables.inbox)) == ([], [])
 
 
 def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):

@@ -23,7 +23,7 @@ class Bank:
     def __init__(self, service, upstream, proxy, **question):
         self.service = service
         self.item_id = upstream.connect(connector=5)
-        self.shown = wire.decode(upstream.api.get(f"/items/{self.item_id}").content)
+        self.shown = upstream.item(self.item_id)
         self.shown["parameter"].update(question)
         self.question = copy.deepcopy(self.shown["parameter"])
         self.at = wire.instant(self.shown["updatedAt"])

@@ -236,6 +236,35 @@ def test_a_mistyped_item_is_an_error_and_then_disappears(service, upstream):
     assert {event.state for event in service.events()} == {"handled"}
 
 
+def test_a_mistyped_item_that_the_product_deletes_leaves_nothing_and_tells_of_nothing(service, upstream):
+    connected(service, upstream, 1)
+    mistyped = an_id()
+    register(service, mistyped)
+    service.work()
+
+    answer = service.web.delete(f"/v1/items/{mistyped}", headers=AUTHORIZED)
+
+    assert (answer.status_code, answer.get_json()["freshness"]["state"]) == (202, "deleted")
+    assert answer.get_json()["clientUserId"] is None
+    assert service.web.get(f"/v1/items/{mistyped}", headers=AUTHORIZED).status_code == 404
+    assert {event.state for event in service.events()} == {"handled"}
+    service.work_until_quiet()
+    assert "item.deleted" not in service.notifications()
+
+
+def test_no_event_of_an_item_waits_once_it_is_deleted(service, upstream, proxy):
+    deleted, _ = connected(service, upstream, 2)
+    hide(proxy, deleted)
+    service.deliver(an_event(itemId=deleted))
+    service.work()
+    assert "stored" in {event.state for event in service.events()}
+
+    service.web.delete(f"/v1/items/{deleted}", headers=AUTHORIZED)
+
+    assert gone(service) == {deleted}
+    assert {event.state for event in service.events()} == {"handled"}
+
+
 def test_a_mistyped_item_is_kept_while_pluggy_shows_none_of_ours(service, upstream, proxy):
     connected(service, upstream, 2)
     hide(proxy)

@@ -31,7 +31,7 @@ def test_the_end_of_an_execution_that_we_started_is_looked_for_though_somebody_f
     service.catch_up()
     upstream.later(days=1)
     upstream.settings(runSeconds=30.0)
-    upstream.api.patch(f"/items/{item_id}", json={}).raise_for_status()
+    upstream.start_update(item_id)
     running = service.res.pluggy.item(item_id)
     assert running.status == "UPDATING"
     with service.res.begin() as tx:
@@ -112,3 +112,25 @@ def test_an_event_whose_place_in_its_item_was_taken_away_is_handled_all_the_same
 
     assert service.events()[0].state == "handled"
     assert service.rows(items)[0].status == "UPDATED"
+
+
+def test_the_lines_about_a_connector_say_which_and_how_it_is(service, caplog):
+    for status in ("OFFLINE", "text of a stranger"):
+        service.deliver(an_event("connector/status_updated", itemId=None, connectorId=2, data={"status": status}))
+    service.work()
+
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    stored = [line["connector_id"] for line in lines if line["event"] == "webhook.stored"]
+    handled = [(line["connector_id"], line["status"]) for line in lines if line["event"] == "event.handled"]
+    assert (stored, handled) == ([2, 2], [(2, "OFFLINE"), (2, None)])
+    assert {event.state for event in service.events()} == {"handled"}
+    assert "stranger" not in caplog.text
+
+
+def test_the_line_about_a_run_that_begins_names_its_item(service, upstream, caplog):
+    item_id = upstream.connect()
+    service.catch_up()
+
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    begun = [line.get("item_id") for line in lines if line["event"] == "sync.begun"]
+    assert set(begun) == {item_id}

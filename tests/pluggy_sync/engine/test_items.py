@@ -153,7 +153,7 @@ def test_many_events_do_not_make_a_view_that_is_behind_believed_sooner(service, 
 
 def test_the_second_of_two_executions_in_quick_succession_is_not_lost(service, upstream, proxy, clock, item_id):
     told = only(an_execution(upstream, item_id), "item/updated")
-    first = wire.decode(upstream.api.get(f"/items/{item_id}").content)
+    first = upstream.item(item_id)
     told += only(an_execution(upstream, item_id, seconds=90), "item/updated")
     clock.advance_to(wire.instant(first["lastUpdatedAt"]) + timedelta(seconds=95))
     show(proxy, item_id, lambda item: {**item, **{k: first[k] for k in ("updatedAt", "lastUpdatedAt")}}, times=1)

@@ -13,7 +13,7 @@ PENDING = {"CREDIT_CARD_ACCOUNT": "PENDING_AUTHORISATION"}
 def item_id(service, upstream):
     """An Item with a part that is pending, as the service has stored it."""
     item_id = upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
-    upstream.sandbox.control.put(f"/items/{item_id}/resources", json=PENDING).raise_for_status()
+    upstream.sandbox.control("PUT", f"/items/{item_id}/resources", PENDING)
     upstream.approve(item_id)
     service.catch_up()
     return item_id
@@ -69,16 +69,16 @@ def test_once_cancelled_it_is_asked_again_only_after_nothing_was_pending(service
     update(service, item_id)
     assert asked(service) == [("authorize", "superseded")]
 
-    service.upstream.sandbox.control.post(f"/items/{item_id}/approve", json={}).raise_for_status()
+    service.upstream.sandbox.control("POST", f"/items/{item_id}/approve", {})
     service.catch_up()
-    service.upstream.sandbox.control.put(f"/items/{item_id}/resources", json=PENDING).raise_for_status()
+    service.upstream.sandbox.control("PUT", f"/items/{item_id}/resources", PENDING)
     update(service, item_id)
     assert asked(service) == [("authorize", "superseded"), ("authorize", "open")]
 
 
 def test_while_the_bank_is_offline_it_is_not_asked(service, upstream):
     item_id = upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
-    upstream.sandbox.control.put(f"/items/{item_id}/resources", json=PENDING).raise_for_status()
+    upstream.sandbox.control("PUT", f"/items/{item_id}/resources", PENDING)
     upstream.connector_health(600, "OFFLINE")
     upstream.approve(item_id)
     service.catch_up()

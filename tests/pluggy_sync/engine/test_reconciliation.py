@@ -7,6 +7,7 @@ from datetime import timedelta
 from pluggy_sync import queue
 from pluggy_sync.engine import reconciliation
 from pluggy_sync.pluggy.errors import PluggyUnavailableError
+from pluggy_sync.rules.pace import Room
 from pluggy_sync.store import counters, inbox, transactions
 from tests.kit.factories import a_transaction
 from tests.kit.workers import take_messages
@@ -52,7 +53,7 @@ def test_a_reconciliation_reads_and_never_updates_the_item(service, upstream):
 
     reconciliation.reconcile(service.res, item_id)
 
-    requests = upstream.sandbox.control.get("/requests", params={"since": 0}).json()
+    requests = upstream.sandbox.requests()
     assert not [each for each in requests if each["method"] == "PATCH"]
 
 
@@ -211,7 +212,7 @@ def test_a_reconciliation_whose_message_was_lost_is_queued_again(service, upstre
 def test_silent_items_that_pluggy_cannot_show_do_not_keep_the_others_from_being_fetched(
     service, upstream, clock, monkeypatch
 ):
-    monkeypatch.setattr(reconciliation, "SILENT_PER_ROUND", 2)
+    monkeypatch.setattr(reconciliation, "_room", lambda _res: Room(silent=2, deep=0, both=2))
     upstream.settings(mode="production")
     bad = [upstream.connect(products=["ACCOUNTS"]) for _ in range(4)]
     service.catch_up()

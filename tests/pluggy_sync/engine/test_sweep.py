@@ -1,17 +1,20 @@
-"""The sweep: whatever is due in Postgres is queued, once, and the rest is left alone."""
+"""The sweep: whatever is due in Postgres is queued, once, what a person waits for first, and the rest is left alone."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from pluggy_sync import events, queue
-from pluggy_sync.engine import sweep
+from pluggy_sync.engine import events as event_handling
+from pluggy_sync.engine import requests, sweep
 from pluggy_sync.notifications import messages
+from pluggy_sync.pluggy.rate_budget import Lane, lane
 from pluggy_sync.rules.needs import Kind, Need
 from pluggy_sync.store import inbox, item_progress, items, user_actions
 from pluggy_sync.transaction import Transaction
-from tests.kit.factories import an_event
+from tests.kit.factories import an_event, an_id
 from tests.kit.workers import take_messages
 
 PRODUCT = "http://127.0.0.1:1/never-asked"
@@ -118,3 +121,82 @@ def test_a_sweep_that_fails_queues_nothing(swept, resources, clock):
         with resources.database.begin() as conn:
             conn.execute(sa.text("ALTER TABLE user_actions_away RENAME TO user_actions"))
     assert len(swept()) == 1
+
+
+def stored(resources, *payloads):
+    """Store events whose messages are lost, and return their ids."""
+    received_at = resources.now() - timedelta(minutes=1)
+    with resources.database.begin() as conn:
+        return [inbox.record(conn, events.of_payload(each), received_at=received_at).event_id for each in payloads]
+
+
+def use_up(resources, endpoint):
+    """Use up what syncs may use of the budget."""
+    with lane(Lane.EVENTS):
+        while resources.pluggy.budget.wait_s([endpoint]) == 0:
+            resources.pluggy.budget.take(endpoint)
+
+
+def test_events_go_to_the_queue_that_intake_would_have_sent_them_to(resources):
+    names = ("item/waiting_user_action", "item/updated")
+    urgent, other = stored(resources, *[an_event(name, itemId=an_id()) for name in names])
+
+    sweep.sweep(resources)
+
+    assert take_messages(resources, queue.URGENT) == [(queue.HANDLE_URGENT_EVENT, urgent)]
+    assert take_messages(resources, queue.EVENTS) == [(queue.HANDLE_EVENT, other)]
+
+
+@pytest.mark.parametrize(
+    "why, task",
+    [
+        ("an answer was taken", queue.HANDLE_URGENT_EVENT),
+        (requests.URGENT_CONTRADICTION, queue.HANDLE_URGENT_EVENT),
+        (requests.CONTRADICTION, queue.HANDLE_EVENT),
+        (requests.BANK_IS_BACK, queue.HANDLE_EVENT),
+        (requests.REGISTERED, queue.HANDLE_EVENT),
+        (inbox.SILENT, queue.HANDLE_EVENT),
+    ],
+)
+def test_a_fetch_is_as_urgent_when_its_message_was_lost(resources, why, task):
+    with resources.begin() as tx:
+        requests.fetch(tx, an_id(), why=why, now=resources.now())
+    [(first, _)] = take_messages(resources)
+    resources.now.advance(seconds=120)
+
+    sweep.sweep(resources)
+
+    assert (first, [again for again, _ in take_messages(resources)]) == (task, [task])
+
+
+def test_a_person_is_not_behind_a_backlog_larger_than_one_sweep_takes(resources, monkeypatch):
+    monkeypatch.setattr(sweep, "LIMIT", 3)
+    stored(resources, *[an_event("item/updated", itemId=an_id()) for _ in range(5)])
+    [urgent] = stored(resources, an_event("item/error", itemId=an_id()))
+
+    sweep.sweep(resources)
+
+    assert (queue.HANDLE_URGENT_EVENT, urgent) in take_messages(resources)
+
+
+def test_without_budget_only_a_few_events_are_queued_and_all_that_persons_wait_for(resources):
+    for name in ("item/updated", "item/error"):
+        stored(resources, *[an_event(name, itemId=an_id()) for _ in range(sweep.EVENTS_AT_LEAST + 10)])
+    use_up(resources, "GET /items/{id}")
+
+    sweep.sweep(resources)
+
+    assert len(take_messages(resources, queue.EVENTS)) == sweep.EVENTS_AT_LEAST
+    assert len(take_messages(resources, queue.URGENT)) == sweep.EVENTS_AT_LEAST + 10
+
+
+def test_an_event_that_gets_no_budget_is_no_nearer_to_being_given_up(service, resources):
+    [event_id] = stored(resources, an_event("item/updated", itemId=an_id()))
+    use_up(resources, "GET /items/{id}")
+
+    for _ in range(60):
+        event_handling.handle_event(resources, event_id)
+
+    [event] = service.events()
+    assert (event.state, event.attempts) == ("stored", 0)
+    assert event.due_at > resources.now()

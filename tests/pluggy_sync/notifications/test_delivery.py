@@ -20,10 +20,10 @@ from pluggy_sync.engine import sweep
 from pluggy_sync.notifications import delivery, messages
 from pluggy_sync.store import endpoints, outbox, tables
 from pluggy_sync.transaction import Transaction
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import PRODUCT_SECRET
 from tests.kit.product import running_product, status
-from tests.kit.quiet_logs import silent_port
+from tests.kit.silent_server import silent_port
 from tests.kit.workers import next_due_at, run_queued, take_messages
 
 OTHER_SECRET = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGhlIHByb2R1Y3Q="
@@ -638,7 +638,7 @@ def test_what_is_on_its_way_when_an_item_is_purged_arrives_before_its_end_is_tol
     service.catch_up()
     res = to_url(service.res, product.url)
     with res.database.begin() as conn:
-        first = outbox.next_of_item(conn, item_id)
+        first = outbox.next_of_item(conn, item_id, messages.URGENT).id
         claimed = outbox.claim(conn, first, now=clock(), until=clock() + delivery.CLAIM)
     assert claimed is not None
 
@@ -665,7 +665,7 @@ def test_once_the_end_of_an_item_was_told_or_given_up_nothing_names_its_person(s
     run_queued(res)
     if answer != 200:
         with res.database.begin() as conn:
-            notification_id = outbox.next_of_item(conn, item_id)
+            notification_id = outbox.next_of_item(conn, item_id, messages.URGENT).id
         tried_for_days(res, notification_id)
         delivery.deliver(res, notification_id)
 

@@ -45,7 +45,7 @@ def told(tx):
     """Return what was written, oldest first, as the product reads it."""
 
     def told():
-        ids = [argument for task, argument in tx.queued if task == queue.DELIVER]
+        ids = [argument for task, argument in tx.queued if task in (queue.DELIVER, queue.DELIVER_URGENT)]
         pending = {each.id: each for each in outbox.newest(tx.conn, state="pending", limit=100)}
         assert pending.keys() == set(ids)
         return [json.loads(pending[id_].body) for id_ in ids]

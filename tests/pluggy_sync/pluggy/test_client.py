@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from pluggy_sync.pluggy import client as client_module
-from pluggy_sync.pluggy import unreadable
+from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.client import create_client
 from pluggy_sync.pluggy.errors import (
     PluggyLimitedError,
@@ -19,9 +19,9 @@ from pluggy_sync.pluggy.errors import (
 )
 from pluggy_sync.pluggy.unreadable import Unreadable
 from tests.kit.factories import NOON, a_raw_account, a_raw_item, a_raw_transaction, a_settings
-from tests.kit.quiet_logs import silent_port
 from tests.kit.raw_server import raw_server
 from tests.kit.scripted_server import Reply, scripted_server
+from tests.kit.silent_server import silent_port
 
 ITEM = a_raw_item()["id"]
 ACCOUNT = a_raw_account()["id"]
@@ -133,14 +133,36 @@ def test_too_many_requests_carry_how_long_to_wait_and_pause_the_endpoint(answeri
     assert pluggy.budget.left(("GET /accounts",))["GET /accounts"] > 0
 
 
-def test_a_short_pause_is_waited_out_and_obeyed(answering):
+def test_a_short_pause_is_waited_out_and_obeyed_where_somebody_waits(answering):
     answers = [Reply(status=429, headers={"Retry-After": "1"}), Reply(a_raw_item())]
     pluggy, _ = answering(lambda _: answers.pop(0))
     started = time.monotonic()
 
-    assert pluggy.item(ITEM) is not None
+    with rate_budget.waiting(30):
+        assert pluggy.item(ITEM) is not None
 
     assert time.monotonic() - started >= 1
+
+
+def test_a_worker_waits_for_no_pause_however_short(answering):
+    pluggy, server = answering(lambda _: Reply(status=429, headers={"Retry-After": "1"}))
+
+    with pytest.raises(PluggyLimitedError):
+        pluggy.item(ITEM)
+
+    assert len([each for each in server.asked if each.method == "GET"]) == 1
+
+
+def test_a_long_list_waits_for_its_next_page_rather_than_begin_anew(answering, monkeypatch):
+    monkeypatch.setattr(client_module, "LONG_LIST_PAGES", 1)
+    pages = [
+        Reply({"results": [], "next": "/v2/transactions?after=b25l"}),
+        Reply(status=429, headers={"Retry-After": "1"}),
+        Reply({"results": []}),
+    ]
+    pluggy, _ = answering(lambda _: pages.pop(0))
+
+    assert [len(page) for page in pluggy.transactions_since_day("account", None)] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +187,7 @@ def test_a_short_pause_is_waited_out_and_obeyed(answering):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_time_to_wait_is_bounded_and_without_one_the_documented_time_is_taken(made, monkeypatch, value, wait_s):
-    monkeypatch.setattr(client_module, "LONGEST_PAUSE_S", 0)
+def test_a_time_to_wait_is_bounded_and_without_one_the_documented_time_is_taken(made, value, wait_s):
     retry_after = "" if value is None else f"Retry-After: {value}\r\n"
 
     def script(connection):
@@ -187,7 +208,8 @@ def test_a_time_to_wait_is_bounded_and_without_one_the_documented_time_is_taken(
 
 def keep_a_key(pluggy):
     """Let the client use a key without signing in."""
-    pluggy._exchange._http.auth._cache.put("a.b.c")
+    [exchange] = pluggy._exchanges.values()
+    exchange._http.auth._cache.put("a.b.c")
 
 
 def test_a_connection_that_breaks_is_worth_a_retry(pluggy, upstream):

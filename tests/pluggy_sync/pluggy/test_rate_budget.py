@@ -1,5 +1,7 @@
 """One budget for all workers, with a share kept free for who comes before."""
 
+import time
+
 import pytest
 import redis
 
@@ -11,10 +13,8 @@ READ = "GET /accounts"
 
 
 @pytest.fixture
-def ten(resources, monkeypatch):
-    """A budget of ten requests a minute, for callers who wait for nothing."""
-    for each in Lane:
-        monkeypatch.setattr(each, "patience_s", 0.0)
+def ten(resources):
+    """A budget of ten requests a minute."""
     return Budget(resources.redis, 10)
 
 
@@ -65,6 +65,42 @@ def test_a_refusal_for_too_many_requests_pauses_its_endpoint_for_everybody(ten, 
     other = Budget(resources.redis, 10)
     assert taken(other, Lane.PERSON) == 0
     assert taken(other, Lane.PERSON, "GET /loans") == 10
+
+
+def test_each_address_has_a_budget_of_its_own(resources):
+    here, there = Budget(resources.redis, 10, ["here"]), Budget(resources.redis, 10, ["there"])
+    assert taken(here, Lane.PERSON) == 10
+
+    assert taken(there, Lane.PERSON) == 10
+    assert taken(Budget(resources.redis, 10, ["here"]), Lane.PERSON) == 0
+
+
+def test_a_pool_of_addresses_uses_the_budgets_of_all(resources):
+    both = Budget(resources.redis, 10, ["here", "there"])
+
+    assert taken(both, Lane.PERSON) == 20
+    assert both.left([READ]) == {READ: 0}
+
+
+def test_a_refusal_pauses_the_address_that_it_was_for_and_no_other(resources):
+    both = Budget(resources.redis, 10, ["here", "there"])
+    both.pause(READ, 60, "here")
+
+    with rate_budget.lane(Lane.PERSON):
+        assert {both.take(READ) for _ in range(5)} == {"there"}
+
+
+def test_without_budget_a_worker_is_told_at_once_for_how_long(ten):
+    taken(ten, Lane.EVENTS)
+    started = time.monotonic()
+
+    with pytest.raises(PluggyLimitedError) as caught:
+        ten.take(READ)
+
+    assert 0 < caught.value.retry_after_s <= 60
+    assert time.monotonic() - started < 10
+    assert ten.wait_s([READ, "GET /loans"]) > 0
+    assert ten.wait_s(["GET /loans"]) == 0
 
 
 def test_what_is_left_is_shown(ten):

@@ -22,6 +22,7 @@ from pluggy_sync.rules.window import EVERYTHING
 from tests.kit.factories import NOON, an_item
 
 BEFORE = NOON - timedelta(days=1)
+SOON_BEFORE = NOON - timedelta(hours=6)
 NOW = NOON + timedelta(minutes=5)
 LATER = NOW + timedelta(minutes=1)
 ACCOUNTS = Part("accounts")
@@ -78,6 +79,38 @@ TABLE = {
     "it was never collected well": (state(item=item(None), synced_update_at=None, events=(event(),)), None),
     "it was collected anew": (
         state(synced_update_at=BEFORE, synced_through=BEFORE, accounts=(account("A", BEFORE),)),
+        COLLECTED,
+    ),
+    "it was collected anew, and events tell of another account only": (
+        state(
+            synced_update_at=BEFORE,
+            synced_through=BEFORE,
+            tells_of_transactions=True,
+            accounts=(account("A", SOON_BEFORE), account("B", SOON_BEFORE)),
+            events=(event(account_id="B"),),
+        ),
+        {"accounts": "collected", "transactions of B": "events"},
+    ),
+    "it was collected anew, and a balance moved that nobody told of": (
+        state(
+            synced_update_at=BEFORE,
+            synced_through=BEFORE,
+            tells_of_transactions=True,
+            accounts=(account("A", SOON_BEFORE, balance_moved=True), account("B", SOON_BEFORE)),
+        ),
+        COLLECTED,
+    ),
+    "it was collected anew a day after its last whole read": (
+        state(
+            synced_update_at=BEFORE,
+            synced_through=SOON_BEFORE,
+            tells_of_transactions=True,
+            accounts=(account("A", BEFORE),),
+        ),
+        COLLECTED,
+    ),
+    "it was collected anew, and nobody tells of its transactions": (
+        state(synced_update_at=BEFORE, synced_through=SOON_BEFORE, accounts=(account("A", SOON_BEFORE),)),
         COLLECTED,
     ),
     "an older view was saved": (state(item=item(BEFORE)), None),

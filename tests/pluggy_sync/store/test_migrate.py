@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import alembic_config, migrate
 from pluggy_sync.store.tables import metadata
-from standalone.polling import wait_for
+from standalone.polling import eventually
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def test_a_migration_that_was_interrupted_is_made_again_and_a_broken_index_anew(
     with empty.begin() as conn:
         conn.execute(sa.text("UPDATE alembic_version SET version_num = :before"), {"before": before})
         conn.execute(sa.text("INSERT INTO counters VALUES ('kept', 3)"))
-        conn.execute(sa.text("DROP INDEX items_silent_idx"))
+        conn.execute(sa.text("DROP INDEX items_deleted_idx"))
         conn.execute(sa.text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'items_status_idx'::regclass"))
 
     migrate(empty)
 
     with empty.connect() as conn:
         valid = dict(conn.execute(sa.text("SELECT indexrelid::regclass::text, indisvalid FROM pg_index")).all())
-        assert valid["items_silent_idx"]
+        assert valid["items_deleted_idx"]
         assert valid["items_status_idx"]
         assert conn.scalar(sa.text("SELECT value FROM counters WHERE name = 'kept'")) == 3
 
@@ -83,7 +83,7 @@ def test_an_index_is_made_while_its_table_is_written(empty):
         first.execute(add, {"id": "before"})
         migrating = threads.submit(migrate, empty)
         # It waits for the transaction that began before it, and keeps nobody waiting meanwhile.
-        wait_for("the index that is made", lambda: second.scalar(being_made) or None, timeout_s=60)
+        eventually(lambda: second.scalar(being_made), what="the index is being made", within_s=60)
         second.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
         second.execute(add, {"id": "meanwhile"})
         second.commit()

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from pluggy_sync.notifications import messages
 from pluggy_sync.store import outbox
 from pluggy_sync.store.tables import delivery_attempts
 from tests.kit.factories import NOON
@@ -33,7 +34,7 @@ def claim(conn, id_, *, now=NOON, until=SOON):
 
 
 def take_due(conn, *, now=NOON, until=SOON, limit=10):
-    return list(outbox.take_due(conn, now=now, until=until, limit=limit))
+    return [each.id for each in outbox.take_due(conn, messages.URGENT, now=now, until=until, limit=limit)]
 
 
 @pytest.fixture
@@ -111,11 +112,11 @@ def test_the_next_of_an_item_follows_once_the_first_is_delivered(conn):
 
     outbox.mark_delivered(conn, "first", now=NOON)
 
-    assert outbox.next_of_item(conn, ITEM) == "second"
+    assert outbox.next_of_item(conn, ITEM, messages.URGENT).id == "second"
     assert take_due(conn) == ["second"]
     assert claim(conn, "first") == "second"
     outbox.mark_delivered(conn, "second", now=NOON)
-    assert outbox.next_of_item(conn, ITEM) is None
+    assert outbox.next_of_item(conn, ITEM, messages.URGENT) is None
 
 
 def test_a_rescheduled_notification_waits_until_then(conn):

@@ -237,9 +237,10 @@ def test_once_the_bank_is_back_all_are_reminded_but_those_who_just_were(conn):
     user_actions.mark_reminded(conn, long_ago.id, next_at=None, now=NOON)
     user_actions.settle(conn, settled.id, "expired", "EXPIRED", now=NOON)
 
-    assert user_actions.remind_all_of_connector(conn, BANK, told_before=SOON, now=LATER) == 2
+    assert user_actions.remind_of_connector(conn, BANK, told_before=SOON, now=LATER, limit=10) == 2
+    assert user_actions.remind_of_connector(conn, BANK, told_before=SOON, now=LATER, limit=10) == 0
     assert {id_ for _, id_ in user_actions.to_remind(conn, now=LATER, limit=10)} == {never.id, long_ago.id}
-    assert user_actions.remind_all_of_connector(conn, 999, told_before=SOON, now=LATER) == 0
+    assert user_actions.remind_of_connector(conn, 999, told_before=SOON, now=LATER, limit=10) == 0
 
 
 def test_each_attempt_to_settle_an_action_is_kept_with_how_it_went(conn):

@@ -21,8 +21,8 @@ from pluggy_sync import tls
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import user_actions
+from standalone.polling import eventually
 from standalone.servers import Postgres, running_valkey
-from tests.kit.conditions import eventually
 from tests.kit.factories import API_TOKEN, PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
 from tests.kit.scripted_server import Asked, Reply, Scripted, scripted_server
 from tests.kit.web_server import running_web

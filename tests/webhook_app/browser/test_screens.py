@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from pluggy_sync.store.tables import connectors, items
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.webhook_app.browser.conftest import SCREENSHOTS
 from tests.webhook_app.browser.test_walks import pending
 

@@ -10,7 +10,7 @@ import pytest
 from pluggy_sync import tls
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.settings import read_settings
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web
@@ -255,7 +255,7 @@ def test_streams_that_nobody_reads_hold_nobody_up_and_give_their_place_back(addr
             return client.status() == 200
 
         for _ in range(places):
-            eventually(one_more_is_open, within_s=10)
+            eventually(one_more_is_open, what="one more stream is open")
 
 
 def test_connections_that_say_nothing_hold_nobody_up(address, database_url):

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from pluggy_sync.breaker import REST_S
-from pluggy_sync.store.database import WEB, WORKER
+from pluggy_sync.queue import MOST_WAITING
+from pluggy_sync.store.database import INTAKE, WEB, WORKER
 from standalone import procfile
 from tests.kit.factories import a_settings
 from webhook_app.front.areas import BUFFERED_BYTES, KIB, STREAM_PART_S, STREAM_S, STREAMS, areas, threads
+from webhook_app.intake.writer import AGAIN_WITHIN_S, BUSY_FOR_S, LOOKS_EVERY_S, WAITS_FOR_S
 
 PAGE = (Path(__file__).parents[3] / "docs/architecture.md").read_text()
 SETTINGS = a_settings()
@@ -53,6 +55,18 @@ def test_the_page_tells_how_long_postgres_and_redis_are_waited_for():
         in workers
     )
     assert f"after a failure nobody asks for {REST_S:g} s" in row("Redis, from every process")
+
+
+def test_the_page_tells_how_long_the_writer_waits_and_that_leaves_time_to_tell_pluggy():
+    told = row("Postgres, from the writer of webhooks")
+
+    assert f"| {INTAKE.connect_s} s |" in told
+    assert f"statement {INTAKE.statement_s:g} s, lock {INTAKE.lock_s:g} s, answer {INTAKE.answer_s:g} s" in told
+    assert f"passed over for {BUSY_FOR_S:g} s" in told
+    assert f"{MOST_WAITING:,} messages wait" in row("Redis, from every process")
+    # On an old connection that fails at once, and then on a new one that stays silent; and behind such a batch.
+    assert AGAIN_WITHIN_S + INTAKE.connect_s < AREAS["webhooks"].answer_s
+    assert WAITS_FOR_S + LOOKS_EVERY_S < INTAKE.answer_s + LOOKS_EVERY_S < AREAS["webhooks"].answer_s
 
 
 def test_pluggy_is_answered_before_it_gives_up_and_a_body_leaves_time_for_the_answer():

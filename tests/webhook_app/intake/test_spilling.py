@@ -15,8 +15,8 @@ import pytest
 from pluggy_sync import spill
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
+from standalone.polling import eventually
 from standalone.servers import running_postgres
-from tests.kit.conditions import eventually
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_event
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web_process

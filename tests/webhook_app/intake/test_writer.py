@@ -17,7 +17,7 @@ from pluggy_sync.engine.intake import Result
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store.database import WEB
 from pluggy_sync.store.tables import inbox, item_progress
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 from tests.kit.factories import an_event
 from tests.kit.workers import take_messages
 from webhook_app.intake import writer as writing

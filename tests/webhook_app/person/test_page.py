@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
+from pluggy_sync.engine import requests
 from pluggy_sync.engine import submissions as submissions_of_engine
 from pluggy_sync.page_links import PAGE_LINK_LIFE_S
 from pluggy_sync.resources import create_resources
@@ -260,17 +261,30 @@ def test_what_the_bank_sends_is_shown_as_text(service: Service):
     assert "&lt;script&gt;alert" in page
 
 
-def test_a_rotating_code_is_seen_by_looking_at_the_item(service: Service):
+def test_a_rotating_code_is_seen_because_a_worker_fetches_the_item(service: Service):
     connect(service, connector=19)
     person = a_person(service)
     before = person.open()
     first = service.web.get(f"{person.path}/version").get_json()["version"]
-    service.res.redis.flushall()
+    service.work()
 
     second = service.web.get(f"{person.path}/version").get_json()["version"]
 
     assert first != second
     assert re.search(r'src="(data:image/svg[^"]+)"', person.open())[1] not in before
+
+
+def test_a_page_that_is_watched_asks_for_fetches_and_never_for_pluggy(service: Service):
+    connect(service, connector=19)
+    person = a_person(service)
+    asked = len(service.upstream.sandbox.requests())
+
+    for _ in range(3):
+        assert service.web.get(f"{person.path}/version").status_code == 200
+
+    assert len(service.upstream.sandbox.requests()) == asked
+    watched = [event for event in service.events() if event.payload.get("why") == requests.WATCHED]
+    assert [event.state for event in watched] == ["stored"]
 
 
 def test_the_stream_tells_of_a_change(service: Service):
@@ -721,7 +735,7 @@ def bank(service: Service, status: str, connector: int = 2) -> None:
 def connect_open_finance(service: Service, withheld: dict[str, str]) -> str:
     """Connect an Item by Open Finance of which the bank keeps something back, and give the consent."""
     item_id = service.upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
-    service.upstream.sandbox.control.put(f"/items/{item_id}/resources", json=withheld).raise_for_status()
+    service.upstream.sandbox.control("PUT", f"/items/{item_id}/resources", withheld)
     service.upstream.approve(item_id)
     service.catch_up()
     return item_id

@@ -1,5 +1,8 @@
 """One odd part never stops the rest: it is named, tried again by itself, and the run ends done."""
 
+import itertools
+from urllib.parse import parse_qs
+
 import pytest
 
 from pluggy_sync import wire
@@ -191,10 +194,10 @@ def test_a_run_without_budget_is_no_failure_and_tells_nobody(service, upstream, 
     item_id = connected(service, upstream)
     take = resources.pluggy.budget.take
 
-    def none_left(endpoint: str) -> None:
+    def none_left(endpoint: str) -> str:
         if endpoint == "GET /v2/transactions":
             raise PluggyLimitedError("no budget left", retry_after_s=90)
-        take(endpoint)
+        return take(endpoint)
 
     with monkeypatch.context() as without_budget:
         without_budget.setattr(resources.pluggy.budget, "take", none_left)
@@ -276,3 +279,50 @@ def test_a_part_whose_account_has_gone_is_not_tried_for_ever(service, upstream, 
 
     assert service.rows(incomplete_parts) == []
     assert service.rows(item_progress)[0].due_at is None
+
+
+def test_what_was_read_before_the_budget_ended_is_kept_and_the_product_is_told_once_all_is_there(
+    service, upstream, resources, monkeypatch
+):
+    """Two of three reads of transactions get no budget, and the Item has two accounts."""
+    item_id = connected(service, upstream, "user-ok-two-checking-accounts")
+    take, has_budget = resources.pluggy.budget.take, itertools.cycle([True, False, False])
+
+    def one_of_three(endpoint: str) -> str:
+        if endpoint == "GET /v2/transactions" and not next(has_budget):
+            raise PluggyLimitedError("no budget left", retry_after_s=60)
+        return take(endpoint)
+
+    monkeypatch.setattr(resources.pluggy.budget, "take", one_of_three)
+
+    service.work_until_quiet()
+
+    service.assert_mirrors(item_id)
+    outcomes = [run.outcome for run in service.runs()]
+    assert (outcomes[-1], set(outcomes[:-1])) == ("done", {"rescheduled"})
+    assert service.notifications() == ["item.synced"]
+
+
+def reads_of_update(service: Service, upstream: Upstream, item_id: str, *changes, account_id: str) -> list[str]:
+    """Let six hours pass with changes in one account; return of which accounts transactions were read for them."""
+    upstream.later(hours=6)
+    service.res.now.advance(hours=6)
+    if changes:
+        upstream.evolve(item_id, *changes, account_id=account_id)
+    upstream.run(item_id)
+    upstream.take_requests()
+    service.catch_up()
+    found = upstream.take_requests()
+    return [parse_qs(each["query"])["accountId"][0] for each in found if each["endpoint"] == "GET /v2/transactions"]
+
+
+def test_an_update_reads_the_accounts_that_events_name_and_no_others(service, upstream):
+    item_id = upstream.connect("user-ok-two-checking-accounts", products=["ACCOUNTS", "TRANSACTIONS"])
+    service.catch_up()
+    named = upstream.truth(item_id)["accounts"][0]["id"]
+
+    read = reads_of_update(service, upstream, item_id, "edit", account_id=named)
+
+    assert set(read) <= {named}
+    assert len(read) <= 2
+    service.assert_mirrors(item_id)

@@ -11,7 +11,7 @@ from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync.lease import heartbeat, writing
 from pluggy_sync.store import item_lease, items
 from pluggy_sync.store.tables import items as table
-from tests.kit.conditions import eventually
+from standalone.polling import eventually
 
 ITEM = "an-item"
 

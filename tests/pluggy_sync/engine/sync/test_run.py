@@ -1,6 +1,7 @@
 """A run holds its Item, and nothing else while Pluggy answers."""
 
 import pytest
+import sqlalchemy as sa
 
 from pluggy_sync.engine import events
 from pluggy_sync.engine.errors import LeaseLostError
@@ -8,8 +9,9 @@ from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync import transactions as sync_transactions
 from pluggy_sync.rules import backoff
-from pluggy_sync.store.tables import transactions
+from pluggy_sync.store.tables import inbox, transactions
 from tests.kit.factories import an_event
+from tests.kit.statements import counting
 from tests.kit.workers import run_message, run_queued, take_messages
 
 
@@ -20,12 +22,14 @@ def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstrea
     monkeypatch.setattr(sync_transactions, "PARALLEL_ACCOUNTS", 1)
     item_id = upstream.connect()
     service.deliver(*upstream.take_events())
+    # The intake of this process keeps a connection of its own.
+    of_intake = resources.database.pool.checkedout()
 
     run_queued(resources)
 
     service.assert_mirrors(item_id)
     assert len(held) > 5
-    assert set(held) == {0}
+    assert set(held) == {of_intake}
 
 
 def test_events_that_were_stored_before_a_run_began_cost_no_request_more(service, upstream):
@@ -158,3 +162,46 @@ def test_an_event_in_the_middle_of_a_run_that_brings_no_news_costs_one_look_and_
     assert requests.count("GET /accounts") == 1
     assert len(service.runs()) == 1
     service.assert_mirrors(item_id)
+
+
+def test_an_update_without_news_takes_few_transactions_and_statements(service, upstream, resources):
+    """Two accounts, a card and its bills. There were 73 statements and 42 transactions, intake included."""
+    item_id = upstream.connect("user-ok-two-checking-accounts", products=["ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS"])
+    service.catch_up()
+    upstream.later(hours=6)
+    resources.now.advance(hours=6)
+    upstream.run(item_id)
+    service.deliver(*[each for each in upstream.take_events() if each["event"] == "item/updated"])
+
+    with counting(resources.database) as counted:
+        run_queued(resources)
+
+    assert service.runs()[-1].outcome == "done"
+    assert counted.transactions <= 10
+    assert len(counted.statements) <= 36, counted.statements
+
+
+def test_an_update_that_is_read_whole_and_brings_nothing_takes_one_transaction_an_account(service, upstream, resources):
+    item_id = upstream.connect("user-ok-two-checking-accounts", products=["ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS"])
+    service.catch_up()
+    with resources.database.begin() as conn:
+        # As if Pluggy did not tell of transactions: all accounts are read.
+        conn.execute(sa.delete(inbox).where(inbox.c.name.startswith("transactions/")))
+    upstream.later(hours=6)
+    resources.now.advance(hours=6)
+    upstream.run(item_id)
+    service.deliver(*[each for each in upstream.take_events() if each["event"] == "item/updated"])
+    service.work()
+    upstream.later(hours=6)
+    resources.now.advance(hours=6)
+    upstream.run(item_id)
+    service.deliver(*[each for each in upstream.take_events() if each["event"] == "item/updated"])
+    upstream.take_requests()
+
+    with counting(resources.database) as counted:
+        run_queued(resources)
+
+    reads = [each for each in upstream.take_requests() if each["endpoint"] == "GET /v2/transactions"]
+    assert len(reads) >= 4, "two of each account"
+    assert counted.transactions <= 16
+    assert len(counted.statements) <= 60, counted.statements

@@ -1,0 +1,174 @@
+"""
+From a webhook about a person's need to the product, on the workers of the Procfile: idle, and behind three loads.
+
+In steps: stored (committed and queued), asked (Pluggy was asked for the Item), decided (the action and its notification
+are written), delivered (the product has it). The local Pluggy answers in under a millisecond.
+"""
+
+import os
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+
+import httpx
+import msgspec
+import sqlalchemy as sa
+
+from bench.fixed_pluggy import ASKED
+from bench.outcome import Outcome
+from bench.stage import Stage, resources_of, running_fixed_pluggy, wait_for
+from pluggy_sync import events, queue
+from pluggy_sync.pluggy.rate_budget import Budget, Lane, lane
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import inbox
+from pluggy_sync.store.tables import outbox
+from standalone import procfile
+
+PROCESSES = ("worker", "urgent", "notifications", "schedule")
+NEEDS = 40
+PER_MINUTE = 2_000
+STEPS = ("stored", "asked", "decided", "delivered")
+MOST_IDLE_MS = (30.0, 60.0)
+MOST_LOADED_MS = 1_000.0
+
+
+@contextmanager
+def _product() -> Iterator[tuple[str, dict[str, float]]]:
+    """Run an endpoint that takes everything; yield its address and when each Item's need came."""
+    came: dict[str, float] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
+            if body["type"] == "item.action_required":
+                came[body["data"]["itemId"]] = time.time()
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the library
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", came
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def _processes(environ: dict[str, str]) -> Iterator[None]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pluggy-sync-bench-"))
+        env = {**os.environ, **environ, "WORKER_CONCURRENCY": "2", "NOTIFICATION_WORKERS": "2"}
+        programs = [procfile.program(name, env, "--without-gossip", "--without-mingle") for name in PROCESSES]
+        programs.append(procfile.program("beat", {**env, "BEAT_SCHEDULE": f"{folder}/beat"}))
+        running = [
+            subprocess.Popen(each.argv, env=each.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for each in programs
+        ]
+        try:
+            yield
+        finally:
+            for each in running:
+                each.terminate()
+            for each in running:
+                each.wait(timeout=60)
+
+
+def _store(res: Resources, name: str, item_ids: Sequence[str]) -> None:
+    with res.begin() as tx:
+        for item_id in item_ids:
+            payload = {"event": name, "eventId": str(uuid.uuid4()), "itemId": item_id}
+            recorded = inbox.record(tx.conn, events.of_payload(payload), received_at=datetime.now(UTC))
+            tx.after_commit(queue.task_of_event(name), recorded.event_id)
+
+
+def _other_items(count: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def _use_up(res: Resources) -> None:
+    """Use up what syncs may use of the budget."""
+    budget = Budget(res.redis, PER_MINUTE)
+    with lane(Lane.EVENTS):
+        for endpoint in ("GET /items/{id}", "GET /accounts", "GET /v2/transactions"):
+            while budget.wait_s([endpoint]) == 0:
+                budget.take(endpoint)
+
+
+LOADS: dict[str, Callable[[Resources], None]] = {
+    "idle": lambda _: None,
+    "behind 120 Items": lambda res: _store(res, "item/updated", _other_items(120)),
+    "behind 3,000 events": lambda res: _store(res, "item/updated", _other_items(3_000)),
+    "with the budget used up by syncs": _use_up,
+}
+
+
+def measure(stage: Stage) -> list[Outcome]:
+    """Return how long a need takes to the product, idle and behind each load."""
+    return [_measure(stage, name, load) for name, load in LOADS.items()]
+
+
+def _measure(stage: Stage, name: str, load: Callable[[Resources], None]) -> Outcome:
+    changes = {"PRODUCT_WEBHOOK_SECRET": "whsec_" + "A" * 32, "PLUGGY_REQUESTS_PER_MINUTE": str(PER_MINUTE)}
+    with (
+        running_fixed_pluggy() as url,
+        _product() as (product_url, came),
+        stage.environ(url, PRODUCT_WEBHOOK_URL=product_url, **changes) as environ,
+        resources_of(environ) as res,
+        _processes(environ),
+    ):
+        for _ in range(4):
+            _tell_of_a_need(res, came)
+        load(res)
+        moments = [_tell_of_a_need(res, came) for _ in range(NEEDS)]
+        asked = httpx.get(f"{url}/asked").json()
+        decided = _decided(res)
+    steps = [[stored[0], stored[1], asked[item], decided[item], came[item]] for item, stored in moments]
+    waits = [[(later - earlier) * 1000 for earlier, later in pairwise(each)] for each in steps]
+    total = sorted(sum(each) for each in waits)
+    p50, p99 = statistics.median(total), total[-1]
+    in_steps = ", ".join(
+        f"{step} {statistics.median(column):.0f}" for step, column in zip(STEPS, zip(*waits, strict=True), strict=True)
+    )
+    idle = name == "idle"
+    target = "<= {:.0f} / {:.0f} ms".format(*MOST_IDLE_MS) if idle else f"all <= {MOST_LOADED_MS:.0f} ms"
+    return Outcome(
+        what=f"a need, webhook to product, {name}",
+        measured=f"p50 {p50:.0f}, longest {p99:.0f} ms",
+        reference=f"of it: {in_steps}",
+        ratio="-",
+        target=target,
+        met=(p50 <= MOST_IDLE_MS[0] and p99 <= MOST_IDLE_MS[1]) if idle else p99 <= MOST_LOADED_MS,
+    )
+
+
+def _tell_of_a_need(res: Resources, came: dict[str, float]) -> tuple[str, tuple[float, float]]:
+    """Store the event of a new need and wait until the product has it; return the Item, and the moments of storing."""
+    item_id = ASKED + str(uuid.uuid4())[8:]
+    began = time.time()
+    _store(res, "item/waiting_user_input", [item_id])
+    stored = time.time()
+    wait_for(lambda: item_id in came, within_s=120, what="the need is told")
+    return item_id, (began, stored)
+
+
+def _decided(res: Resources) -> dict[str, float]:
+    with res.database.begin() as conn:
+        rows = conn.execute(
+            sa.select(outbox.c.item_id, outbox.c.created_at).where(outbox.c.type == "item.action_required")
+        )
+        return {row.item_id: row.created_at.timestamp() for row in rows}

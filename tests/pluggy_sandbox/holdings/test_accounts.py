@@ -1,0 +1,43 @@
+"""Balances as Pluggy shows them (Pluggy facts 5.2)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from pluggy_sync import wire
+from tests.pluggy_sandbox.driver import Driver, Json
+
+
+def truth(driver: Driver, item_id: str) -> Json:
+    """Return what the sandbox holds, amounts exact."""
+    found: Json = wire.decode(driver.control.get(f"/items/{item_id}/truth").content)
+    return found
+
+
+def unexplained(driver: Driver, item_id: str) -> Iterator[Decimal]:
+    """Yield, for each bank account, its balance without the posted rows up to the collection."""
+    held = truth(driver, item_id)
+    collected_at = datetime.fromisoformat(held["item"]["lastUpdatedAt"])
+    for account in held["accounts"]:
+        if account["type"] == "BANK":
+            rows = [row for row in held["transactions"] if row["accountId"] == account["id"]]
+            posted = [row for row in rows if row["status"] == "POSTED"]
+            yield account["balance"] - sum(
+                Decimal(str(row["amount"])) for row in posted if datetime.fromisoformat(row["date"]) <= collected_at
+            )
+
+
+@pytest.mark.parametrize("user", ["user-ok", "user-ok-two-checking-accounts", "user-ok-perf", "user-ok-perf-100x"])
+def test_a_balance_moves_by_what_the_rows_move(driver: Driver, user: str) -> None:
+    item_id = driver.connect(user)
+    before = list(unexplained(driver, item_id))
+    balances = [account["balance"] for account in truth(driver, item_id)["accounts"]]
+
+    for hours in (1, 5, 20, 24, 71):
+        driver.advance(seconds=hours * 3600 + 1)
+        driver.run(item_id)
+        assert list(unexplained(driver, item_id)) == before, f"after {hours} hours more"
+
+    assert [account["balance"] for account in truth(driver, item_id)["accounts"]] != balances

@@ -124,14 +124,11 @@ def play(engine: Engine, count: int, *, addresses: int | None = None) -> Played:
 
 
 def _silent(engine: Engine, now: datetime, limit: int) -> list[str]:
-    found: list[str] = []
-    while len(found) < limit:
+    with engine.begin() as conn:
+        found = sorted(queries.silent(conn, due_before=now - SILENCE_GRACE, limit=limit))
+    for start in range(0, len(found), CHUNK):
         with engine.begin() as conn:
-            some = queries.silent(conn, due_before=now - SILENCE_GRACE, limit=min(CHUNK, limit - len(found)))
-            inbox.request_fetches(conn, sorted(some), why=inbox.SILENT, now=now)
-        found += some
-        if len(some) < CHUNK:
-            break
+            inbox.request_fetches(conn, found[start : start + CHUNK], why=inbox.SILENT, now=now)
     return found
 
 

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from werkzeug.serving import make_server
 
@@ -22,6 +22,10 @@ from standalone.ports import LOOPBACK
 
 # On its page.
 NEWEST = 50
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#1d5fd1"/>'
+    '<path d="M4 8h8M8 4l4 4-4 4" fill="none" stroke="#fff" stroke-width="2"/></svg>'
+)
 
 
 class Mailbox:
@@ -88,7 +92,12 @@ def create_app(secrets: list[str], mailbox: Mailbox, links: Sequence[tuple[str, 
             total=len(kept),
             repeated=mailbox.repeated,
             refused=mailbox.refused,
+            says=_says,
         )
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return Response(_ICON, content_type="image/svg+xml")
 
     return app
 
@@ -102,6 +111,20 @@ def _verified(verifiers: list[Webhook], body: bytes, headers: dict[str, str]) ->
         notification: dict[str, Any] = json.loads(body)
         return notification
     return None
+
+
+def _says(data: dict[str, Any]) -> Iterator[str]:
+    """Yield what the page shows of a notification's data, beside whom it is about."""
+    action, run = data.get("action") or {}, data.get("run") or {}
+    if action:
+        outcome = action.get("outcome")
+        yield f"{action.get('kind')}: {outcome}" if outcome else str(action.get("kind"))
+    if "error" in run:
+        yield str(run["error"])
+    elif run:
+        yield from (f"{run.get(name)} {name}" for name in ("added", "modified", "removed"))
+    # Of a connector, or of an Item that is stale.
+    yield from (str(data[name]) for name in ("name", "status", "reason") if data.get(name))
 
 
 def _summary(body: dict[str, Any]) -> dict[str, Any]:

@@ -193,20 +193,33 @@ _STATEMENTS = {
         WHERE NOT ({_DELETED}) AND (s > 0 OR {_ACTIONS})
     """,
     "outbox": f"""
-        INSERT INTO outbox (id, type, item_id, sequence, body, state, attempts, created_at, due_at, first_tried_at,
-                            delivered_at)
+        INSERT INTO outbox (id, type, item_id, sequence, body, created_at)
         SELECT 'msg_' || md5(n || ' ' || s), 'item.synced', {ITEM}, s,
                '{{"type": "item.synced", "timestamp": "2026-03-09T12:00:00.000Z", "data": {{"itemId": "' || {ITEM}
                    || '", "clientUserId": "user-' || n || '", "cursor": "40", "added": 4, "modified": 0}}}}',
-               CASE WHEN s > :events / 4 THEN 'pending' ELSE 'delivered' END, 1,
-               now() - (:events / 4 + 1 - s) * interval '365 days' * 4 / :events - n % 1000 * interval '1 second',
-               now() - interval '1 minute', now(), CASE WHEN s <= :events / 4 THEN now() END
+               now() - (:events / 4 + 1 - s) * interval '365 days' * 4 / :events - n % 1000 * interval '1 second'
         FROM generate_series(1, :events / 4 + 1) AS s, generate_series(1, :items) AS n
         WHERE NOT ({_DELETED}) AND (s <= :events / 4 OR n BETWEEN 176 AND 195)
     """,
+    "deliveries": """
+        INSERT INTO deliveries (endpoint_id, notification_id, item_id, sequence, created_at, state, attempts, due_at,
+                                first_tried_at, delivered_at)
+        SELECT 'ep_environment', id, item_id, sequence, created_at,
+               CASE WHEN sequence > :events / 4 THEN 'pending' ELSE 'delivered' END, 1, now() - interval '1 minute',
+               now(), CASE WHEN sequence <= :events / 4 THEN now() END
+        FROM outbox
+    """,
+    "notification_stream": """
+        INSERT INTO notification_stream (position, notification_id)
+        SELECT nextval('stream_positions'), id FROM outbox ORDER BY created_at
+    """,
+    "change_stream": """
+        INSERT INTO change_stream (position, item_id, after_seq, through_seq)
+        SELECT nextval('stream_positions'), id, 0, change_seq FROM items WHERE deleted_at IS NULL
+    """,
     "delivery_attempts": """
-        INSERT INTO delivery_attempts (notification_id, started_at, duration_ms, status_code)
-        SELECT id, created_at, 20, 204 FROM outbox WHERE state = 'delivered'
+        INSERT INTO delivery_attempts (notification_id, endpoint_id, started_at, duration_ms, status_code)
+        SELECT notification_id, endpoint_id, created_at, 20, 204 FROM deliveries WHERE state = 'delivered'
     """,
 }
 

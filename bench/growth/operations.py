@@ -17,18 +17,19 @@ from pluggy_sync import events
 from pluggy_sync.notifications import messages
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import (
+    deliveries,
     inbox,
     item_notices,
     item_progress,
     items,
     metrics,
-    outbox,
     reconciliation,
     sync_runs,
     sync_state,
     transactions,
     user_actions,
 )
+from pluggy_sync.store.endpoints import ENVIRONMENT
 from webhook_app.api import paging
 
 # An Item that nothing is open of.
@@ -136,8 +137,8 @@ OPERATIONS = (
     ),
     Operation(
         name="sweep: due notifications",
-        queries=lambda conn, now: outbox.take_due(
-            conn, messages.URGENT, now=now, until=now + timedelta(minutes=1), limit=2000
+        queries=lambda conn, now: deliveries.take_due(
+            conn, ENVIRONMENT, messages.URGENT, now=now, until=now + timedelta(minutes=1), limit=2000
         ),
     ),
     Operation(
@@ -197,8 +198,8 @@ OPERATIONS = (
     Operation(
         name="operator: delivered notifications",
         queries=lambda conn, _: (
-            outbox.newest(conn, state="delivered", limit=100),
-            outbox.count(conn, state="delivered"),
+            deliveries.newest(conn, state="delivered", limit=100),
+            deliveries.count(conn, state="delivered"),
         ),
     ),
     Operation(name="runs of an Item", queries=lambda conn, _: sync_runs.before(conn, item_id(ITEM), None, limit=50)),

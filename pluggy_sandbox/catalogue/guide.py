@@ -7,7 +7,9 @@ from pluggy_sandbox.catalogue.logins import GOOD_JOINT_MFA, GOOD_MFA, GOOD_PASSW
 
 LOGINS: dict[Login, str] = {
     Login.PASSWORD: f"User and password ({GOOD_PASSWORD}).",
-    Login.ONE_STEP: f"User, password and a code in one: {GOOD_MFA}, good once. A joint account wants {GOOD_JOINT_MFA}.",
+    Login.ONE_STEP: (
+        f"User, password and a code in one: {GOOD_MFA}, good once. Bank 9: {GOOD_JOINT_MFA} connects a joint account."
+    ),
     Login.TWO_STEPS: f"User and password; then the Item waits for a code: {GOOD_MFA}.",
     Login.QR: "No credentials: the Item waits until the person has read a QR code. Approve or refuse on its card.",
     Login.OPEN_FINANCE: "A CPF; then the Item waits for a consent, on the bank's own page.",

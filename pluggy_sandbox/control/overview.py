@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app, render_template
 
 from pluggy_sandbox.api.answers import answer, world
 from pluggy_sandbox.api.gate import template
-from pluggy_sandbox.catalogue import connectors, guide
+from pluggy_sandbox.catalogue import connectors, guide, logins
 from pluggy_sandbox.lifecycle import items
 from pluggy_sandbox.wire import switches
 from pluggy_sandbox.wire.instants import iso
@@ -25,6 +25,7 @@ def page() -> str:
         connectors=[connector for connector in connectors.CATALOGUE if connector.is_sandbox],
         logins=guide.LOGINS,
         users=guide.USERS,
+        good_code=logins.GOOD_MFA,
         people=guide.PEOPLE,
         endpoints=_endpoints(),
         speeds=SPEEDS,
@@ -33,7 +34,7 @@ def page() -> str:
 
 @blueprint.get("/_sandbox/overview")
 def overview() -> Response:
-    """Give what the page shows: the clock, every Item, the latest deliveries, what goes wrong, and who is offline."""
+    """Give what the page shows: the clock, Items, webhooks, the latest deliveries, what goes wrong, who is offline."""
     here = world()
     with here.lock:
         return answer(
@@ -42,6 +43,8 @@ def overview() -> Response:
                 "speed": here.clock.speed,
                 "realNow": iso(here.clock.real()),
                 "mode": here.settings.mode,
+                "realDeadlines": here.settings.real_deadlines,
+                "webhooks": [hook.url for hook in here.webhooks.values() if hook.disabled_at is None],
                 "items": [items.item_view(here, item) for item in here.items.values()],
                 "deliveries": [delivery.view() for delivery in list(here.courier.log)[-_DELIVERIES:]],
                 "faults": switches.as_json(here.faults),

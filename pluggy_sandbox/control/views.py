@@ -316,7 +316,10 @@ def show_or_set_settings() -> Response:
     here = world()
     with here.lock:
         if request.method == "PUT":
-            here.apply(switches.changed(here.settings, body()))
+            before = here.settings
+            here.apply(switches.changed(before, body()))
+            if (before.mode, before.auto_sync_hours) != (here.settings.mode, here.settings.auto_sync_hours):
+                executions.plan_anew(here)
         return answer(switches.as_json(here.settings))
 
 

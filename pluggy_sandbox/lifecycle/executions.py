@@ -50,14 +50,30 @@ def resume(world: World, item: Item) -> None:
     _set_resumption(world, item)
 
 
-def plan_auto_sync(world: World, item: Item, wait: timedelta) -> None:
+def plan_anew(world: World) -> None:
+    """Set when each Item that is at rest syncs by itself, after settings that decide it were changed."""
+    for item in world.items.values():
+        if item.execution is None:
+            _plan_auto_sync(world, item)
+
+
+def _plan_auto_sync(world: World, item: Item) -> None:
     """Set when the next auto-sync is due: never in development mode, nor where a person is needed each time."""
     possible = item.connector.login in (Login.PASSWORD, Login.OPEN_FINANCE)
-    if world.settings.mode != "production" or item.auto_sync.disabled_at or not possible:
+    wait = _wait_for_auto_sync(world, item)
+    if world.settings.mode != "production" or item.auto_sync.disabled_at or not possible or wait is None:
         item.auto_sync.next_at = None
         return
-    item.auto_sync.next_at = item.updated_at + wait
+    item.auto_sync.next_at = max(item.updated_at + wait, world.clock.now)
     _set_auto_sync(world, item)
+
+
+def _wait_for_auto_sync(world: World, item: Item) -> timedelta | None:
+    """Return how long after the end of the last execution the next one starts by itself; None: it does not."""
+    if item.status == "UPDATED":
+        return timedelta(hours=world.settings.auto_sync_hours)
+    sparable = item.status != "LOGIN_ERROR" and item.history.errors_in_row <= _SPAREABLE_ERRORS
+    return timedelta(hours=1) if sparable and item.auto_sync.resumes_at is None else None
 
 
 def _later(world: World, item: Item, execution: Execution) -> None:
@@ -108,7 +124,7 @@ def _succeed(world: World, item: Item, execution: Execution) -> None:
     enter(item, "UPDATED", "PARTIAL_SUCCESS" if partial else "SUCCESS", world.clock.now)
     item.execution, item.last_updated_at, item.history.ended_at = None, item.updated_at, item.updated_at
     item.history.failed_logins = item.history.errors_in_row = 0
-    plan_auto_sync(world, item, timedelta(hours=world.settings.auto_sync_hours))
+    _plan_auto_sync(world, item)
     _plan_cleanup(world, item)
     events.item_event(world, item, "item/created" if first else "item/updated", execution.triggered_by)
 
@@ -125,8 +141,7 @@ def _fail(world: World, item: Item, execution: Execution, failure: ExecutionFail
     if failure.waits_seconds is not None:
         item.auto_sync.resumes_at = world.clock.now + timedelta(seconds=failure.waits_seconds)
         _set_resumption(world, item)
-    elif failure.status != "LOGIN_ERROR" and item.history.errors_in_row <= _SPAREABLE_ERRORS:
-        plan_auto_sync(world, item, timedelta(hours=1))
+    _plan_auto_sync(world, item)
     _plan_cleanup(world, item)
     told: Json = {"code": failure.code, "message": failure.message}
     if failure.parameter:

@@ -34,11 +34,11 @@
     return value;
   }
 
-  // Do one thing, say what came of it (or what went wrong), and paint.
+  // Do one thing, say what came of it (or what went wrong), and paint. *done*: the words, or what makes them.
   async function act(method, path, body, done) {
     try {
       const answer = await ask(method, path, body);
-      if (done) say(typeof done === "function" ? done(answer) : done);
+      say(typeof done === "function" ? done(answer) : done);
     } catch (error) {
       say(error.message);
     }
@@ -55,13 +55,15 @@
   const EVERYTHING = ["add", "pending", "post_new_id", "post_same_id", "edit", "remove", "backdate"].map((kind) => ({ kind }));
   const atTheBank = (done) => `At the bank: ${done.added.length} new, ${done.modified.length} changed, ${done.removed.length} gone. The next execution will see it.`;
 
+  let realDeadlines = false; // what a person is asked for is due in real time, whatever the clock does
+
   function question(item) {
     const asked = item.parameter || item.userAction;
     if (!asked) return null;
     const at = `/items/${item.id}`;
     const box = tag("div", { className: "question" });
     box.append(tag("p", {}, tag("b", {}, asked.label || "QR code"), ` ${asked.assistiveText || asked.instructions || ""}`,
-      tag("span", { className: "muted" }, ` until ${second(asked.expiresAt).slice(11)} UTC`)));
+      tag("span", { className: "muted" }, ` until ${second(asked.expiresAt).slice(11)} UTC${realDeadlines ? ", in real time" : ""}`)));
     if (asked.type === "image") box.append(tag("img", { className: "captcha", alt: "The digits to type", src: `data:image/png;base64,${asked.data}` }));
     if (asked.type === "oauth") {
       box.append(tag("div", { className: "row" }, tag("a", { className: "button", href: new URL(asked.data).pathname + new URL(asked.data).search, target: "_blank" }, "Open the bank's page"), decisions(at)));
@@ -71,14 +73,14 @@
       const value = asked.options
         ? tag("select", { "aria-label": asked.label }, asked.options.map((option) => tag("option", { value: option.value }, option.label)))
         : tag("input", { value: "123456", size: 8, autocomplete: "off", "aria-label": asked.label });
-      box.append(tag("div", { className: "row" }, value, button("Answer", () => act("POST", `${at}/mfa`, { [asked.name]: value.value }))));
+      box.append(tag("div", { className: "row" }, value, button("Answer", () => act("POST", `${at}/mfa`, { [asked.name]: value.value }, "Answered: the execution goes on."))));
     }
     return box;
   }
 
   const decisions = (at) => [
-    button("Approve", () => act("POST", `${at}/approve`), "The person approves at the bank"),
-    button("Refuse", () => act("POST", `${at}/reject`), "The person refuses at the bank"),
+    button("Approve", () => act("POST", `${at}/approve`, undefined, "The person has approved."), "The person approves at the bank"),
+    button("Refuse", () => act("POST", `${at}/reject`, undefined, "The person has refused."), "The person refuses at the bank"),
   ];
 
   function controls(item) {
@@ -86,12 +88,12 @@
     const waitsAtBank = !item.status.startsWith("WAITING") && ["USER_AUTHORIZATION_PENDING", "USER_AUTHORIZATION_NOT_GRANTED"].includes(item.executionStatus);
     const shown = opened.has(item.id);
     return tag("div", { className: "row small" },
-      waitsAtBank ? button("Approve", () => act("POST", `${at}/approve`), "The person approves at the bank") : null,
-      button("Execute", () => act("POST", `${at}/run`, { triggeredBy: "SYNC" }), "As auto-sync would"),
+      waitsAtBank ? button("Approve", () => act("POST", `${at}/approve`, undefined, "The person has approved."), "The person approves at the bank") : null,
+      button("Execute", () => act("POST", `${at}/run`, { triggeredBy: "SYNC" }, "An execution has begun."), "As auto-sync would"),
       button("Change data", () => act("POST", `${at}/evolve`, { changes: EVERYTHING }, atTheBank), "One change of every kind at the bank"),
       button("Break next execution", () => act("POST", `${at}/break`, { executionStatus: "SITE_NOT_AVAILABLE" }, "The next execution will find the bank down.")),
       button("Revoke", () => act("POST", `${at}/revoke`, undefined, "The person withdrew the consent."), "The person withdraws the consent"),
-      button("Delete", () => act("DELETE", at), "As Pluggy deletes an Item"),
+      button("Delete", () => confirm(`Delete the Item ${item.id}, with all its data?`) && act("DELETE", at, undefined, "The Item is deleted."), "As Pluggy deletes an Item"),
       tag("button", { type: "button", "aria-expanded": String(shown), onclick: () => { shown ? opened.delete(item.id) : opened.add(item.id); repaint(); } }, shown ? "Hide statement" : "Statement"));
   }
 
@@ -119,18 +121,20 @@
 
   // Faults
 
+  const ENDED = "That is over.";
+
   function faultLines({ faults, health }) {
     const lines = faults.requests.filter((rule) => rule.times !== 0).map((rule) => {
       const what = rule.do === "status" ? rule.status : rule.do === "slow" ? `slow, ${rule.seconds} s` : rule.do.replace("_", " ");
       const left = faults.requests.filter((other) => other !== rule);
-      return [`${rule.endpoint === "*" ? "every request" : rule.endpoint}: ${what}${rule.times === null ? "" : `, ${rule.times}× more`}`, () => act("PUT", "/faults", { ...faults, requests: left })];
+      return [`${rule.endpoint === "*" ? "every request" : rule.endpoint}: ${what}${rule.times === null ? "" : `, ${rule.times}× more`}`, () => act("PUT", "/faults", { ...faults, requests: left }, ENDED)];
     });
     const { loss, duplicate, disorder, delaySeconds } = faults.deliveries;
     const deliveries = [loss && `${Math.round(loss * 100)} of 100 lost`, duplicate && `${Math.round(duplicate * 100)} of 100 twice`, disorder && "out of order", delaySeconds[1] && `late by ${delaySeconds[1]} s`].filter(Boolean);
-    if (deliveries.length) lines.push([`deliveries: ${deliveries.join(", ")}`, () => act("PUT", "/faults", { ...faults, deliveries: {} })]);
-    if (faults.notFoundAfterEvent) lines.push([`404 ${faults.notFoundAfterEvent}× after each event`, () => act("PUT", "/faults", { ...faults, notFoundAfterEvent: 0 })]);
+    if (deliveries.length) lines.push([`deliveries: ${deliveries.join(", ")}`, () => act("PUT", "/faults", { ...faults, deliveries: {} }, ENDED)]);
+    if (faults.notFoundAfterEvent) lines.push([`404 ${faults.notFoundAfterEvent}× after each event`, () => act("PUT", "/faults", { ...faults, notFoundAfterEvent: 0 }, ENDED)]);
     for (const [connector, status] of Object.entries(health)) {
-      if (status !== "ONLINE") lines.push([`institution ${connector}: ${status}`, () => act("PUT", `/connectors/${connector}/health`, { status: "ONLINE" })]);
+      if (status !== "ONLINE") lines.push([`institution ${connector}: ${status}`, () => act("PUT", `/connectors/${connector}/health`, { status: "ONLINE" }, ENDED)]);
     }
     return lines;
   }
@@ -141,6 +145,16 @@
     $("faults").replaceChildren(lines.length
       ? tag("ul", { className: "faults" }, lines.map(([words, end]) => tag("li", {}, tag("span", {}, words), button("End", end))))
       : tag("p", { className: "empty" }, "All is well."));
+  }
+
+  // The form says what there is, so that applying it anew brings back nothing that was ended.
+  function fillDeliveryFaults({ deliveries, notFoundAfterEvent }) {
+    const { elements } = $("delivery-faults");
+    elements.loss.value = Math.round(deliveries.loss * 100);
+    elements.duplicate.value = Math.round(deliveries.duplicate * 100);
+    elements.delaySeconds.value = deliveries.delaySeconds[1];
+    elements.notFoundAfterEvent.value = notFoundAfterEvent;
+    elements.disorder.checked = deliveries.disorder;
   }
 
   // Deliveries
@@ -166,21 +180,24 @@
     return node;
   }
 
-  function paintDeliveries(deliveries) {
+  function paintDeliveries(deliveries, webhooks) {
     const wanted = $("shown").value.split(" ").filter(Boolean);
     const shown = deliveries.filter((entry) => !wanted.length || wanted.includes(entry.state)).reverse();
-    const none = deliveries.length ? "None of these." : "Nothing delivered yet. Register one with POST /webhooks.";
+    const target = webhooks.length ? `What happens to an Item is sent to ${webhooks.join(", ")}.` : "Register a webhook with POST /webhooks.";
+    const none = deliveries.length ? "None of these." : `Nothing delivered yet. ${target}`;
     $("deliveries").replaceChildren(...(shown.length ? shown.map(delivery) : [tag("p", { className: "empty" }, none)]));
   }
 
   // The whole
+
+  const counted = (number, word) => `${number} ${word}${Number(number) === 1 ? "" : "s"}`;
 
   function paintClock({ now, realNow, speed, mode }) {
     $("now").textContent = `${second(now)} UTC`;
     $("now").dateTime = now;
     const minutes = Math.round((Date.parse(now) - Date.parse(realNow)) / 60000);
     const days = Math.abs(minutes) / 1440;
-    const distance = days >= 1 ? `${days.toFixed(days % 1 < 0.05 ? 0 : 1)} days` : `${Math.abs(minutes)} minutes`;
+    const distance = days >= 1 ? counted(days.toFixed(days % 1 < 0.05 ? 0 : 1), "day") : counted(Math.abs(minutes), "minute");
     $("ahead").textContent = minutes ? `${distance} ${minutes > 0 ? "ahead of" : "behind"} real time` : "real time";
     if (![...$("speed").options].some((option) => Number(option.value) === speed)) $("speed").append(tag("option", { value: String(speed) }, `${speed} seconds a second`));
     if (document.activeElement !== $("speed")) $("speed").value = String(speed);
@@ -204,14 +221,18 @@
     const state = await ask("GET", "/overview");
     if (mine !== asked) return; // somebody asked later, and knows more
     paintClock(state);
-    await part("items", [state.items, [...opened]], async () => {
+    realDeadlines = state.realDeadlines;
+    $("deadlines").hidden = !realDeadlines;
+    await part("items", [state.items, realDeadlines, [...opened]], async () => {
       $("count").textContent = state.items.length || "";
       const cards = await Promise.all(state.items.slice().reverse().map(itemCard));
       if (cards.length) $("items").replaceChildren(...cards);
       else $("items").replaceChildren(tag("p", { className: "empty" }, "No Item yet. Press a test user."));
     });
     await part("faults", [state.faults, state.health], () => paintFaults(state));
-    await part("deliveries", [state.deliveries, $("shown").value], () => paintDeliveries(state.deliveries));
+    const { deliveries, notFoundAfterEvent } = state.faults;
+    await part("delivery-faults", [deliveries, notFoundAfterEvent], () => fillDeliveryFaults(state.faults));
+    await part("deliveries", [state.deliveries, state.webhooks, $("shown").value], () => paintDeliveries(state.deliveries, state.webhooks));
   }
 
   const chosen = () => $("connector").selectedOptions[0];
@@ -220,7 +241,7 @@
   }
 
   function credentials({ user, cpf }) {
-    const values = { user, password: "password-ok", token: "123456", cpf, cooperative: "0001", certificate: "Y2VydA==" };
+    const values = { user, password: "password-ok", token: $("code").value, cpf, cooperative: "0001", certificate: "Y2VydA==" };
     return Object.fromEntries(chosen().dataset.needs.split(" ").filter(Boolean).map((name) => [name, values[name]]));
   }
 
@@ -229,9 +250,9 @@
       "Connecting: see its card below.")));
   $("connector").addEventListener("change", offer);
   $("shown").addEventListener("change", () => repaint());
-  document.querySelectorAll("[data-advance]").forEach((node) => node.addEventListener("click", () => act("POST", "/clock", { advanceSeconds: Number(node.dataset.advance) })));
-  $("mode").addEventListener("change", ({ target }) => { target.blur(); act("PUT", "/settings", { mode: target.value }); });
-  $("speed").addEventListener("change", ({ target }) => { target.blur(); act("POST", "/clock", { speed: Number(target.value) }); });
+  document.querySelectorAll("[data-advance]").forEach((node) => node.addEventListener("click", () => act("POST", "/clock", { advanceSeconds: Number(node.dataset.advance) }, ({ now }) => `It is ${second(now)} UTC now.`)));
+  $("mode").addEventListener("change", ({ target }) => { target.blur(); act("PUT", "/settings", { mode: target.value }, target.value === "production" ? "Items sync by themselves now." : "Items sync only when told now."); });
+  $("speed").addEventListener("change", ({ target }) => { target.blur(); act("POST", "/clock", { speed: Number(target.value) }, "The clock has another speed."); });
 
   const onSubmit = (id, send) => $(id).addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -243,15 +264,15 @@
     if (status) rule.status = Number(status);
     if (kind === "slow") rule.seconds = Number(form.get("seconds"));
     const { faults } = await ask("GET", "/overview");
-    await act("PUT", "/faults", { ...faults, requests: [...faults.requests.filter((other) => other.times !== 0), rule] });
+    await act("PUT", "/faults", { ...faults, requests: [...faults.requests.filter((other) => other.times !== 0), rule] }, "Requests go wrong now.");
   });
   onSubmit("delivery-faults", async (form) => {
     const { faults } = await ask("GET", "/overview");
     const late = Number(form.get("delaySeconds"));
     const deliveries = { loss: Number(form.get("loss")) / 100, duplicate: Number(form.get("duplicate")) / 100, disorder: form.has("disorder"), delaySeconds: [0, late] };
-    await act("PUT", "/faults", { ...faults, deliveries, notFoundAfterEvent: Number(form.get("notFoundAfterEvent")) });
+    await act("PUT", "/faults", { ...faults, deliveries, notFoundAfterEvent: Number(form.get("notFoundAfterEvent")) }, "Applied.");
   });
-  onSubmit("health", (form) => act("PUT", `/connectors/${form.get("connector")}/health`, { status: form.get("status") }));
+  onSubmit("health", (form) => act("PUT", `/connectors/${form.get("connector")}/health`, { status: form.get("status") }, ({ status }) => `The institution is ${status}.`));
 
   async function loop() {
     try {

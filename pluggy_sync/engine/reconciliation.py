@@ -76,19 +76,17 @@ def _room(res: Resources) -> Room:
 
 def _request_silent(res: Resources, limit: int) -> int:
     """Have up to *limit* silent Items fetched; return how many."""
-    requested = 0
-    while requested < limit:
-        now = res.now()
+    if limit <= 0:
+        return 0
+    now = res.now()
+    with res.database.begin() as conn:
+        silent = reconciliation_queries.silent(conn, due_before=now - SILENCE_GRACE, limit=limit)
+    # In the order of their ids: transactions that lock several Items must not wait for each other in a circle.
+    in_order = sorted(silent)
+    for start in range(0, len(in_order), CHUNK):
         with res.begin() as tx:
-            # In the order of their ids: transactions that lock several Items must not wait for each other in a circle.
-            silent = reconciliation_queries.silent(
-                tx.conn, due_before=now - SILENCE_GRACE, limit=min(CHUNK, limit - requested)
-            )
-            requests.fetch_many(tx, sorted(silent), why=inbox.SILENT, now=now)
-        requested += len(silent)
-        if len(silent) < CHUNK:
-            break
-    return requested
+            requests.fetch_many(tx, in_order[start : start + CHUNK], why=inbox.SILENT, now=now)
+    return len(silent)
 
 
 def _queue_due(res: Resources, limit: int) -> int:

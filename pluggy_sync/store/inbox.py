@@ -284,10 +284,16 @@ def request_fetch(
     return event_id
 
 
+# The name stands in it, as in the index, which is only used for values known as the statement is planned.
 _REQUEST_FETCHES = sa.text(
     """
-    WITH wanted AS (
-        SELECT * FROM unnest(CAST(:item_ids AS text[]), CAST(:event_ids AS text[])) AS _ (item_id, event_id)
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:item_ids AS text[]), CAST(:event_ids AS text[])) AS given (item_id, event_id)
+        WHERE NOT EXISTS (
+            SELECT FROM inbox
+            WHERE inbox.item_id = given.item_id AND state = 'stored' AND name = 'local/fetch_requested'
+              AND payload ->> 'why' = :why
+        )
     ), raised AS (
         INSERT INTO item_progress (item_id, last_event_seq)
         SELECT item_id, 1 FROM wanted ORDER BY item_id
@@ -298,6 +304,7 @@ _REQUEST_FETCHES = sa.text(
     SELECT event_id, :name, item_id, last_event_seq,
            jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at
     FROM wanted JOIN raised USING (item_id)
+    RETURNING event_id
     """
 ).bindparams(
     sa.bindparam("item_ids", type_=sa.ARRAY(sa.Text)),
@@ -311,15 +318,14 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     """
     Store, for each of the Items, an event as `request_fetch` does, for something that nobody waits for.
 
-    Return their event ids. The Items are locked in the order of their ids, so that no two transactions wait for each
-    other in a circle.
+    Return their event ids. An Item that is to be fetched for that reason already is left out. The Items are locked in
+    the order of their ids, so that no two transactions wait for each other in a circle.
     """
     if not item_ids:
         return []
     event_ids = [str(uuid.uuid4()) for _ in item_ids]
     row = {"item_ids": list(item_ids), "event_ids": event_ids, "name": events.FETCH_REQUESTED, "why": why}
-    conn.execute(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE})
-    return event_ids
+    return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
 
 
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:

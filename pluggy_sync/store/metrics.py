@@ -21,12 +21,12 @@ from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import (
     INSTANT,
+    deliveries,
     endpoints,
     inbox,
     item_counts,
     item_progress,
     items,
-    outbox,
     sync_runs,
     user_actions,
 )
@@ -40,8 +40,8 @@ def events(conn: Connection) -> Counts:
 
 
 def notifications(conn: Connection) -> Counts:
-    """Return how many notifications wait, and how many are dead letters."""
-    return [(state, _count(conn, outbox.c.state == _said(state))) for state in ("pending", "dead")]
+    """Return how many deliveries wait, and how many are dead letters."""
+    return [(state, _count(conn, deliveries.c.state == _said(state))) for state in ("pending", "dead")]
 
 
 def items_unreconciled(conn: Connection, *, before: datetime) -> Counts:
@@ -55,10 +55,12 @@ def oldest_reconciliation(conn: Connection) -> datetime | None:
 
 
 def endpoints_in_trouble(conn: Connection) -> Counts:
-    """Return how many endpoints of the product fail, and how many were stopped; one that works has no row."""
+    """Return how many endpoints of the product fail, and how many were stopped."""
+    is_there = endpoints.c.deleted_at.is_(None)
+    is_stopped = endpoints.c.stopped_at.is_not(None)
     return [
-        ("failing", _count(conn, endpoints.c.stopped_at.is_(None), endpoints.c.failing_since.is_not(None))),
-        ("stopped", _count(conn, endpoints.c.stopped_at.is_not(None))),
+        ("failing", _count(conn, is_there, ~is_stopped, endpoints.c.failing_since.is_not(None))),
+        ("stopped", _count(conn, is_there, is_stopped)),
     ]
 
 
@@ -100,9 +102,19 @@ def oldest_event(conn: Connection) -> datetime | None:
 
 
 def oldest_notification(conn: Connection) -> datetime | None:
-    """Return when the oldest notification that waits was written, or None."""
+    """Return when the oldest notification was written that waits for an endpoint that is not stopped, or None."""
+    # For each endpoint by itself: a million that wait for a stopped one cost nothing.
+    of_endpoint = (
+        sa.select(deliveries.c.created_at)
+        .where(deliveries.c.endpoint_id == endpoints.c.id, deliveries.c.state == _said("pending"))
+        .order_by(deliveries.c.created_at)
+        .limit(1)
+        .lateral("of_endpoint")
+    )
     oldest: datetime | None = conn.scalar(
-        sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == _said("pending"))
+        sa.select(sa.func.min(of_endpoint.c.created_at))
+        .select_from(endpoints.join(of_endpoint, sa.true()))
+        .where(endpoints.c.enabled, endpoints.c.stopped_at.is_(None))
     )
     return oldest
 

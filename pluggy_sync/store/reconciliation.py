@@ -114,11 +114,22 @@ def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
     One that is to be fetched for that reason already, or because Pluggy's answer contradicts an event, is left out:
     Items that Pluggy cannot show do not stand in the way of the others.
     """
-    contradicted = sa.exists().where(item_progress.c.item_id == items.c.id, item_progress.c.contradiction.is_not(None))
-    requested = sa.exists().where(
-        inbox.c.item_id == items.c.id,
-        sa.text(f"inbox.state = 'stored' AND inbox.name = '{events.FETCH_REQUESTED}'"),
-        inbox.c.payload["why"].astext == SILENT,
+    # Looked up for one Item after the other, however many there are: as EXISTS, Postgres may read all of the inbox.
+    contradicted = (
+        sa.select(sa.true())
+        .where(item_progress.c.item_id == items.c.id, item_progress.c.contradiction.is_not(None))
+        .limit(1)
+        .scalar_subquery()
+    )
+    requested = (
+        sa.select(sa.true())
+        .where(
+            inbox.c.item_id == items.c.id,
+            sa.text(f"inbox.state = 'stored' AND inbox.name = '{events.FETCH_REQUESTED}'"),
+            inbox.c.payload["why"].astext == SILENT,
+        )
+        .limit(1)
+        .scalar_subquery()
     )
     return list(
         conn.scalars(
@@ -127,8 +138,8 @@ def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
                 items.c.deleted_at.is_(None),
                 items.c.next_auto_sync_at < due_before,
                 items.c.fetched_at < items.c.next_auto_sync_at,
-                ~requested,
-                ~contradicted,
+                requested.is_(None),
+                contradicted.is_(None),
             )
             .order_by(items.c.next_auto_sync_at)
             .limit(limit)

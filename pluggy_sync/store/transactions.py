@@ -20,7 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
-from pluggy_sync.store.tables import changes, items, tombstones, transactions
+from pluggy_sync.store import streams
+from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -115,6 +116,8 @@ def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, began_
     done = conn.execute(_MERGE, {"item_id": item_id, "began_at": began_at, "now": now}).one()
     if done.fed != done.added + done.modified:
         raise LookupError("transactions of an Item that is not stored")
+    if done.fed:
+        streams.add_changes(conn, item_id)
     return Merged(added=done.added, modified=done.modified, repaired=done.repaired)
 
 
@@ -187,6 +190,7 @@ def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str,
     with _copying(conn, _COPY_CHANGES) as copy:
         for seq, (kind, transaction_id, account_id) in enumerate(changed, start=first):
             copy.write_row([item_id, seq, kind, transaction_id, account_id, now])
+    streams.add_changes(conn, item_id)
 
 
 # A day in São Paulo ends hours after the same day in UTC, and less than a day after.
@@ -285,6 +289,44 @@ def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Se
         .limit(limit)
     )
     return [Change._make(row) for row in rows]
+
+
+class StreamedChange(NamedTuple):
+    """An entry of the change feed of all Items. Its place is *position* and, within it, *seq*."""
+
+    position: int
+    item_id: str
+    seq: int
+    kind: str
+    transaction_id: str
+    account_id: str
+    raw: dict[str, Any] | None
+
+
+def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
+    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
+    position, seq = place
+    rows = conn.execute(
+        sa.select(
+            change_stream.c.position,
+            changes.c.item_id,
+            *(changes.c[name] for name in ("seq", "kind", "transaction_id", "account_id")),
+            transactions.c.raw,
+        )
+        .join(
+            changes,
+            sa.and_(
+                changes.c.item_id == change_stream.c.item_id,
+                changes.c.seq > change_stream.c.after_seq,
+                changes.c.seq <= change_stream.c.through_seq,
+            ),
+        )
+        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+        .where(change_stream.c.position >= position, sa.or_(change_stream.c.position > position, changes.c.seq > seq))
+        .order_by(change_stream.c.position, changes.c.seq)
+        .limit(limit)
+    )
+    return [StreamedChange._make(row) for row in rows]
 
 
 def before(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from standalone.receiver import Mailbox, create_app
+from standalone.receiver import NEWEST, Mailbox, create_app
 
 OLD, NEW = ("whsec_" + base64.b64encode(text).decode() for text in (b"old secret", b"new secret"))
 BODY = json.dumps({"type": "item.synced", "timestamp": "2026-01-31T03:00:00.000Z", "data": {"itemId": "i1"}})
@@ -109,3 +109,41 @@ def test_it_logs_a_line_for_each_new_notification_without_what_the_person_is_ask
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line)["kind"] == "mfa"
     assert "planted" not in line
+
+
+def test_its_page_says_whose_each_notification_is_and_what_it_says(product):
+    run = {"added": 3, "modified": 0, "removed": 1}
+    told = [
+        {"type": "item.synced", "data": {"itemId": "i1", "clientUserId": "user-42", "run": run}},
+        {
+            "type": "item.sync_failed",
+            "data": {"itemId": "i2", "clientUserId": None, "run": {"error": "503 for GET /x"}},
+        },
+        {"type": "connector.status_changed", "data": {"connectorId": 2, "name": "Pluggy Bank", "status": "OFFLINE"}},
+    ]
+    for number, each in enumerate(told):
+        body = json.dumps({"timestamp": "t", **each})
+        product.post("/", data=body, headers=signed(OLD, body=body, id_=f"msg_{number}"))
+
+    page = product.get("/").text
+
+    for words in ("user-42", "3 added, 0 modified, 1 removed", "503 for GET /x", "Pluggy Bank, OFFLINE"):
+        assert words in page
+    assert "None" not in page
+    assert "are shown here" not in page
+
+
+def test_its_page_says_that_it_shows_only_the_newest(product):
+    for number in range(NEWEST + 1):
+        product.post("/", data=BODY, headers=signed(OLD, id_=f"msg_{number}"))
+
+    page = product.get("/").text
+
+    assert page.count(">item.synced</td>") == NEWEST
+    assert f"{NEWEST + 1} kept" in page
+    assert f"The newest {NEWEST} are shown here" in page
+
+
+def test_its_page_has_an_icon(product):
+    assert 'href="/favicon.ico"' in product.get("/").text
+    assert product.get("/favicon.ico").status_code == 200

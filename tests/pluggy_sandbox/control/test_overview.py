@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -208,3 +209,130 @@ def test_a_delivery_shows_its_payload_and_attempts_and_is_sent_again(
     assert page.locator(".delivery[open] .dot.failed").count() == 1
     page.select_option("#shown", "failed lost")
     page.wait_for_function("() => document.querySelectorAll('.delivery').length === 1")
+
+
+def test_what_was_ended_is_not_in_the_form_any_more(browse: Callable[..., Any], driver: Driver) -> None:
+    page = browse()
+    page.get_by_text("Let deliveries go wrong").click()
+    page.get_by_label("lost, of 100").fill("50")
+    page.get_by_label("out of order").check()
+    page.locator("#delivery-faults button").click()
+    page.get_by_text("deliveries: 50 of 100 lost, out of order").wait_for()
+
+    page.get_by_role("button", name="End", exact=True).click()
+    page.wait_for_function("() => document.querySelector('[name=loss]').value === '0'")
+    page.get_by_label("sent twice, of 100").fill("10")
+    page.locator("#delivery-faults button").click()
+    page.get_by_text("deliveries: 10 of 100 twice").wait_for()
+
+    deliveries = driver.control.get("/faults").json()["deliveries"]
+    assert (deliveries["loss"], deliveries["duplicate"], deliveries["disorder"]) == (0, 0.1, False)
+
+
+def test_the_form_shows_the_faults_that_somebody_else_switched_on(browse: Callable[..., Any], driver: Driver) -> None:
+    driver.faults(deliveries={"loss": 0.25, "disorder": True, "delaySeconds": [0, 3]})
+
+    page = browse()
+
+    page.wait_for_function("() => document.querySelector('[name=loss]').value === '25'")
+    assert page.input_value("[name=delaySeconds]") == "3"
+    assert page.is_checked("[name=disorder]")
+
+
+def test_each_button_of_an_item_says_what_came_of_it_and_delete_asks_before(
+    browse: Callable[..., Any], driver: Driver
+) -> None:
+    item_id = driver.connect()
+    page = browse()
+    said = "(words) => document.getElementById('toast').textContent === words"
+    page.get_by_role("button", name="Break next execution").click()
+    page.wait_for_function(said, arg="The next execution will find the bank down.")
+
+    page.get_by_role("button", name="Execute").click()
+    page.wait_for_function(said, arg="An execution has begun.")
+    driver.sandbox.settle()
+    questions = []
+    page.once("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+    page.get_by_role("button", name="Delete").click()
+    assert driver.state(item_id) == "OUTDATED SITE_NOT_AVAILABLE"
+    assert item_id in questions[0]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_function(said, arg="The Item is deleted.")
+
+    assert driver.api.get(f"/items/{item_id}").status_code == 404
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_the_page_says_so_if_what_a_person_is_asked_for_is_due_in_real_time(
+    browse: Callable[..., Any], driver: Driver, real: bool
+) -> None:
+    driver.settings(realDeadlines=real)
+    driver.connect("user-ok-phone")
+
+    page = browse()
+    page.wait_for_selector(".question")
+
+    assert page.locator("#deadlines").is_visible() == real
+    assert ("in real time" in page.locator(".question").inner_text()) == real
+
+
+def test_one_day_is_one_day(browse: Callable[..., Any], driver: Driver) -> None:
+    now = datetime.fromisoformat(driver.control.get("/clock").json()["now"])
+    page = browse()
+    for days, words in ((1, "1 day ahead"), (2, "2 days ahead")):
+        ahead = datetime.now(UTC) + timedelta(days=days, minutes=1) - now
+        if ahead < timedelta(0):
+            pytest.skip("the clock of the tests is ahead of the machine's")
+        for part in (ahead / 10,) * 10:  # at most a year at a time
+            driver.advance(seconds=part.total_seconds())
+        page.get_by_text(words, exact=False).wait_for()
+        now += ahead
+
+
+def test_the_page_says_where_deliveries_go_before_there_is_one(browse: Callable[..., Any], driver: Driver) -> None:
+    page = browse()
+    page.get_by_text("Register a webhook with POST /webhooks").wait_for()
+
+    driver.register("http://127.0.0.1:9/somewhere")
+
+    page.get_by_text("is sent to http://127.0.0.1:9/somewhere").wait_for()
+    assert "POST /webhooks" not in page.locator("#deliveries").inner_text()
+
+
+def test_a_joint_account_is_connected_with_its_code(browse: Callable[..., Any], driver: Driver) -> None:
+    page = browse()
+    assert page.locator("#code").is_hidden()
+    page.select_option("#connector", "9")
+    page.get_by_text("000000 connects a joint account").wait_for()
+
+    page.get_by_label("with the code").fill("000000")
+    page.get_by_role("button", name="user-ok Connects, with all data.").click()
+    page.wait_for_selector(".state.UPDATED")
+    joint = {
+        each["number"] for each in driver.api.get("/accounts", params={"itemId": item_of(driver)}).json()["results"]
+    }
+    page.get_by_label("with the code").fill("123456")
+    page.get_by_role("button", name="user-ok Connects, with all data.").click()
+    page.wait_for_function("() => document.querySelectorAll('.state.UPDATED').length === 2")
+
+    single = {
+        each["number"] for each in driver.api.get("/accounts", params={"itemId": item_of(driver)}).json()["results"]
+    }
+    assert joint
+    assert single
+    assert joint != single
+
+
+def item_of(driver: Driver) -> str:
+    """Return the newest Item."""
+    newest: str = driver.control.get("/items").json()["results"][-1]["id"]
+    return newest
+
+
+def test_the_fields_of_a_form_are_of_one_height(browse: Callable[..., Any]) -> None:
+    page = browse()
+
+    heights = page.evaluate("['connector', 'client-user'].map((id) => document.getElementById(id).offsetHeight)")
+
+    assert heights[0] == heights[1] > 0

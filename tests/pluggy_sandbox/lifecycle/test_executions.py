@@ -41,6 +41,40 @@ def test_auto_sync_comes_as_often_as_the_plan_says(driver: Driver, receiver: Rec
     assert len(receiver.received) == 3
 
 
+def test_a_change_of_mode_counts_for_items_that_are_there_already(driver: Driver, receiver: Receiver) -> None:
+    items = [driver.connect(user) for user in ("user-ok", "user-unavailable", "user-bad")]
+    driver.connect(connector=5)
+    driver.advance(seconds=600)
+    driver.register(receiver.url, "all")
+
+    driver.settings(mode="production")
+
+    last, following = (datetime.fromisoformat(driver.item(items[0])[key]) for key in ("updatedAt", "nextAutoSyncAt"))
+    assert (following - last).total_seconds() == 86400
+    driver.advance(days=1)
+    assert [p["itemId"] for p in receiver.of("item/updated") if p["triggeredBy"] == "SYNC"] == [items[0]]
+    # It is tried every hour, a few times.
+    assert [p["itemId"] for p in receiver.of("item/error")] == [items[1]] * 5
+
+    driver.settings(mode="development")
+
+    assert driver.item(items[0])["nextAutoSyncAt"] is None
+    told = len(receiver.received)
+    driver.advance(days=2)
+    assert len(receiver.received) == told
+
+
+def test_an_item_that_was_due_before_the_mode_was_changed_syncs_as_soon_as_time_moves(driver: Driver) -> None:
+    item_id = driver.connect()
+    driver.advance(days=3)
+
+    driver.settings(mode="production")
+    assert driver.item(item_id)["nextAutoSyncAt"] == driver.control.get("/clock").json()["now"]
+    driver.advance(seconds=1)
+
+    assert driver.item(item_id)["lastUpdatedAt"] > "2026-03-13"
+
+
 def test_a_login_error_stops_auto_sync(driver: Driver) -> None:
     driver.settings(mode="production")
 

@@ -80,3 +80,14 @@ def test_a_question_without_a_name_cannot_be_answered(parameter):
 def test_the_name_is_that_of_the_question():
     assert name_of({"name": "token"}) == "token"
     assert answers.can_be_sent("ção 😀")
+
+
+def test_the_longest_value_and_the_longest_expression_are_still_looked_at():
+    assert fault_in("1" * answers.MAX_LENGTH, {"validation": "^[0-9]+$"}) is None
+    assert fault_in("1", {"validation": "x" * answers.MAX_EXPRESSION_LENGTH}) is Fault.NO_MATCH
+
+
+def test_an_expression_that_cannot_be_read_is_not_printed(capfd):
+    fault_in("123456", {"validation": "["})
+
+    assert capfd.readouterr() == ("", "")

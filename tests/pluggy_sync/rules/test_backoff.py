@@ -24,3 +24,13 @@ def test_an_event_is_tried_for_most_of_two_days():
     tried = sum((backoff.wait(failures) for failures in range(backoff.MAX_ATTEMPTS)), timedelta())
 
     assert timedelta(days=1.2) < tried < timedelta(days=2.4)
+
+
+def test_rows_that_are_late_are_awaited_for_two_and_a_half_minutes_at_most():
+    assert list(backoff.SHOWN_LATE_WAITS) == sorted(backoff.SHOWN_LATE_WAITS)
+    assert timedelta(minutes=2) < sum(backoff.SHOWN_LATE_WAITS, timedelta()) < timedelta(minutes=3)
+
+
+def test_what_could_not_be_read_is_soon_tried_again_and_in_the_end_once_a_day():
+    assert list(backoff.NOT_READ_WAITS) == sorted(backoff.NOT_READ_WAITS)
+    assert (backoff.NOT_READ_WAITS[0], backoff.NOT_READ_WAITS[-1]) == (timedelta(minutes=5), timedelta(days=1))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from pluggy_sync.rules.backoff import STEPS_S
 from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, Settled, Told, contradiction_of
 from tests.kit.factories import NOON, an_item
 
@@ -98,9 +99,19 @@ def test_of_two_updates_that_are_told_the_view_may_show_only_the_first():
     assert of("item/updated", "item/updated", newest_at=late) is Contradiction.PERHAPS_BEHIND
     assert of("item/created", "item/updated", newest_at=late) is Contradiction.PERHAPS_BEHIND
     assert of("item/updated", "item/updated", newest_at=NOON + timedelta(seconds=5)) is None
+    assert of("item/updated", "item/updated", newest_at=NOON + timedelta(seconds=30)) is None
     assert of("item/updated", newest_at=late) is None
 
 
-def test_each_contradiction_is_believed_one_day():
+def test_a_contradiction_is_believed_the_later_the_more_would_be_lost():
     assert REFETCHES.keys() == set(Contradiction)
-    assert all(times >= 1 for times in REFETCHES.values())
+    assert timedelta(hours=2.5) < until_believed(Contradiction.NOT_FOUND) < timedelta(hours=3.5)
+    assert timedelta(hours=2.5) < until_believed(Contradiction.STILL_THERE) < timedelta(hours=3.5)
+    assert timedelta(minutes=6) < until_believed(Contradiction.BEHIND) < timedelta(minutes=7)
+    assert until_believed(Contradiction.PERHAPS_BEHIND) < timedelta(minutes=1)
+
+
+def until_believed(contradiction):
+    """Return how long the Item is fetched again, by the middle of each wait."""
+    steps = [STEPS_S[min(failures, len(STEPS_S) - 1)] for failures in range(REFETCHES[contradiction])]
+    return timedelta(seconds=sum(steps))

@@ -92,7 +92,7 @@ def test_a_run_that_goes_on_is_noted_even_when_its_last_code_was_an_error():
     ],
 )
 def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
-    decision = decided(an_item(status=status, executionStatus=code), "item/error")
+    decision = decided(an_item(status=status, executionStatus=code))
 
     assert decision.step is Step.ASK
     assert decision.need is not None
@@ -115,10 +115,33 @@ def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
     ],
 )
 def test_nobody_is_asked_about_trouble_of_pluggy_or_the_bank(code):
-    decision = decided(an_item(status="OUTDATED", executionStatus=code), "item/error")
+    decision = decided(an_item(status="OUTDATED", executionStatus=code))
 
     assert decision.step is Step.WAIT
     assert decision.need is None
+    assert decision.reason == code
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ALREADY_LOGGED_IN",
+        "SITE_NOT_AVAILABLE",
+        "CONNECTION_ERROR",
+        "ERROR",
+        "UNEXPECTED_ERROR",
+        "MERGE_ERROR",
+        "CREATE_ERROR",
+    ],
+)
+def test_trouble_of_the_bank_is_no_refused_login_though_the_status_says_so(code):
+    assert decided(an_item(status="LOGIN_ERROR", executionStatus=code)).step is Step.WAIT
+
+
+def test_a_refused_login_without_a_code_is_the_persons():
+    decision = decided(an_item(status="LOGIN_ERROR", executionStatus=None))
+
+    assert (decision.step, decision.reason) == (Step.ASK, "LOGIN_ERROR")
 
 
 def test_a_code_is_asked_for_when_the_item_waits_for_one():
@@ -128,7 +151,7 @@ def test_a_code_is_asked_for_when_the_item_waits_for_one():
         parameter={"name": "token", "type": "number", "expiresAt": "2026-03-10T15:05:00.000Z"},
     )
 
-    decision = decided(item, "item/waiting_user_input")
+    decision = decided(item)
 
     assert decision.step is Step.ASK
     assert decision.need is not None
@@ -169,6 +192,8 @@ def test_nobody_is_asked_anything_while_the_bank_is_down(status, code):
     decision = decided(an_item(status=status, executionStatus=code), offline=True)
 
     assert decision.step is Step.WAIT
+    # Where nothing would be asked anyway, the code says more.
+    assert decision.reason == ("SITE_NOT_AVAILABLE" if code == "SITE_NOT_AVAILABLE" else "CONNECTOR_OFFLINE")
     assert decision.need is None
 
 
@@ -177,12 +202,20 @@ def test_a_good_run_is_synced_even_when_the_bank_went_down_since():
 
 
 def test_an_item_that_pluggy_does_not_find_is_fetched_again_until_that_is_believed():
-    assert decided(None, Contradiction.NOT_FOUND).step is Step.FETCH_AGAIN
-    assert decided(None).step is Step.PURGE
+    doubted, believed = decided(None, Contradiction.NOT_FOUND), decided(None)
+
+    assert (doubted.step, doubted.reason, doubted.contradiction) == (
+        Step.FETCH_AGAIN,
+        "ITEM_NOT_FOUND",
+        Contradiction.NOT_FOUND,
+    )
+    assert (believed.step, believed.reason, believed.contradiction) == (Step.PURGE, "ITEM_NOT_FOUND", None)
 
 
 def test_an_item_that_is_still_there_is_never_purged_on_the_word_of_an_event():
-    assert decided(an_item(), Contradiction.STILL_THERE).step is Step.FETCH_AGAIN
+    doubted = decided(an_item(), Contradiction.STILL_THERE)
+
+    assert (doubted.step, doubted.contradiction) == (Step.FETCH_AGAIN, Contradiction.STILL_THERE)
     assert decided(an_item()).step is Step.SYNC
 
 

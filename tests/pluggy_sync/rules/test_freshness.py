@@ -58,6 +58,10 @@ def known(**changes: Any) -> Known:
         ({"deleted_at": NOON, "status": None}, "deleted", None),
         ({"update_pending": True}, "syncing", None),
         ({"update_pending": True, "status": "OUTDATED", "execution_status": "ERROR"}, "syncing", None),
+        ({"status": "UPDATING", "execution_status": "SITE_NOT_AVAILABLE"}, "syncing", "SITE_NOT_AVAILABLE"),
+        ({"execution_status": "SITE_NOT_AVAILABLE"}, "fresh", None),
+        # What is stored of an Item that failed since is old: that it failed says more than that it is being stored.
+        ({"status": "OUTDATED", "execution_status": "ERROR", "sync_pending": True}, "error", "ERROR"),
         ({"not_found": 2}, "fresh", None),
         ({"not_found": 3}, "error", "ITEM_NOT_FOUND"),
         ({"not_found": 3, "status": None}, "error", "ITEM_NOT_FOUND"),
@@ -149,3 +153,33 @@ def test_what_the_api_calls_stale_is_told_and_nothing_else_that_is_well():
             assert tells_stale(item, now=now, grace=GRACE) is (
                 freshness_of(item, now=now, grace=GRACE).state == "stale"
             )
+
+
+ASKED_AT, OFFLINE_AT, CHANGED_AT = (NOON + timedelta(minutes=minutes) for minutes in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    "changes, since",
+    [
+        ({}, NOON),
+        ({"deleted_at": CHANGED_AT}, CHANGED_AT),
+        ({"connector_status": "OFFLINE", "connector_status_at": OFFLINE_AT}, OFFLINE_AT),
+        ({"status": "OUTDATED", "execution_status": "SITE_NOT_AVAILABLE"}, CHANGED_AT),
+        ({"asked_at": ASKED_AT, "asked_reason": "ACCOUNT_LOCKED"}, ASKED_AT),
+        ({"status": None}, NOON - timedelta(days=9)),
+        ({"status": "UPDATING"}, CHANGED_AT),
+        ({"sync_pending": True}, CHANGED_AT),
+        ({"sync_pending": True, "sync_attempts": 3}, CHANGED_AT),
+        ({"status": "OUTDATED", "execution_status": "ERROR"}, CHANGED_AT),
+        ({"not_found": 3}, CHANGED_AT),
+        ({"next_auto_sync_at": NOON - timedelta(days=1)}, NOON - timedelta(days=1)),
+    ],
+)
+def test_a_state_is_told_with_the_moment_since_which_it_holds(changes, since):
+    assert fresh(**{"updated_at": CHANGED_AT, **changes}).since == since
+
+
+def test_an_item_that_is_up_to_date_is_not_told_as_stale_though_pluggy_fails():
+    failed = known(status="OUTDATED", execution_status="UNEXPECTED_ERROR")
+
+    assert not tells_stale(failed, now=NOON + timedelta(hours=1), grace=GRACE)

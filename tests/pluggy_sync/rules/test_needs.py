@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pluggy_sync.rules.needs import Kind, need_of
+from pluggy_sync.rules.needs import Kind, Need, blocks_updates, code_to_update, need_of, renewal_of_consent
 from tests.kit.factories import NOON, a_raw_connector, an_item
 
 
@@ -96,3 +96,78 @@ def test_from_the_second_failed_login_on_there_is_a_time_to_wait(failed, minutes
     retry_at = need_of(item, Kind.CREDENTIALS).retry_at
 
     assert retry_at == (None if minutes is None else NOON + timedelta(minutes=minutes))
+
+
+APPROVES = an_item(status="WAITING_USER_ACTION", executionStatus="LOGIN_MFA_IN_PROGRESS", userAction={"type": "qr"})
+
+
+# Unsettled actions are stored with their key: with another one a person would be told again.
+@pytest.mark.parametrize(
+    "need, key",
+    [
+        (need_of(waiting_for_a_code(), Kind.MFA), "mfa:WAITING_USER_INPUT:token:2026-03-10T15:05:00.000Z"),
+        (need_of(APPROVES, Kind.AUTHORIZE), "authorize:WAITING_USER_ACTION:qr"),
+        (
+            need_of(an_item(status="LOGIN_ERROR", executionStatus="INVALID_CREDENTIALS"), Kind.CREDENTIALS),
+            "credentials:INVALID_CREDENTIALS",
+        ),
+        (code_to_update(an_item()), "mfa:UPDATE_NEEDS_PERSON"),
+        (renewal_of_consent(NOON), "consent:CONSENT_EXPIRING:2026-03-10T15:00:00+00:00"),
+    ],
+)
+def test_the_key_of_a_need_is_the_one_that_is_stored(need, key):
+    assert need.dedup_key == key
+
+
+def test_an_approval_of_another_kind_is_another_need():
+    token = an_item(status="WAITING_USER_ACTION", userAction={"type": "token"})
+
+    assert need_of(APPROVES, Kind.AUTHORIZE).dedup_key != need_of(token, Kind.AUTHORIZE).dedup_key
+
+
+@pytest.mark.parametrize(
+    "status, code, reason",
+    [
+        ("WAITING_USER_INPUT", "LOGIN_MFA_IN_PROGRESS", "WAITING_USER_INPUT"),
+        ("WAITING_USER_ACTION", "LOGIN_MFA_IN_PROGRESS", "WAITING_USER_ACTION"),
+        ("OUTDATED", "ACCOUNT_LOCKED", "ACCOUNT_LOCKED"),
+        ("LOGIN_ERROR", None, "LOGIN_ERROR"),
+    ],
+)
+def test_what_a_stopped_item_waits_for_is_its_reason_and_else_the_code_of_its_end(status, code, reason):
+    assert need_of(an_item(status=status, executionStatus=code), Kind.BANK).reason == reason
+
+
+def test_the_field_for_a_code_is_shown_only_to_who_must_give_one():
+    connector = a_raw_connector(credentials=[{"name": "token", "mfa": True}])
+    failed = an_item(connector=connector, status="LOGIN_ERROR", executionStatus="USER_AUTHORIZATION_REVOKED")
+
+    assert need_of(failed, Kind.CONSENT).parameter is None
+
+
+def test_an_update_that_needs_its_person_asks_for_the_code_of_the_login():
+    code = {"name": "token", "mfa": True}
+    need = code_to_update(an_item(connector=a_raw_connector(credentials=[{"name": "user"}, code])))
+
+    assert (need.kind, need.reason, need.parameter) == (Kind.MFA, "UPDATE_NEEDS_PERSON", code)
+
+
+def test_a_consent_can_be_renewed_until_it_ends_and_another_end_is_another_need():
+    need, other = renewal_of_consent(NOON), renewal_of_consent(NOON + timedelta(days=1))
+
+    assert need == Need(kind=Kind.CONSENT, reason="CONSENT_EXPIRING", dedup_key=need.dedup_key, expires_at=NOON)
+    assert need.dedup_key != other.dedup_key
+
+
+@pytest.mark.parametrize(
+    "reason, blocks",
+    [
+        ("INVALID_CREDENTIALS", True),
+        ("WAITING_USER_INPUT", True),
+        ("SOMETHING_NEW", True),
+        ("CONSENT_EXPIRING", False),
+        ("UPDATE_NEEDS_PERSON", False),
+    ],
+)
+def test_what_is_asked_of_a_healthy_item_stops_no_update(reason, blocks):
+    assert blocks_updates(reason) is blocks

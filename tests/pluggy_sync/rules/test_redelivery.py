@@ -52,3 +52,18 @@ def test_it_is_given_up_after_three_days_and_not_before():
 )
 def test_a_wait_that_is_asked_for_is_read_and_bounded(header, seconds):
     assert redelivery.wait_asked_for(header, now=NOON) == timedelta(seconds=seconds)
+
+
+def test_waits_are_a_third_and_a_quarter_of_the_failure_within_bounds():
+    hour = timedelta(hours=1)
+
+    assert [redelivery.wait_for_notification(each) for each in (timedelta(), hour, 24 * hour)] == [
+        timedelta(seconds=5),
+        timedelta(minutes=20),
+        3 * hour,
+    ]
+    assert [redelivery.wait_for_endpoint(each) for each in (timedelta(), timedelta(minutes=8), 24 * hour)] == [
+        timedelta(seconds=1),
+        timedelta(minutes=2),
+        timedelta(minutes=10),
+    ]

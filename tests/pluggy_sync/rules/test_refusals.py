@@ -1,5 +1,7 @@
 """Every refusal of Pluggy facts 3.8 has a meaning of its own, and one that is not known is none of these."""
 
+import dataclasses
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +36,7 @@ from pluggy_sync.rules.refusals import refusal_of, refusal_to_update, retry_at
     ],
 )
 def test_every_documented_code_is_known(code, ours):
-    assert refusal_of(code, 400).code == ours
+    assert refusal_of(code, 400) == dataclasses.replace(refusals.refusal(ours), pluggy_code=code)
 
 
 @pytest.mark.parametrize("status, ours", [(404, "item-gone-at-pluggy"), (409, "not-now"), (400, "refused-by-pluggy")])
@@ -61,7 +63,9 @@ def test_what_is_not_a_code_word_is_not_repeated(said):
 @pytest.mark.parametrize("status", [400, 409, 422])
 def test_an_update_that_is_refused_for_an_unknown_reason_is_not_now(status):
     assert refusal_to_update(None, status).code == "not-now"
-    assert refusal_to_update("SOMETHING_NEW", status).code == "not-now"
+    assert refusal_to_update("SOMETHING_NEW", status) == refusals.Refusal(
+        code="not-now", detail=f"Pluggy refused with {status} SOMETHING_NEW.", pluggy_code="SOMETHING_NEW"
+    )
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -87,6 +91,8 @@ def test_nothing_unknown_is_taken_for_success(code, status):
             datetime(2026, 3, 10, 17, tzinfo=UTC),
         ),
         ({}, None),
+        ({"lastUpdatedAt": "2026-03-10T15:00:00.000Z"}, None),
+        ({"minUpdateFrequencyAllowedInHours": 2}, None),
         ({"canRetryAfterDate": 7}, None),
         ({"canRetryAfterDate": "soon"}, None),
         ({"lastUpdatedAt": "2026-03-10T15:00:00.000Z", "minUpdateFrequencyAllowedInHours": "inf"}, None),
@@ -106,7 +112,20 @@ def test_every_refusal_of_pluggy_is_one_of_ours():
     assert set(refusals._OURS_OF_PLUGGYS.values()) <= refusals.STATUS_OF_CODE.keys()
 
 
-def test_every_code_is_documented():
+def test_every_code_is_documented_with_its_status():
     documented = (Path(__file__).parents[3] / "docs" / "actions.md").read_text()
+    rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \| ([0-9, ]+) \|", documented, re.MULTILINE)
+    status_of_code = {}
+    for codes, statuses in rows:
+        names, numbers = re.findall("[a-z-]+", codes), [int(number) for number in statuses.split(", ")]
+        status_of_code |= dict(zip(names, numbers if len(numbers) > 1 else numbers * len(names), strict=True))
 
-    assert [code for code in refusals.STATUS_OF_CODE if f"`{code}`" not in documented] == []
+    assert refusals.STATUS_OF_CODE.items() <= status_of_code.items()
+
+
+@pytest.mark.parametrize("code", refusals.STATUS_OF_CODE)
+def test_a_refusal_is_told_in_the_words_of_the_table(code):
+    refusal = refusals.refusal(code)
+
+    assert (refusal.code, refusal.detail, refusal.pluggy_code) == (code, refusals.DETAIL_OF_CODE[code], None)
+    assert refusal.tells_when is (code in ("not-now", "wait-before-retry"))

@@ -27,6 +27,10 @@ def test_quiet_hours_may_lie_within_a_day():
     assert not is_quiet(NOON + timedelta(hours=2), (12, 14))
 
 
+def test_quiet_hours_that_end_as_they_begin_are_none():
+    assert [hour for hour in range(24) if is_quiet(NOON + timedelta(hours=hour), (22, 22))] == []
+
+
 def test_reminders_follow_the_schedule_and_then_end():
     first = reminder_at(NOON, (24, 72), None, after=NOON)
     second = reminder_at(NOON, (24, 72), None, after=NOON + timedelta(hours=24))
@@ -59,6 +63,14 @@ def test_a_renewed_consent_is_warned_of_anew():
 
     assert consent_warning(end, warned_of=NOON, warned_days=1, now=NOON) == 30
     assert consent_warning(end, warned_of=end, warned_days=30, now=NOON) is None
+
+
+def test_each_step_is_warned_of_though_the_one_before_was():
+    end = NOON + timedelta(days=7)
+
+    assert consent_warning(end, warned_of=end, warned_days=30, now=NOON) == 7
+    assert consent_warning(end, warned_of=end, warned_days=7, now=NOON) is None
+    assert consent_warning(end, warned_of=end, warned_days=1, now=NOON) is None
 
 
 @given(st.lists(st.integers(min_value=0, max_value=40 * 24), min_size=1, max_size=40).map(sorted))

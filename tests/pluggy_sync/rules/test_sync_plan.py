@@ -19,7 +19,7 @@ from pluggy_sync.rules.sync_plan import (
     plan,
 )
 from pluggy_sync.rules.window import EVERYTHING
-from tests.kit.factories import NOON, an_item
+from tests.kit.factories import NOON, a_raw_connector, an_item
 
 BEFORE = NOON - timedelta(days=1)
 SOON_BEFORE = NOON - timedelta(hours=6)
@@ -200,6 +200,26 @@ TABLE = {
         state(item=item(LATER), incomplete=incomplete(ACCOUNTS, Reason.REFUSED)),
         {"transactions of A": "collected"},
     ),
+    "what an event missed is not made up for before a part is due": (
+        state(
+            accounts=(account("A", NOON),),
+            incomplete=incomplete(A, Reason.ROWS_LATE),
+            events=(event(seq=4, created_at_from=BEFORE, count=1),),
+        ),
+        None,
+    ),
+    "what an event missed is made up for with the next collection": (
+        state(
+            item=item(LATER),
+            incomplete=incomplete(A, Reason.ROWS_LATE, after_seq=3),
+            events=(event(seq=4, created_at_from=BEFORE, count=1),),
+        ),
+        {"accounts": "collected", "transactions of A": "collected, events"},
+    ),
+    "an account that is listed no more is not compared": (
+        (state(accounts=(account(), account("B", listed=False))), {"deep": True}),
+        {"accounts": "reconciliation", "transactions of A": "reconciliation"},
+    ),
     "everything is compared": (
         (state(incomplete=incomplete(A, Reason.REFUSED)), {"deep": True}),
         {"accounts": "reconciliation", "transactions of A": "reconciliation"},
@@ -295,6 +315,20 @@ def with_products(*names, **changes):
         (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED)), None),
         (with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.EMPTY)), None),
         (
+            with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.EMPTY, retry_at=NOW)),
+            {"loans": "collected"},
+        ),
+        # In an execution nobody says yet which data products it collected.
+        (state(item=item(products=["LOANS"], status="UPDATING"), synced_update_at=NOON), None),
+        (
+            with_products(
+                "LOANS",
+                watermarks={"loans": NOON},
+                incomplete=incomplete(Part("loans"), Reason.REFUSED, retry_at=NOW),
+            ),
+            {"loans": "parts of it"},
+        ),
+        (
             with_products("LOANS", incomplete=incomplete(Part("loans"), Reason.REFUSED, retry_at=NOW)),
             {"loans": "collected"},
         ),
@@ -377,3 +411,113 @@ def test_another_kind_of_trouble_begins_anew():
     refused = again(Reason.REFUSED, again(Reason.NOTHING_SHOWN, again(Reason.NOTHING_SHOWN)))
 
     assert refused.attempts == 1
+
+
+REQUESTED = {
+    "CREDIT_CARDS": "creditCards",
+    "INVESTMENTS": "investments",
+    "INVESTMENTS_TRANSACTIONS": "investmentsTransactions",
+    "IDENTITY": "identity",
+    "LOANS": "loans",
+}
+
+
+@pytest.mark.parametrize("requested", REQUESTED)
+def test_a_data_product_is_read_if_it_was_requested(requested):
+    assert reasons(with_products(requested)) == {REQUESTED[requested]: "collected"}
+
+
+def test_without_a_list_of_requested_data_products_all_are_read_and_consents_in_open_finance_only():
+    of_everything = state(item=item(products=None))
+    in_open_finance = state(item=item(products=None, connector=a_raw_connector(isOpenFinance=True)))
+
+    assert list(reasons(of_everything)) == list(REQUESTED.values())
+    assert list(reasons(in_open_finance)) == [*REQUESTED.values(), "consents"]
+
+
+def test_a_comparison_reads_everything_to_the_end_whatever_is_stored():
+    refused = incomplete(Part("loans"), Reason.REFUSED)
+    found = the_plan(with_products("LOANS", watermarks={"loans": NOON}, incomplete=refused), deep=True)
+
+    assert [(each.window, each.created_since) for each in found.accounts] == [(EVERYTHING, None)]
+    assert [(each.name, each.why, each.collected_at) for each in found.products] == [("loans", "reconciliation", NOON)]
+    assert [found.products[0].reads(part) for part in (Part("loans"), Part("loans", "x"))] == [True, True]
+
+
+def test_parts_that_are_read_again_move_their_data_product_to_the_collection_that_they_show():
+    due = incomplete(Part("creditCards", "card"), Reason.REFUSED, retry_at=NOW)
+    (read,) = the_plan(with_products("CREDIT_CARDS", watermarks={"creditCards": NOON}, incomplete=due)).products
+
+    assert read.collected_at == NOON
+
+
+def test_of_rows_that_are_told_of_only_those_with_a_moment_and_a_number_are_counted():
+    told = (event(created_at_from=NOW), event(count=2), event(created_at_from=NOW, count=0))
+    (read,) = the_plan(state(events=told)).accounts
+
+    assert read.told == ()
+
+
+def test_once_the_accounts_are_listed_the_plan_reads_what_the_second_one_says_and_covers_what_the_first_one_does():
+    first = the_plan(state(item=item(LATER)))
+    second = the_plan(with_products("LOANS", last_event_seq=99, accounts=(account("B", None),)))
+
+    both, nothing_more = first.with_accounts_of(second), first.with_accounts_of(None)
+
+    assert both == dataclasses.replace(first, accounts=second.accounts, products=second.products)
+    assert nothing_more == dataclasses.replace(first, accounts=(), products=())
+
+
+def test_the_first_day_of_a_run_is_the_earliest_of_its_windows_and_none_if_one_reads_everything():
+    apart = state(item=item(LATER), accounts=(account("A", NOON), account("B", BEFORE)))
+    with_a_new_one = dataclasses.replace(apart, accounts=(*apart.accounts, account("C", None)))
+    of_events = the_plan(state(events=(event(),)))
+
+    assert (the_plan(apart).reads_window(), the_plan(apart).from_day()) == (True, date(2026, 3, 6))
+    assert (the_plan(with_a_new_one).reads_window(), the_plan(with_a_new_one).from_day()) == (True, None)
+    assert (of_events.reads_window(), of_events.from_day()) == (False, None)
+
+
+@pytest.mark.parametrize("until, leased", [(None, False), (NOW, False), (LATER, True)])
+def test_a_lease_ends_at_its_end(until, leased):
+    assert state(lease_until=until).is_leased(NOW) is leased
+
+
+@pytest.mark.parametrize("requested, synced, pending", [(5, 5, False), (6, 5, True), (4, 5, False)])
+def test_a_sync_is_pending_while_more_was_requested_than_is_synced(requested, synced, pending):
+    assert state(sync_requested_seq=requested, synced_seq=synced).sync_pending is pending
+
+
+@pytest.mark.parametrize(
+    "reason, retry_at, due, awaited, unread",
+    [
+        (Reason.NOTHING_SHOWN, LATER, False, True, True),
+        (Reason.NOTHING_SHOWN, NOW, True, True, True),
+        (Reason.NOTHING_SHOWN, None, False, False, False),
+        (Reason.ROWS_LATE, LATER, False, True, True),
+        (Reason.EMPTY, LATER, False, False, True),
+        (Reason.REFUSED, NOW, True, False, True),
+        (Reason.REFUSED, None, False, False, True),
+    ],
+)
+def test_what_an_incomplete_part_means_for_its_item(reason, retry_at, due, awaited, unread):
+    (part,) = incomplete(A, reason, retry_at=retry_at).values()
+
+    assert (part.is_due(NOW), part.is_awaited(), part.is_unread()) == (due, awaited, unread)
+
+
+# They are stored, and products and operators read them.
+@pytest.mark.parametrize(
+    "reason, word, was_read, is_curable",
+    [
+        (Reason.NOTHING_SHOWN, "nothing_shown", True, False),
+        (Reason.ROWS_LATE, "rows_late", True, False),
+        (Reason.EMPTY, "empty", True, False),
+        (Reason.CONTRADICTORY, "contradictory", False, True),
+        (Reason.REFUSED, "refused", False, False),
+        (Reason.UNAVAILABLE, "unavailable", False, True),
+        (Reason.FAULT, "fault", False, True),
+    ],
+)
+def test_each_reason_has_its_word_and_says_whether_a_wait_may_cure_it(reason, word, was_read, is_curable):
+    assert (reason.value, reason.was_read, reason.is_curable) == (word, was_read, is_curable)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bench.growth import history, operations
 from bench.growth.history import Size
 from pluggy_sync.resources import Resources, create_resources
-from pluggy_sync.store import inbox, outbox
+from pluggy_sync.store import deliveries, inbox
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from tests.kit.factories import a_settings
@@ -86,7 +86,7 @@ def too_much(plans):
 
 @pytest.mark.parametrize("operation", operations.OPERATIONS, ids=lambda each: each.name)
 def test_no_operation_reads_more_rows_than_it_has_to(side, plans, monkeypatch, operation):
-    for queries in (inbox, outbox):
+    for queries in (inbox, deliveries):
         monkeypatch.setattr(queries, "COUNTED", MOST_ROWS // 2)
 
     operations.once(operation, side)

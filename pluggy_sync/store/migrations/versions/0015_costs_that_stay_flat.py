@@ -5,7 +5,7 @@ Nobody waits for it. An index is made while its table is written, and the settin
 that stops no reader and no writer. What is interrupted can be repeated.
 
 Revision ID: 0015
-Revises: 0010
+Revises: 0014
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from alembic import op
 from pluggy_sync.store import online_indexes
 
 revision = "0015"
-down_revision = "0010"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -31,7 +31,7 @@ INDEXES = {
     "user_actions_created_at_id_idx": "user_actions (created_at, id)",
     "user_actions_state_created_at_id_idx": "user_actions (state, created_at, id)",
     "user_actions_client_user_id_idx": "user_actions USING hash (client_user_id)",
-    "outbox_created_at_idx": "outbox (created_at)",
+    "deliveries_created_at_id_idx": "deliveries (created_at, id)",
 }
 
 # Rows that change often keep room on their page for the next version. Large tables are vacuumed and analyzed after one
@@ -43,7 +43,7 @@ SETTINGS = {
     "items": f"fillfactor = 70, {_OFTEN}",
     "accounts": f"fillfactor = 80, {_OFTEN}",
     "inbox": f"fillfactor = 85, {_GROWS}",
-    "outbox": f"fillfactor = 85, {_GROWS}",
+    "deliveries": f"fillfactor = 85, {_GROWS}",
     "sync_runs": f"fillfactor = 85, {_GROWS}",
     "user_actions": f"fillfactor = 85, {_GROWS}",
     "transactions": _GROWS,

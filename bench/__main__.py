@@ -8,7 +8,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import burst, database_path, drain, end_to_end, intake, pace, person, requests_made
+from bench import (
+    burst,
+    database_path,
+    drain,
+    end_to_end,
+    intake,
+    notifications,
+    pace,
+    person,
+    requests_made,
+)
 from bench.outcome import Outcome
 from bench.stage import Stage, running_sandbox_process, running_stage
 from pluggy_sync.logs import configure_logs
@@ -20,6 +30,7 @@ SUBJECTS: dict[str, Callable[[Stage, Sandbox], list[Outcome]]] = {
     "requests": requests_made.measure,
     "burst": burst.measure,
     "intake": lambda stage, _: intake.measure(stage),
+    "notifications": lambda stage, _: notifications.measure(stage),
     "drain": lambda stage, _: drain.measure(stage),
     "person": lambda stage, _: person.measure(stage),
     "pace": lambda stage, _: pace.measure(stage),

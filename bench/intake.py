@@ -19,8 +19,9 @@ import httpx
 import psutil
 
 from bench.outcome import Outcome
-from bench.stage import Stage, wait_for
+from bench.stage import Stage
 from standalone import procfile
+from standalone.polling import eventually
 from standalone.ports import any_free
 
 CONNECTIONS = 16
@@ -128,7 +129,7 @@ def _serving(name: str, environ: Mapping[str, str], processes: int) -> Iterator[
         argv = [sys.executable, "-m", "granian", *options, f"bench.tutorial:{name}"]
     process = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: _answers(address), within_s=60, what=f"{name} answers")
+        eventually(lambda: _answers(address), within_s=60, what=f"{name} answers")
         yield psutil.Process(process.pid), address
     finally:
         process.terminate()

@@ -24,13 +24,14 @@ import sqlalchemy as sa
 
 from bench.fixed_pluggy import ASKED
 from bench.outcome import Outcome
-from bench.stage import Stage, resources_of, running_fixed_pluggy, wait_for
+from bench.stage import Stage, resources_of, running_fixed_pluggy
 from pluggy_sync import events, queue
 from pluggy_sync.pluggy.rate_budget import Budget, Lane, lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import outbox
 from standalone import procfile
+from standalone.polling import eventually
 
 PROCESSES = ("worker", "urgent", "notifications", "schedule")
 NEEDS = 40
@@ -162,7 +163,7 @@ def _tell_of_a_need(res: Resources, came: dict[str, float]) -> tuple[str, tuple[
     began = time.time()
     _store(res, "item/waiting_user_input", [item_id])
     stored = time.time()
-    wait_for(lambda: item_id in came, within_s=120, what="the need is told")
+    eventually(lambda: item_id in came, within_s=120, what="the need is told")
     return item_id, (began, stored)
 
 

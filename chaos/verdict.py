@@ -13,7 +13,7 @@ from chaos.product import Product, Taken
 from chaos.service import Service
 from pluggy_sync import events
 from pluggy_sync.store.database import create_engine
-from pluggy_sync.store.tables import inbox, item_progress, items, outbox
+from pluggy_sync.store.tables import deliveries, inbox, item_progress, items
 from standalone.demo import mirror
 from standalone.polling import WaitedInVainError, eventually
 from standalone.sandbox import SandboxRefusedError
@@ -81,7 +81,7 @@ class Verdict:
                 item_progress.c.item_id == items.c.id,
                 items.c.deleted_at.is_(None),
             ),
-            "notifications": sa.select(sa.func.count()).where(outbox.c.state == "pending"),
+            "notifications": sa.select(sa.func.count()).where(deliveries.c.state == "pending"),
         }
         with self._database.connect() as conn:
             counts = {name: conn.execute(stmt).scalar_one() for name, stmt in work.items()}
@@ -98,7 +98,7 @@ class Verdict:
 
     def _faults_of_order(self) -> list[str]:
         with self._database.connect() as conn:
-            written = conn.execute(sa.select(outbox.c.id, outbox.c.state)).all()
+            written = conn.execute(sa.select(deliveries.c.notification_id.label("id"), deliveries.c.state)).all()
         return list(faults_of_order(self._product.taken, {row.id: row.state for row in written}))
 
 

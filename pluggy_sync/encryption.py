@@ -52,7 +52,8 @@ class Box:
 
     def __init__(self, *secret_keys: str, purpose: str) -> None:
         """Seal with the first of *secret_keys*, and open what any of them has sealed."""
-        self._fernet = MultiFernet([Fernet(_derived(each, purpose)) for each in secret_keys])
+        keys = [Fernet(_derived(each, purpose)) for each in secret_keys]
+        self._first, self._fernet = keys[0], MultiFernet(keys)
 
     def seal(self, text: str) -> bytes:
         """Return *text* encrypted, in characters of base64."""
@@ -73,6 +74,15 @@ class Box:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
+
+    def sealed_anew(self, sealed: str) -> str | None:
+        """Return the text in *sealed* sealed with the first key; None: it is already, or no key can open it."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            opened = self.open(sealed.encode())
+            return None if opened is None else self.seal(opened).decode()
+        return None
 
 
 def _derived(secret_key: str, purpose: str) -> bytes:

@@ -1,5 +1,6 @@
 """The addresses of the person's page: signed, expiring, each bound to one action."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,8 +22,10 @@ class PageLink:
 class PageLinks:
     """Makes and reads the addresses of the person's page: signed, expiring, bound to one action."""
 
-    def __init__(self, secret_key: str, public_url: str) -> None:
-        self._serializer = URLSafeTimedSerializer(secret_key, salt="person's page")
+    def __init__(self, secret_key: str, public_url: str, *, previous: Sequence[str] = ()) -> None:
+        """Sign with *secret_key*; links that one of the *previous* keys has signed still open."""
+        # The library signs with the last one.
+        self._serializer = URLSafeTimedSerializer([*previous, secret_key], salt="person's page")
         self._public_url = public_url
 
     def to(self, action_id: str, return_url: str | None = None) -> str:

@@ -91,7 +91,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         redis_breaker=redis_breaker,
         sender=sender,
         publisher=queue.Publisher(sender, redis_breaker),
-        links=PageLinks(settings.secret_key, settings.public_url),
+        links=PageLinks(settings.secret_key, settings.public_url, previous=settings.previous_secret_keys),
         texts=_texts(settings),
         now=lambda: datetime.now(UTC),
     )

@@ -81,6 +81,18 @@ class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
         return int(first), int(last)
 
 
+class _Networks(ma.fields.Field[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]]):
+    """Networks, comma separated: 10.0.0.0/8,fd00::/8."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **kwargs: Any
+    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            raise ma.ValidationError("Must be networks, such as 10.1.0.0/16 or fd00::/8.") from None
+
+
 class _Pem(ma.fields.Str):
     """PEM: in an environment variable its lines are often joined by an escaped line end."""
 
@@ -118,6 +130,11 @@ def _standard_webhooks_secrets(secrets: tuple[str, ...]) -> None:
             raise ma.ValidationError("Must be base64, with or without the prefix whsec_.") from exc
         if len(key) < 16:
             raise ma.ValidationError("Each value must be base64 of at least 16 bytes.")
+
+
+def _long_keys(keys: tuple[str, ...]) -> None:
+    if any(len(key) < 32 for key in keys):
+        raise ma.ValidationError("Each value must have at least 32 characters.")
 
 
 def _rsa_public_key(pem: str) -> None:
@@ -257,6 +274,10 @@ class Settings:
     product_webhook_secrets: tuple[str, ...] = _is(
         _Secrets(load_default=(), validate=_standard_webhooks_secrets), secret=True, variable="PRODUCT_WEBHOOK_SECRET"
     )
+    # Where endpoints of the product may be, beside public addresses.
+    endpoint_allowed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _is(
+        _Networks(load_default=())
+    )
     # How persons know the company's product. None: the page names nobody.
     product_name: str | None = _is(_text(validate.Length(max=60), load_default=None))
     # In Portuguese the name has an article; None: by the last letter of its first word.
@@ -273,6 +294,8 @@ class Settings:
     trusted_proxy_hops: int = _is(_number(0, 0, 10))
     public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
     secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
+    # They open what they have sealed and signed, and seal nothing more.
+    previous_secret_keys: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_long_keys), secret=True)
     sync_overlap_days: int = _is(_number(3, 0, 365))
     # A heartbeat renews it three times as often: below 2 s a run would lose its lease in a slow moment of Postgres.
     # After a kill the Item waits for the end of the lease and for a sweep: more than 5 minutes is of no use.

@@ -157,9 +157,9 @@ class SpillFile:
             os.close(self._lock_file)
 
 
-def box_of(secret_key: str) -> Box:
-    """Return what seals and opens the bodies in a spill."""
-    return Box(secret_key, purpose="spill")
+def box_of(*secret_keys: str) -> Box:
+    """Return what seals the bodies in a spill with the first key, and opens what any of them has sealed."""
+    return Box(*secret_keys, purpose="spill")
 
 
 def create(folder: Path, box: Box, *, most_bytes: int) -> SpillFile:

@@ -121,6 +121,8 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "NOTIFICATION_WORKERS": "2",
         "URGENT_WORKERS": "2",
         "SCHEDULE_WORKERS": "1",
+        # Whatever is tried here is on this machine.
+        "ENDPOINT_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         **_addresses_as_settings(port),
         **made,
         **given,

@@ -7,6 +7,7 @@ from celery import signals
 
 from pluggy_sync.engine.sync.transactions import PARALLEL_ACCOUNTS
 from pluggy_sync.resources import Resources, create_resources
+from workers import aside
 from workers.app import settings
 
 # The accounts that a run reads at once, and its heartbeat: each finds a connection that is open.
@@ -21,5 +22,6 @@ def resources() -> Resources:
 
 @signals.worker_process_shutdown.connect
 def _close(**_: Any) -> None:
+    aside.finish()
     if resources.cache_info().currsize:
         resources().close()

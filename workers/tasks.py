@@ -6,6 +6,7 @@ from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.pluggy import rate_budget
+from workers import aside
 from workers.app import app
 from workers.process_resources import resources
 
@@ -30,15 +31,19 @@ def sync_item(item_id: str) -> None:
 
 
 @app.task(name=queue.DELIVER)
-def deliver(notification_id: str) -> None:
-    """Deliver one notification to the product."""
-    delivery.deliver(resources(), notification_id)
+def deliver(delivery_id: str) -> None:
+    """Deliver one notification to one endpoint."""
+    aside.run(lambda: delivery.deliver(resources(), delivery_id), name=queue.DELIVER, argument=delivery_id)
 
 
 @app.task(name=queue.DELIVER_URGENT)
-def deliver_urgent(notification_id: str) -> None:
-    """Deliver one notification that a person waits for."""
-    delivery.deliver(resources(), notification_id)
+def deliver_urgent(delivery_id: str) -> None:
+    """Deliver one notification that a person waits for to one endpoint."""
+    aside.run(
+        lambda: delivery.deliver(resources(), delivery_id, is_urgent=True),
+        name=queue.DELIVER_URGENT,
+        argument=delivery_id,
+    )
 
 
 @app.task(name=queue.SWEEP)

@@ -65,7 +65,8 @@ def _table_of_files(folder: Path) -> Table:
 
 def _table_of_events(settings: Settings, folder: Path) -> Table:
     table = Table("Received", "Event", "Name", "Item", "Bytes")
-    for each in spills.deliveries(folder, spills.box_of(settings.secret_key), limit=SHOWN):
+    box = spills.box_of(settings.secret_key, *settings.previous_secret_keys)
+    for each in spills.deliveries(folder, box, limit=SHOWN):
         if each.body is None:
             table.add_row(moment(each.received_at), "sealed with another SECRET_KEY", "-", "-", f"{each.size:,}")
             continue

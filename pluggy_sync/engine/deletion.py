@@ -16,7 +16,7 @@ from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import refusals
 from pluggy_sync.rules.decision import Step
-from pluggy_sync.store import contradictions, inbox, item_progress, items, outbox
+from pluggy_sync.store import contradictions, endpoints, inbox, item_progress, items, outbox
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +120,9 @@ def purge(res: Resources, item_id: str) -> None:
         if row.deleted_at is not None:
             return
         # If no product is told, the notification stays in the outbox. Then it must name nobody.
-        client_user_id = row.client_user_id if res.settings.product_webhook_url else None
+        endpoints.follow_settings(conn, res.settings.product_webhook_url)
+        is_told = any(each.url_digest or each.url for each in endpoints.receivers(conn, messages.DELETED))
+        client_user_id = row.client_user_id if is_told else None
         items.purge(conn, item_id, now=now)
         # A notification that is being delivered at this moment comes first.
         due_at = outbox.drop_of_item(conn, item_id)

@@ -64,10 +64,12 @@ class Delivery:
 
     def about(self) -> dict[str, Any]:
         """Return what a line of the log says of it."""
+        connector_id = (self.arrival.payload or {}).get("connectorId")
         return {
             "event_id": self.arrival.event_id,
             "item_id": self.arrival.item_id,
             "event_name": self.arrival.name,
+            **({"connector_id": connector_id} if type(connector_id) is int else {}),
         }
 
 
@@ -247,7 +249,7 @@ def adopt(res: Resources, folder: Path, store: Store) -> int:
         SQLAlchemyError, psycopg.Error: Postgres is away. What is not there yet is still in the files.
     """
     emptied = 0
-    for file in spill.adopt(folder, spill.box_of(res.settings.secret_key)):
+    for file in spill.adopt(folder, spill.box_of(res.settings.secret_key, *res.settings.previous_secret_keys)):
         with closing(file):
             log.warning("spill.adopted", file=file.path.name, count=file.count)
             drain(res, file, store)

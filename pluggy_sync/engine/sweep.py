@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 from pluggy_sync import queue
 from pluggy_sync.engine import actions, outages
 from pluggy_sync.engine.sync.item import ENDPOINTS
-from pluggy_sync.notifications import delivery
+from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_progress, user_actions
+from pluggy_sync.store import inbox, item_progress, metrics, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,8 @@ LIMIT = 500
 EVENTS_AT_LEAST = 50
 NOTIFICATIONS_LIMIT = 2000
 RESEND_SYNC_AFTER = timedelta(seconds=60)
+# For the metrics.
+COUNT_ITEMS_EVERY = timedelta(minutes=1)
 
 
 def sweep(res: Resources) -> None:
@@ -40,8 +42,7 @@ def sweep(res: Resources) -> None:
         others = inbox.take_due(tx.conn, now=now, limit=fetches)
         item_ids = item_progress.take_due_syncs(tx.conn, now=now, until=now + RESEND_SYNC_AFTER, limit=syncs)
         url = res.settings.product_webhook_url
-        if url is not None:
-            delivery.queue_due(tx, url, now=now, limit=NOTIFICATIONS_LIMIT)
+        delivery.queue_due(tx, environment_url=url, now=now, limit=NOTIFICATIONS_LIMIT)
         late = user_actions.past_deadline(tx.conn, now=res.pluggy_now(), limit=LIMIT)
         for task, ids in (
             (queue.HANDLE_URGENT_EVENT, urgent),
@@ -53,6 +54,9 @@ def sweep(res: Resources) -> None:
     for item_id, action_id in late:
         actions.expire(res, item_id, action_id)
     outages.follow_up(res)
+    housekeeping.tidy(res)
+    with res.begin() as tx:
+        metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
     if urgent or others or item_ids or late:
         log.info("sweep.found", urgent=len(urgent), events=len(others), syncs=len(item_ids), expired=len(late))
 

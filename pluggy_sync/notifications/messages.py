@@ -1,7 +1,8 @@
 """
 The notifications: their types and what their `data` holds (product contract). Thin: ids and what is needed to act.
 
-Each is written to the outbox in the transaction that causes it, and queued for delivery after the commit.
+Each is written to the outbox in the transaction that causes it, with a delivery for each endpoint that it is for, and
+queued after the commit.
 The caller holds the Item's write lock.
 """
 
@@ -12,7 +13,8 @@ from typing import Any
 from pluggy_sync import queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
-from pluggy_sync.store import items, outbox
+from pluggy_sync.store import deliveries, endpoints, items, outbox
+from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
 from pluggy_sync.store.user_actions import Action
@@ -29,6 +31,23 @@ SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
+ENDPOINT_PING = "endpoint.ping"
+ENDPOINT_DISABLED = "endpoint.disabled"
+
+TYPES = (
+    ACTION_REQUIRED,
+    ACTION_REMINDER,
+    ACTION_RESOLVED,
+    ACTION_EXPIRED,
+    SYNCED,
+    SYNC_FAILED,
+    STALE,
+    DELETED,
+    CONSENT_EXPIRING,
+    CONNECTOR_STATUS_CHANGED,
+    ENDPOINT_PING,
+    ENDPOINT_DISABLED,
+)
 # A person waits for what these bring.
 URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
 
@@ -139,6 +158,18 @@ def connector_status_changed(
     _store(tx, CONNECTOR_STATUS_CHANGED, None, None, data, due_at=now, now=now)
 
 
+def endpoint_disabled(tx: Transaction, endpoint_id: str, reason: str, *, now: datetime) -> None:
+    """Tell the other endpoints that this one was stopped; *reason*: as in `store/endpoints.py`."""
+    others = [each for each in endpoints.receivers(tx.conn, ENDPOINT_DISABLED) if each.id != endpoint_id]
+    data = {"endpointId": endpoint_id, "reason": reason}
+    _store(tx, ENDPOINT_DISABLED, None, None, data, to=others, due_at=now, now=now)
+
+
+def endpoint_ping(tx: Transaction, endpoint: Endpoint, *, now: datetime) -> str:
+    """Send *endpoint* alone something to try it with; return the id of the notification."""
+    return _store(tx, ENDPOINT_PING, None, None, {"endpointId": endpoint.id}, to=[endpoint], due_at=now, now=now)
+
+
 def _about_item(
     tx: Transaction,
     type_: str,
@@ -161,9 +192,11 @@ def _store(
     sequence: int | None,
     data: Mapping[str, Any],
     *,
+    to: Sequence[Endpoint] | None = None,
     due_at: datetime,
     now: datetime,
-) -> None:
+) -> str:
+    """Write the notification and its delivery to each endpoint that it is for, or to those in *to*; return its id."""
     notification_id = outbox.new_id()
     body = wire.encode({"type": type_, "timestamp": wire.to_text(now), "data": data}).decode()
     outbox.add(
@@ -173,7 +206,19 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
-        due_at=due_at,
         now=now,
     )
-    tx.after_commit(queue.DELIVER_URGENT if type_ in URGENT else queue.DELIVER, notification_id)
+    for endpoint in endpoints.receivers(tx.conn, type_) if to is None else to:
+        delivery_id = deliveries.add(
+            tx.conn,
+            endpoint_id=endpoint.id,
+            notification_id=notification_id,
+            item_id=item_id,
+            sequence=sequence,
+            due_at=due_at,
+            now=now,
+        )
+        # What waits for an endpoint that fails is queued when its time has come.
+        if endpoint.is_live and endpoint.failing_since is None:
+            tx.after_commit(queue.DELIVER_URGENT if type_ in URGENT else queue.DELIVER, str(delivery_id))
+    return notification_id

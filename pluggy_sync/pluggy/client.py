@@ -58,7 +58,8 @@ log = structlog.get_logger(__name__)
 def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | None = None) -> "PluggyClient":
     """Return a client for the application that *settings* names. The caller closes it."""
     hooks = hooks or Hooks()
-    cache = ApiKeyCache(redis_client, settings.pluggy_client_id, Box(settings.secret_key, purpose="api-key"))
+    box = Box(settings.secret_key, *settings.previous_secret_keys, purpose="api-key")
+    cache = ApiKeyCache(redis_client, settings.pluggy_client_id, box)
     proxies: dict[str, str | None] = {_address_of(proxy): proxy for proxy in settings.pluggy_proxies}
     if not proxies:
         proxies[settings.egress_address or rate_budget.THIS_ADDRESS] = None

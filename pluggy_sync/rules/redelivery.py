@@ -1,5 +1,5 @@
 """
-When a failed notification is tried again and becomes a dead letter, and when a failing endpoint is probed.
+When a failed notification is tried again and becomes a dead letter, and when a failing endpoint is probed and stopped.
 
 Each wait is a share of the time that the failure has lasted. After a short outage the tries come soon; a long outage
 costs few.
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 DEAD_AFTER = timedelta(days=3)
+GIVEN_UP_AFTER = timedelta(days=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
@@ -25,6 +26,11 @@ def wait_for_endpoint(failing_for: timedelta) -> timedelta:
 def is_dead(tried_for: timedelta) -> bool:
     """Return whether a notification that was first tried so long ago is a dead letter."""
     return tried_for >= DEAD_AFTER
+
+
+def is_given_up(failing_for: timedelta) -> bool:
+    """Return whether an endpoint that has failed for so long is stopped."""
+    return failing_for >= GIVEN_UP_AFTER
 
 
 def wait_asked_for(retry_after: str | None, *, now: datetime) -> timedelta:

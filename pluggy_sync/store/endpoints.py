@@ -1,59 +1,192 @@
 """
-Endpoints of the product: whether they work, fail, or were stopped. Callers own the transaction.
+Endpoints of the product: what is sent where, and whether they work, fail, or were stopped. Callers own the transaction.
 
-An endpoint is known by a digest of its address, which may hold a secret. One that works has no row.
+The endpoint of the settings is one of them. Its address and secrets stay in the settings; the row has its state, and a
+digest of the address that the state is about.
 """
 
 import hashlib
-from dataclasses import dataclass
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync.store.tables import endpoints
+from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints
+
+# The endpoint of the settings.
+ENVIRONMENT = "ep_environment"
+# Why an endpoint is stopped: it answered 410, or it failed for days.
+GONE = "gone"
+FAILING = "failing"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """The state of an endpoint. While it fails, one notification at a time is sent there, from *retry_at* on."""
+    """An endpoint and its state. While it fails, one notification at a time is sent there, from *retry_at* on."""
 
-    stopped_at: datetime | None = None
-    failing_since: datetime | None = None
-    retry_at: datetime | None = None
-    probing_until: datetime | None = None
+    id: str
+    # None for the endpoint of the settings.
+    url: str | None = field(repr=False)
+    url_digest: str | None
+    description: str | None
+    # None: all.
+    types: Sequence[str] | None
+    enabled: bool
+    # Sealed.
+    secret: str | None = field(repr=False)
+    previous_secret: str | None = field(repr=False)
+    previous_secret_until: datetime | None
+    created_at: datetime
+    stopped_at: datetime | None
+    stop_reason: str | None
+    failing_since: datetime | None
+    retry_at: datetime | None
+    probing_until: datetime | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything is sent there."""
+        return self.enabled and self.stopped_at is None
+
+    @property
+    def state(self) -> str:
+        """The state in a word: unset, disabled, stopped, failing or working."""
+        if self.url is None and self.url_digest is None:
+            return "unset"
+        if not self.enabled:
+            return "disabled"
+        if self.stopped_at is not None:
+            return "stopped"
+        return "working" if self.failing_since is None else "failing"
 
     def may_be_probed(self, now: datetime) -> bool:
         """Return whether the one notification may be sent now."""
         return all(moment is None or moment <= now for moment in (self.retry_at, self.probing_until))
 
 
-_COLUMNS = (endpoints.c.stopped_at, endpoints.c.failing_since, endpoints.c.retry_at, endpoints.c.probing_until)
+_COLUMNS = tuple(endpoints.c[each.name] for each in fields(Endpoint))
+_THERE = endpoints.c.deleted_at.is_(None)
+_WORKS = {"stopped_at": None, "stop_reason": None, "failing_since": None, "retry_at": None, "probing_until": None}
 
 
-def get(conn: Connection, url: str) -> Endpoint:
-    """Return the state of the endpoint at *url*."""
-    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.url_digest == _digest(url)))
+def new_id() -> str:
+    """Return the id of a new endpoint."""
+    return "ep_" + secrets.token_urlsafe(12)
 
 
-def lock(conn: Connection, url: str) -> Endpoint:
-    """Return the state of the endpoint at *url*, and lock it until the transaction ends."""
-    conn.execute(insert(endpoints).values(url_digest=_digest(url)).on_conflict_do_nothing())
-    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.url_digest == _digest(url)).with_for_update())
+def add(
+    conn: Connection,
+    *,
+    endpoint_id: str,
+    url: str,
+    secret: str,
+    description: str | None,
+    types: Sequence[str] | None,
+    enabled: bool,
+    now: datetime,
+) -> None:
+    """Store a new endpoint; *secret* is sealed."""
+    conn.execute(
+        sa.insert(endpoints).values(
+            id=endpoint_id,
+            url=url,
+            secret=secret,
+            description=description,
+            types=None if types is None else list(types),
+            enabled=enabled,
+            created_at=now,
+        )
+    )
 
 
-def _endpoint(conn: Connection, stmt: sa.Select[datetime, datetime, datetime, datetime]) -> Endpoint:
+def get(conn: Connection, endpoint_id: str) -> Endpoint | None:
+    """Return the endpoint; None: there is none."""
+    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.id == endpoint_id, _THERE))
+
+
+def existing(conn: Connection, endpoint_id: str) -> Endpoint:
+    """
+    Return the endpoint.
+
+    Raises:
+        LookupError: there is none.
+    """
+    endpoint = get(conn, endpoint_id)
+    if endpoint is None:
+        raise LookupError("no such endpoint")
+    return endpoint
+
+
+def lock(conn: Connection, endpoint_id: str) -> Endpoint | None:
+    """Return the endpoint, and lock it until the transaction ends; None: there is none."""
+    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.id == endpoint_id, _THERE).with_for_update())
+
+
+def _endpoint(conn: Connection, stmt: sa.Select[Any]) -> Endpoint | None:
     row = conn.execute(stmt).one_or_none()
-    return Endpoint() if row is None else Endpoint(**row._mapping)
+    return None if row is None else Endpoint(**row._mapping)
 
 
-def take_probe(conn: Connection, url: str, *, now: datetime, until: datetime) -> bool:
+def all_(conn: Connection) -> Sequence[Endpoint]:
+    """Return all endpoints, oldest first. That of the settings is there even if they name none."""
+    conn.execute(insert(endpoints).values(id=ENVIRONMENT).on_conflict_do_nothing())
+    rows = conn.execute(sa.select(*_COLUMNS).where(_THERE).order_by(endpoints.c.created_at, endpoints.c.id))
+    return [Endpoint(**row._mapping) for row in rows]
+
+
+def receivers(conn: Connection, type_: str) -> Sequence[Endpoint]:
+    """
+    Return the endpoints that a notification of *type_* is for, stopped ones too.
+
+    That of the settings gets it if the settings name one, or if there is no other: then it waits until they do.
+    """
+    rows = conn.execute(sa.select(*_COLUMNS).where(_THERE))
+    found = [Endpoint(**row._mapping) for row in rows]
+    if not any(each.id == ENVIRONMENT for each in found):
+        return receivers_after_adding(conn, type_)
+    others = any(each.enabled for each in found if each.id != ENVIRONMENT)
+    return [
+        each
+        for each in found
+        if each.enabled
+        and (each.types is None or type_ in each.types)
+        and (each.id != ENVIRONMENT or each.url_digest is not None or not others)
+    ]
+
+
+def receivers_after_adding(conn: Connection, type_: str) -> Sequence[Endpoint]:
+    """Add the row of the settings' endpoint, which somebody removed, and return what `receivers` does."""
+    conn.execute(insert(endpoints).values(id=ENVIRONMENT).on_conflict_do_nothing())
+    return receivers(conn, type_)
+
+
+def follow_settings(conn: Connection, url: str | None) -> None:
+    """Let the endpoint of the settings be at *url*. If it was elsewhere before, its state begins anew."""
+    digest = None if url is None else hashlib.sha256(url.encode()).hexdigest()
+    conn.execute(
+        sa.update(endpoints)
+        .where(endpoints.c.id == ENVIRONMENT, endpoints.c.url_digest.is_distinct_from(digest))
+        .values(url_digest=digest, **_WORKS)
+    )
+
+
+def change(conn: Connection, endpoint_id: str, **values: Any) -> None:
+    """Set *values* of the endpoint. At a new address its state begins anew."""
+    anew = _WORKS if "url" in values else {}
+    conn.execute(sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(**values, **anew))
+
+
+def take_probe(conn: Connection, endpoint_id: str, *, now: datetime, until: datetime) -> bool:
     """Let only the caller send to the failing endpoint until *until*; return False if nobody may send now."""
     taken = conn.execute(
         sa.update(endpoints)
         .where(
-            endpoints.c.url_digest == _digest(url),
+            endpoints.c.id == endpoint_id,
             endpoints.c.failing_since.is_not(None),
             endpoints.c.retry_at <= now,
             sa.func.coalesce(endpoints.c.probing_until, now) <= now,
@@ -63,46 +196,62 @@ def take_probe(conn: Connection, url: str, *, now: datetime, until: datetime) ->
     return taken.rowcount == 1
 
 
-def release_probe(conn: Connection, url: str) -> None:
+def release_probe(conn: Connection, endpoint_id: str) -> None:
     """Let somebody else send the one notification."""
-    conn.execute(sa.update(endpoints).where(endpoints.c.url_digest == _digest(url)).values(probing_until=None))
+    conn.execute(sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(probing_until=None))
 
 
-def mark_failing(conn: Connection, url: str, *, since: datetime, retry_at: datetime) -> None:
+def mark_failing(conn: Connection, endpoint_id: str, *, since: datetime, retry_at: datetime) -> None:
     """Record that the locked endpoint fails, and send nothing there before *retry_at*."""
     conn.execute(
-        sa.update(endpoints)
-        .where(endpoints.c.url_digest == _digest(url))
-        .values(failing_since=since, retry_at=retry_at)
+        sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(failing_since=since, retry_at=retry_at)
     )
 
 
-def mark_working(conn: Connection, url: str) -> bool:
+def mark_working(conn: Connection, endpoint_id: str) -> bool:
     """Record that the endpoint took a notification; return whether it had been failing."""
-    failed = conn.execute(
-        sa.delete(endpoints).where(endpoints.c.url_digest == _digest(url), endpoints.c.stopped_at.is_(None))
+    works = conn.execute(
+        sa.update(endpoints)
+        .where(endpoints.c.id == endpoint_id, endpoints.c.failing_since.is_not(None), endpoints.c.stopped_at.is_(None))
+        .values(failing_since=None, retry_at=None)
     )
-    return failed.rowcount == 1
+    return works.rowcount == 1
 
 
-def stop(conn: Connection, url: str, *, now: datetime) -> None:
-    """Send nothing more to *url*: it answered 410 (product contract)."""
-    new = insert(endpoints).values(url_digest=_digest(url), stopped_at=now)
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[endpoints.c.url_digest],
-            set_={"stopped_at": sa.func.coalesce(endpoints.c.stopped_at, now)},
-        )
+def stop(conn: Connection, endpoint_id: str, reason: str, *, now: datetime) -> bool:
+    """Send nothing more there; return False if it was stopped before."""
+    stopped = conn.execute(
+        sa.update(endpoints)
+        .where(endpoints.c.id == endpoint_id, endpoints.c.stopped_at.is_(None))
+        .values(stopped_at=now, stop_reason=reason)
     )
+    return stopped.rowcount == 1
 
 
-def resume(conn: Connection, url: str) -> bool:
-    """Send to *url* again, from now on; return whether it was stopped."""
-    gone = conn.execute(
-        sa.delete(endpoints).where(endpoints.c.url_digest == _digest(url), endpoints.c.stopped_at.is_not(None))
+def resume(conn: Connection, endpoint_id: str) -> bool:
+    """Send there again, from now on; return whether it was stopped."""
+    resumed = conn.execute(
+        sa.update(endpoints).where(endpoints.c.id == endpoint_id, endpoints.c.stopped_at.is_not(None)).values(**_WORKS)
     )
-    return gone.rowcount == 1
+    return resumed.rowcount == 1
 
 
-def _digest(url: str) -> str:
-    return hashlib.sha256(url.encode()).hexdigest()
+def delete(conn: Connection, endpoint_id: str, *, now: datetime) -> bool:
+    """Delete the endpoint, but for what `remove_deleted` removes later; return False if there is none."""
+    deleted = conn.execute(
+        sa.update(endpoints)
+        .where(endpoints.c.id == endpoint_id, _THERE)
+        .values(deleted_at=now, url=None, secret=None, previous_secret=None, enabled=False)
+    )
+    return deleted.rowcount == 1
+
+
+def remove_deleted(conn: Connection, *, limit: int) -> None:
+    """Remove up to *limit* deliveries and attempts of each deleted endpoint, and its row once none is left."""
+    for endpoint_id in conn.scalars(sa.select(endpoints.c.id).where(~_THERE)).all():
+        left = 0
+        for table in (deliveries, delivery_attempts):
+            some = sa.select(table.c.id).where(table.c.endpoint_id == endpoint_id).limit(limit)
+            left += conn.execute(sa.delete(table).where(table.c.id.in_(some))).rowcount
+        if left == 0:
+            conn.execute(sa.delete(endpoints).where(endpoints.c.id == endpoint_id))

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.statuses import UPDATED
 
 metadata = sa.MetaData(
     naming_convention={
@@ -114,6 +115,10 @@ item_progress = sa.Table(
     ),
 )
 
+# Items whose last execution did not end well, goes on, or was never seen. Queries say it in these words, or Postgres
+# would not use the indexes.
+NOT_UPDATED = f"deleted_at IS NULL AND status IS DISTINCT FROM '{UPDATED}'"
+
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
 items = sa.Table(
     "items",
@@ -175,6 +180,18 @@ items = sa.Table(
         "next_auto_sync_at",
         postgresql_where=sa.text("deleted_at IS NULL AND fetched_at < next_auto_sync_at"),
     ),
+    # For lists of the Items that are not well, of all banks and of one, and of those that are gone.
+    sa.Index("items_not_updated_idx", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
+    # Without a planned update one is expected some time after the last.
+    sa.Index(
+        "items_unplanned_idx",
+        sa.text("coalesce(last_updated_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND next_auto_sync_at IS NULL"),
+    ),
+    # For counting them.
+    sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -502,6 +519,10 @@ user_actions = sa.Table(
     ),
     sa.Index("user_actions_state_idx", "state", "expires_at"),
     sa.Index("user_actions_item_id_idx", "item_id"),
+    # For lists, newest first. A hash: products choose these ids, as in `items`.
+    sa.Index("user_actions_created_at_id_idx", "created_at", "id"),
+    sa.Index("user_actions_state_created_at_id_idx", "state", "created_at", "id"),
+    sa.Index("user_actions_client_user_id_idx", "client_user_id", postgresql_using="hash"),
     sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text(f"state = '{action_states.OPEN}'")),
 )
 
@@ -528,10 +549,53 @@ outbox = sa.Table(
     sa.Column("item_id", sa.Text),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Index("outbox_item_id_idx", "item_id", "sequence"),
+    sa.Index("outbox_created_at_idx", "created_at"),
+)
+
+# Where notifications go. The endpoint of the settings is the row `ep_environment`; the settings have its address.
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text),
+    # Of the settings' endpoint: a digest of the address that the state below is about. The address may hold a secret.
+    sa.Column("url_digest", sa.Text),
+    sa.Column("description", sa.Text),
+    # Which types are sent there; null: all.
+    sa.Column("types", sa.ARRAY(sa.Text)),
+    sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()),
+    # Sealed with SECRET_KEY. The one before signs too, until then.
+    sa.Column("secret", sa.Text),
+    sa.Column("previous_secret", sa.Text),
+    sa.Column("previous_secret_until", INSTANT),
+    sa.Column("created_at", INSTANT, nullable=False, server_default=sa.func.now()),
+    sa.Column("deleted_at", INSTANT),
+    # It answered 410 (`gone`) or failed for days (`failing`): nothing is sent there until somebody resumes it.
+    sa.Column("stopped_at", INSTANT),
+    sa.Column("stop_reason", sa.Text),
+    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
+    sa.Column("failing_since", INSTANT),
+    sa.Column("retry_at", INSTANT),
+    sa.Column("probing_until", INSTANT),
+    sa.CheckConstraint("stop_reason IN ('gone', 'failing')", name="stop_reason"),
+)
+
+# A notification on its way to one endpoint.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("endpoint_id", sa.Text, sa.ForeignKey("endpoints.id"), nullable=False),
+    sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    # As in the outbox: they order the deliveries to an endpoint.
+    sa.Column("item_id", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("created_at", INSTANT, nullable=False),
     # pending -> delivered | dead (a dead letter; an operator may redrive it)
     sa.Column("state", sa.Text, nullable=False, server_default="pending"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("created_at", INSTANT, nullable=False),
     sa.Column("due_at", INSTANT, nullable=False),
     # A worker delivers it, until then at the latest.
     sa.Column("claimed_until", INSTANT),
@@ -540,25 +604,41 @@ outbox = sa.Table(
     sa.Column("first_tried_at", INSTANT),
     sa.Column("delivered_at", INSTANT),
     sa.CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state"),
-    sa.Index("outbox_due_idx", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    sa.UniqueConstraint("notification_id", "endpoint_id"),
+    sa.Index("deliveries_due_idx", "endpoint_id", "due_at", postgresql_where=sa.text("state = 'pending'")),
     # The first of each Item comes first.
-    sa.Index("outbox_pending_of_item_idx", "item_id", "sequence", postgresql_where=sa.text("state = 'pending'")),
-    sa.Index("outbox_item_id_idx", "item_id", "sequence"),
-    sa.Index("outbox_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+    sa.Index(
+        "deliveries_pending_of_item_idx",
+        "endpoint_id",
+        "item_id",
+        "sequence",
+        postgresql_where=sa.text("state = 'pending'"),
+    ),
+    sa.Index("deliveries_item_id_idx", "item_id"),
+    # For lists, newest first.
+    sa.Index("deliveries_created_at_id_idx", "created_at", "id"),
+    sa.Index(
+        "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
+    ),
+    sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+    sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
-# Endpoints of the product that fail or were stopped. One that works has no row.
-endpoints = sa.Table(
-    "endpoints",
+# Totals over all of history (`store/counters.py`).
+counters = sa.Table(
+    "counters",
     metadata,
-    # A digest of the address, which may hold a secret.
-    sa.Column("url_digest", sa.Text, primary_key=True),
-    # It answered 410: nothing is sent there until an operator says so.
-    sa.Column("stopped_at", INSTANT),
-    # While it fails, one notification at a time is sent: not before `retry_at`, and no other one until `probing_until`.
-    sa.Column("failing_since", INSTANT),
-    sa.Column("retry_at", INSTANT),
-    sa.Column("probing_until", INSTANT),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+# How many Items were in each status when they were last counted, for the metrics.
+item_counts = sa.Table(
+    "item_counts",
+    metadata,
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
 )
 
 delivery_attempts = sa.Table(
@@ -566,10 +646,38 @@ delivery_attempts = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("endpoint_id", sa.Text, nullable=False),
     sa.Column("started_at", INSTANT, nullable=False),
     sa.Column("duration_ms", sa.Integer, nullable=False),
     # Null when no answer came; then `error` names what went wrong.
     sa.Column("status_code", sa.Integer),
     sa.Column("error", sa.Text),
+    # How the answer's body begins, cleaned; for the operator only.
+    sa.Column("answer", sa.Text),
     sa.Index("delivery_attempts_notification_id_idx", "notification_id"),
+    sa.Index("delivery_attempts_endpoint_id_idx", "endpoint_id", "id"),
 )
+
+# The order in which notifications, and changes of all Items, were committed. A row gets its position after its commit
+# (`store/streams.py`). `serial` orders the rows of one Item, whose writers hold its lock.
+notification_stream = sa.Table(
+    "notification_stream",
+    metadata,
+    sa.Column("serial", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("position", sa.BigInteger, unique=True),
+    sa.Column("notification_id", sa.Text, sa.ForeignKey("outbox.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sa.Index("notification_stream_new_idx", "serial", postgresql_where=sa.text("position IS NULL")),
+)
+change_stream = sa.Table(
+    "change_stream",
+    metadata,
+    sa.Column("serial", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("position", sa.BigInteger, unique=True),
+    # The entries of the Item's feed after the one number and through the other.
+    sa.Column("item_id", sa.Text, nullable=False),
+    sa.Column("after_seq", sa.BigInteger, nullable=False),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
+    sa.Index("change_stream_new_idx", "serial", postgresql_where=sa.text("position IS NULL")),
+    sa.Index("change_stream_item_id_idx", "item_id", "through_seq"),
+)
+stream_positions = sa.Sequence("stream_positions", metadata=metadata)

@@ -9,7 +9,7 @@ of the Item's feed. Callers own the transaction and hold the Item's write lock.
 from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
-from pluggy_sync.store.tables import changes, items, tombstones, transactions
+from pluggy_sync.store import streams
+from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
@@ -115,6 +116,8 @@ def merge(conn: Connection, item_id: str, rows: Sequence[Transaction], *, began_
     done = conn.execute(_MERGE, {"item_id": item_id, "began_at": began_at, "now": now}).one()
     if done.fed != done.added + done.modified:
         raise LookupError("transactions of an Item that is not stored")
+    if done.fed:
+        streams.add_changes(conn, item_id)
     return Merged(added=done.added, modified=done.modified, repaired=done.repaired)
 
 
@@ -187,6 +190,16 @@ def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str,
     with _copying(conn, _COPY_CHANGES) as copy:
         for seq, (kind, transaction_id, account_id) in enumerate(changed, start=first):
             copy.write_row([item_id, seq, kind, transaction_id, account_id, now])
+    streams.add_changes(conn, item_id)
+
+
+# A day in São Paulo ends hours after the same day in UTC, and less than a day after.
+_TWO_DAYS = timedelta(days=2)
+
+
+def _midnight(day: date) -> datetime:
+    """Return when *day* begins in UTC. In São Paulo, west of it, it begins later."""
+    return datetime.combine(day, time.min, UTC)
 
 
 def unlisted(
@@ -210,6 +223,7 @@ def unlisted(
     if through is not None:
         stmt = stmt.where(transactions.c.date <= through)
     if from_day is not None:
+        stmt = stmt.where(transactions.c.date >= _midnight(from_day))
         # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
         for zone in ("UTC", "America/Sao_Paulo"):
             stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
@@ -277,6 +291,44 @@ def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Se
     return [Change._make(row) for row in rows]
 
 
+class StreamedChange(NamedTuple):
+    """An entry of the change feed of all Items. Its place is *position* and, within it, *seq*."""
+
+    position: int
+    item_id: str
+    seq: int
+    kind: str
+    transaction_id: str
+    account_id: str
+    raw: dict[str, Any] | None
+
+
+def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
+    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
+    position, seq = place
+    rows = conn.execute(
+        sa.select(
+            change_stream.c.position,
+            changes.c.item_id,
+            *(changes.c[name] for name in ("seq", "kind", "transaction_id", "account_id")),
+            transactions.c.raw,
+        )
+        .join(
+            changes,
+            sa.and_(
+                changes.c.item_id == change_stream.c.item_id,
+                changes.c.seq > change_stream.c.after_seq,
+                changes.c.seq <= change_stream.c.through_seq,
+            ),
+        )
+        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+        .where(change_stream.c.position >= position, sa.or_(change_stream.c.position > position, changes.c.seq > seq))
+        .order_by(change_stream.c.position, changes.c.seq)
+        .limit(limit)
+    )
+    return [StreamedChange._make(row) for row in rows]
+
+
 def before(
     conn: Connection,
     account_id: str,
@@ -299,10 +351,13 @@ def before(
         moment, last_id = position
         later_id = sa.and_(transactions.c.date == moment, transactions.c.id > last_id)
         stmt = stmt.where(transactions.c.date <= moment, sa.or_(transactions.c.date < moment, later_id))
+    # The day decides. The instant beside it is what the index knows: no row of a day is further away.
     if date_from is not None:
-        stmt = stmt.where(transactions.c.day >= date_from)
+        stmt = stmt.where(transactions.c.day >= date_from, transactions.c.date >= _midnight(date_from))
     if date_to is not None:
         stmt = stmt.where(transactions.c.day <= date_to)
+        if date_to < date.max - _TWO_DAYS:
+            stmt = stmt.where(transactions.c.date < _midnight(date_to + _TWO_DAYS))
     if status is not None:
         stmt = stmt.where(transactions.c.status == status)
     newest_first = stmt.order_by(transactions.c.date.desc(), transactions.c.id)

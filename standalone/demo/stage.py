@@ -7,7 +7,7 @@ import httpx
 import sqlalchemy as sa
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import inbox, item_progress, items, outbox
+from pluggy_sync.store.tables import deliveries, inbox, item_progress, items
 from standalone.demo import mirror
 from standalone.demo.checks import Checks
 from standalone.plan import Plan
@@ -92,7 +92,7 @@ class Stage:
                 item_progress.c.item_id == items.c.id,
                 items.c.deleted_at.is_(None),
             ),
-            sa.exists().where(outbox.c.state == "pending"),
+            sa.exists().where(deliveries.c.state == "pending"),
         ]
         with self.database.connect() as conn:
             return not conn.scalar(sa.select(sa.or_(*work)))

@@ -17,7 +17,7 @@ from pluggy_sync.engine import events, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
-from pluggy_sync.store.tables import endpoints, inbox, item_progress, items, outbox
+from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items
 from tests.kit.clock import Clock
 
 _TASKS: dict[str, Callable[[Resources, str], None]] = {
@@ -75,20 +75,25 @@ def next_due_at(res: Resources) -> datetime | None:
         .join(items, items.c.id == item_progress.c.item_id)
         .where(item_progress.c.sync_requested_seq > item_progress.c.synced_seq, items.c.deleted_at.is_(None))
     )
-    before = outbox.alias("before")
-    retry_at = sa.select(sa.func.max(endpoints.c.retry_at)).scalar_subquery()
-    ready_at = sa.func.greatest(outbox.c.due_at, outbox.c.claimed_until, outbox.c.queued_until, retry_at)
+    before = deliveries.alias("before")
+    ready_at = sa.func.greatest(
+        deliveries.c.due_at, deliveries.c.claimed_until, deliveries.c.queued_until, endpoints.c.retry_at
+    )
     undelivered = sa.select(sa.func.min(ready_at)).where(
-        outbox.c.state == "pending",
+        deliveries.c.state == "pending",
+        endpoints.c.id == deliveries.c.endpoint_id,
+        endpoints.c.stopped_at.is_(None),
+        endpoints.c.enabled,
         ~sa.exists().where(
-            before.c.item_id == outbox.c.item_id,
-            before.c.sequence < outbox.c.sequence,
+            before.c.endpoint_id == deliveries.c.endpoint_id,
+            before.c.item_id == deliveries.c.item_id,
+            before.c.sequence < deliveries.c.sequence,
             before.c.state == "pending",
         ),
     )
-    wanted = [pending_event, wanted_sync]
-    if res.settings.product_webhook_url is not None:
-        wanted.append(undelivered)
+    if res.settings.product_webhook_url is None:
+        undelivered = undelivered.where(endpoints.c.url.is_not(None))
+    wanted = [pending_event, wanted_sync, undelivered]
     with res.database.begin() as conn:
         moments = [conn.scalar(each) for each in wanted]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -269,7 +269,7 @@ def test_a_deleted_item_is_purged_of_everything_that_is_the_persons(service, ups
     item_id = deleted(service, upstream)
 
     left = of_item(service, item_id)
-    assert set(left) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
+    assert set(left) <= {"items", "item_progress", "inbox", "outbox", "deliveries", "sync_runs"}
     (item,) = left["items"]
     assert item.deleted_at is not None
     assert (item.raw, item.client_user_id, item.status, item.synced_through) == (None, None, None, None)
@@ -311,7 +311,7 @@ def test_late_transaction_events_for_a_deleted_item_leave_no_trace(service, upst
     )
     service.work_until_quiet()
 
-    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
+    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "deliveries", "sync_runs"}
 
 
 @pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/identity"])
@@ -328,7 +328,7 @@ def test_an_item_deleted_during_its_sync_leaves_nothing_behind(service, upstream
         service.work_until_quiet()
 
     assert done
-    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "sync_runs"}
+    assert set(of_item(service, item_id)) <= {"items", "item_progress", "inbox", "outbox", "deliveries", "sync_runs"}
     assert service.item(item_id).deleted_at is not None
 
 

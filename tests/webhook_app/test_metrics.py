@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pluggy_sync import spill
-from pluggy_sync.engine import reconciliation
+from pluggy_sync.engine import reconciliation, sweep
 from pluggy_sync.metrics import ServiceCollector
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
@@ -45,6 +45,7 @@ def test_metrics_count_what_waits_and_what_was_done(scrape, service, upstream, c
 
     before = scrape()
     service.work()
+    sweep.sweep(service.res)
     after = scrape()
 
     assert (before["events stored"], after["events stored"]) == (1, 0)
@@ -82,11 +83,10 @@ def test_metrics_count_dead_events(scrape, service):
 def test_metrics_tell_of_an_endpoint_that_fails_and_of_one_that_was_stopped(scrape, service):
     now = service.res.now()
     with service.res.database.begin() as conn:
-        endpoints.lock(conn, "https://product.example/")
-        endpoints.mark_failing(conn, "https://product.example/", since=now, retry_at=now)
+        endpoints.mark_failing(conn, endpoints.ENVIRONMENT, since=now, retry_at=now)
     failing = scrape()
     with service.res.database.begin() as conn:
-        endpoints.stop(conn, "https://product.example/", now=now)
+        endpoints.stop(conn, endpoints.ENVIRONMENT, endpoints.FAILING, now=now)
     stopped = scrape()
 
     assert (failing["endpoints failing"], failing["endpoints stopped"]) == (1, 0)

@@ -55,6 +55,10 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Answer POST."""
         return cast(_Decorator, self.route(rule, methods=["POST"]))
 
+    def patch(self, rule: str) -> _Decorator:
+        """Answer PATCH."""
+        return cast(_Decorator, self.route(rule, methods=["PATCH"]))
+
     def delete(self, rule: str) -> _Decorator:
         """Answer DELETE."""
         return cast(_Decorator, self.route(rule, methods=["DELETE"]))
@@ -63,8 +67,8 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]  # flask-smorest is not typ
         """Give the view what *schema* loads from the request's body or query."""
         return cast(_Decorator, super().arguments(schema, location=location))
 
-    def response(self, status: int, schema: type[ma.Schema]) -> _Decorator:
-        """Answer with what *schema* dumps of the view's result."""
+    def response(self, status: int, schema: type[ma.Schema] | None = None) -> _Decorator:
+        """Answer with what *schema* dumps of the view's result; None: with nothing."""
         return cast(_Decorator, super().response(status, schema))
 
 

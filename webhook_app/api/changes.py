@@ -11,8 +11,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.store import transactions
-from pluggy_sync.store.transactions import Change
+from pluggy_sync.store import streams, transactions
+from pluggy_sync.store.transactions import Change, StreamedChange
 from webhook_app.api import paging
 from webhook_app.api.accounts import TransactionSchema
 from webhook_app.api.blueprint import ApiBlueprint
@@ -39,6 +39,22 @@ class _ChangesQuery(Query):
     )
 
 
+class _AllChangesQuery(Query):
+    cursor = ma.fields.Str(
+        load_default="0.0",
+        validate=validate.Regexp(r"[0-9]{1,18}\.[0-9]{1,18}\Z", error="Not a cursor."),
+        metadata={
+            "description": "`nextCursor` of the page before; absent: everything",
+            "pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$",
+        },
+    )
+    limit = ma.fields.Int(
+        load_default=100,
+        validate=validate.Range(min=1, max=500),
+        metadata={"description": "Changes in a page, 1 to 500. Several of one row are shown once"},
+    )
+
+
 class _Removed(ma.Schema):
     id = ma.fields.Str(required=True)
     accountId = ma.fields.Str(required=True)
@@ -50,6 +66,24 @@ class ChangesSchema(ma.Schema):
     added = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
     modified = ma.fields.List(ma.fields.Nested(TransactionSchema), required=True)
     removed = ma.fields.List(ma.fields.Nested(_Removed), required=True)
+    nextCursor = ma.fields.Str(required=True, metadata={"description": "Keep it, and ask with it the next time"})
+    hasMore = ma.fields.Bool(required=True)
+
+
+class _TransactionOfItemSchema(TransactionSchema):
+    itemId = ma.fields.Str(required=True)
+
+
+class _RemovedOfItem(_Removed):
+    itemId = ma.fields.Str(required=True)
+
+
+class ChangesOfAllSchema(ma.Schema):
+    """A page of changes of all Items."""
+
+    added = ma.fields.List(ma.fields.Nested(_TransactionOfItemSchema), required=True)
+    modified = ma.fields.List(ma.fields.Nested(_TransactionOfItemSchema), required=True)
+    removed = ma.fields.List(ma.fields.Nested(_RemovedOfItem), required=True)
     nextCursor = ma.fields.Str(required=True, metadata={"description": "Keep it, and ask with it the next time"})
     hasMore = ma.fields.Bool(required=True)
 
@@ -77,7 +111,33 @@ def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
     }
 
 
-def page_of_changes(entries: Sequence[Change]) -> dict[str, list[Any]]:
+@blueprint.get("/transactions/sync")
+@blueprint.arguments(_AllChangesQuery, location="query")
+@blueprint.response(200, ChangesOfAllSchema)
+def read_changes_of_all(query: dict[str, Any]) -> dict[str, Any]:
+    """
+    Read what changed in the transactions of all Items since a cursor, in the order of the commits, without gaps.
+
+    Apply the pages in their order until `hasMore` is false. The rows of a deleted Item are not among `removed`:
+    `item.deleted` says that all of them are gone.
+    """
+    position, _, seq = query["cursor"].partition(".")
+    place, limit = (int(position), int(seq)), query["limit"]
+    with resources().database.begin() as conn:
+        streams.number(conn)
+    with resources().database.begin() as conn:
+        if place[0] > streams.newest(conn):
+            raise paging.invalid_cursor()
+        entries = transactions.changes_of_all_after(conn, place, limit + 1)
+    shown = entries[:limit]
+    return {
+        **page_of_changes(shown),
+        "nextCursor": f"{shown[-1].position}.{shown[-1].seq}" if shown else query["cursor"],
+        "hasMore": len(entries) > limit,
+    }
+
+
+def page_of_changes(entries: Sequence[Change | StreamedChange]) -> dict[str, list[Any]]:
     """
     Return the rows of *entries*, each once.
 
@@ -89,11 +149,12 @@ def page_of_changes(entries: Sequence[Change]) -> dict[str, list[Any]]:
     removed: dict[str, Any] = {}
     for entry in entries:
         row_id = entry.transaction_id
+        item = {"itemId": entry.item_id} if isinstance(entry, StreamedChange) else {}
         if entry.raw is None:
             if entry.kind == "removed":
-                removed[row_id] = {"id": row_id, "accountId": entry.account_id}
+                removed[row_id] = {"id": row_id, "accountId": entry.account_id, **item}
         elif entry.kind == "added":
-            added[row_id] = entry.raw
+            added[row_id] = {**entry.raw, **item}
         elif entry.kind == "modified" and row_id not in added:
-            modified[row_id] = entry.raw
+            modified[row_id] = {**entry.raw, **item}
     return {"added": list(added.values()), "modified": list(modified.values()), "removed": list(removed.values())}

@@ -59,6 +59,15 @@ def text(value: Any) -> str:
     return value
 
 
+def number(value: Any) -> int:
+    """Return *value* if it is a whole number that a row can have; a TypeError or ValueError otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(type(value))
+    if not 0 <= value < 2**63:
+        raise ValueError("out of range")
+    return value
+
+
 def moment(value: Any) -> datetime:
     """Return the moment that *value* names; a ValueError otherwise."""
     found = wire.instant(value)

@@ -12,12 +12,25 @@ from webhook_app.api import (
     connect_tokens,
     data_products,
     docs,
+    endpoints,
     items,
+    notifications,
     refresh,
     sync_runs,
 )
 
-SUBJECTS = (items, accounts, data_products, changes, sync_runs, actions, refresh, connect_tokens)
+SUBJECTS = (
+    items,
+    accounts,
+    data_products,
+    changes,
+    sync_runs,
+    actions,
+    refresh,
+    connect_tokens,
+    notifications,
+    endpoints,
+)
 
 
 def register(app: Flask) -> None:

@@ -25,7 +25,7 @@ class Spill:
     def __init__(self, res: Resources, folder: Path) -> None:
         self._res = res
         self._folder = folder
-        self._box = spill.box_of(res.settings.secret_key)
+        self._box = spill.box_of(res.settings.secret_key, *res.settings.previous_secret_keys)
         self._lock = threading.Lock()
         self._file: SpillFile | None = None
         self._adopts_at = 0.0

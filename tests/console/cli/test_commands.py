@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from console.cli import main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_lease, items, outbox, tables
+from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
@@ -236,14 +236,15 @@ def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstrea
     item_id = upstream.connect()
     call("sync", item_id)
     (row,) = service.rows(tables.outbox)
+    (waiting,) = service.rows(tables.deliveries)
     with service.res.database.begin() as conn:
-        outbox.mark_dead(conn, row.id)
+        deliveries.mark_dead(conn, waiting.id)
     assert row.id in call("notifications").output
 
     assert call("notifications", "resend", row.id).exit_code == 0
 
-    (row,) = service.rows(tables.outbox)
-    assert (row.state, row.attempts) == ("pending", 0)
+    (again,) = service.rows(tables.deliveries)
+    assert (again.state, again.attempts) == ("pending", 0)
     assert call("notifications", "resend", "msg_none").exit_code == 1
 
 

@@ -18,7 +18,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from pluggy_sync.engine import sweep
 from pluggy_sync.notifications import delivery, messages
-from pluggy_sync.store import endpoints, outbox, tables
+from pluggy_sync.store import deliveries, endpoints, outbox, tables
+from pluggy_sync.store.endpoints import ENVIRONMENT
 from pluggy_sync.transaction import Transaction
 from standalone.polling import eventually
 from tests.kit.factories import PRODUCT_SECRET
@@ -50,8 +51,30 @@ def tell(res):
     with res.database.begin() as conn:
         tx = Transaction(conn=conn)
         messages.connector_status_changed(tx, 2, "Pluggy Bank", "OFFLINE", now=res.now())
-    ((_task, notification_id),) = tx.queued
-    return notification_id
+    return newest(res)
+
+
+def newest(res):
+    with res.database.begin() as conn:
+        last = sa.select(tables.outbox.c.id).order_by(tables.outbox.c.created_at.desc(), sa.text("ctid DESC")).limit(1)
+        return conn.scalar(last)
+
+
+def deliver(res, notification_id, endpoint_id=ENVIRONMENT):
+    """Make the delivery of the notification to the endpoint of the settings, or to that one."""
+    with res.database.begin() as conn:
+        of = tables.deliveries.c
+        delivery_id = conn.scalar(
+            sa.select(of.id).where(of.notification_id == notification_id, of.endpoint_id == endpoint_id)
+        )
+    delivery.deliver(res, str(delivery_id))
+
+
+def claim(res, notification_id, *, now):
+    with res.database.begin() as conn:
+        of = tables.deliveries.c
+        delivery_id = conn.scalar(sa.select(of.id).where(of.notification_id == notification_id))
+        return deliveries.claim(conn, delivery_id, now=now, until=now + delivery.CLAIM)
 
 
 def tell_of_item(res, item_id, how_many=1):
@@ -69,6 +92,14 @@ def tell_of_item(res, item_id, how_many=1):
                 item_id=item_id,
                 sequence=sequence,
                 body=body,
+                now=now,
+            )
+            deliveries.add(
+                conn,
+                endpoint_id=ENVIRONMENT,
+                notification_id=notification_id,
+                item_id=item_id,
+                sequence=sequence,
                 due_at=now,
                 now=now,
             )
@@ -78,7 +109,12 @@ def tell_of_item(res, item_id, how_many=1):
 
 def stored(res, notification_id):
     with res.database.begin() as conn:
-        return conn.execute(sa.select(tables.outbox).where(tables.outbox.c.id == notification_id)).one()
+        return conn.execute(
+            sa.select(tables.deliveries, tables.outbox.c.body).where(
+                tables.deliveries.c.notification_id == notification_id,
+                tables.outbox.c.id == tables.deliveries.c.notification_id,
+            )
+        ).one()
 
 
 def states(res, notification_ids):
@@ -95,8 +131,8 @@ def tried_for_days(res, notification_id):
     long_ago = res.now() - timedelta(days=3)
     with res.database.begin() as conn:
         conn.execute(
-            sa.update(tables.outbox)
-            .where(tables.outbox.c.id == notification_id)
+            sa.update(tables.deliveries)
+            .where(tables.deliveries.c.notification_id == notification_id)
             .values(due_at=long_ago, first_tried_at=long_ago)
         )
 
@@ -107,7 +143,7 @@ def deliver_at_once(res, notification_ids):
 
     def work(notification_id):
         start.wait()
-        delivery.deliver(res, notification_id)
+        deliver(res, notification_id)
 
     with ThreadPoolExecutor(len(notification_ids)) as workers:
         list(workers.map(work, notification_ids))
@@ -126,7 +162,7 @@ def step(res, clock):
 def test_a_delivery_is_signed_as_standard_webhooks_and_holds_what_was_stored(res, product):
     notification_id = tell(res)
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     (got,) = product.got
     payload = Webhook(PRODUCT_SECRET).verify(got.body, got.headers)
@@ -140,7 +176,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_and_holds_what_was_stored(res
 def test_while_a_secret_is_replaced_both_verify_and_a_third_does_not(res, product):
     settings = dataclasses.replace(res.settings, product_webhook_secrets=(PRODUCT_SECRET, OTHER_SECRET))
 
-    delivery.deliver(dataclasses.replace(res, settings=settings), tell(res))
+    deliver(dataclasses.replace(res, settings=settings), tell(res))
 
     (got,) = product.got
     Webhook(PRODUCT_SECRET).verify(got.body, got.headers)
@@ -152,7 +188,7 @@ def test_while_a_secret_is_replaced_both_verify_and_a_third_does_not(res, produc
 def test_the_body_says_when_it_was_written_not_when_it_was_sent(res, product, clock):
     notification_id = tell(res)
     clock.advance(days=1)
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     (got,) = product.got
     assert json.loads(got.body)["timestamp"] == json.loads(stored(res, notification_id).body)["timestamp"]
@@ -162,7 +198,7 @@ def test_deliveries_one_after_the_other_share_a_connection_and_carry_no_cookie(r
     product.answer = lambda request: request.respond(200, {"Set-Cookie": "session=1"}, b"thank you")
 
     for _ in range(3):
-        delivery.deliver(res, tell(res))
+        deliver(res, tell(res))
 
     assert product.connections == 1
     assert [each.headers.get("cookie") for each in product.got] == [None] * 3
@@ -177,9 +213,9 @@ def test_what_the_product_did_not_take_is_tried_again_under_the_same_id(res, pro
     product.answer = status(answer, 200)
     notification_id = tell(res)
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
     assert stored(res, notification_id).state == "pending"
-    delivery.deliver(res, notification_id)  # not due yet
+    deliver(res, notification_id)  # not due yet
     assert len(product.got) == 1
     clock.advance_to(stored(res, notification_id).due_at)
     sweep.sweep(res)
@@ -194,7 +230,7 @@ def test_a_redirect_is_not_followed(res, product):
     with running_product() as elsewhere:
         product.answer = lambda request: request.respond(307, {"Location": elsewhere.url})
 
-        delivery.deliver(res, tell(res))
+        deliver(res, tell(res))
 
         assert elsewhere.got == []
     assert [row.status_code for row in attempts(res)] == [307]
@@ -219,10 +255,10 @@ def test_a_product_that_stays_away_is_tried_again_within_half_a_minute_in_the_fi
 def test_a_product_that_stays_away_for_three_days_costs_few_tries_and_is_given_up(resources, clock):
     lonely = to_url(resources, "http://127.0.0.1:1/nobody")
     notification_id = tell(lonely)
-    delivery.deliver(lonely, notification_id)
+    deliver(lonely, notification_id)
     began = clock()
     clock.advance(days=3, hours=-2)
-    delivery.deliver(lonely, notification_id)
+    deliver(lonely, notification_id)
     tried_before = len(attempts(lonely))
 
     while stored(lonely, notification_id).state == "pending":
@@ -236,16 +272,16 @@ def test_a_product_that_stays_away_for_three_days_costs_few_tries_and_is_given_u
 def test_an_endpoint_that_answers_gone_hears_nothing_until_it_is_resumed(res, product, clock):
     product.answer = status(410)
     first, second = tell(res), tell(res)
-    delivery.deliver(res, first)
+    deliver(res, first)
     clock.advance(days=1)
     sweep.sweep(res)
     run_queued(res)
-    delivery.deliver(res, second)
+    deliver(res, second)
     assert len(product.got) == 1
 
     product.answer = status(200)
     with res.database.begin() as conn:
-        assert endpoints.resume(conn, product.url)
+        assert endpoints.resume(conn, ENVIRONMENT)
     sweep.sweep(res)
     run_queued(res)
 
@@ -264,12 +300,12 @@ def a_date(answered_at):
 def test_a_product_that_asks_for_a_pause_gets_it(res, product, clock, written):
     product.answer = lambda request: request.respond(429, {"Retry-After": written(clock())})
     first, second = tell(res), tell(res)
-    delivery.deliver(res, first)
+    deliver(res, first)
 
     clock.advance(seconds=80)
     sweep.sweep(res)
     run_queued(res)
-    delivery.deliver(res, second)
+    deliver(res, second)
     assert product.got_ids == [first]
 
     product.answer = status(200)
@@ -283,7 +319,7 @@ def test_nobody_is_paused_for_longer_than_an_hour(res, product, clock):
     product.answer = lambda request: request.respond(503, {"Retry-After": "99999999999999999999"})
     notification_id = tell(res)
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert stored(res, notification_id).due_at <= clock() + timedelta(hours=1)
 
@@ -315,7 +351,7 @@ def test_an_endpoint_that_gives_no_status_is_left_at_the_deadline(res, product, 
     notification_id = tell(res)
     began = time.monotonic()
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert time.monotonic() - began < 5
     assert stored(res, notification_id).state == "pending"
@@ -329,7 +365,7 @@ def test_a_server_that_takes_the_connection_and_no_more_is_left_at_the_deadline(
         res = to_url(resources, f"{scheme}://127.0.0.1:{port}/")
         began = time.monotonic()
 
-        delivery.deliver(res, tell(res))
+        deliver(res, tell(res))
 
         assert time.monotonic() - began < 5
     (row,) = attempts(res)
@@ -361,7 +397,7 @@ def test_the_status_decides_whatever_becomes_of_the_body(res, product, answer):
     notification_id = tell(res)
     began = time.monotonic()
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert time.monotonic() - began < 10
     assert stored(res, notification_id).state == "delivered"
@@ -370,11 +406,11 @@ def test_the_status_decides_whatever_becomes_of_the_body(res, product, answer):
 def test_a_body_is_not_unpacked(res, product):
     packed = gzip.compress(bytes(64 * 1024 * 1024))
     product.answer = lambda request: request.respond(200, {"Content-Encoding": "gzip"}, packed)
-    delivery.deliver(res, tell(res))  # what is made once is there
+    deliver(res, tell(res))  # what is made once is there
     notification_id = tell(res)
     tracemalloc.start()
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -387,7 +423,7 @@ def test_an_address_that_cannot_be_reached_is_an_attempt_that_failed(resources, 
     res = to_url(resources, url)
     notification_id = tell(res)
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert stored(res, notification_id).state == "pending"
     (row,) = attempts(res)
@@ -407,16 +443,16 @@ def test_two_workers_never_deliver_one_notification_at_once(res, product):
 
 def test_a_claim_outlives_its_attempt(res, product, monkeypatch):
     monkeypatch.setattr(delivery, "TIMEOUT_S", 0.2)
-    claim = outbox.claim
+    claim = deliveries.claim
 
     def and_then_stop(*args, **more):
         claimed = claim(*args, **more)
         time.sleep(0.4)
         return claimed
 
-    monkeypatch.setattr(outbox, "claim", and_then_stop)
+    monkeypatch.setattr(deliveries, "claim", and_then_stop)
 
-    delivery.deliver(res, tell(res))
+    deliver(res, tell(res))
 
     assert product.got == []
     assert timedelta(seconds=15) < delivery.CLAIM
@@ -424,10 +460,9 @@ def test_a_claim_outlives_its_attempt(res, product, monkeypatch):
 
 def test_what_a_killed_worker_had_claimed_is_delivered_within_forty_five_seconds(res, product, clock):
     notification_id = tell(res)
-    with res.database.begin() as conn:
-        assert outbox.claim(conn, notification_id, now=clock(), until=clock() + delivery.CLAIM)
+    assert claim(res, notification_id, now=clock())
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
     assert product.got == []
     clock.advance(seconds=45 - res.settings.sweep_interval_s)
     sweep.sweep(res)
@@ -438,15 +473,13 @@ def test_what_a_killed_worker_had_claimed_is_delivered_within_forty_five_seconds
 
 def test_a_worker_that_comes_back_late_does_not_end_the_claim_of_another(res, clock):
     notification_id = tell(res)
-    with res.database.begin() as conn:
-        late = outbox.claim(conn, notification_id, now=clock(), until=clock() + delivery.CLAIM)
+    late = claim(res, notification_id, now=clock())
     clock.advance(seconds=60)
-    with res.database.begin() as conn:
-        assert outbox.claim(conn, notification_id, now=clock(), until=clock() + delivery.CLAIM)
+    assert claim(res, notification_id, now=clock())
 
     with res.database.begin() as conn:
-        outbox.reschedule(conn, late, due_at=clock())
-        taken = outbox.claim(conn, notification_id, now=clock(), until=clock() + delivery.CLAIM)
+        deliveries.reschedule(conn, late, due_at=clock())
+    taken = claim(res, notification_id, now=clock())
 
     assert taken is None
 
@@ -467,7 +500,7 @@ def test_a_notification_waits_for_the_one_before_it_and_no_other_item_does(res, 
     product.answer = lambda request: request.respond(400 if request.delivery.notification_id == refused else 200)
 
     for each in (refused, later, *others):
-        delivery.deliver(res, each)
+        deliver(res, each)
     run_queued(res)
     assert states(res, [refused, later, *others]) == ["pending", "pending", "delivered", "delivered", "delivered"]
 
@@ -482,9 +515,9 @@ def test_after_one_that_was_given_up_the_item_goes_on(res, product, clock):
     refused, later = tell_of_item(res, "item-1", 2)
     product.answer = lambda request: request.respond(400 if request.delivery.notification_id == refused else 200)
 
-    delivery.deliver(res, refused)
+    deliver(res, refused)
     tried_for_days(res, refused)
-    delivery.deliver(res, refused)
+    deliver(res, refused)
     clock.advance(seconds=10)
     sweep.sweep(res)
     run_queued(res)
@@ -514,7 +547,7 @@ def fail(res, product):
     """Let the endpoint fail one delivery; return the id."""
     product.answer = status(500)
     notification_id = tell(res)
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
     take_messages(res)
     return notification_id
 
@@ -580,7 +613,7 @@ def test_one_notification_that_the_product_cannot_take_holds_up_no_other(res, pr
     product.answer = lambda request: request.respond(500 if request.delivery.notification_id == refused else 200)
 
     for each in (refused, *others):
-        delivery.deliver(res, each)
+        deliver(res, each)
     run_queued(res)
 
     assert states(res, [refused, *others]) == ["pending", *["delivered"] * 5]
@@ -589,14 +622,14 @@ def test_one_notification_that_the_product_cannot_take_holds_up_no_other(res, pr
 def test_a_worker_that_died_while_it_asked_a_failing_endpoint_leaves_it_to_another(res, product, clock):
     fail(res, product)
     with res.database.begin() as conn:
-        assert endpoints.take_probe(conn, product.url, now=clock(), until=clock() + delivery.CLAIM)
+        assert endpoints.take_probe(conn, ENVIRONMENT, now=clock(), until=clock() + delivery.CLAIM)
     product.answer = status(200)
     notification_id = tell(res)
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
     assert stored(res, notification_id).state == "pending"
 
     clock.advance(seconds=30)
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert stored(res, notification_id).state == "delivered"
 
@@ -628,7 +661,7 @@ def test_a_notification_that_is_dropped_while_it_is_delivered_is_no_fault(res, p
 
     product.answer = drop
 
-    delivery.deliver(res, notification_id)
+    deliver(res, notification_id)
 
     assert attempts(res) == []
 
@@ -638,8 +671,8 @@ def test_what_is_on_its_way_when_an_item_is_purged_arrives_before_its_end_is_tol
     service.catch_up()
     res = to_url(service.res, product.url)
     with res.database.begin() as conn:
-        first = outbox.next_of_item(conn, item_id, messages.URGENT).id
-        claimed = outbox.claim(conn, first, now=clock(), until=clock() + delivery.CLAIM)
+        first = deliveries.next_of_item(conn, ENVIRONMENT, item_id, messages.URGENT).id
+        claimed = deliveries.claim(conn, first, now=clock(), until=clock() + delivery.CLAIM)
     assert claimed is not None
 
     upstream.delete(item_id)
@@ -664,16 +697,15 @@ def test_once_the_end_of_an_item_was_told_or_given_up_nothing_names_its_person(s
 
     run_queued(res)
     if answer != 200:
-        with res.database.begin() as conn:
-            notification_id = outbox.next_of_item(conn, item_id, messages.URGENT).id
+        notification_id = newest(res)
         tried_for_days(res, notification_id)
-        delivery.deliver(res, notification_id)
+        deliver(res, notification_id)
 
     told = [json.loads(each.body) for each in product.got if b"item.deleted" in each.body]
     assert told[0]["data"]["clientUserId"] == "user-42"
     (row,) = service.rows(tables.outbox, tables.outbox.c.item_id == item_id)
     assert json.loads(row.body)["data"] == {**told[0]["data"], "clientUserId": None}
-    assert row.state == ("delivered" if answer == 200 else "dead")
+    assert stored(res, row.id).state == ("delivered" if answer == 200 else "dead")
 
 
 def test_where_no_product_is_told_the_end_of_an_item_names_nobody_from_the_start(service, upstream):
@@ -684,5 +716,5 @@ def test_where_no_product_is_told_the_end_of_an_item_names_nobody_from_the_start
     service.catch_up()
 
     (row,) = service.rows(tables.outbox, tables.outbox.c.item_id == item_id)
-    assert (row.type, row.state) == ("item.deleted", "pending")
+    assert row.type == "item.deleted"
     assert "user-42" not in row.body

@@ -11,7 +11,7 @@ from pluggy_sync import queue, wire
 from pluggy_sync.notifications import messages
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.rules.needs import Kind, Need
-from pluggy_sync.store import items, outbox, user_actions
+from pluggy_sync.store import deliveries, items, user_actions
 from pluggy_sync.texts import catalogue
 from pluggy_sync.transaction import Transaction
 from tests.kit.factories import NOON
@@ -45,8 +45,8 @@ def told(tx):
     """Return what was written, oldest first, as the product reads it."""
 
     def told():
-        ids = [argument for task, argument in tx.queued if task in (queue.DELIVER, queue.DELIVER_URGENT)]
-        pending = {each.id: each for each in outbox.newest(tx.conn, state="pending", limit=100)}
+        ids = [int(argument) for task, argument in tx.queued if task in (queue.DELIVER, queue.DELIVER_URGENT)]
+        pending = {each.id: each for each in deliveries.newest(tx.conn, state="pending", limit=100)}
         assert pending.keys() == set(ids)
         return [json.loads(pending[id_].body) for id_ in ids]
 
@@ -144,9 +144,9 @@ def test_a_stale_item_is_told_of_with_its_last_and_next_update(tx, told):
 def test_the_end_of_an_item_may_be_told_later(tx):
     messages.deleted(tx, ITEM, None, due_at=LATER, now=NOON)
 
-    ((_, notification_id),) = tx.queued
-    assert outbox.claim(tx.conn, notification_id, now=NOON, until=LATER) is None
-    assert outbox.claim(tx.conn, notification_id, now=LATER, until=LATER + timedelta(minutes=1)) is not None
+    ((_, delivery_id),) = tx.queued
+    assert deliveries.claim(tx.conn, int(delivery_id), now=NOON, until=LATER) is None
+    assert deliveries.claim(tx.conn, int(delivery_id), now=LATER, until=LATER + timedelta(minutes=1)) is not None
 
 
 def test_what_is_kept_of_a_deletion_that_was_told_names_nobody(tx, told):

@@ -126,6 +126,7 @@ def test_a_purge_empties_every_table_that_holds_data_of_the_person():
         "sync_runs": "counts; what names accounts is cleared",
         "inbox": "`inbox.remove_person`",
         "outbox": "`outbox.drop_of_item`",
+        "deliveries": "`outbox.drop_of_item`",
     }
     of_items = {table.name for table in tables.metadata.sorted_tables if "item_id" in table.columns} | {"items"}
 

@@ -10,6 +10,7 @@ from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.needs import Kind, Need
 from pluggy_sync.store import (
     contradictions,
+    deliveries,
     endpoints,
     inbox,
     item_notices,
@@ -51,22 +52,43 @@ def test_events_that_wait_are_counted_and_the_oldest_is_known(conn):
 def test_notifications_that_wait_are_counted_and_the_oldest_is_known(conn):
     assert metrics.oldest_notification(conn) is None
     for id_, at in (("delivered", NOON), ("dead", NOON), ("pending", SOON)):
-        outbox.add(
-            conn, notification_id=id_, type_="item.stale", item_id=None, sequence=None, body="{}", due_at=at, now=at
-        )
-    outbox.mark_delivered(conn, "delivered", now=SOON)
-    outbox.mark_dead(conn, "dead")
+        tell(conn, id_, at=at, to=endpoints.ENVIRONMENT)
+    with_id = dict(
+        tuple(row) for row in conn.execute(sa.select(tables.deliveries.c.notification_id, tables.deliveries.c.id))
+    )
+    deliveries.mark_delivered(conn, with_id["delivered"], now=SOON)
+    deliveries.mark_dead(conn, with_id["dead"])
 
     assert metrics.notifications(conn) == [("pending", 1), ("dead", 1)]
     assert metrics.oldest_notification(conn) == SOON
 
 
+def test_what_waits_for_an_endpoint_that_was_stopped_is_not_late(conn):
+    tell(conn, "stopped", at=NOON, to=add_endpoint(conn, "ep_stopped"))
+    endpoints.stop(conn, "ep_stopped", endpoints.GONE, now=NOON)
+
+    assert metrics.oldest_notification(conn) is None
+    assert metrics.notifications(conn) == [("pending", 1), ("dead", 0)]
+
+
+def tell(conn, id_, *, at, to):
+    outbox.add(conn, notification_id=id_, type_="item.stale", item_id=None, sequence=None, body="{}", now=at)
+    deliveries.add(conn, endpoint_id=to, notification_id=id_, item_id=None, sequence=None, due_at=at, now=at)
+
+
+def add_endpoint(conn, id_):
+    endpoints.add(
+        conn, endpoint_id=id_, url="https://x", secret="", description=None, types=None, enabled=True, now=NOON
+    )
+    return id_
+
+
 def test_an_endpoint_that_was_stopped_does_not_count_as_failing(conn):
-    for url in ("https://failing.example", "https://stopped.example"):
-        endpoints.lock(conn, url)
-        endpoints.mark_failing(conn, url, since=NOON, retry_at=SOON)
-    endpoints.stop(conn, "https://stopped.example", now=NOON)
-    endpoints.lock(conn, "https://works.example")
+    for id_ in ("ep_failing", "ep_stopped"):
+        add_endpoint(conn, id_)
+        endpoints.mark_failing(conn, id_, since=NOON, retry_at=SOON)
+    endpoints.stop(conn, "ep_stopped", endpoints.GONE, now=NOON)
+    add_endpoint(conn, "ep_works")
 
     assert metrics.endpoints_in_trouble(conn) == [("failing", 1), ("stopped", 1)]
 
@@ -86,8 +108,20 @@ def test_items_are_counted_by_status_without_those_deleted(conn):
     keep(conn, "b", status="UPDATED")
     keep(conn, "c")
     keep(conn, "d", status="UPDATED", deleted_at=NOON)
+    metrics.count_items(conn, now=NOON, unless_since=NOON)
 
     assert dict(metrics.items_by_status(conn)) == {"UPDATED": 2, "unseen": 1}
+
+
+def test_items_are_counted_again_when_the_count_is_old_and_a_status_that_none_has_is_gone(conn):
+    keep(conn, "a", status="OUTDATED")
+    metrics.count_items(conn, now=NOON, unless_since=NOON)
+    keep(conn, "a", status="UPDATED")
+
+    metrics.count_items(conn, now=SOON, unless_since=NOON)
+    assert dict(metrics.items_by_status(conn)) == {"OUTDATED": 1}
+    metrics.count_items(conn, now=SOON, unless_since=SOON)
+    assert dict(metrics.items_by_status(conn)) == {"UPDATED": 1}
 
 
 def test_an_item_is_overdue_if_its_update_is_late_and_does_not_run(conn):

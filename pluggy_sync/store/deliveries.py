@@ -1,0 +1,430 @@
+"""
+Deliveries: each notification on its way to each endpoint, and every attempt. Callers own the transaction.
+
+To one endpoint the notifications of an Item go in order. What happens at one endpoint changes nothing at another.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
+
+from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints, outbox
+
+# As in `store/inbox.py`.
+COUNTED = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A notification for one endpoint. *attempts* counts from the last redrive."""
+
+    id: int
+    endpoint_id: str
+    notification_id: str
+    type: str
+    item_id: str | None
+    # Rising per Item; None for what is about no Item.
+    sequence: int | None
+    body: str = field(repr=False)
+    # pending, delivered or dead
+    state: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    first_tried_at: datetime | None
+    delivered_at: datetime | None
+
+
+class First(NamedTuple):
+    """An Item's first delivery to an endpoint that is not settled. Urgent if it, or a later one of the Item, is."""
+
+    id: int
+    is_urgent: bool
+
+
+_OF_OUTBOX = (outbox.c.type, outbox.c.body)
+_COLUMNS = (
+    *(
+        deliveries.c[name]
+        for name in ("id", "endpoint_id", "notification_id", "item_id", "sequence", "state", "attempts")
+    ),
+    *(deliveries.c[name] for name in ("created_at", "due_at", "first_tried_at", "delivered_at")),
+    *_OF_OUTBOX,
+)
+# Part of the statement: for a parameter Postgres would not use the partial index.
+_PENDING = deliveries.c.state == sa.literal_column("'pending'", sa.Text)
+_DEAD = deliveries.c.state == sa.literal_column("'dead'", sa.Text)
+
+
+def add(
+    conn: Connection,
+    *,
+    endpoint_id: str,
+    notification_id: str,
+    item_id: str | None,
+    sequence: int | None,
+    due_at: datetime,
+    now: datetime,
+) -> int:
+    """Let the notification be delivered to the endpoint; return the id of the delivery."""
+    delivery_id: int = conn.execute(
+        sa.insert(deliveries)
+        .values(
+            endpoint_id=endpoint_id,
+            notification_id=notification_id,
+            item_id=item_id,
+            sequence=sequence,
+            created_at=now,
+            due_at=due_at,
+        )
+        .returning(deliveries.c.id)
+    ).scalar_one()
+    return delivery_id
+
+
+def endpoint_of(conn: Connection, delivery_id: int) -> str | None:
+    """Return the id of the endpoint that the delivery is for; None: there is no such delivery."""
+    endpoint_id: str | None = conn.scalar(sa.select(deliveries.c.endpoint_id).where(deliveries.c.id == delivery_id))
+    return endpoint_id
+
+
+def under_way(conn: Connection, endpoint_id: str, *, now: datetime) -> int:
+    """Return how many deliveries to the endpoint are claimed at this moment."""
+    return conn.execute(
+        sa.select(sa.func.count()).where(
+            deliveries.c.endpoint_id == endpoint_id, deliveries.c.claimed_until > now, _PENDING
+        )
+    ).scalar_one()
+
+
+def claim(conn: Connection, delivery_id: int, *, now: datetime, until: datetime) -> Delivery | None:
+    """
+    Claim the delivery to make now until *until*, and return it; None: there is none.
+
+    The notifications of an Item go to an endpoint in order: the claimed one is the first of the Item that is pending
+    there. There is none if that one is not due yet, or is being delivered.
+    """
+    asked_for = deliveries.alias("asked_for")
+    first = deliveries.alias("first")
+    first_of_item = (
+        sa.select(first.c.id)
+        .join(
+            asked_for,
+            sa.and_(first.c.endpoint_id == asked_for.c.endpoint_id, first.c.item_id == asked_for.c.item_id),
+        )
+        .where(asked_for.c.id == delivery_id, first.c.state == sa.literal_column("'pending'", sa.Text))
+        .order_by(first.c.sequence)
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = conn.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.id == sa.func.coalesce(first_of_item, delivery_id),
+            _PENDING,
+            *_ready(now),
+            outbox.c.id == deliveries.c.notification_id,
+        )
+        .values(
+            claimed_until=until,
+            queued_until=None,
+            attempts=deliveries.c.attempts + 1,
+            first_tried_at=sa.func.coalesce(deliveries.c.first_tried_at, now),
+        )
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    return None if row is None else Delivery(**row._mapping)
+
+
+def _ready(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return deliveries.c.due_at <= now, sa.func.coalesce(deliveries.c.claimed_until, now) <= now
+
+
+def take_due(
+    conn: Connection,
+    endpoint_id: str,
+    urgent_types: Collection[str],
+    *,
+    now: datetime,
+    until: datetime,
+    limit: int,
+) -> list[First]:
+    """
+    Return deliveries to the endpoint that can be made now, those due longest first.
+
+    They are not returned again before *until*: a queued delivery is not queued over and over.
+    """
+    before = deliveries.alias("before")
+    first_of_item = ~sa.exists().where(
+        before.c.endpoint_id == deliveries.c.endpoint_id,
+        before.c.item_id == deliveries.c.item_id,
+        before.c.sequence < deliveries.c.sequence,
+        before.c.state == sa.literal_column("'pending'", sa.Text),
+    )
+    due = (
+        sa.select(deliveries.c.id)
+        .where(
+            deliveries.c.endpoint_id == endpoint_id,
+            _PENDING,
+            *_ready(now),
+            sa.func.coalesce(deliveries.c.queued_until, now) <= now,
+            first_of_item,
+        )
+        .order_by(deliveries.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=deliveries)
+        .cte("due")
+    )
+    stmt = sa.update(deliveries).where(deliveries.c.id == due.c.id).values(queued_until=until)
+    rows = conn.execute(stmt.returning(deliveries.c.id, _is_urgent(urgent_types)))
+    return [First._make(row) for row in rows]
+
+
+def _is_urgent(urgent_types: Collection[str]) -> sa.ColumnElement[bool]:
+    """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
+    behind = deliveries.alias("behind")
+    told = outbox.alias("told")
+    itself = sa.exists().where(told.c.id == deliveries.c.notification_id, told.c.type.in_(sorted(urgent_types)))
+    waits = sa.exists().where(
+        behind.c.endpoint_id == deliveries.c.endpoint_id,
+        behind.c.item_id == deliveries.c.item_id,
+        behind.c.state == sa.literal_column("'pending'", sa.Text),
+        told.c.id == behind.c.notification_id,
+        told.c.type.in_(sorted(urgent_types)),
+    )
+    return sa.or_(itself, waits).label("is_urgent")
+
+
+def count_none_as_queued(conn: Connection, endpoint_id: str) -> None:
+    """Let queued deliveries be queued again: workers have dropped their messages while the endpoint failed."""
+    conn.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.endpoint_id == endpoint_id, _PENDING, deliveries.c.queued_until.is_not(None))
+        .values(queued_until=None)
+    )
+
+
+def next_of_item(conn: Connection, endpoint_id: str, item_id: str, urgent_types: Collection[str]) -> First | None:
+    """Return the Item's first pending delivery to the endpoint, or None."""
+    row = conn.execute(
+        sa.select(deliveries.c.id, _is_urgent(urgent_types))
+        .where(deliveries.c.endpoint_id == endpoint_id, _PENDING, deliveries.c.item_id == item_id)
+        .order_by(deliveries.c.sequence)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else First._make(row)
+
+
+def is_settled(conn: Connection, notification_id: str) -> bool:
+    """Return whether every delivery of the notification was made or given up."""
+    is_pending = sa.exists().where(deliveries.c.notification_id == notification_id, _PENDING)
+    return not conn.execute(sa.select(is_pending)).scalar_one()
+
+
+def mark_delivered(conn: Connection, delivery_id: int, *, now: datetime) -> None:
+    """Record that the endpoint took it."""
+    conn.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(state="delivered", delivered_at=now, claimed_until=None)
+    )
+
+
+def reschedule(conn: Connection, claimed: Delivery, *, due_at: datetime) -> None:
+    """End the claim of *claimed* and try again at *due_at*. If another worker has claimed it since, change nothing."""
+    conn.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == claimed.id, _PENDING, deliveries.c.attempts == claimed.attempts)
+        .values(due_at=due_at, claimed_until=None)
+    )
+
+
+def mark_dead(conn: Connection, delivery_id: int) -> None:
+    """Mark it as a dead letter, unless it was made after all: only an operator redrives it."""
+    conn.execute(
+        sa.update(deliveries).where(deliveries.c.id == delivery_id, _PENDING).values(state="dead", claimed_until=None)
+    )
+
+
+def try_all_anew(conn: Connection, endpoint_id: str, *, now: datetime) -> None:
+    """Make what waits for the endpoint due, as if it had never been tried."""
+    conn.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.endpoint_id == endpoint_id,
+            _PENDING,
+            sa.or_(deliveries.c.attempts > 0, deliveries.c.queued_until.is_not(None)),
+        )
+        .values(_ANEW | {"due_at": sa.func.least(deliveries.c.due_at, now)})
+    )
+
+
+_ANEW: dict[str, Any] = {
+    "state": "pending",
+    "attempts": 0,
+    "first_tried_at": None,
+    "delivered_at": None,
+    "claimed_until": None,
+    "queued_until": None,
+}
+
+
+def redrive(conn: Connection, notification_id: str, *, endpoint_id: str | None = None, now: datetime) -> Sequence[int]:
+    """Make the notification's deliveries due now, as if never tried; return their ids. *endpoint_id*: only that one."""
+    where = [deliveries.c.notification_id == notification_id]
+    if endpoint_id is not None:
+        where.append(deliveries.c.endpoint_id == endpoint_id)
+    stmt = sa.update(deliveries).where(*where, _OF_ENDPOINTS).values(_ANEW | {"due_at": now})
+    return conn.scalars(stmt.returning(deliveries.c.id)).all()
+
+
+_OF_ENDPOINTS = sa.exists().where(endpoints.c.id == deliveries.c.endpoint_id, endpoints.c.deleted_at.is_(None))
+
+
+def redrive_range(
+    conn: Connection,
+    *,
+    only_dead: bool,
+    since: datetime,
+    until: datetime,
+    endpoint_id: str | None,
+    after: int,
+    now: datetime,
+    limit: int,
+) -> Sequence[int]:
+    """
+    Make up to *limit* deliveries due now that are not pending, of notifications written in [since, until).
+
+    Return their ids, which are above *after*. The sweep queues them.
+    """
+    settled = _DEAD if only_dead else ~_PENDING
+    where = [
+        settled,
+        deliveries.c.id > after,
+        deliveries.c.created_at >= since,
+        deliveries.c.created_at < until,
+        _OF_ENDPOINTS,
+    ]
+    if endpoint_id is not None:
+        where.append(deliveries.c.endpoint_id == endpoint_id)
+    chosen = sa.select(deliveries.c.id).where(*where).order_by(deliveries.c.id).limit(limit).cte("chosen")
+    stmt = sa.update(deliveries).where(deliveries.c.id == chosen.c.id).values(_ANEW | {"due_at": now})
+    return conn.scalars(stmt.returning(deliveries.c.id)).all()
+
+
+def recover(
+    conn: Connection,
+    endpoint_id: str,
+    *,
+    types: Sequence[str] | None,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    limit: int,
+) -> int:
+    """
+    Let up to *limit* notifications written in [since, until) be delivered to the endpoint that it was never sent.
+
+    Return how many. *types*: only these; None: all but those about endpoints. The sweep queues them.
+    """
+    known = sa.exists().where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.notification_id == outbox.c.id)
+    missing = sa.select(
+        sa.literal(endpoint_id),
+        outbox.c.id,
+        outbox.c.item_id,
+        outbox.c.sequence,
+        outbox.c.created_at,
+        sa.literal(now, sa.DateTime(timezone=True)),
+    ).where(outbox.c.created_at >= since, outbox.c.created_at < until, ~known)
+    if types is None:
+        missing = missing.where(~outbox.c.type.like("endpoint.%"))
+    else:
+        missing = missing.where(outbox.c.type.in_(types))
+    names = ["endpoint_id", "notification_id", "item_id", "sequence", "created_at", "due_at"]
+    chosen = missing.order_by(outbox.c.created_at, outbox.c.sequence).limit(limit)
+    stmt = insert(deliveries).from_select(names, chosen).on_conflict_do_nothing()
+    return len(conn.scalars(stmt.returning(deliveries.c.id)).all())
+
+
+def record_attempt(
+    conn: Connection,
+    made: Delivery,
+    *,
+    started_at: datetime,
+    duration_ms: int,
+    status_code: int | None,
+    error: str | None,
+    answer: str | None,
+) -> None:
+    """Log one attempt, unless the notification was dropped meanwhile."""
+    conn.execute(
+        sa.insert(delivery_attempts).from_select(
+            ["notification_id", "endpoint_id", "started_at", "duration_ms", "status_code", "error", "answer"],
+            sa.select(
+                outbox.c.id,
+                sa.literal(made.endpoint_id),
+                sa.literal(started_at, sa.DateTime(timezone=True)),
+                sa.literal(duration_ms, sa.Integer),
+                sa.literal(status_code, sa.Integer),
+                sa.literal(error, sa.Text),
+                sa.literal(answer, sa.Text),
+            )
+            .where(outbox.c.id == made.notification_id)
+            .with_for_update(key_share=True),
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt to deliver. *answer* is how the answer's body began, for the operator only."""
+
+    id: int
+    notification_id: str
+    type: str
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    answer: str | None = field(repr=False)
+
+
+def attempts_before(conn: Connection, endpoint_id: str, before: int | None, *, limit: int) -> Sequence[Attempt]:
+    """Return the endpoint's next *limit* attempts, newest first, from those before the one with the id *before*."""
+    of_attempt = ("id", "notification_id", "started_at", "duration_ms", "status_code", "error", "answer")
+    stmt = sa.select(*(delivery_attempts.c[name] for name in of_attempt), outbox.c.type).where(
+        delivery_attempts.c.endpoint_id == endpoint_id, outbox.c.id == delivery_attempts.c.notification_id
+    )
+    if before is not None:
+        stmt = stmt.where(delivery_attempts.c.id < before)
+    return [Attempt(**row._mapping) for row in conn.execute(stmt.order_by(delivery_attempts.c.id.desc()).limit(limit))]
+
+
+def newest(conn: Connection, *, state: str, limit: int) -> Sequence[Delivery]:
+    """Return the newest deliveries in *state*, for an operator."""
+    rows = conn.execute(
+        sa.select(*_COLUMNS)
+        .where(deliveries.c.state == state, outbox.c.id == deliveries.c.notification_id)
+        .order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc())
+        .limit(limit)
+    )
+    return [Delivery(**row._mapping) for row in rows]
+
+
+def count(conn: Connection, *, state: str) -> int:
+    """Return how many deliveries are in *state*; `COUNTED` stands for as many or more."""
+    some = sa.select(deliveries.c.id).where(deliveries.c.state == state).limit(COUNTED).subquery()
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
+
+
+def pending_by_endpoint(conn: Connection) -> dict[str, int]:
+    """Return how many deliveries wait for each endpoint that some wait for."""
+    number = sa.func.count().label("number")
+    rows = conn.execute(sa.select(deliveries.c.endpoint_id, number).where(_PENDING).group_by(deliveries.c.endpoint_id))
+    return {row.endpoint_id: row.number for row in rows}

@@ -150,19 +150,3 @@ def test_who_must_give_a_password_is_still_asked_to_renew_a_consent_that_ends_so
     service.catch_up()
 
     assert reasons(service) == [("CONSENT_EXPIRING", "open"), ("INVALID_CREDENTIALS", "open")]
-
-
-def test_who_must_consent_anew_is_no_longer_told_that_the_consent_ends_soon(service, upstream, proxy, clock):
-    item_id = with_a_consent_that_ends_soon(service, upstream, clock)
-    shown = {
-        **upstream.item(item_id),
-        "status": "LOGIN_ERROR",
-        "executionStatus": "USER_AUTHORIZATION_REVOKED",
-        "updatedAt": wire.to_text(clock() + timedelta(seconds=1)),
-    }
-
-    proxy.before = lambda asked: Reply(shown) if asked.path == f"/items/{item_id}" else None
-    service.deliver(an_event("item/error", itemId=item_id))
-    service.work()
-
-    assert reasons(service) == [("CONSENT_EXPIRING", "superseded"), ("USER_AUTHORIZATION_REVOKED", "open")]

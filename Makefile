@@ -8,7 +8,7 @@ JOBS   ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test screenshots bench bench-sandbox chaos lint fuzz format lock clean
+.PHONY: help setup demo up where quick test screenshots bench bench-growth bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ format: $(STAMP) ## put the code into its format
 
 bench: $(STAMP) ## measure the service
 	@$(BIN)/python -m bench
+
+bench-growth: $(STAMP) ## measure whether operations cost the same with a long history: ITEMS=20000 for a smaller one
+	@$(BIN)/python -m bench.growth --items $(or $(ITEMS),100000)
 
 chaos: $(STAMP) ## kill, stop and freeze every process while it works: make chaos SECONDS=60 SEED=1
 	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))

@@ -1,5 +1,5 @@
 """
-Requests of one incremental update, beside the fewest that can find all its news.
+Requests of one update that is read whole, beside the fewest that can find all its news without a word of events.
 
 The fewest: the Item (only it says what happened), its accounts (balances have no event), and of each account two
 reads of transactions, since the window by date and what was ingested since then cannot be asked in one request

@@ -135,6 +135,7 @@ def _summary(body: dict[str, Any]) -> dict[str, Any]:
         "item_id": data.get("itemId"),
         "kind": action.get("kind"),
         "outcome": action.get("outcome"),
+        "connector_id": data.get("connectorId"),
         **{name: data.get(name) for name in ("name", "status")},
         **{name: run.get(name) for name in ("added", "modified", "removed")},
     }

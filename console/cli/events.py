@@ -30,9 +30,7 @@ def events(ctx: click.Context, *, state: str, unread: bool) -> None:
         received, due = moment(row.received_at), moment(row.due_at) if state == "stored" else "-"
         table.add_row(row.event_id, row.name, row.item_id or "-", received, due, str(row.attempts), why)
     output.console().print(table)
-    click.echo(
-        f"{counted} {'unread' if unread else state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else "")
-    )
+    click.echo(output.number_of(counted, inbox.COUNTED, "unread" if unread else state, shown=SHOWN))
 
 
 @events.command()

@@ -38,7 +38,7 @@ def notifications(ctx: click.Context, *, state: str) -> None:
             str(row.attempts),
         )
     output.console().print(table)
-    click.echo(f"{counted} {state}" + (f", the newest {SHOWN} shown" if counted > SHOWN else ""))
+    click.echo(output.number_of(counted, deliveries.COUNTED, state, shown=SHOWN))
 
 
 @notifications.command()

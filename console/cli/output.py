@@ -20,3 +20,9 @@ def moment(value: datetime | None) -> str:
 def as_it_is(text: str) -> str:
     """Return *text* for a table that shows it as it is: nothing in it is markup."""
     return escape(text)
+
+
+def number_of(counted: int, at_most: int, what: str, *, shown: int) -> str:
+    """Return how many *what* there are, of which *shown* are listed; *at_most*: counting stopped there."""
+    number = f"{at_most} or more" if counted >= at_most else str(counted)
+    return f"{number} {what}" + (f", the newest {shown} shown" if counted > shown else "")

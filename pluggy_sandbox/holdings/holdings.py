@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import count
 
 from pluggy_sandbox.bank.accounts import Account
 from pluggy_sandbox.bank.customers import Customer
@@ -180,13 +181,27 @@ class Holdings:
         merge, frame = self._plan(held, customer, scope), self._frame(held, customer)
         return AccountChanges(
             held.id,
-            created=[self.make_id("transaction", self.item_id, row.key) for _, row in merge.created],
+            created=[self._new_id(held, row) for _, row in merge.created],
             updated=[s.id for s, row in merge.refreshed if _content(s, row, frame) != s.content],
             deleted=[s.id for s in merge.deleted],
         )
 
-    def _new(self, held: HeldAccount, mark: str, row: Row, frame: Frame, at: datetime) -> Stored:
+    def _new_id(self, held: HeldAccount, row: Row) -> str:
+        """
+        Return the id of a row that is not held yet.
+
+        Rows that nothing but their position tells apart change places when one before them is shown late. Then what
+        is held under the id of this row is its twin.
+        """
         row_id = self.make_id("transaction", self.item_id, row.key)
+        for number in count(1):
+            if row_id not in held.ledger.by_id:
+                break
+            row_id = self.make_id("transaction", self.item_id, row.key, number)
+        return row_id
+
+    def _new(self, held: HeldAccount, mark: str, row: Row, frame: Frame, at: datetime) -> Stored:
+        row_id = self._new_id(held, row)
         position = held.ledger.next_position(row.at)
         order = position[1]
         return Stored(

@@ -3,9 +3,8 @@ Reconciliation: finding what lost webhooks left behind. It reads known Items, ra
 
 Two ways: fetch an Item that stayed silent past its next auto-sync, once; and compare each Item's whole stored year with
 Pluggy's. Each round takes as many of both as the budget that is left can serve, less those that still wait for a
-worker. Both show as sync runs and events of their own: what they find counts as missed (`store.sync_runs.repaired`,
-`store.inbox.found_by_fetching`). An Item that Pluggy cannot show is tried again more and more rarely, and never stops
-the others.
+worker. Both show as sync runs and events of their own: what they find counts as missed (`store.counters`). An Item that
+Pluggy cannot show is tried again more and more rarely, and never stops the others.
 """
 
 from datetime import datetime, timedelta

@@ -16,7 +16,7 @@ from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_progress, user_actions
+from pluggy_sync.store import inbox, item_progress, metrics, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,8 @@ LIMIT = 500
 EVENTS_AT_LEAST = 50
 NOTIFICATIONS_LIMIT = 2000
 RESEND_SYNC_AFTER = timedelta(seconds=60)
+# For the metrics.
+COUNT_ITEMS_EVERY = timedelta(minutes=1)
 
 
 def sweep(res: Resources) -> None:
@@ -53,6 +55,8 @@ def sweep(res: Resources) -> None:
         actions.expire(res, item_id, action_id)
     outages.follow_up(res)
     housekeeping.tidy(res)
+    with res.begin() as tx:
+        metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
     if urgent or others or item_ids or late:
         log.info("sweep.found", urgent=len(urgent), events=len(others), syncs=len(item_ids), expired=len(late))
 

@@ -75,6 +75,8 @@ class _BoundedConnection(psycopg.Connection[Any]):
     """Waits for each answer as long as allowed. Without an answer it is closed: nobody knows what it would answer."""
 
     bounds: Bounds
+    # False: each statement is a transaction of its own, as `CREATE INDEX CONCURRENTLY` has to be.
+    begins: bool = True
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -101,7 +103,12 @@ class _BoundedDialect(PGDialect_psycopg):
         return connection
 
     def do_begin(self, dbapi_connection: Any) -> None:
-        dbapi_connection.execute(self._bounds.begin)
+        if dbapi_connection.begins:
+            dbapi_connection.execute(self._bounds.begin)
+
+    def set_isolation_level(self, dbapi_connection: Any, level: str) -> None:
+        # The connection stays in autocommit, whatever is asked for: `do_begin` begins.
+        dbapi_connection.begins = level != "AUTOCOMMIT"
 
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
         """Whether the connection is useless. One to a server that became a standby is: it cannot write."""

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events, wire
-from pluggy_sync.store import tables
+from pluggy_sync.store import counters, tables
 from pluggy_sync.store.database import run_alone
 from pluggy_sync.store.tables import inbox
 
@@ -25,9 +25,14 @@ GRACE = timedelta(seconds=15)
 RESEND_AFTER = timedelta(seconds=60)
 RESEND_URGENT_AFTER = timedelta(seconds=20)
 
+# An operator who counts wants to know whether it is a few or very many. There may be millions that are handled.
+COUNTED = 1_000
+
 # Why a fetch was requested that no delivery asked for.
 SILENT = "silent past its auto-sync"
 OPERATOR = "operator"
+# Outcomes of a fetch that found something that no webhook had told.
+_NEWS = frozenset({"sync", "ask", "purge"})
 
 
 class Fate(StrEnum):
@@ -339,18 +344,6 @@ def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
     )
 
 
-def found_by_fetching(conn: Connection) -> int:
-    """Return how many fetches of silent Items found news: their webhooks were missed."""
-    count: int = conn.execute(
-        sa.select(sa.func.count()).where(
-            inbox.c.name == events.FETCH_REQUESTED,
-            inbox.c.payload["why"].astext == SILENT,
-            inbox.c.outcome.in_(["sync", "ask", "purge"]),
-        )
-    ).scalar_one()
-    return count
-
-
 def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
     """
     Count an attempt to handle the event, and return it; None if it does not wait.
@@ -382,11 +375,14 @@ def get(conn: Connection, event_id: str) -> StoredEvent | None:
 
 def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> None:
     """Mark the event as handled."""
-    conn.execute(
+    was_silent = conn.scalar(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id)
         .values(state="handled", outcome=outcome, handled_at=now, error=None)
+        .returning(sa.and_(inbox.c.name == events.FETCH_REQUESTED, inbox.c.payload["why"].astext == SILENT))
     )
+    if was_silent and outcome in _NEWS:
+        counters.add(conn, counters.FOUND_BY_FETCHING, 1)
 
 
 def finish_of_item(conn: Connection, item_id: str, outcome: str, *, now: datetime) -> None:
@@ -469,8 +465,9 @@ def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: 
 
 
 def count(conn: Connection, *, state: str | None, unread: bool = False) -> int:
-    """Return how many events `newest` would return without a limit."""
-    number: int = conn.execute(sa.select(sa.func.count()).where(*_matching(state, unread=unread))).scalar_one()
+    """Return how many events `newest` would return without a limit; `COUNTED` stands for as many or more."""
+    some = sa.select(inbox.c.id).where(*_matching(state, unread=unread)).limit(COUNTED).subquery()
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number
 
 

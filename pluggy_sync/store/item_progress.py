@@ -163,7 +163,8 @@ def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: i
     )
     taken = (
         sa.update(item_progress)
-        .where(item_progress.c.item_id == due.c.item_id)
+        # As a list, each is looked up by its key. Joined, the planner may read the whole table.
+        .where(item_progress.c.item_id == sa.func.any(sa.func.array(sa.select(due.c.item_id).scalar_subquery())))
         .values(due_at=until)
         .returning(item_progress.c.item_id)
     )

@@ -1,12 +1,13 @@
 """
 Items with all that their view needs, read for products and operators. Callers own the transaction.
 
-Tests: `webhook_app/api/test_items.py`.
+Tests: `store/test_item_views.py`, `webhook_app/api/test_items.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -14,10 +15,12 @@ from sqlalchemy import Connection
 from pluggy_sync.rules import needs
 from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
-from pluggy_sync.rules.freshness import Known
+from pluggy_sync.rules.freshness import ASSUMED_PERIOD, Known, State
+from pluggy_sync.rules.statuses import OFFLINE
 from pluggy_sync.store import items as item_queries
+from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.items import StoredItem
-from pluggy_sync.store.tables import connectors, item_progress, items
+from pluggy_sync.store.tables import NOT_UPDATED, connectors, item_progress, items, user_actions
 from pluggy_sync.store.user_actions import Action
 
 
@@ -33,26 +36,35 @@ class ItemView(StoredItem):
     connector_status_at: datetime | None
 
 
-_WITH_ALL = (
-    sa.select(
-        *item_queries.COLUMNS,
-        sa.func.coalesce(item_progress.c.sync_requested_seq > item_progress.c.synced_seq, sa.false()).label(
-            "sync_pending"
-        ),
-        sa.func.coalesce(item_progress.c.sync_attempts, 0).label("sync_attempts"),
-        item_progress.c.contradiction,
-        sa.func.coalesce(item_progress.c.refetches, 0).label("refetches"),
-        connectors.c.status.label("connector_status"),
-        connectors.c.updated_at.label("connector_status_at"),
+_Source = Callable[[datetime], list[sa.Select[Any]]]
+
+_LIVING = items.c.deleted_at.is_(None)
+
+
+def _with_all(page: sa.FromClause) -> sa.Select[Any]:
+    """Return the Items of *page*, with what belongs to their views, each looked up by its key."""
+    columns = [page.c[column.name] for column in item_queries.COLUMNS]
+    # The limit of one row keeps the planner from reading the whole table for a page.
+    progress = sa.select(item_progress).where(item_progress.c.item_id == page.c.id).limit(1).lateral("progress")
+    return (
+        sa.select(
+            *columns,
+            sa.func.coalesce(progress.c.sync_requested_seq > progress.c.synced_seq, sa.false()).label("sync_pending"),
+            sa.func.coalesce(progress.c.sync_attempts, 0).label("sync_attempts"),
+            progress.c.contradiction,
+            sa.func.coalesce(progress.c.refetches, 0).label("refetches"),
+            connectors.c.status.label("connector_status"),
+            connectors.c.updated_at.label("connector_status_at"),
+        )
+        .select_from(page)
+        .outerjoin(progress, sa.true())
+        .outerjoin(connectors, connectors.c.id == page.c.connector_id)
     )
-    .outerjoin(item_progress, item_progress.c.item_id == items.c.id)
-    .outerjoin(connectors, connectors.c.id == items.c.connector_id)
-)
 
 
 def get(conn: Connection, item_id: str) -> ItemView | None:
     """Return the Item with what belongs to its view, or None. A deleted one is a tombstone."""
-    row = conn.execute(_WITH_ALL.where(items.c.id == item_id)).one_or_none()
+    row = conn.execute(_with_all(items).where(items.c.id == item_id)).one_or_none()
     return None if row is None else ItemView(**row._mapping)
 
 
@@ -62,18 +74,83 @@ def after(
     *,
     client_user_id: str | None,
     connector_id: int | None = None,
-    deleted: bool,
+    state: State | None,
+    expected_before: datetime,
     limit: int,
 ) -> Sequence[ItemView]:
-    """Return the next *limit* Items by id: those that are deleted, or those that are not. None filters nothing."""
-    stmt = _WITH_ALL.where(items.c.deleted_at.is_not(None) if deleted else items.c.deleted_at.is_(None))
+    """
+    Return the next *limit* Items by id, living ones unless *state* is DELETED.
+
+    With another *state*, Items are left out that are certainly not in it; `rules.freshness` decides about the rest. An
+    Item is stale if its update was expected before *expected_before*.
+    """
+    page = sa.select(items).where(~_LIVING if state == State.DELETED else _LIVING)
     if item_id is not None:
-        stmt = stmt.where(items.c.id > item_id)
+        page = page.where(items.c.id > item_id)
     if client_user_id is not None:
-        stmt = stmt.where(items.c.client_user_id == client_user_id)
+        page = page.where(items.c.client_user_id == client_user_id)
+    elif state in _CANDIDATES:
+        page = page.where(items.c.id == _any_among(sa.union(*_CANDIDATES[state](expected_before))))
     if connector_id is not None:
-        stmt = stmt.where(items.c.connector_id == connector_id)
-    return [ItemView(**row._mapping) for row in conn.execute(stmt.order_by(items.c.id).limit(limit))]
+        page = page.where(items.c.connector_id == connector_id)
+    # Limited before the rest is joined: the planner would rather join all Items behind the cursor.
+    limited = page.order_by(items.c.id).limit(limit).subquery("page")
+    rows = conn.execute(_with_all(limited).order_by(limited.c.id))
+    return [ItemView(**row._mapping) for row in rows]
+
+
+def _any_among(found: sa.CompoundSelect[Any]) -> sa.ColumnElement[str]:
+    # As a list, each is looked up by its key. Joined, the planner takes them for many and reads the whole table.
+    return sa.func.any(sa.func.array(found.scalar_subquery()))
+
+
+# The same table once more, in the queries for candidates.
+_any = items.alias("any_item")
+
+
+def _not_updated(_: datetime) -> list[sa.Select[Any]]:
+    return [sa.select(_any.c.id).where(sa.text(NOT_UPDATED))]
+
+
+def _waiting(_: datetime) -> list[sa.Select[Any]]:
+    return [sa.select(user_actions.c.item_id).where(user_actions.c.state == sa.literal_column(f"'{OPEN}'", sa.Text))]
+
+
+def _contradicted(_: datetime) -> list[sa.Select[Any]]:
+    return [sa.select(item_progress.c.item_id).where(item_progress.c.contradiction.is_not(None))]
+
+
+def _unsynced(_: datetime) -> list[sa.Select[Any]]:
+    return [sa.select(item_progress.c.item_id).where(SYNC_PENDING)]
+
+
+def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
+    offline = sa.select(connectors.c.id).where(connectors.c.status == OFFLINE)
+    return [sa.select(_any.c.id).where(_any.c.connector_id.in_(offline))]
+
+
+def _overdue(expected_before: datetime) -> list[sa.Select[Any]]:
+    last = sa.func.coalesce(_any.c.last_updated_at, _any.c.first_seen_at)
+    return [
+        sa.select(_any.c.id).where(_any.c.next_auto_sync_at < expected_before),
+        sa.select(_any.c.id).where(
+            _any.c.deleted_at.is_(None), _any.c.next_auto_sync_at.is_(None), last < expected_before - ASSUMED_PERIOD
+        ),
+    ]
+
+
+def _any_of(*sources: _Source) -> _Source:
+    return lambda expected_before: [each for source in sources for each in source(expected_before)]
+
+
+# Which Items may be in a state, each found by a small index. Without an entry: any Item may.
+_CANDIDATES: dict[State | None, _Source] = {
+    State.BANK_OUTAGE: _any_of(_bank_offline, _not_updated),
+    State.WAITING_FOR_PERSON: _waiting,
+    State.SYNCING: _any_of(_not_updated, _contradicted, _unsynced),
+    State.ERROR: _any_of(_not_updated, _contradicted, _unsynced),
+    State.STALE: _overdue,
+}
 
 
 def known(item: ItemView, actions: Sequence[Action]) -> Known:

@@ -20,6 +20,7 @@ from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.tables import (
+    NOT_UPDATED,
     accounts,
     balances,
     bills,
@@ -195,7 +196,8 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
             sa.select(items.c.id)
             .where(
                 items.c.connector_id == connector_id,
-                items.c.deleted_at.is_(None),
+                # As in the index, which is only used for values known as the statement is planned.
+                sa.text(NOT_UPDATED),
                 items.c.status.not_in([UPDATED, *RUNNING]),
                 sa.or_(items.c.fetched_at.is_(None), items.c.fetched_at < back_at),
                 ~asked,

@@ -1,6 +1,7 @@
 """
-Counts for the metrics. Every query reads a small index of what is open or failed, except that of the Items by status:
-their table has one row for each connection of a person.
+Counts for the metrics. Every query reads a small index of what is open or failed, or a count that is kept.
+
+Scraping costs the same whatever the history. A query that read all Items would one day take longer than a scrape waits.
 """
 
 from collections.abc import Sequence
@@ -8,17 +9,27 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.events import FETCH_REQUESTED
 from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import RUNNING
+from pluggy_sync.store import counters, item_notices, reconciliation
 from pluggy_sync.store import inbox as inbox_queries
-from pluggy_sync.store import item_notices, reconciliation
-from pluggy_sync.store import sync_runs as run_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
-from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items, sync_runs, user_actions
+from pluggy_sync.store.tables import (
+    INSTANT,
+    deliveries,
+    endpoints,
+    inbox,
+    item_counts,
+    item_progress,
+    items,
+    sync_runs,
+    user_actions,
+)
 
 Counts = Sequence[tuple[str, int]]
 
@@ -126,9 +137,31 @@ def runs_since(conn: Connection, moment: datetime) -> Counts:
 
 
 def items_by_status(conn: Connection) -> Counts:
-    """Return how many Items are in each status; those never seen count as `unseen`."""
-    found = _grouped(conn, sa.func.coalesce(items.c.status, "unseen"), items.c.deleted_at.is_(None))
-    return list(found.items())
+    """Return how many Items are in each status as last counted; those never seen count as `unseen`."""
+    rows = conn.execute(sa.select(item_counts.c.status, item_counts.c.number).order_by(item_counts.c.status))
+    return [(status, number) for status, number in rows]
+
+
+def count_items(conn: Connection, *, now: datetime, unless_since: datetime) -> None:
+    """Count the Items by status, unless that was done at *unless_since* or later. It reads all of them."""
+    counted_at = conn.scalar(sa.select(sa.func.max(item_counts.c.counted_at)))
+    if counted_at is not None and counted_at >= unless_since:
+        return
+    status = sa.func.coalesce(items.c.status, "unseen").label("status")
+    found = (
+        sa.select(status, sa.func.count(), sa.literal(now, INSTANT))
+        .where(items.c.deleted_at.is_(None))
+        .group_by(status)
+        .order_by(status)
+    )
+    new = insert(item_counts).from_select(["status", "number", "counted_at"], found)
+    conn.execute(
+        new.on_conflict_do_update(
+            index_elements=[item_counts.c.status],
+            set_={"number": new.excluded.number, "counted_at": new.excluded.counted_at},
+        )
+    )
+    conn.execute(sa.delete(item_counts).where(item_counts.c.counted_at < now))
 
 
 def items_overdue(conn: Connection, now: datetime) -> int:
@@ -165,4 +198,4 @@ def open_actions(conn: Connection) -> Counts:
 
 def missed(conn: Connection) -> tuple[int, int]:
     """Return how many rows reconciliation repaired, and how many fetches of silent Items found news."""
-    return run_queries.repaired(conn), inbox_queries.found_by_fetching(conn)
+    return counters.value(conn, counters.ROWS_REPAIRED), counters.value(conn, counters.FOUND_BY_FETCHING)

@@ -1,13 +1,18 @@
 """Bringing a database to the present schema, with Alembic. Migrations live in `migrations/versions`."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
 # Any fixed number: two processes that migrate at once take turns.
 _LOCK = 5_830_041
+_ASK_AGAIN_S = 0.2
 
 
 def alembic_config() -> Config:
@@ -20,9 +25,27 @@ def alembic_config() -> Config:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database to the present schema. Safe to call from several processes at once."""
+    """
+    Bring the database to the present schema. Safe to call from several processes at once.
+
+    Each migration is committed by itself. One that makes indexes online is committed in parts; it may be repeated.
+    """
     config = alembic_config()
-    with engine.begin() as conn:
-        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    with _our_turn(engine), engine.connect() as conn:
         config.attributes["connection"] = conn
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _our_turn(engine: Engine) -> Iterator[None]:
+    """
+    Hold the lock of migrations on a connection of its own.
+
+    It is asked for again and again: whoever makes an index online waits for all statements that go on, and would wait
+    for one that waits for the lock.
+    """
+    with engine.connect() as conn:
+        while not conn.scalar(sa.text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")):
+            conn.rollback()
+            time.sleep(_ASK_AGAIN_S)
+        yield

@@ -5,14 +5,19 @@ Tests: `engine/sync/test_run.py`, `engine/sync/test_item.py`.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.store import counters
 from pluggy_sync.store.tables import sync_runs
+
+# The trigger of a run that compares everything stored with Pluggy.
+RECONCILIATION = "reconciliation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +74,13 @@ def begin(
 
     If another run of this Item still counts as running, its worker died: it is marked as abandoned.
     """
-    conn.execute(
+    abandoned = conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
         .values(outcome="abandoned", finished_at=now)
-    )
+        .returning(*_COLUMNS)
+    ).all()
+    _count_repaired(conn, abandoned)
     conn.execute(
         sa.insert(sync_runs).values(
             id=run_id,
@@ -114,17 +121,13 @@ def add_counts(
     )
 
 
-def repaired(conn: Connection) -> int:
-    """Return how many rows were repaired: changes whose webhooks were missed, and rows removed by mistake."""
-    reconciliation = sa.literal_column("'reconciliation'", sa.Text)
-    changed = sa.select(
-        sa.func.coalesce(sa.func.sum(sync_runs.c.added + sync_runs.c.modified + sync_runs.c.removed), 0)
-    ).where(sync_runs.c.trigger == reconciliation)
-    lifted = sa.select(sa.func.coalesce(sa.func.sum(sync_runs.c.repaired), 0)).where(
-        sync_runs.c.repaired > sa.literal_column("0"), sync_runs.c.trigger != reconciliation
+def _count_repaired(conn: Connection, rows: Iterable[sa.Row[Any]]) -> None:
+    """Count what ended runs repaired: all that a reconciliation changed, and what another run brought back."""
+    repaired = sum(
+        row.added + row.modified + row.removed if row.trigger == RECONCILIATION else row.repaired for row in rows
     )
-    total: int = conn.execute(sa.select(changed.scalar_subquery() + lifted.scalar_subquery())).scalar_one()
-    return total
+    if repaired:
+        counters.add(conn, counters.ROWS_REPAIRED, repaired)
 
 
 # Before any was measured: an Item of three accounts, each of one page, and its lists.
@@ -175,7 +178,10 @@ def finish(
         )
         .returning(*_COLUMNS)
     ).one_or_none()
-    return None if row is None else SyncRun(**row._mapping)
+    if row is None:
+        return None
+    _count_repaired(conn, [row])
+    return SyncRun(**row._mapping)
 
 
 def before(

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.statuses import UPDATED
 
 metadata = sa.MetaData(
     naming_convention={
@@ -114,6 +115,10 @@ item_progress = sa.Table(
     ),
 )
 
+# Items whose last execution did not end well, goes on, or was never seen. Queries say it in these words, or Postgres
+# would not use the indexes.
+NOT_UPDATED = f"deleted_at IS NULL AND status IS DISTINCT FROM '{UPDATED}'"
+
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
 items = sa.Table(
     "items",
@@ -175,6 +180,18 @@ items = sa.Table(
         "next_auto_sync_at",
         postgresql_where=sa.text("deleted_at IS NULL AND fetched_at < next_auto_sync_at"),
     ),
+    # For lists of the Items that are not well, of all banks and of one, and of those that are gone.
+    sa.Index("items_not_updated_idx", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
+    sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
+    # Without a planned update one is expected some time after the last.
+    sa.Index(
+        "items_unplanned_idx",
+        sa.text("coalesce(last_updated_at, first_seen_at)"),
+        postgresql_where=sa.text("deleted_at IS NULL AND next_auto_sync_at IS NULL"),
+    ),
+    # For counting them.
+    sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -502,6 +519,10 @@ user_actions = sa.Table(
     ),
     sa.Index("user_actions_state_idx", "state", "expires_at"),
     sa.Index("user_actions_item_id_idx", "item_id"),
+    # For lists, newest first. A hash: products choose these ids, as in `items`.
+    sa.Index("user_actions_created_at_id_idx", "created_at", "id"),
+    sa.Index("user_actions_state_created_at_id_idx", "state", "created_at", "id"),
+    sa.Index("user_actions_client_user_id_idx", "client_user_id", postgresql_using="hash"),
     sa.Index("user_actions_remind_at_idx", "remind_at", postgresql_where=sa.text(f"state = '{action_states.OPEN}'")),
 )
 
@@ -594,11 +615,30 @@ deliveries = sa.Table(
         postgresql_where=sa.text("state = 'pending'"),
     ),
     sa.Index("deliveries_item_id_idx", "item_id"),
+    # For lists, newest first.
+    sa.Index("deliveries_created_at_id_idx", "created_at", "id"),
     sa.Index(
         "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
     ),
     sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
+)
+
+# Totals over all of history (`store/counters.py`).
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+# How many Items were in each status when they were last counted, for the metrics.
+item_counts = sa.Table(
+    "item_counts",
+    metadata,
+    sa.Column("status", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
 )
 
 delivery_attempts = sa.Table(

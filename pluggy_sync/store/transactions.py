@@ -9,7 +9,7 @@ of the Item's feed. Callers own the transaction and hold the Item's write lock.
 from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -193,6 +193,15 @@ def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str,
     streams.add_changes(conn, item_id)
 
 
+# A day in São Paulo ends hours after the same day in UTC, and less than a day after.
+_TWO_DAYS = timedelta(days=2)
+
+
+def _midnight(day: date) -> datetime:
+    """Return when *day* begins in UTC. In São Paulo, west of it, it begins later."""
+    return datetime.combine(day, time.min, UTC)
+
+
 def unlisted(
     conn: Connection,
     account_id: str,
@@ -214,6 +223,7 @@ def unlisted(
     if through is not None:
         stmt = stmt.where(transactions.c.date <= through)
     if from_day is not None:
+        stmt = stmt.where(transactions.c.date >= _midnight(from_day))
         # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
         for zone in ("UTC", "America/Sao_Paulo"):
             stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
@@ -341,10 +351,13 @@ def before(
         moment, last_id = position
         later_id = sa.and_(transactions.c.date == moment, transactions.c.id > last_id)
         stmt = stmt.where(transactions.c.date <= moment, sa.or_(transactions.c.date < moment, later_id))
+    # The day decides. The instant beside it is what the index knows: no row of a day is further away.
     if date_from is not None:
-        stmt = stmt.where(transactions.c.day >= date_from)
+        stmt = stmt.where(transactions.c.day >= date_from, transactions.c.date >= _midnight(date_from))
     if date_to is not None:
         stmt = stmt.where(transactions.c.day <= date_to)
+        if date_to < date.max - _TWO_DAYS:
+            stmt = stmt.where(transactions.c.date < _midnight(date_to + _TWO_DAYS))
     if status is not None:
         stmt = stmt.where(transactions.c.status == status)
     newest_first = stmt.order_by(transactions.c.date.desc(), transactions.c.id)

@@ -134,7 +134,7 @@ def test_a_row_that_was_hidden_and_is_shown_again_comes_back_and_counts_as_a_rep
     assert newest.id not in service.transaction_ids()
 
     if shown_by == "the window":
-        upstream.later(seconds=60)
+        upstream.later(days=1)
         upstream.run(item_id)
         service.catch_up()
     elif shown_by == "an event":

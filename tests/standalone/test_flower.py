@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
@@ -81,8 +81,8 @@ def test_its_page_of_the_broker_shows_every_queue_and_no_password(tmp_path):
     valkey = prepare_valkey(tmp_path / "valkey", port=any_free(), password="let-me-in", persistent=False)
     valkey.start()
     try:
-        for _ in range(3):
-            assert queue.send(queue.celery_app(valkey.url), queue.SYNC_ITEM, "an-item")
+        with closing(queue.Sender(valkey.url)) as sender:
+            assert sender.send([queue.Message(queue.SYNC_ITEM, "an-item")] * 3)
 
         with running_flower(environment(valkey)) as url:
             page = httpx.get(f"{url}/broker")

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pluggy_sync import spill
-from pluggy_sync.engine import reconciliation
+from pluggy_sync.engine import reconciliation, sweep
 from pluggy_sync.metrics import ServiceCollector
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
@@ -45,6 +45,7 @@ def test_metrics_count_what_waits_and_what_was_done(scrape, service, upstream, c
 
     before = scrape()
     service.work()
+    sweep.sweep(service.res)
     after = scrape()
 
     assert (before["events stored"], after["events stored"]) == (1, 0)

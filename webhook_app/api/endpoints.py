@@ -3,6 +3,7 @@
 from typing import Any
 
 import marshmallow as ma
+from flask import Response
 from marshmallow import validate
 
 from pluggy_sync.notifications import endpoints as use
@@ -183,13 +184,15 @@ def change_endpoint(given: dict[str, Any], endpoint_id: str) -> dict[str, Any]:
 @blueprint.delete("/endpoints/<endpoint_id>")
 @blueprint.response(204)
 @blueprint.refuses(_NOT_FOUND, _OF_SETTINGS)
-def delete_endpoint(endpoint_id: str) -> None:
+def delete_endpoint(endpoint_id: str) -> Response:
     """Delete an endpoint, with what waits for it."""
     try:
         if not use.delete(resources(), endpoint_id):
             raise ProblemError(_NOT_FOUND)
     except use.OfSettingsError:
         raise ProblemError(_OF_SETTINGS) from None
+    # Anything else would get a body: `null`.
+    return Response(status=204)
 
 
 @blueprint.post("/endpoints/<endpoint_id>/ping")

@@ -117,7 +117,8 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
 
 def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
     """Return matching Items, up to one more than the limit, and where the search stopped; None: at the end."""
-    limit, state = query["limit"], query["freshness"]
+    limit, state = query["limit"], None if query["freshness"] is None else State(query["freshness"])
+    expected_before = item_view.expected_before(resources().now())
     found: list[dict[str, Any]] = []
     for _ in range(max(1, MAX_SCANNED // (limit + 1))):
         rows = item_views.after(
@@ -125,7 +126,8 @@ def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tup
             after,
             client_user_id=query["client_user_id"],
             connector_id=query["connector_id"],
-            deleted=state == State.DELETED,
+            state=state,
+            expected_before=expected_before,
             limit=limit + 1,
         )
         found += [each for each in _views(conn, rows) if state is None or each["freshness"].state == state]

@@ -37,7 +37,7 @@ from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part
 from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.inbox import GRACE
-from pluggy_sync.store.sync_runs import SyncRun
+from pluggy_sync.store.sync_runs import RECONCILIATION, SyncRun
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,6 @@ log = structlog.get_logger(__name__)
 TELL_AFTER_FAILURES = 3
 # If Pluggy does not answer for so many parts in a row, it will not answer for the others either.
 UNANSWERED_PARTS = 2
-RECONCILIATION = "reconciliation"
 
 
 @dataclass(frozen=True)

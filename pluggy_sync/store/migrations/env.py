@@ -1,4 +1,8 @@
-"""How Alembic runs our migrations: on the connection it is handed, in that connection's transaction."""
+"""
+How Alembic runs our migrations: on the connection it is handed.
+
+Each migration is a transaction, which an online one may commit in between. If the caller has begun one, that is used.
+"""
 
 from alembic import context
 
@@ -9,5 +13,7 @@ context.configure(
     target_metadata=metadata,
     compare_type=True,
     compare_server_default=True,
+    transaction_per_migration=True,
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

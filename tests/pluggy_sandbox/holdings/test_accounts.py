@@ -1,7 +1,8 @@
 """Balances as Pluggy shows them (Pluggy facts 5.2)."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -41,3 +42,36 @@ def test_a_balance_moves_by_what_the_rows_move(driver: Driver, user: str) -> Non
         assert list(unexplained(driver, item_id)) == before, f"after {hours} hours more"
 
     assert [account["balance"] for account in truth(driver, item_id)["accounts"]] != balances
+
+
+TWIN = "NOTHING ELSE IS CALLED SO"
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_rows_that_nothing_tells_apart_are_as_many_as_at_the_bank_whichever_is_shown_last(
+    driver: Driver, late: int
+) -> None:
+    item_id = driver.connect()
+    world = driver.sandbox.sandbox.world
+    with world.lock:
+        [source] = [
+            held.source for held in world.items[item_id].holdings.accounts.values() if held.source.type == "BANK"
+        ]
+        twin = next(row for row in reversed(source.rows) if row.status == "POSTED")
+        for number in range(3):
+            shown_at = world.clock.now + timedelta(hours=2 if number == late else 1)
+            row = replace(twin, key=f"twin-{number}", description=TWIN, shown_at=shown_at)
+            source.rows.append(row)
+    before = list(unexplained(driver, item_id))
+
+    for twins in (2, 3):
+        driver.advance(seconds=3601)
+        plan = driver.do(item_id, "evolve", changes=[])["nextRun"]["added"]
+        driver.run(item_id)
+
+        ids = [row["id"] for row in truth(driver, item_id)["transactions"]]
+        same = [row["id"] for row in truth(driver, item_id)["transactions"] if row["description"] == TWIN]
+        assert len(ids) == len(set(ids))
+        assert len(same) == twins
+        assert set(plan) <= set(ids)
+        assert list(unexplained(driver, item_id)) == before

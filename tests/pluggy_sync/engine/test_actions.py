@@ -4,8 +4,12 @@ import copy
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from pluggy_sync import wire
+from pluggy_sync.engine.reminders import remind
+from pluggy_sync.pluggy.payloads import SAO_PAULO
+from pluggy_sync.store.tables import items
 from tests.kit.factories import API_TOKEN, an_event
 from tests.kit.scripted_server import Reply
 
@@ -120,3 +124,29 @@ def test_a_question_for_something_else_is_a_new_one_at_any_time(service, upstrea
 
     assert states(service) == ["superseded", "open"]
     assert service.actions()[-1].parameter["name"] == "sms"
+
+
+def with_a_consent_that_ends_soon(service, upstream, clock):
+    """Return the id of an Item whose person was asked to renew the consent."""
+    # Nobody is warned at night.
+    clock.advance(hours=(12 - clock().astimezone(SAO_PAULO).hour) % 24)
+    item_id = upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(items).values(consent_expires_at=clock() + timedelta(days=5)))
+    remind(service.res)
+    assert reasons(service) == [("CONSENT_EXPIRING", "open")]
+    return item_id
+
+
+def reasons(service):
+    return [(action.reason, action.state) for action in service.actions()]
+
+
+def test_who_must_give_a_password_is_still_asked_to_renew_a_consent_that_ends_soon(service, upstream, clock):
+    item_id = with_a_consent_that_ends_soon(service, upstream, clock)
+
+    upstream.update(item_id, {"user": "user-bad", "password": "wrong"})
+    service.catch_up()
+
+    assert reasons(service) == [("CONSENT_EXPIRING", "open"), ("INVALID_CREDENTIALS", "open")]

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import sqlalchemy as sa
 
+from pluggy_sync import wire
 from pluggy_sync.engine import deletion, sweep
-from pluggy_sync.store.tables import accounts, inbox, item_progress, items
+from pluggy_sync.store.tables import accounts, inbox, item_progress, items, outbox
 from tests.kit.factories import API_TOKEN, an_event, an_id
 from tests.kit.scripted_server import Reply
 
@@ -322,3 +323,17 @@ def test_without_redis_the_alert_is_logged_all_the_same(service, upstream, proxy
 
     assert deletion.is_gone(away, first.id, told=True) is False
     assert "pluggy.shows_none_of_our_items" in caplog.text
+
+
+@pytest.mark.parametrize("product", [None, "https://product.example.com/webhooks"])
+def test_the_notification_of_a_purge_names_its_person_only_if_a_product_hears_of_it(
+    service, upstream, resources, product
+):
+    item_id = upstream.connect(clientUserId="user-7")
+    service.catch_up()
+    settings = dataclasses.replace(resources.settings, product_webhook_url=product)
+
+    deletion.purge(dataclasses.replace(resources, settings=settings), item_id)
+
+    (told,) = [wire.decode(row.body) for row in service.rows(outbox) if row.type == "item.deleted"]
+    assert told["data"]["clientUserId"] == (None if product is None else "user-7")

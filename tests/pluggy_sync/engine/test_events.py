@@ -134,3 +134,20 @@ def test_the_line_about_a_run_that_begins_names_its_item(service, upstream, capl
     lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
     begun = [line.get("item_id") for line in lines if line["event"] == "sync.begun"]
     assert set(begun) == {item_id}
+
+
+def test_an_event_that_pluggy_refuses_to_answer_is_tried_again_later_with_its_reason(service, upstream, clock):
+    item_id = upstream.connect()
+    upstream.take_events()
+    service.deliver(an_event("something/new", itemId=item_id))
+    upstream.fail({"endpoint": "GET /items/{id}", "do": "status", "status": 403})
+
+    service.work()
+
+    (event,) = service.events()
+    assert (event.state, event.attempts) == ("stored", 1)
+    assert "403" in event.error
+    assert event.due_at > clock()
+    upstream.fail()
+    service.work_until_quiet()
+    assert service.events()[0].outcome == "sync"

@@ -8,14 +8,14 @@ from pluggy_sync import queue
 from pluggy_sync.engine import reconciliation
 from pluggy_sync.pluggy.errors import PluggyUnavailableError
 from pluggy_sync.rules.pace import Room
-from pluggy_sync.store import inbox, sync_runs, transactions
+from pluggy_sync.store import counters, inbox, transactions
 from tests.kit.factories import a_transaction
 from tests.kit.workers import take_messages
 
 
 def repaired(service):
     with service.res.database.begin() as conn:
-        return sync_runs.repaired(conn)
+        return counters.value(conn, counters.ROWS_REPAIRED)
 
 
 def test_rows_that_changed_unseen_are_repaired_and_counted(service, upstream):
@@ -93,7 +93,7 @@ def test_an_item_that_stays_silent_past_its_auto_sync_is_looked_at_once(service,
     looks = [event for event in service.events() if (event.payload or {}).get("why") == inbox.SILENT]
     assert len(looks) == 1
     with service.res.database.begin() as conn:
-        assert inbox.found_by_fetching(conn) == 1
+        assert counters.value(conn, counters.FOUND_BY_FETCHING) == 1
     assert service.runs()[-1].trigger == "local/fetch_requested"
 
 

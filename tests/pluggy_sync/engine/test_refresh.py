@@ -169,6 +169,7 @@ def test_a_bank_that_was_shown_as_offline_and_is_back_can_be_updated(service, up
     upstream.run(item_id)
     service.catch_up()
     assert refreshed(service, item_id).get_json()["code"] == "bank-offline"
+    assert patches(proxy) == 0
     assert service.item(item_id).raw["connector"]["health"]["status"] == "OFFLINE"
     upstream.connector_health(2, "ONLINE")
     upstream.later(days=1)
@@ -176,3 +177,25 @@ def test_a_bank_that_was_shown_as_offline_and_is_back_can_be_updated(service, up
     service.work()
 
     assert refreshed(service, item_id).status_code == 202
+
+
+def test_an_update_that_was_started_shows_at_once_and_its_end_is_looked_for(service, upstream, proxy, item_id):
+    upstream.settings(runSeconds=30.0)
+
+    assert refreshing.refresh(service.res, item_id).result is Result.STARTED
+
+    assert service.item(item_id).status == "UPDATING"
+    assert [row.payload["why"] for row in service.rows(inbox, inbox.c.state == "stored")] == ["an update was started"]
+    upstream.settings(runSeconds=0.0)
+
+
+def test_who_must_act_is_asked_for_what_the_item_needs_by_now(service, upstream, proxy, item_id):
+    """Its last execution failed, and its event has not come yet."""
+    upstream.update(item_id, {"user": "user-bad", "password": "wrong"})
+    refuse(proxy, 400, {"codeDescription": "LAST_EXECUTION_HAD_LOGIN_ERROR"})
+
+    answer = refreshed(service, item_id)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "action-required")
+    assert answer.get_json()["action"]["reason"] == "INVALID_CREDENTIALS"
+    assert [action.reason for action in service.actions()] == ["INVALID_CREDENTIALS"]

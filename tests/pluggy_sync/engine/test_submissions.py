@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pluggy_sync.engine import executions, submissions
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.pluggy.client import PluggyClient
+from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.store import tables
 from tests.kit.service import Service
 
@@ -228,3 +229,35 @@ def test_the_banks_own_words_say_what_form_it_wants(service: Service):
         submissions.answer_mfa(service.res, action_id, "12")
 
     assert (refused.value.code, refused.value.detail) == ("invalid-value", "São seis números.")
+
+
+def test_the_word_of_the_widget_is_a_submission_and_believed_once(service: Service):
+    _, action_id = a_login_error(service)
+
+    action = submissions.told_by_widget(service.res, action_id)
+
+    assert action.state == "submitted"
+    assert [(row.what, row.outcome) for row in service.rows(tables.submissions)] == [("widget", "accepted")]
+    with pytest.raises(CannotActError) as refused:
+        submissions.told_by_widget(service.res, action_id)
+    assert refused.value.code == "action-submitted"
+
+
+@pytest.mark.parametrize(
+    "details, more",
+    [([{"code": "001", "parameter": "user"}], {"errors": [{"code": "001", "parameter": "user"}]}), ("odd", {})],
+)
+def test_what_pluggy_finds_wrong_with_each_value_is_passed_on_where_it_is_a_list(
+    service: Service, monkeypatch, details, more
+):
+    _, action_id = a_login_error(service)
+
+    def refuses(*_: Any) -> Any:
+        raise PluggyRefusedError("refused", status=400, code="CONNECTOR_VALIDATION_ERROR", data={"details": details})
+
+    monkeypatch.setattr(PluggyClient, "update_item", refuses)
+    with pytest.raises(CannotActError) as refused:
+        submissions.give_credentials(service.res, action_id, GOOD)
+
+    assert refused.value.code == "invalid-parameters"
+    assert refused.value.more == {"pluggyCode": "CONNECTOR_VALIDATION_ERROR", **more}

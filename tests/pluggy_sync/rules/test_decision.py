@@ -61,7 +61,9 @@ def test_a_good_run_with_a_part_that_waits_for_an_approval_asks_for_it_besides(p
     ],
 )
 def test_a_run_that_goes_on_is_only_noted(status, code):
-    assert decided(an_item(status=status, executionStatus=code)).step is Step.NOTE
+    decision = decided(an_item(status=status, executionStatus=code))
+
+    assert (decision.step, decision.reason) == (Step.NOTE, code)
 
 
 def test_a_run_that_goes_on_is_noted_even_when_its_last_code_was_an_error():

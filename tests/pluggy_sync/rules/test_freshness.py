@@ -79,7 +79,7 @@ def test_an_item_is_stale_once_it_is_behind_its_planned_update_by_the_grace():
 
     assert fresh(next_auto_sync_at=planned, now=planned + GRACE).state == "fresh"
     late = fresh(next_auto_sync_at=planned, now=planned + GRACE + timedelta(seconds=1))
-    assert (late.state, late.since) == ("stale", planned)
+    assert (late.state, late.since, late.reason) == ("stale", planned, "UPDATE_OVERDUE")
 
 
 def test_without_a_plan_a_day_is_expected():

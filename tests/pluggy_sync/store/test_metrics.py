@@ -108,8 +108,20 @@ def test_items_are_counted_by_status_without_those_deleted(conn):
     keep(conn, "b", status="UPDATED")
     keep(conn, "c")
     keep(conn, "d", status="UPDATED", deleted_at=NOON)
+    metrics.count_items(conn, now=NOON, unless_since=NOON)
 
     assert dict(metrics.items_by_status(conn)) == {"UPDATED": 2, "unseen": 1}
+
+
+def test_items_are_counted_again_when_the_count_is_old_and_a_status_that_none_has_is_gone(conn):
+    keep(conn, "a", status="OUTDATED")
+    metrics.count_items(conn, now=NOON, unless_since=NOON)
+    keep(conn, "a", status="UPDATED")
+
+    metrics.count_items(conn, now=SOON, unless_since=NOON)
+    assert dict(metrics.items_by_status(conn)) == {"OUTDATED": 1}
+    metrics.count_items(conn, now=SOON, unless_since=SOON)
+    assert dict(metrics.items_by_status(conn)) == {"UPDATED": 1}
 
 
 def test_an_item_is_overdue_if_its_update_is_late_and_does_not_run(conn):

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import alembic_config, migrate
 from pluggy_sync.store.tables import metadata
+from standalone.polling import eventually
 
 
 @pytest.fixture
@@ -46,6 +47,49 @@ def test_processes_that_migrate_at_once_take_turns(empty):
         list(threads.map(migrate, [empty] * 3))
 
     assert "inbox" in sa.inspect(empty).get_table_names()
+
+
+def test_a_migration_that_was_interrupted_is_made_again_and_a_broken_index_anew(empty):
+    migrate(empty)
+    before = ScriptDirectory.from_config(alembic_config()).get_revision("0015").down_revision
+    with empty.begin() as conn:
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = :before"), {"before": before})
+        conn.execute(sa.text("INSERT INTO counters VALUES ('kept', 3)"))
+        conn.execute(sa.text("DROP INDEX items_deleted_idx"))
+        conn.execute(sa.text("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'items_status_idx'::regclass"))
+
+    migrate(empty)
+
+    with empty.connect() as conn:
+        valid = dict(conn.execute(sa.text("SELECT indexrelid::regclass::text, indisvalid FROM pg_index")).all())
+        assert valid["items_deleted_idx"]
+        assert valid["items_status_idx"]
+        assert conn.scalar(sa.text("SELECT value FROM counters WHERE name = 'kept'")) == 3
+
+
+def test_an_index_is_made_while_its_table_is_written(empty):
+    migrate(empty)
+    before = ScriptDirectory.from_config(alembic_config()).get_revision("0015").down_revision
+    with empty.begin() as conn:
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = :before"), {"before": before})
+        conn.execute(sa.text("DROP INDEX items_status_idx"))
+    add = sa.text("INSERT INTO items (id, first_seen_at) VALUES (:id, now())")
+    being_made = sa.text(
+        "SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
+        "WHERE relname = 'items_status_idx' AND NOT indisvalid"
+    )
+
+    with ThreadPoolExecutor(1) as threads, empty.connect() as first, empty.connect() as second:
+        first.execute(add, {"id": "before"})
+        migrating = threads.submit(migrate, empty)
+        # It waits for the transaction that began before it, and keeps nobody waiting meanwhile.
+        eventually(lambda: second.scalar(being_made), what="the index is being made", within_s=60)
+        second.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
+        second.execute(add, {"id": "meanwhile"})
+        second.commit()
+        assert not migrating.done()
+        first.commit()
+        migrating.result(timeout=60)
 
 
 def test_every_migration_can_be_undone(empty):

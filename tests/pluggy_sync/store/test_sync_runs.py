@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from pluggy_sync.store import sync_runs
+from pluggy_sync.store import counters, sync_runs
 from tests.kit.factories import NOON
 
 ITEM = "an-item"
@@ -84,8 +84,19 @@ def test_the_runs_of_an_item_are_paged_newest_first(conn):
 
 def test_repairs_are_the_changes_of_reconciliations_and_what_other_runs_brought_back(conn):
     reconciling, other = begin(conn, trigger="reconciliation"), begin(conn, item_id="another")
-    assert sync_runs.repaired(conn) == 0
     sync_runs.add_counts(conn, reconciling, added=1, modified=2, removed=4, repaired=1)
     sync_runs.add_counts(conn, other, added=100, repaired=8)
+    assert counters.value(conn, counters.ROWS_REPAIRED) == 0
 
-    assert sync_runs.repaired(conn) == 1 + 2 + 4 + 8
+    sync_runs.finish(conn, reconciling, "done", requests=1, now=NOON)
+    assert counters.value(conn, counters.ROWS_REPAIRED) == 1 + 2 + 4
+    sync_runs.finish(conn, other, "failed", requests=1, now=NOON)
+    assert counters.value(conn, counters.ROWS_REPAIRED) == 1 + 2 + 4 + 8
+
+
+def test_what_a_run_repaired_counts_though_its_worker_died(conn):
+    sync_runs.add_counts(conn, begin(conn, trigger="reconciliation"), added=3)
+
+    begin(conn)
+
+    assert counters.value(conn, counters.ROWS_REPAIRED) == 3

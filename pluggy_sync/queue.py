@@ -58,7 +58,7 @@ QUEUE_OF_TASK = {
 }
 
 # A person is asked for something, or something that a person gave was refused (Pluggy facts 2.3).
-_URGENT_EVENTS = frozenset({events.ITEM_WAITING_USER_INPUT, events.ITEM_WAITING_USER_ACTION, events.ITEM_ERROR})
+URGENT_EVENTS = (events.ITEM_WAITING_USER_INPUT, events.ITEM_WAITING_USER_ACTION, events.ITEM_ERROR)
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
 # The sweep usually comes first; this is the second net. It must exceed the hard time limit of a task.
@@ -74,7 +74,7 @@ log = structlog.get_logger(__name__)
 
 def task_of_event(event_name: str) -> str:
     """Return the task that handles an event of this name."""
-    return HANDLE_URGENT_EVENT if event_name in _URGENT_EVENTS else HANDLE_EVENT
+    return HANDLE_URGENT_EVENT if event_name in URGENT_EVENTS else HANDLE_EVENT
 
 
 def celery_app(redis_url: str) -> celery.Celery:

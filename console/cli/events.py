@@ -40,7 +40,8 @@ def resend(event_id: str) -> None:
     with connections.resources() as res:
         with res.database.begin() as conn:
             again = inbox.redrive(conn, event_id, now=res.now())
-        if again is None:
+            stored = None if again is None else inbox.get(conn, again)
+        if stored is None:
             raise click.ClickException("No such event, or it is handled.")
-        sent = res.sender.send([queue.Message(queue.HANDLE_EVENT, again)])
+        sent = res.sender.send([queue.Message(queue.task_of_event(stored.name), stored.event_id)])
     click.echo(f"{again}: " + ("queued" if sent else "due; the sweep queues it when Redis is back"))

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pluggy_sync import events
+from pluggy_sync import events, queue
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import UPDATED
@@ -39,10 +39,8 @@ def _listed_in_sql(values: Iterable[str]) -> str:
 
 
 # Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
-URGENT_EVENTS = (
-    "name IN ('item/waiting_user_input', 'item/waiting_user_action', 'item/error')"
-    " OR coalesce(payload ->> 'urgent', '') = 'true'"
-)
+_URGENT_NAMES = ", ".join(f"'{name}'" for name in queue.URGENT_EVENTS)
+URGENT_EVENTS = f"name IN ({_URGENT_NAMES}) OR coalesce(payload ->> 'urgent', '') = 'true'"
 
 
 # Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).

@@ -73,7 +73,9 @@ class Troubles:
         elif trouble.kind == "kill":
             _send(self._service.family(trouble.name), signal.SIGKILL)
         else:
-            _send(self._service.family(trouble.name)[:1], signal.SIGTERM)
+            # On SIGTERM Postgres waits for its sessions to end, and ours never do; whoever runs it sends SIGINT.
+            how = signal.SIGINT if trouble.name == "postgres" else signal.SIGTERM
+            _send(self._service.family(trouble.name)[:1], how)
 
     def end(self) -> None:
         """Leave no process frozen."""

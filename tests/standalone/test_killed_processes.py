@@ -52,8 +52,12 @@ class Up:
         return True
 
     def state_of(self, event_id):
-        with psycopg.connect(self.env["DATABASE_URL"]) as conn:
-            row = conn.execute("SELECT state FROM inbox WHERE event_id = %s", [event_id]).fetchone()
+        try:
+            with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+                row = conn.execute("SELECT state FROM inbox WHERE event_id = %s", [event_id]).fetchone()
+        except psycopg.OperationalError:
+            # Webhooks are taken while Postgres is away.
+            return None
         return row and row[0]
 
     def connected_item_reaches_the_product(self):

@@ -4,6 +4,7 @@ import gzip
 import json
 import time
 import tracemalloc
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -241,7 +242,8 @@ def test_an_event_id_that_was_used_for_another_happening_swallows_none_and_chang
     assert len({row.event_id for row in stored}) == 5
     assert {row.item_id: row.last_event_seq for row in service.rows(item_progress)} == {"item-1": 4, "item-2": 1}
     queued = [event_id for _, event_id in take_messages(resources)]
-    assert queued == [row.event_id for row in (*stored, *stored[1:], stored[0])]
+    # One of them is urgent, and has another queue.
+    assert Counter(queued) == dict.fromkeys((row.event_id for row in stored), 2)
 
 
 @pytest.mark.parametrize("packing", ["gzip", "x-gzip", "GZIP"])

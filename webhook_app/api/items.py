@@ -181,7 +181,7 @@ def get_item(item_id: str) -> dict[str, Any]:
 
 @blueprint.delete("/items/<item_id>")
 @blueprint.response(202, ItemSchema)
-@blueprint.refuses("item-not-found", "pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
+@blueprint.refuses("item-not-found", "pluggy-busy", "pluggy-unavailable", refusals.REFUSED, refusals.NOT_NOW)
 def delete_item(item_id: str) -> dict[str, Any]:
     """
     Delete the Item at Pluggy, with its consent, and purge it here.

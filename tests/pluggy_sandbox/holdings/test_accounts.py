@@ -30,7 +30,15 @@ def unexplained(driver: Driver, item_id: str) -> Iterator[Decimal]:
             )
 
 
-@pytest.mark.parametrize("user", ["user-ok", "user-ok-two-checking-accounts", "user-ok-perf", "user-ok-perf-100x"])
+@pytest.mark.parametrize(
+    "user",
+    [
+        "user-ok",
+        "user-ok-two-checking-accounts",
+        "user-ok-perf",
+        pytest.param("user-ok-perf-100x", marks=pytest.mark.slow),
+    ],
+)
 def test_a_balance_moves_by_what_the_rows_move(driver: Driver, user: str) -> None:
     item_id = driver.connect(user)
     before = list(unexplained(driver, item_id))

@@ -245,7 +245,13 @@ def test_the_word_of_the_widget_is_a_submission_and_believed_once(service: Servi
 
 @pytest.mark.parametrize(
     "details, more",
-    [([{"code": "001", "parameter": "user"}], {"errors": [{"code": "001", "parameter": "user"}]}), ("odd", {})],
+    [
+        (
+            [{"field": "user", "message": "Wrong."}],
+            {"errors": [{"where": "json", "field": "parameters.user", "message": "Wrong."}]},
+        ),
+        ("odd", {}),
+    ],
 )
 def test_what_pluggy_finds_wrong_with_each_value_is_passed_on_where_it_is_a_list(
     service: Service, monkeypatch, details, more

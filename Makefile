@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.from-lock
-JOBS   ?= 2
+JOBS   ?= 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

@@ -22,6 +22,8 @@ ITEM_ERROR = "item/error"
 ITEM_DELETED = "item/deleted"
 ITEM_WAITING_USER_INPUT = "item/waiting_user_input"
 ITEM_WAITING_USER_ACTION = "item/waiting_user_action"
+# A person is asked for something, or something that a person gave was refused (Pluggy facts 2.3).
+URGENT = (ITEM_WAITING_USER_INPUT, ITEM_WAITING_USER_ACTION, ITEM_ERROR)
 ITEM_LOGIN_SUCCEEDED = "item/login_succeeded"
 CONNECTOR_STATUS_UPDATED = "connector/status_updated"
 TRANSACTIONS_CREATED = "transactions/created"

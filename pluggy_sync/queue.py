@@ -57,9 +57,6 @@ QUEUE_OF_TASK = {
     FIND_MISSED: SCHEDULE,
 }
 
-# A person is asked for something, or something that a person gave was refused (Pluggy facts 2.3).
-URGENT_EVENTS = (events.ITEM_WAITING_USER_INPUT, events.ITEM_WAITING_USER_ACTION, events.ITEM_ERROR)
-
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
 # The sweep usually comes first; this is the second net. It must exceed the hard time limit of a task.
 VISIBILITY_TIMEOUT_S = 3600
@@ -74,7 +71,7 @@ log = structlog.get_logger(__name__)
 
 def task_of_event(event_name: str) -> str:
     """Return the task that handles an event of this name."""
-    return HANDLE_URGENT_EVENT if event_name in URGENT_EVENTS else HANDLE_EVENT
+    return HANDLE_URGENT_EVENT if event_name in events.URGENT else HANDLE_EVENT
 
 
 def celery_app(redis_url: str) -> celery.Celery:

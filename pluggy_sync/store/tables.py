@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pluggy_sync import events, queue
+from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.rules.statuses import UPDATED
@@ -39,7 +39,7 @@ def _listed_in_sql(values: Iterable[str]) -> str:
 
 
 # Which events a person waits for, as `queue.task_of_event` says of those of Pluggy; ours say it themselves.
-_URGENT_NAMES = ", ".join(f"'{name}'" for name in queue.URGENT_EVENTS)
+_URGENT_NAMES = ", ".join(f"'{name}'" for name in events.URGENT)
 URGENT_EVENTS = f"name IN ({_URGENT_NAMES}) OR coalesce(payload ->> 'urgent', '') = 'true'"
 
 

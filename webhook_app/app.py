@@ -22,7 +22,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     if settings.trusted_proxy_hops:
         # `remote_addr` is the client, as the farthest of our proxies saw it. Nothing else of theirs is believed.
         hops = settings.trusted_proxy_hops
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign] - as Werkzeug says
     # The largest body of any address. Some take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     app.json = ExactJSON(app)

@@ -11,6 +11,7 @@ from console.cli.output import moment
 from pluggy_sync.notifications import endpoints as use
 from pluggy_sync.store import deliveries
 from pluggy_sync.store.endpoints import ENVIRONMENT
+from pluggy_sync.store.inbox import COUNTED
 
 SHOWN = 100
 
@@ -38,7 +39,7 @@ def notifications(ctx: click.Context, *, state: str) -> None:
             str(row.attempts),
         )
     output.console().print(table)
-    click.echo(output.number_of(counted, deliveries.COUNTED, state, shown=SHOWN))
+    click.echo(output.number_of(counted, COUNTED, state, shown=SHOWN))
 
 
 @notifications.command()

@@ -139,7 +139,7 @@ def reconcile(res: Resources, item_id: str, *, unless_since: datetime | None = N
             _reschedule(res, item_id, timedelta(seconds=exc.retry_after_s))
             return
         except PluggyError as exc:
-            _put_off(res, item_id, str(exc))
+            _record_failure(res, item_id, str(exc))
             return
         # What is new comes first. Then all that the deep run changes are repairs.
         item_sync.sync_item(res, item_id)
@@ -149,7 +149,7 @@ def reconcile(res: Resources, item_id: str, *, unless_since: datetime | None = N
     elif end is End.LEASE_LOST or (end is None and _is_held(res, item_id)):
         _reschedule(res, item_id, AWAIT_LEASE)
     elif end is not End.DONE:
-        _put_off(res, item_id, "the Item cannot be compared now" if end is None else "the deep run failed")
+        _record_failure(res, item_id, "the Item cannot be compared now" if end is None else "the deep run failed")
 
 
 def _is_held(res: Resources, item_id: str) -> bool:
@@ -163,12 +163,13 @@ def _reschedule(res: Resources, item_id: str, wait: timedelta) -> None:
         reconciliation_queries.reschedule(conn, item_id, before=_before(res), until=res.now() + wait)
 
 
-def _put_off(res: Resources, item_id: str, why: str) -> None:
+def _record_failure(res: Resources, item_id: str, why: str) -> None:
+    """Let the Item be taken again later, after each failure in a row later still."""
     before = _before(res)
     with res.database.begin() as conn:
         failed = reconciliation_queries.failures(conn, item_id)
         until = res.now() + backoff.wait(failed, backoff.RECONCILIATION_STEPS_S)
-        if not reconciliation_queries.put_off(conn, item_id, before=before, until=until):
+        if not reconciliation_queries.record_failure(conn, item_id, before=before, until=until):
             # It was done meanwhile.
             return
     log.warning("reconciliation.rescheduled", error=why, failures=failed + 1, next_try_at=str(until))

@@ -13,10 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
+from pluggy_sync.store.inbox import COUNTED
 from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints, outbox
-
-# As in `store/inbox.py`.
-COUNTED = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +54,15 @@ _COLUMNS = (
     *(deliveries.c[name] for name in ("created_at", "due_at", "first_tried_at", "delivered_at")),
     *_OF_OUTBOX,
 )
-# Part of the statement: for a parameter Postgres would not use the partial index.
-_PENDING = deliveries.c.state == sa.literal_column("'pending'", sa.Text)
-_DEAD = deliveries.c.state == sa.literal_column("'dead'", sa.Text)
+
+
+def _is(state: str, table: sa.FromClause = deliveries) -> sa.ColumnElement[bool]:
+    # Part of the statement: for a parameter Postgres would not use the partial index.
+    return table.c.state == sa.literal_column(f"'{state}'", sa.Text)
+
+
+_PENDING = _is("pending")
+_DEAD = _is("dead")
 
 
 def add(
@@ -117,7 +121,7 @@ def claim(conn: Connection, delivery_id: int, *, now: datetime, until: datetime)
             asked_for,
             sa.and_(first.c.endpoint_id == asked_for.c.endpoint_id, first.c.item_id == asked_for.c.item_id),
         )
-        .where(asked_for.c.id == delivery_id, first.c.state == sa.literal_column("'pending'", sa.Text))
+        .where(asked_for.c.id == delivery_id, _is("pending", first))
         .order_by(first.c.sequence)
         .limit(1)
         .scalar_subquery()
@@ -164,7 +168,7 @@ def take_due(
         before.c.endpoint_id == deliveries.c.endpoint_id,
         before.c.item_id == deliveries.c.item_id,
         before.c.sequence < deliveries.c.sequence,
-        before.c.state == sa.literal_column("'pending'", sa.Text),
+        _is("pending", before),
     )
     due = (
         sa.select(deliveries.c.id)
@@ -193,7 +197,7 @@ def _is_urgent(urgent_types: Collection[str]) -> sa.ColumnElement[bool]:
     waits = sa.exists().where(
         behind.c.endpoint_id == deliveries.c.endpoint_id,
         behind.c.item_id == deliveries.c.item_id,
-        behind.c.state == sa.literal_column("'pending'", sa.Text),
+        _is("pending", behind),
         told.c.id == behind.c.notification_id,
         told.c.type.in_(sorted(urgent_types)),
     )

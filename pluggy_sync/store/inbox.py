@@ -426,7 +426,7 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     """
     Return ids of events that are due and that nobody waits for.
 
-    Each is put off, so that one that waits in the queue is not sent at once.
+    Each is rescheduled, so that one that waits in the queue is not sent at once.
     """
     return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
 

@@ -111,7 +111,7 @@ def make_due(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=due_at))
 
 
-def put_off_due(conn: Connection, item_id: str, *, until: datetime) -> None:
+def reschedule_due(conn: Connection, item_id: str, *, until: datetime) -> None:
     """Let the sweep start the Item's sync no earlier than *until*, if one is due."""
     conn.execute(
         sa.update(item_progress)

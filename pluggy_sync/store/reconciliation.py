@@ -17,7 +17,7 @@ from pluggy_sync.store.tables import inbox, item_progress, items
 # As in the index, which is only used for a value known as the statement is planned.
 _good = (items.c.deleted_at.is_(None), items.c.status == sa.literal_column(f"'{UPDATED}'", sa.Text))
 _last = sa.func.coalesce(items.c.reconciled_at, items.c.first_seen_at)
-# Requests that a round made are handled within minutes. What is put off for longer waits for Pluggy and not for us.
+# Requests that a round made are handled within minutes. What is rescheduled for longer waits for Pluggy and not for us.
 _SOON = timedelta(minutes=2)
 
 
@@ -63,7 +63,7 @@ def failures(conn: Connection, item_id: str) -> int:
     return conn.scalar(sa.select(items.c.reconcile_failures).where(items.c.id == item_id)) or 0
 
 
-def put_off(conn: Connection, item_id: str, *, before: datetime, until: datetime) -> bool:
+def record_failure(conn: Connection, item_id: str, *, before: datetime, until: datetime) -> bool:
     """
     Record that the Item's reconciliation failed, and is not tried again before *until*.
 

@@ -46,7 +46,7 @@ def sync_item(res: Resources, item_id: str) -> None:
     wait_s = 0.0 if rate_budget.patience_s() else res.pluggy.budget.wait_s(ENDPOINTS)
     if wait_s:
         with res.database.begin() as conn:
-            item_progress.put_off_due(conn, item_id, until=res.now() + timedelta(seconds=wait_s))
+            item_progress.reschedule_due(conn, item_id, until=res.now() + timedelta(seconds=wait_s))
         return
     run = runs.claim(res, item_id, deep=False)
     if run is not None:

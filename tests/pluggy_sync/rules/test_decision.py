@@ -102,20 +102,18 @@ def test_what_only_a_person_can_mend_is_asked_of_the_person(status, code, kind):
     assert decision.reason == code
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "ALREADY_LOGGED_IN",
-        "SITE_NOT_AVAILABLE",
-        "CONNECTION_ERROR",
-        "ERROR",
-        "UNEXPECTED_ERROR",
-        "MERGE_ERROR",
-        "CREATE_ERROR",
-        "A_CODE_NOBODY_HEARD_OF",
-        None,
-    ],
+OF_THE_BANK = (
+    "ALREADY_LOGGED_IN",
+    "SITE_NOT_AVAILABLE",
+    "CONNECTION_ERROR",
+    "ERROR",
+    "UNEXPECTED_ERROR",
+    "MERGE_ERROR",
+    "CREATE_ERROR",
 )
+
+
+@pytest.mark.parametrize("code", [*OF_THE_BANK, "A_CODE_NOBODY_HEARD_OF", None])
 def test_nobody_is_asked_about_trouble_of_pluggy_or_the_bank(code):
     decision = decided(an_item(status="OUTDATED", executionStatus=code))
 
@@ -124,18 +122,7 @@ def test_nobody_is_asked_about_trouble_of_pluggy_or_the_bank(code):
     assert decision.reason == code
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "ALREADY_LOGGED_IN",
-        "SITE_NOT_AVAILABLE",
-        "CONNECTION_ERROR",
-        "ERROR",
-        "UNEXPECTED_ERROR",
-        "MERGE_ERROR",
-        "CREATE_ERROR",
-    ],
-)
+@pytest.mark.parametrize("code", OF_THE_BANK)
 def test_trouble_of_the_bank_is_no_refused_login_though_the_status_says_so(code):
     assert decided(an_item(status="LOGIN_ERROR", executionStatus=code)).step is Step.WAIT
 

@@ -113,7 +113,7 @@ def main(items: tuple[int, ...], **others: float) -> None:
         "Items", "Addresses at Pluggy", "Reads a minute", "Events a second", "Cores", "Disk", "The most of it"
     )
     for number in items:
-        need = need_of(Use(items=number, **others))  # type: ignore[arg-type] - click knows the types
+        need = need_of(Use(items=number, **others))  # type: ignore[arg-type]  # click knows the types
         most = max(need.disk, key=lambda name: need.disk[name])
         table.add_row(
             f"{number:,}",

@@ -38,7 +38,7 @@ class _Connection:
             raise ConnectionError("closed without an answer")
         self.received += part
         head, end, body = self.received.partition(b"\r\n\r\n")
-        return bool(end) and len(body) >= int(_LENGTH.search(head)[1])  # type: ignore[index] - every answer has a length
+        return bool(end) and len(body) >= int(_LENGTH.search(head)[1])  # type: ignore[index]  # every answer has a length
 
 
 def main(address: str, connections: int, count: int) -> None:

@@ -21,8 +21,9 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
         # `remote_addr` is the client, as the farthest of our proxies saw it. Nothing else of theirs is believed.
+        # Mypy objects to any assignment to a method; Werkzeug documents this one.
         hops = settings.trusted_proxy_hops
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign] - as Werkzeug says
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     # The largest body of any address. Some take less.
     app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     app.json = ExactJSON(app)

@@ -161,7 +161,7 @@ def _finish(document: dict[str, Any], *, server: str) -> None:
 
 def _describe_pluggys(schemas: dict[str, Any], schema: type[ma.Schema]) -> None:
     described = schemas[schema.__name__.removesuffix("Schema")]
-    described["properties"] = {**schema.PLUGGYS, **described["properties"]}  # type: ignore[attr-defined] - who calls chose one that has it
+    described["properties"] = {**schema.PLUGGYS, **described["properties"]}  # type: ignore[attr-defined]  # the caller chose one that has it
     described["description"] = (schema.__doc__ or "").strip()
 
 

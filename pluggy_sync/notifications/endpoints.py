@@ -189,8 +189,9 @@ def resend(res: Resources, notification_id: str, *, endpoint_id: str | None = No
                     now=notification.created_at,
                 )
             ]
+        task = queue.DELIVER_URGENT if notification.type in messages.URGENT else queue.DELIVER
         for delivery_id in sent:
-            tx.after_commit(queue.DELIVER, str(delivery_id))
+            tx.after_commit(task, str(delivery_id))
         of_each = [deliveries.endpoint_of(tx.conn, each) for each in sent]
     return sorted(each for each in of_each if each is not None)
 

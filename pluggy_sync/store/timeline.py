@@ -12,6 +12,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.rules.action_states import OPEN, UNSETTLED
 from pluggy_sync.rules.timeline import Due, DueKind, Entry, Kind
 
 _Source = tuple[Kind, str, str, str, str]
@@ -109,10 +110,10 @@ _DUE = sa.text(
         WHERE deliveries.item_id = :item_id AND state = 'pending'
         UNION ALL
         SELECT expires_at, 'action_deadline', id FROM user_actions
-        WHERE item_id = :item_id AND state IN ('open', 'submitted') AND expires_at IS NOT NULL
+        WHERE item_id = :item_id AND state = ANY (:unsettled) AND expires_at IS NOT NULL
         UNION ALL
         SELECT remind_at, 'reminder', id FROM user_actions
-        WHERE item_id = :item_id AND state = 'open' AND remind_at IS NOT NULL
+        WHERE item_id = :item_id AND state = :open AND remind_at IS NOT NULL
         UNION ALL
         SELECT next_auto_sync_at, 'auto_sync', NULL FROM items WHERE id = :item_id AND next_auto_sync_at IS NOT NULL
         UNION ALL
@@ -136,5 +137,6 @@ def before(conn: Connection, item_id: str, position: Position | None, *, limit: 
 
 def due(conn: Connection, item_id: str, *, limit: int = 100) -> Sequence[Due]:
     """Return what is due for the Item, the next first; up to *limit*."""
-    rows = conn.execute(_DUE, {"item_id": item_id, "limit": limit})
+    states = {"open": OPEN, "unsettled": list(UNSETTLED)}
+    rows = conn.execute(_DUE, {"item_id": item_id, "limit": limit, **states})
     return [Due(at=row.at, kind=DueKind(row.kind), about=row.about) for row in rows]

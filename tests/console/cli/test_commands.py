@@ -17,6 +17,7 @@ from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
+from tests.kit.workers import take_messages
 
 
 @pytest.fixture
@@ -201,6 +202,19 @@ def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstr
     with service.res.database.begin() as conn:
         assert inbox.get(conn, event_id).state == "handled"
     assert call("events", "resend", event_id).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "name, task", [("item/waiting_user_input", "handle_urgent_event"), ("item/updated", "handle_event")]
+)
+def test_an_event_that_a_person_waits_for_is_sent_again_before_the_rest(call, service, upstream, name, task):
+    event_id = _dead_event(service.res, upstream.connect())
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(tables.inbox).where(tables.inbox.c.event_id == event_id).values(name=name))
+
+    assert call("events", "resend", event_id).exit_code == 0
+
+    assert take_messages(service.res) == [(task, event_id)]
 
 
 def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call, service, upstream):

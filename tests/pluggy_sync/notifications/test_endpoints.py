@@ -16,13 +16,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from pluggy_sync.engine import sweep
 from pluggy_sync.notifications import delivery, endpoints, messages
 from pluggy_sync.notifications.endpoints import OfSettingsError, UnusableError
-from pluggy_sync.store import deliveries, tables
+from pluggy_sync.store import deliveries, outbox, tables
 from pluggy_sync.store import endpoints as stored
 from pluggy_sync.store.endpoints import ENVIRONMENT
 from standalone.polling import eventually
 from tests.kit.factories import PRODUCT_SECRET
 from tests.kit.product import running_product, status
-from tests.kit.workers import run_queued
+from tests.kit.workers import run_queued, take_messages
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -364,6 +364,19 @@ def test_recovering_and_resending_go_on_past_one_batch(res, first, clock, monkey
 
     assert again == 5
     assert len(first.got) == 10
+
+
+@pytest.mark.parametrize("type_, task", [("item.action_required", "deliver_urgent"), ("item.synced", "deliver")])
+def test_what_a_person_waits_for_is_resent_before_the_rest(res, first, type_, task):
+    endpoint_id, _ = create(res, first, types=[type_])
+    with res.begin() as tx:
+        told = {"notification_id": "msg_told", "type_": type_, "item_id": None, "sequence": None, "body": "{}"}
+        outbox.add(tx.conn, **told, now=res.now())
+    take_messages(res)
+
+    assert endpoints.resend(res, "msg_told", endpoint_id=endpoint_id) == [endpoint_id]
+
+    assert [name for name, _ in take_messages(res)] == [task]
 
 
 def test_a_notification_is_resent_to_each_endpoint_that_it_was_for_or_to_one_that_it_was_not_for(res, first, second):

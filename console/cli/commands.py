@@ -11,6 +11,7 @@ from console.cli.items import show_item
 from console.cli.notifications import notifications
 from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
+from console.cli.tokens import tokens
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
 
@@ -44,5 +45,5 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, spill):
+for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, tokens, spill):
     main.add_command(_command)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.scopes import Scope
 from pluggy_sync.rules.statuses import UPDATED
 
 metadata = sa.MetaData(
@@ -620,6 +621,23 @@ deliveries = sa.Table(
     ),
     sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
+)
+
+# Tokens of `/v1` that an operator made, beside those of the settings. Of each only a digest is here.
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    # Written now and then, not at each use.
+    sa.Column("last_used_at", INSTANT),
+    sa.Column("revoked_at", INSTANT),
+    sa.CheckConstraint(f"scope IN ({_listed_in_sql(Scope)})", name="scope"),
+    # A name may be given again when its token is revoked.
+    sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
 )
 
 # Totals over all of history (`store/counters.py`).

@@ -4,15 +4,17 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from flask import Flask
 
 from pluggy_sync.settings import Settings
+from webhook_app import pluggy_keys
 from webhook_app.api_tokens import ApiTokens, CannotTellError
 from webhook_app.front import unanswered, webhooks
-from webhook_app.front.areas import BUFFERED_BYTES, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
+from webhook_app.front.areas import BUFFERED_BYTES, PLUGGY, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
 from webhook_app.front.bodies import (
     Body,
     BrokenOffError,
@@ -132,6 +134,8 @@ class Front:
             return authenticity.is_authentic(header(scope, self._secret_header), self._settings)
         if area.name == "api":
             return await self._has_token(area, header(scope, b"authorization"))
+        if area.name == PLUGGY:
+            return pluggy_keys.is_valid(header(scope, b"x-api-key"), self._settings, now=datetime.now(UTC))
         return True
 
     async def _has_token(self, area: Area, authorization: str) -> bool:

@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table; nothing else knows it."""
+    """Make the table; nothing else knows it. It may be repeated."""
     op.create_table(
         "api_tokens",
         sa.Column("id", sa.Text, nullable=False),
@@ -28,9 +28,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("api_tokens_pkey")),
         sa.UniqueConstraint("digest", name=op.f("api_tokens_digest_key")),
         sa.CheckConstraint("scope IN ('read', 'act', 'admin')", name=op.f("api_tokens_scope_check")),
+        if_not_exists=True,
     )
     op.create_index(
-        "api_tokens_name_key", "api_tokens", ["name"], unique=True, postgresql_where=sa.text("revoked_at IS NULL")
+        "api_tokens_name_key",
+        "api_tokens",
+        ["name"],
+        unique=True,
+        postgresql_where=sa.text("revoked_at IS NULL"),
+        if_not_exists=True,
     )
 
 

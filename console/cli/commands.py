@@ -10,6 +10,7 @@ from console.cli.events import events
 from console.cli.imports import import_items
 from console.cli.items import show_item
 from console.cli.notifications import notifications
+from console.cli.prune import prune
 from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
 from pluggy_sync.store.database import create_engine
@@ -45,5 +46,5 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (console_login, sync, reconcile, import_items, show_item, events, notifications, endpoints, spill):
+for _command in (console_login, sync, reconcile, import_items, show_item, events, notifications, endpoints, spill, prune):
     main.add_command(_command)

@@ -4,7 +4,7 @@ The console: who is signed in, what operators did, what they do to many things a
 Nobody waits for it, and what is interrupted can be repeated.
 
 Revision ID: 0022
-Revises: 0015
+Revises: 0024
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync.store import online_indexes
 
 revision = "0022"
-down_revision = "0015"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

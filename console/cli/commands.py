@@ -46,5 +46,16 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (console_login, sync, reconcile, import_items, show_item, events, notifications, endpoints, spill, prune):
+for _command in (
+    console_login,
+    sync,
+    reconcile,
+    import_items,
+    show_item,
+    events,
+    notifications,
+    endpoints,
+    spill,
+    prune,
+):
     main.add_command(_command)

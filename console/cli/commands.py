@@ -4,6 +4,7 @@ import click
 
 from console.cli import environment
 from console.cli.connections import explained_outages
+from console.cli.console_login import console_login
 from console.cli.endpoints import endpoints
 from console.cli.events import events
 from console.cli.imports import import_items
@@ -46,5 +47,17 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, tokens, spill, prune):
+for _command in (
+    console_login,
+    sync,
+    reconcile,
+    import_items,
+    show_item,
+    events,
+    notifications,
+    endpoints,
+    tokens,
+    spill,
+    prune,
+):
     main.add_command(_command)

@@ -2,14 +2,14 @@
 Tokens of `/v1` that an operator makes, each with a name and a scope.
 
 Revision ID: 0020
-Revises: 0024
+Revises: 0022
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0024"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -49,6 +49,12 @@ ADVICE: Mapping[str, str] = {
     "insufficient-scope": "Use a token with that scope. An operator makes one: `pluggy-sync tokens create`.",
     "not-found": "Check the address against `/v1/docs`.",
     "account-not-found": "List the accounts with `GET /v1/items/{id}/accounts`. Their Item may have been deleted.",
+    "user-not-found": "Check the id. A person is known here by the `clientUserId` of an Item.",
+    "erasure-not-found": "Check the id: `DELETE /v1/users/{clientUserId}` answers with it.",
+    "user-erased": (
+        "Use another `clientUserId` for a person who comes back. To let the same one in again, an operator calls "
+        "`pluggy-sync erase --allow-return`."
+    ),
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",
     "notification-not-found": "Check the id: it is the header `webhook-id`. Old notifications are not kept.",
     "endpoint-of-settings": "Change `PRODUCT_WEBHOOK_URL` or `PRODUCT_WEBHOOK_SECRET`, or make another endpoint.",

@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, pruning, reconciliation, reminders
+from pluggy_sync.engine import erasure, events, pruning, reconciliation, reminders
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -77,3 +77,9 @@ def prune() -> None:
 def reconcile(item_id: str) -> None:
     """Compare everything stored of one Item with Pluggy."""
     reconciliation.reconcile_if_due(resources(), item_id)
+
+
+@app.task(name=queue.ERASE)
+def erase(erasure_id: str) -> None:
+    """Go on with the erasure of one person."""
+    erasure.work(resources(), erasure_id)

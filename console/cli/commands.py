@@ -6,6 +6,7 @@ from console.cli import environment
 from console.cli.connections import explained_outages
 from console.cli.console_login import console_login
 from console.cli.endpoints import endpoints
+from console.cli.erase import erase
 from console.cli.events import events
 from console.cli.imports import import_items
 from console.cli.items import show_item
@@ -57,6 +58,7 @@ for _command in (
     notifications,
     endpoints,
     tokens,
+    erase,
     spill,
     prune,
 ):

@@ -18,50 +18,9 @@ from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
+from pluggy_sync.store import erased, personal_data
 from pluggy_sync.store import inbox as inbox_queries
-from pluggy_sync.store.tables import (
-    NOT_UPDATED,
-    accounts,
-    balances,
-    bills,
-    change_stream,
-    changes,
-    consents,
-    data_product_watermarks,
-    identities,
-    inbox,
-    incomplete_parts,
-    investment_transactions,
-    investments,
-    item_progress,
-    items,
-    loans,
-    sync_runs,
-    tombstones,
-    transactions,
-    unreadable_rows,
-    user_actions,
-)
-
-# Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
-_OF_THE_PERSON = (
-    transactions,
-    tombstones,
-    changes,
-    change_stream,
-    balances,
-    bills,
-    investments,
-    investment_transactions,
-    identities,
-    loans,
-    consents,
-    data_product_watermarks,
-    unreadable_rows,
-    incomplete_parts,
-    user_actions,
-    accounts,
-)
+from pluggy_sync.store.tables import NOT_UPDATED, inbox, item_progress, items, sync_runs, user_actions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +65,28 @@ def get(conn: Connection, item_id: str) -> StoredItem | None:
 
 
 def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
-    """Return the Item, which is made if it is new, and take its write lock until the transaction ends."""
+    """
+    Return the Item, which is made if it is new, and take its write lock until the transaction ends.
+
+    One whose person was erased is not made again: what is returned is a deleted Item.
+    """
     locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
     row = conn.execute(locked).one_or_none()
+    if row is None and erased.is_item(conn, item_id):
+        return _deleted(item_id, at=now)
     if row is None:
         conn.execute(
             insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
         )
         row = conn.execute(locked).one()
     return StoredItem(**row._mapping)
+
+
+def _deleted(item_id: str, *, at: datetime) -> StoredItem:
+    of_nobody: dict[str, Any] = {each.name: None for each in dataclasses.fields(StoredItem)}
+    return StoredItem(
+        **{**of_nobody, "id": item_id, "first_seen_at": at, "deleted_at": at, "change_seq": 0, "notification_seq": 0}
+    )
 
 
 def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
@@ -232,8 +204,8 @@ def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime
 
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
-    for table in _OF_THE_PERSON:
-        conn.execute(sa.delete(table).where(table.c.item_id == item_id))
+    for held in personal_data.PURGED:
+        conn.execute(sa.delete(held.table).where(held.rows_of(item_id)))
     kept = {"connector_id"}
     cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))

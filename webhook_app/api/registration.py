@@ -15,11 +15,13 @@ from webhook_app.api import (
     docs,
     document,
     endpoints,
+    erasures,
     items,
     notifications,
     refresh,
     sync_runs,
     timeline,
+    users,
 )
 
 SUBJECTS = (
@@ -35,6 +37,8 @@ SUBJECTS = (
     connect_tokens,
     notifications,
     endpoints,
+    users,
+    erasures,
 )
 
 

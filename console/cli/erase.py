@@ -96,9 +96,13 @@ def _troubles(res: Resources, found: Erasure) -> list[str]:
 
 def _allow_return(res: Resources, user: str) -> None:
     with res.database.begin() as conn:
-        lifted = erased.lift(conn, user)
-    if not lifted:
-        raise click.ClickException("This person was not erased.")
+        erasure_id = erased.erasure_of_user(conn, user)
+        found = None if erasure_id is None else erasures.lock(conn, erasure_id)
+        if found is None:
+            raise click.ClickException("This person was not erased.")
+        if found.state != erasures.DONE:
+            raise click.ClickException(f"The erasure {found.id} still runs.")
+        erased.lift(conn, user)
     click.echo("The person may connect banks again. Their erased Items stay erased.")
 
 

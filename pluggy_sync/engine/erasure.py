@@ -290,8 +290,8 @@ def _await_spill(res: Resources, person: str, ids: Collection[str]) -> None:
         return
     box = spill.box_of(res.settings.secret_key, *res.settings.previous_secret_keys)
     waiting = spill.deliveries(Path(folder), box, limit=SPILL_READ_AT_ONCE)
-    # One that cannot be opened may be theirs.
-    if any(each.body is None or erasures.names(each.body, person, ids) for each in waiting):
+    # One that cannot be opened, or was not looked at, may be theirs.
+    if len(waiting) >= SPILL_READ_AT_ONCE or any(each.body is None or erasures.names(each.body, person, ids) for each in waiting):
         raise WaitsError(SPILL, res.now() + timedelta(seconds=10))
 
 

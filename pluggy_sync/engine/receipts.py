@@ -4,6 +4,8 @@ Receipts of erasures: what was removed, signed, without a word of whom it was ab
 A receipt is a JWS (RFC 7515) that is signed with Ed25519 (RFC 8037). Its key is made when it is first needed. Whoever
 has the public keys, which are published as a JWK set, can check it without us. A key that is replaced, or that nobody
 can open any more, stays published: receipts that it signed stay good.
+
+Tests: `engine/test_erasure.py`, `webhook_app/api/test_erasures.py`.
 """
 
 import base64

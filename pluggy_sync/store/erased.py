@@ -4,6 +4,8 @@ Who was erased: persons and Items that must not come back, recognised by a diges
 The key is made when it is first needed, sealed with SECRET_KEY, and kept by each process. Connections know it: each
 statement that could bring an Item in asks here, whoever runs it. A connection of an engine that `guard` was not called
 for knows of nobody.
+
+Tests: `engine/test_erasure.py`.
 """
 
 import hashlib

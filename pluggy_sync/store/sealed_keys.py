@@ -2,6 +2,8 @@
 Keys that this service made for itself. They outlive SECRET_KEY: when that is replaced, they are sealed anew.
 
 Callers own the transaction.
+
+Tests: `engine/test_erasure.py`.
 """
 
 from collections.abc import Callable, Sequence

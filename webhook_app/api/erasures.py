@@ -83,7 +83,7 @@ class ErasureSchema(ma.Schema):
     )
 
 
-class KeySchema(ma.Schema):
+class ErasureKeySchema(ma.Schema):
     """A public key as a JWK (RFC 8037)."""
 
     kty = ma.fields.Str(required=True)
@@ -94,10 +94,10 @@ class KeySchema(ma.Schema):
     use = ma.fields.Str(required=True)
 
 
-class KeysSchema(ma.Schema):
+class ErasureKeysSchema(ma.Schema):
     """A JWK set (RFC 7517)."""
 
-    keys = ma.fields.List(ma.fields.Nested(KeySchema), required=True)
+    keys = ma.fields.List(ma.fields.Nested(ErasureKeySchema), required=True)
 
 
 @blueprint.get("/erasures/<erasure_id>")
@@ -113,7 +113,7 @@ def get_erasure(erasure_id: str) -> dict[str, Any]:
 
 
 @blueprint.get("/erasure-keys")
-@blueprint.response(200, KeysSchema)
+@blueprint.response(200, ErasureKeysSchema)
 def list_erasure_keys() -> dict[str, Any]:
     """
     List the public keys that check receipts, newest first: a JWK set.

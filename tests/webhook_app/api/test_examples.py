@@ -113,6 +113,7 @@ class Shown:
 
 
 def of_all_calls(service: Service, shown: Shown) -> None:
+    service.upstream.connect(clientUserId="user-43")
     item_id = service.upstream.connect()
     service.catch_up()
     shown.call("registerItem", "/v1/items", {"itemId": item_id, "clientUserId": "user-42"})
@@ -131,10 +132,15 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     shown.call("createConnectToken", "/v1/connect-tokens", {"clientUserId": "user-42"})
     shown.call("createUpdateToken", f"{item}/connect-token", {"oauthRedirectUri": "https://product.example/back"})
     of_all_actions(service, shown)
+    shown.call("getUser", "/v1/users/user-42")
     shown.call("refreshItem", f"{item}/refresh")
     service.catch_up()
     shown.call("deleteItem", item)
     service.catch_up()
+    erasure_id = shown.call("deleteUser", "/v1/users/user-43")["id"]
+    service.work()
+    shown.call("getErasure", f"/v1/erasures/{erasure_id}")
+    shown.call("listErasureKeys", "/v1/erasure-keys")
 
 
 def of_all_endpoints(service: Service, shown: Shown) -> dict[str, Any]:

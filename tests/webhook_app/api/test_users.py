@@ -15,7 +15,9 @@ def items(service, upstream):
     good = upstream.connect(clientUserId=PERSON, products=["ACCOUNTS", "TRANSACTIONS"])
     other = upstream.connect(clientUserId="somebody-else", products=["ACCOUNTS"])
     asked = upstream.connect(connector=5, clientUserId=PERSON)
-    service.catch_up()
+    # The bank does not wait for long: no time may pass.
+    service.deliver(*upstream.take_events())
+    service.work()
     return good, asked, other
 
 

@@ -13,9 +13,9 @@ from tests.standalone.up_running import Run
 from tests.webhook_app.browser.conftest import CHROMIUM, FLAGS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def up() -> Iterator[dict[str, str]]:
-    """The addresses and settings of a run of `make up`, which ends with the tests."""
+    """The addresses and settings of a run of `make up`, which ends with the tests of a file."""
     # Outside pytest's own folder: under root, Postgres runs as another user.
     with tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder:
         run = Run(Path(folder), any_free(), Path(folder) / "output")

@@ -1,5 +1,13 @@
-"""A person with a phone uses the wallet that `make up` serves: connects a bank, types a code, and comes back."""
+"""
+What a company builds on `make up`: a person uses the wallet with a phone, and an engineer follows docs/integrate.md.
 
+In one file, so that the service is started once.
+"""
+
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -10,7 +18,8 @@ from standalone.polling import eventually
 
 pytestmark = pytest.mark.slow
 
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots" / "wallet"
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots" / "wallet"
 
 
 @pytest.fixture
@@ -80,3 +89,46 @@ def test_a_person_connects_two_banks_gives_a_code_and_comes_back(up, page):
     page.get_by_role("button", name="Continue", exact=True).wait_for(state="detached")
     eventually(lambda: page.locator("section").count() == 2, within_s=30, what="both banks are shown")
     screenshot(page, "both")
+
+
+TUTORIAL = (ROOT / "docs" / "integrate.md").read_text()
+# What `pip` would install stands in our own environment already.
+WITHOUT_INSTALLING = {"pip install -q flask httpx standardwebhooks": "true"}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", TUTORIAL, re.MULTILINE | re.DOTALL)
+
+
+def test_the_product_of_the_tutorial_has_at_most_40_lines_of_python():
+    (program,) = blocks("python")
+
+    assert len(program.splitlines()) <= 40
+
+
+def test_every_piece_of_the_tutorial_works_in_its_order(up, tmp_path):
+    (program,) = blocks("python")
+    (tmp_path / "product.py").write_text(program)
+    (tmp_path / ".data").symlink_to(up["DATA"])
+    script = "\n".join(["set -eu", *blocks("bash")])
+    for given, instead in WITHOUT_INSTALLING.items():
+        assert given in script
+        script = script.replace(given, instead)
+
+    # bash ends with the first command that fails; the loops of the tutorial wait for what it promises.
+    run = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+    log = (tmp_path / "product.log").read_text() if (tmp_path / "product.log").exists() else ""
+    assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}\n{log}"
+    assert '"statusCode":204' in run.stdout
+    assert re.search(r"^send user-42 to http://127\.0\.0\.1:\d+/act/", log, re.MULTILINE)
+    assert re.search(r"^[1-9]\d+ transactions$", log, re.MULTILINE)
+    assert "Traceback" not in log

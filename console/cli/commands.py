@@ -13,6 +13,7 @@ from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
+from pluggy_sync.store.schema import SchemaError
 
 
 @click.group()
@@ -28,10 +29,13 @@ def main() -> None:
 @main.command()
 def migrate() -> None:
     """Bring the database to the present schema."""
-    engine = create_engine(environment.settings().database_url)
+    settings = environment.settings()
+    engine = create_engine(settings.database_url, schema=settings.database_schema)
     try:
         with explained_outages():
             migrate_database(engine)
+    except SchemaError as exc:
+        raise click.ClickException(str(exc)) from None
     finally:
         engine.dispose()
     click.echo("The database is at the present schema.")

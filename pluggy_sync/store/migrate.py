@@ -10,6 +10,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
+from pluggy_sync.store import schema
+
 # Any fixed number: two processes that migrate at once take turns.
 _LOCK = 5_830_041
 _ASK_AGAIN_S = 0.2
@@ -26,14 +28,24 @@ def alembic_config() -> Config:
 
 def migrate(engine: Engine) -> None:
     """
-    Bring the database to the present schema. Safe to call from several processes at once.
+    Bring our tables to the present form. Safe to call from several processes at once.
 
     Each migration is committed by itself. One that makes indexes online is committed in parts; it may be repeated.
+
+    Raises:
+        schema.SchemaError: our tables cannot stand in their schema.
     """
     config = alembic_config()
     with _our_turn(engine), engine.connect() as conn:
         config.attributes["connection"] = conn
-        command.upgrade(config, "head")
+
+        def upgrade(revision: str) -> None:
+            command.upgrade(config, revision)
+            # Alembic leaves the transaction open in which it looked for something to do.
+            conn.rollback()
+
+        schema.prepare(conn, upgrade)
+        upgrade("head")
 
 
 @contextmanager

@@ -7,14 +7,14 @@ from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import psycopg
 import pytest
 import sqlalchemy as sa
 
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import database as connections
-from pluggy_sync.store.database import OPERATOR, WEB, WORKER, create_engine, sqlalchemy_url
+from pluggy_sync.store.database import OPERATOR, WEB, WORKER, connect_for, create_engine, run_alone, sqlalchemy_url
 from tests.kit.pgbouncer import pooled
+from tests.kit.psql import psql
 from tests.kit.service import Service
 from tests.kit.silent_proxy import silent_proxy
 from webhook_app.app import create_app
@@ -69,8 +69,8 @@ def test_an_error_does_not_show_the_parameters(database):
 
 
 @pytest.mark.parametrize("bounds", [WEB, WORKER], ids=["web", "worker"])
-def test_each_transaction_has_the_limits_of_its_role_and_leaves_none_behind(engine_with, bounds):
-    engine = engine_with(bounds, pool_size=1)
+def test_each_transaction_has_the_limits_of_its_role_and_our_schema_and_leaves_none_behind(engine_with, bounds):
+    engine = engine_with(bounds, pool_size=1, schema="order")
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
     def limits(conn):
@@ -78,13 +78,24 @@ def test_each_transaction_has_the_limits_of_its_role_and_leaves_none_behind(engi
         return [int(dict(map(tuple, found))[name]) for name in names]
 
     with engine.begin() as conn:
-        within = limits(conn)
+        within, searched = limits(conn), conn.scalar(sa.text("SHOW search_path"))
     with engine.connect() as conn:
         raw = conn.connection.driver_connection
-        after = [raw.execute(f"SHOW {name}").fetchone()[0] for name in names]
+        after = [raw.execute(f"SHOW {name}").fetchone()[0] for name in (*names, "search_path")]
 
     assert within == [round(each * 1000) for each in (bounds.statement_s, bounds.lock_s, bounds.idle_s)]
-    assert after == ["0", "0", "0"]
+    assert searched == '"order"'
+    assert after == ["0", "0", "0", '"$user", public']
+
+
+def test_a_statement_that_runs_alone_has_our_schema_and_leaves_none_behind(engine_with):
+    with connect_for(engine_with(WEB, schema="order"), WEB) as conn:
+        within = run_alone(conn, "SELECT current_setting('search_path')", ())
+        after = conn.connection.driver_connection.execute("SHOW search_path").fetchone()
+        conn.invalidate()
+
+    assert within == [('"order"',)]
+    assert after == ('"$user", public',)
 
 
 def test_what_an_operator_runs_is_not_limited(engine_with):
@@ -98,7 +109,7 @@ def test_what_an_operator_runs_is_not_limited(engine_with):
     ids=["a long statement", "a locked row"],
 )
 def test_what_takes_too_long_is_ended_by_the_server(engine_with, database_url, statement, sqlstate):
-    with psycopg.connect(database_url) as other:
+    with psql(database_url) as other:
         other.execute("INSERT INTO connectors (id, updated_at) VALUES (1, now())")
         other.commit()
         other.execute("SELECT * FROM connectors FOR UPDATE")
@@ -114,7 +125,7 @@ def test_what_takes_too_long_is_ended_by_the_server(engine_with, database_url, s
 def test_a_transaction_that_its_process_left_open_gives_its_locks_back(engine_with, database_url):
     """As after SIGSTOP: the process neither goes on nor ends."""
     engine = engine_with(QUICK)
-    with psycopg.connect(database_url, autocommit=True) as other:
+    with psql(database_url, autocommit=True) as other:
         other.execute("INSERT INTO connectors (id, updated_at) VALUES (1, now())")
         conn = engine.connect()
         conn.execute(sa.text("SELECT * FROM connectors FOR UPDATE"))

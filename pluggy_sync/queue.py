@@ -33,6 +33,7 @@ SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
+PRUNE = "prune"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -55,6 +56,7 @@ QUEUE_OF_TASK = {
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
+    PRUNE: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from pluggy_sync.store import schema
@@ -44,7 +45,9 @@ def migrate(engine: Engine) -> None:
             # Alembic leaves the transaction open in which it looked for something to do.
             conn.rollback()
 
-        schema.prepare(conn, upgrade)
+        scripts = ScriptDirectory.from_config(config)
+        of_before = {each.revision for each in scripts.iterate_revisions(schema.LAST_IN_PUBLIC, "base")}
+        schema.prepare(conn, upgrade, of_before=of_before)
         upgrade("head")
 
 

@@ -7,7 +7,7 @@ it is left alone, whatever its name (decision 28).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -16,24 +16,29 @@ from sqlalchemy.exc import OperationalError
 from pluggy_sync.store.database import in_schema, schema_of
 
 PUBLIC = "public"
-LAST_IN_PUBLIC = "0015"
+LAST_IN_PUBLIC = "0020"
 
 # What stood in `public` after that migration.
 MOVED_TABLES = (
     "accounts",
     "alembic_version",
+    "api_tokens",
+    "audit_entries",
     "balances",
     "bills",
+    "bulk_operations",
     "categories",
     "change_stream",
     "changes",
     "connectors",
     "consents",
+    "console_sessions",
     "counters",
     "data_product_watermarks",
     "deliveries",
     "delivery_attempts",
     "endpoints",
+    "figure_samples",
     "identities",
     "inbox",
     "incomplete_parts",
@@ -45,6 +50,7 @@ MOVED_TABLES = (
     "loans",
     "notification_stream",
     "outbox",
+    "pruning",
     "submissions",
     "sync_runs",
     "tombstones",
@@ -79,11 +85,12 @@ class SchemaError(Exception):
     """The tables cannot stand in their schema. Nothing was changed. The text says what to do."""
 
 
-def prepare(conn: Connection, upgrade: Callable[[str], None]) -> None:
+def prepare(conn: Connection, upgrade: Callable[[str], None], *, of_before: Set[str]) -> None:
     """
     Make the schema of *conn*, and move our tables there if they stand in `public`. *conn* has no transaction open.
 
-    *upgrade* brings the tables that *conn* finds to a revision.
+    *upgrade* brings the tables that *conn* finds to a revision. *of_before*: the revisions through `LAST_IN_PUBLIC`.
+    With a later one, somebody has chosen to have our tables in `public`.
 
     Raises:
         SchemaError: the database user may not make a schema, our tables stand in another one, or somebody uses them all
@@ -92,7 +99,7 @@ def prepare(conn: Connection, upgrade: Callable[[str], None]) -> None:
     schema = schema_of(conn)
     with conn.begin():
         ours = set(conn.scalars(_OURS))
-        is_of_before = PUBLIC in ours and _version_in_public(conn) <= LAST_IN_PUBLIC
+        is_of_before = PUBLIC in ours and _versions_in_public(conn) <= of_before
     if schema in ours:
         return
     others = sorted(ours - {PUBLIC} if is_of_before else ours)
@@ -108,9 +115,8 @@ def prepare(conn: Connection, upgrade: Callable[[str], None]) -> None:
         _move(conn, schema)
 
 
-def _version_in_public(conn: Connection) -> str:
-    """Return the number of the last migration there; a later one means that somebody chose to have our tables there."""
-    return str(conn.scalar(sa.text("SELECT max(version_num) FROM public.alembic_version")) or "")
+def _versions_in_public(conn: Connection) -> set[str]:
+    return set(conn.scalars(sa.text("SELECT version_num FROM public.alembic_version")))
 
 
 def _make(conn: Connection, schema: str) -> None:

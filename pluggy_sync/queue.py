@@ -37,6 +37,7 @@ RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
 WATCH = "watch"
 WATCH_PLUGGY = "watch_pluggy"
+PRUNE = "prune"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -61,6 +62,7 @@ QUEUE_OF_TASK = {
     FIND_MISSED: SCHEDULE,
     WATCH: SCHEDULE,
     WATCH_PLUGGY: SCHEDULE,
+    PRUNE: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

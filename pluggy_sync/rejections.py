@@ -65,10 +65,14 @@ def latest(client: redis.Redis, now: datetime) -> list[Rejected]:
     for moment in (now, now - BUCKET):
         found = client.hgetall(_bucket(moment))
         for name, number in found.items():
-            why, _, address = str(name, "ascii").partition(" ")
+            why, _, address = _text(name).partition(" ")
             counted[why, address] += int(number)
     return [Rejected(why=why, address=address, number=number) for (why, address), number in counted.most_common()]
 
 
 def _bucket(moment: datetime) -> str:
     return f"{TOTAL}:{int(moment.timestamp() // BUCKET.total_seconds())}"
+
+
+def _text(name: bytes | str) -> str:
+    return name if isinstance(name, str) else name.decode()

@@ -24,6 +24,7 @@ from pluggy_sync.redis_options import redis_options
 from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
+_MOST_DAYS = 36_500
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -66,6 +67,22 @@ class _Hours(ma.fields.Field[tuple[int, ...]]):
         if hours[0] < 1 or list(hours) != sorted(set(hours)):
             raise ma.ValidationError("Must be rising hours, such as 24,72,168, or never.")
         return hours
+
+
+class _Days(ma.fields.Field[int | None]):
+    """A whole number of days from *least* on; `forever` for no end."""
+
+    def __init__(self, default: int, *, least: int = 1) -> None:
+        super().__init__(load_default=default)
+        self._least = least
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+        text = str(value).strip()
+        if text == "forever":
+            return None
+        if not (text.isdecimal() and self._least <= int(text) <= _MOST_DAYS):
+            raise ma.ValidationError(f"Must be days, {self._least} to {_MOST_DAYS}, or forever.")
+        return int(text)
 
 
 class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
@@ -309,6 +326,20 @@ class Settings:
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
+    # How long is kept what grows with time, in days; None: for ever (`rules/retention.py`).
+    keep_event_payloads_days: int | None = _is(_Days(30))
+    # By its id an event is known when Pluggy sends it again, which it does for days and an operator for longer.
+    keep_events_days: int | None = _is(_Days(90, least=7))
+    keep_dead_letters_days: int | None = _is(_Days(365, least=7))
+    keep_attempts_days: int | None = _is(_Days(30))
+    # Not less than they are tried, nor than a product that reads them by cursor may be away.
+    keep_notifications_days: int | None = _is(_Days(90, least=7))
+    keep_sync_runs_days: int | None = _is(_Days(90))
+    keep_submissions_days: int | None = _is(_Days(180))
+    keep_actions_days: int | None = _is(_Days(365, least=7))
+    keep_balances_days: int | None = _is(_Days(365))
+    # Not less than a product that reads the feed by cursor may be away and still hear of every step.
+    keep_changes_days: int | None = _is(_Days(365, least=7))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

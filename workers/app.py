@@ -26,6 +26,7 @@ FIND_MISSED_EVERY_S = 60
 WATCH_EVERY_S = 60
 # Two requests of Pluggy.
 WATCH_PLUGGY_EVERY_S = 300
+PRUNE_EVERY_S = 30
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -77,6 +78,11 @@ def create_celery(settings: Settings) -> Celery:
                 "task": queue.WATCH_PLUGGY,
                 "schedule": WATCH_PLUGGY_EVERY_S,
                 "options": {"expires": WATCH_PLUGGY_EVERY_S},
+            },
+            "prune": {
+                "task": queue.PRUNE,
+                "schedule": PRUNE_EVERY_S,
+                "options": {"expires": PRUNE_EVERY_S},
             },
         },
     )

@@ -20,6 +20,7 @@ _ENTRIES = {
     ),
     "endpoints": Entry("console.cli.endpoints:endpoints", "List, make, change and help the endpoints of the product."),
     "spill": Entry("console.cli.spill:spill", "List what waits while Postgres is away, or bring it in."),
+    "prune": Entry("console.cli.prune:prune", "Remove what is older than the settings KEEP_... say."),
     "migrate": Entry("console.cli.installation:migrate", "Bring the database to the present schema."),
     "check": Entry("console.cli.installation:check", "Check the settings, and name every fault."),
     "completion": Entry("console.cli.completion:completion", "Print what lets a shell complete these commands."),

@@ -43,6 +43,12 @@ _URGENT_NAMES = ", ".join(f"'{name}'" for name in events.URGENT)
 URGENT_EVENTS = f"name IN ({_URGENT_NAMES}) OR coalesce(payload ->> 'urgent', '') = 'true'"
 
 
+# Events that were handled and still have what Pluggy sent. Ours say why a fetch was asked for, and keep it.
+EVENT_WITH_PAYLOAD = (
+    f"state = 'handled' AND name <> '{events.FETCH_REQUESTED}' AND (payload IS NOT NULL OR raw IS NOT NULL)"
+)
+
+
 # Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).
 inbox = sa.Table(
     "inbox",
@@ -84,6 +90,8 @@ inbox = sa.Table(
         "item_id",
         postgresql_where=sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
     ),
+    # For their removal by age.
+    sa.Index("inbox_payload_idx", "handled_at", "id", postgresql_where=sa.text(EVENT_WITH_PAYLOAD)),
 )
 
 # How far each consumer of an Item's events is. Every number is a value of `last_event_seq`.
@@ -257,6 +265,8 @@ balances = sa.Table(
     # What the balance changed by beyond the rows since the previous balance; null for the first one.
     sa.Column("drift", sa.Numeric),
     sa.Index("balances_item_id_idx", "item_id"),
+    # For their removal by age.
+    sa.Index("balances_collected_at_idx", "collected_at"),
 )
 
 
@@ -634,6 +644,8 @@ deliveries = sa.Table(
         "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
     ),
     sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+    # For the removal of an endpoint.
+    sa.Index("deliveries_endpoint_id_idx", "endpoint_id"),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
@@ -686,6 +698,20 @@ event_counts = sa.Table(
     metadata,
     sa.Column("began_at", INSTANT, primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
+)
+
+# Where the removal by age is, for each tier (`store/pruning.py`).
+pruning = sa.Table(
+    "pruning",
+    metadata,
+    sa.Column("tier", sa.Text, primary_key=True),
+    # The row that was visited last in this pass; null: none yet.
+    sa.Column("place", sa.ARRAY(sa.Text)),
+    sa.Column("is_over", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("began_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    # Rows over all of history.
+    _count("removed"),
 )
 
 delivery_attempts = sa.Table(

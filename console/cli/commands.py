@@ -19,6 +19,10 @@ _ENTRIES = {
         "console.cli.notifications:notifications", "List notifications to the product, or send them again."
     ),
     "endpoints": Entry("console.cli.endpoints:endpoints", "List, make, change and help the endpoints of the product."),
+    "tokens": Entry("console.cli.tokens:tokens", "Make, list and revoke the tokens of `/v1`."),
+    "console-login": Entry(
+        "console.cli.console_login:console_login", "Print what CONSOLE_LOGINS takes for operator NAME."
+    ),
     "spill": Entry("console.cli.spill:spill", "List what waits while Postgres is away, or bring it in."),
     "prune": Entry("console.cli.prune:prune", "Remove what is older than the settings KEEP_... say."),
     "migrate": Entry("console.cli.installation:migrate", "Bring the database to the present schema."),

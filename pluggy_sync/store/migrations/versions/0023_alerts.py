@@ -6,7 +6,7 @@ Nobody waits for it: columns are added without a default, and the indexes are ma
 is interrupted can be repeated.
 
 Revision ID: 0023
-Revises: 0024
+Revises: 0020
 """
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from alembic import op
 from pluggy_sync.store import online_indexes
 
 revision = "0023"
-down_revision = "0024"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

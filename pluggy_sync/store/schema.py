@@ -16,12 +16,13 @@ from sqlalchemy.exc import OperationalError
 from pluggy_sync.store.database import in_schema, schema_of
 
 PUBLIC = "public"
-LAST_IN_PUBLIC = "0020"
+LAST_IN_PUBLIC = "0023"
 
 # What stood in `public` after that migration.
 MOVED_TABLES = (
     "accounts",
     "alembic_version",
+    "alerts",
     "api_tokens",
     "audit_entries",
     "balances",
@@ -38,6 +39,7 @@ MOVED_TABLES = (
     "deliveries",
     "delivery_attempts",
     "endpoints",
+    "event_counts",
     "figure_samples",
     "identities",
     "inbox",
@@ -51,6 +53,7 @@ MOVED_TABLES = (
     "notification_stream",
     "outbox",
     "pruning",
+    "schedule",
     "submissions",
     "sync_runs",
     "tombstones",

@@ -1,9 +1,11 @@
 """The connection: exact numbers in JSON, errors that quote no data, and a bound for whatever Postgres may do."""
 
+import ast
 import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -38,6 +40,22 @@ def engine_with(database_url):
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_way_to_write_the_address_means_the_same_driver(scheme):
     assert sqlalchemy_url(f"{scheme}://u:p@h/db") == "postgresql+bounded://u:p@h/db"
+
+
+@pytest.mark.parametrize("package", ["pluggy_sync", "console", "webhook_app", "workers", "standalone", "chaos"])
+def test_every_process_is_told_the_schema_of_the_settings(package):
+    """The default is for tests. A process that took it would find no tables where DATABASE_SCHEMA is another."""
+    calls = [
+        (path.name, node.lineno)
+        for path in (Path(__file__).parents[3] / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "create_engine"
+        and not any(keyword.arg == "schema" for keyword in node.keywords)
+    ]
+
+    assert calls == []
 
 
 def test_json_comes_back_with_exact_numbers(database):

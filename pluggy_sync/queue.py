@@ -33,6 +33,7 @@ SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
+FIND_PREDECESSORS = "find_predecessors"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -52,6 +53,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
+    FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,

@@ -8,6 +8,7 @@ from console.cli.endpoints import endpoints
 from console.cli.events import events
 from console.cli.imports import import_items
 from console.cli.items import show_item
+from console.cli.links import links
 from console.cli.notifications import notifications
 from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
@@ -44,5 +45,5 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, spill):
+for _command in (sync, reconcile, import_items, show_item, links, events, notifications, endpoints, spill):
     main.add_command(_command)

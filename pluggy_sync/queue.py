@@ -34,6 +34,7 @@ REMIND = "remind"
 RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
 FIND_PREDECESSORS = "find_predecessors"
+PRUNE = "prune"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -57,6 +58,7 @@ QUEUE_OF_TASK = {
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
+    PRUNE: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

@@ -13,6 +13,7 @@ from webhook_app.front.areas import threads
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
 from webhook_app.person import page
+from webhook_app.pluggy_copy import registration as pluggy_copy
 
 
 def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
@@ -37,6 +38,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.register_blueprint(metrics.blueprint)
     request_ids.register(app)
     registration.register(app, server=settings.public_url)
+    pluggy_copy.register(app)
     # Last: flask-smorest registers handlers of its own.
     errors.register(app)
     return app

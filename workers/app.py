@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 REMIND_EVERY_S = 60
 FIND_MISSED_EVERY_S = 60
+PRUNE_EVERY_S = 30
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -68,6 +69,11 @@ def create_celery(settings: Settings) -> Celery:
                 "task": queue.FIND_MISSED,
                 "schedule": FIND_MISSED_EVERY_S,
                 "options": {"expires": FIND_MISSED_EVERY_S},
+            },
+            "prune": {
+                "task": queue.PRUNE,
+                "schedule": PRUNE_EVERY_S,
+                "options": {"expires": PRUNE_EVERY_S},
             },
         },
     )

@@ -4,12 +4,14 @@ import click
 
 from console.cli import environment
 from console.cli.connections import explained_outages
+from console.cli.console_login import console_login
 from console.cli.endpoints import endpoints
 from console.cli.events import events
 from console.cli.imports import import_items
 from console.cli.items import show_item
 from console.cli.links import links
 from console.cli.notifications import notifications
+from console.cli.prune import prune
 from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
 from pluggy_sync.store.database import create_engine
@@ -45,5 +47,17 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, links, events, notifications, endpoints, spill):
+for _command in (
+    console_login,
+    sync,
+    reconcile,
+    import_items,
+    show_item,
+    links,
+    events,
+    notifications,
+    endpoints,
+    spill,
+    prune,
+):
     main.add_command(_command)

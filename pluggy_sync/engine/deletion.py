@@ -15,7 +15,7 @@ from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import refusals
+from pluggy_sync.rules import absence, refusals
 from pluggy_sync.rules.decision import Step
 from pluggy_sync.store import contradictions, endpoints, inbox, item_progress, items, outbox, series
 
@@ -64,11 +64,9 @@ def told(conn: Connection, item_id: str, *, after_seq: int) -> bool:
 
 def is_gone(res: Resources, item_id: str, *, told: bool) -> bool:
     """
-    Return whether a 404 means that the Item is gone. *told*: an `item/deleted`, or the product, said that it is.
+    Return whether a 404 means that the Item is gone: ask Pluggy for others of ours, then `rules.absence` decides.
 
-    It does if Pluggy shows another Item of ours now. If we have no other Item to ask for, it does in three cases: the
-    deletion was told; Pluggy showed this Item to the same application before; or the Item was never seen, and nothing
-    is lost. In all other cases our credentials may be wrong.
+    *told*: an `item/deleted`, or the product, said that it is gone.
 
     Raises:
         PluggyUnavailableError, PluggyRefusedError: as the client.
@@ -76,11 +74,14 @@ def is_gone(res: Resources, item_id: str, *, told: bool) -> bool:
     with res.database.begin() as conn:
         row = items.get(conn, item_id)
         witnesses = contradictions.others_to_ask(conn, item_id, limit=WITNESSES)
-    if any(res.pluggy.item(each) is not None for each in witnesses):
-        return True
-    never_seen = row is None or row.status is None
-    same_application = row is not None and row.application == res.settings.pluggy_client_id
-    if not witnesses and (told or never_seen or same_application):
+    evidence = absence.Evidence(
+        witness_shown=any(res.pluggy.item(each) is not None for each in witnesses),
+        witnesses_asked=len(witnesses),
+        told=told,
+        never_seen=row is None or row.status is None,
+        same_application=row is not None and row.application == res.settings.pluggy_client_id,
+    )
+    if absence.is_gone(evidence):
         return True
     _alert(res, item_id, asked=len(witnesses))
     return False

@@ -108,8 +108,9 @@ _STORE = """
     ), known AS MATERIALIZED (
         SELECT given.n,
                (given.name, given.item_id) IS DISTINCT FROM (inbox.name, inbox.item_id)
-                   -- An account that cannot be read tells no event from another.
-                   OR given.account_id <> coalesce(inbox.payload ->> 'accountId', '') IS TRUE AS is_another
+                   -- An account that cannot be read tells no event from another, nor does one that was removed by age.
+                   OR (inbox.payload IS NOT NULL
+                       AND given.account_id <> coalesce(inbox.payload ->> 'accountId', '')) IS TRUE AS is_another
         FROM given JOIN inbox USING (event_id)
     ), fresh AS MATERIALIZED (
         SELECT given.* FROM given LEFT JOIN known USING (n) WHERE known.n IS NULL

@@ -48,6 +48,12 @@ _URGENT_NAMES = ", ".join(f"'{name}'" for name in events.URGENT)
 URGENT_EVENTS = f"name IN ({_URGENT_NAMES}) OR coalesce(payload ->> 'urgent', '') = 'true'"
 
 
+# Events that were handled and still have what Pluggy sent. Ours say why a fetch was asked for, and keep it.
+EVENT_WITH_PAYLOAD = (
+    f"state = 'handled' AND name <> '{events.FETCH_REQUESTED}' AND (payload IS NOT NULL OR raw IS NOT NULL)"
+)
+
+
 # Every authenticated delivery, once. `state`: stored -> handled | dead (a dead letter; an operator may redrive it).
 inbox = sa.Table(
     "inbox",
@@ -74,7 +80,9 @@ inbox = sa.Table(
     sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
+    sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),
@@ -84,6 +92,8 @@ inbox = sa.Table(
         "item_id",
         postgresql_where=sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
     ),
+    # For their removal by age.
+    sa.Index("inbox_payload_idx", "handled_at", "id", postgresql_where=sa.text(EVENT_WITH_PAYLOAD)),
 )
 
 # How far each consumer of an Item's events is. Every number is a value of `last_event_seq`.
@@ -252,6 +262,8 @@ balances = sa.Table(
     # What the balance changed by beyond the rows since the previous balance; null for the first one.
     sa.Column("drift", sa.Numeric),
     sa.Index("balances_item_id_idx", "item_id"),
+    # For their removal by age.
+    sa.Index("balances_collected_at_idx", "collected_at"),
 )
 
 
@@ -632,6 +644,8 @@ deliveries = sa.Table(
         "deliveries_claimed_idx", "endpoint_id", "claimed_until", postgresql_where=sa.text("claimed_until IS NOT NULL")
     ),
     sa.Index("deliveries_dead_idx", "created_at", postgresql_where=sa.text("state = 'dead'")),
+    # For the removal of an endpoint.
+    sa.Index("deliveries_endpoint_id_idx", "endpoint_id"),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
@@ -709,6 +723,20 @@ item_counts = sa.Table(
     sa.Column("counted_at", INSTANT, nullable=False),
 )
 
+# Where the removal by age is, for each tier (`store/pruning.py`).
+pruning = sa.Table(
+    "pruning",
+    metadata,
+    sa.Column("tier", sa.Text, primary_key=True),
+    # The row that was visited last in this pass; null: none yet.
+    sa.Column("place", sa.ARRAY(sa.Text)),
+    sa.Column("is_over", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("began_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    # Rows over all of history.
+    _count("removed"),
+)
+
 delivery_attempts = sa.Table(
     "delivery_attempts",
     metadata,
@@ -749,3 +777,66 @@ change_stream = sa.Table(
     sa.Index("change_stream_item_id_idx", "item_id", "through_seq"),
 )
 stream_positions = sa.Sequence("stream_positions", metadata=metadata)
+
+# Operators who are signed in to the console. The token itself is in their browser only.
+console_sessions = sa.Table(
+    "console_sessions",
+    metadata,
+    sa.Column("token_digest", sa.Text, primary_key=True),
+    sa.Column("operator", sa.Text, nullable=False),
+    # A digest of what let them in: with another password their sessions end.
+    sa.Column("login_digest", sa.Text, nullable=False),
+    sa.Column("signed_in_at", INSTANT, nullable=False),
+    sa.Column("used_at", INSTANT, nullable=False),
+    sa.Column("ends_at", INSTANT, nullable=False),
+    sa.Index("console_sessions_ends_at_idx", "ends_at"),
+)
+
+# What operators did in the console. No bank data: ids, filters and counts.
+audit_entries = sa.Table(
+    "audit_entries",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+    # Who. Of a sign-in that was refused: the name that was given.
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    # The id of the Item, event, notification, endpoint or bulk operation that it was about.
+    sa.Column("about", sa.Text),
+    sa.Column("detail", JSONB),
+    sa.Column("address", sa.Text),
+    sa.Index("audit_entries_at_idx", "at"),
+    # For the limit of attempts.
+    sa.Index("audit_entries_refused_idx", "at", postgresql_where=sa.text("what = 'sign_in_refused'")),
+)
+
+# What operators do to many things at once, in the background, and how far it is.
+bulk_operations = sa.Table(
+    "bulk_operations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    # Which things, as the operator chose them.
+    sa.Column("wanted", JSONB, nullable=False),
+    # How many there were when it was begun, and how many are done.
+    sa.Column("counted", sa.BigInteger, nullable=False),
+    _count("done"),
+    # Up to where the things were gone through, by their ids; null at the beginning.
+    sa.Column("position", sa.Text),
+    # running -> done | stopped (by an operator)
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    sa.CheckConstraint("state IN ('running', 'done', 'stopped')", name="state"),
+    sa.Index("bulk_operations_running_idx", "started_at", postgresql_where=sa.text("state = 'running'")),
+    sa.Index("bulk_operations_started_at_idx", "started_at"),
+)
+
+# Figures of the whole service, once a minute, for the console's charts.
+figure_samples = sa.Table(
+    "figure_samples",
+    metadata,
+    sa.Column("at", INSTANT, primary_key=True),
+    sa.Column("figures", JSONB, nullable=False),
+)

@@ -192,3 +192,14 @@ def test_every_setting_is_documented_and_nothing_else_is():
     documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
 
     assert documented == setting_names()
+
+
+@pytest.mark.parametrize("text, days", [("30", 30), (" 7 ", 7), ("36500", 36_500), ("forever", None)])
+def test_a_life_is_a_number_of_days_or_for_ever(text, days):
+    assert a_settings(KEEP_EVENTS_DAYS=text).keep_events_days == days
+
+
+@pytest.mark.parametrize("text", ["0", "6", "-1", "1.5", "36501", "ever", "٣"])
+def test_a_life_that_is_too_short_or_no_number_is_refused(text):
+    with pytest.raises(SettingsError, match="KEEP_EVENTS_DAYS: Must be days, 7 to 36500, or forever"):
+        a_settings(KEEP_EVENTS_DAYS=text)

@@ -4,15 +4,16 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from flask import Flask
 
 from pluggy_sync.settings import Settings
-from webhook_app import api_tokens
+from webhook_app import api_tokens, pluggy_keys
 from webhook_app.front import unanswered, webhooks
-from webhook_app.front.areas import BUFFERED_BYTES, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
+from webhook_app.front.areas import BUFFERED_BYTES, PLUGGY, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
 from webhook_app.front.bodies import (
     Body,
     BrokenOffError,
@@ -125,6 +126,8 @@ class Front:
             return authenticity.is_authentic(header(scope, self._secret_header), self._settings)
         if area.name == "api":
             return api_tokens.is_valid(header(scope, b"authorization"), self._settings)
+        if area.name == PLUGGY:
+            return pluggy_keys.is_valid(header(scope, b"x-api-key"), self._settings, now=datetime.now(UTC))
         return True
 
     async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:

@@ -45,7 +45,9 @@ def links() -> None:
 
 
 @links.command("list")
-@click.option("--state", type=click.Choice(list(State)), help="Only those; suggested ones wait for you.")
+@click.option(
+    "--state", type=click.Choice([each.value for each in State]), help="Only those; suggested ones wait for you."
+)
 @JSON
 def list_(*, state: str | None, as_json: bool) -> None:
     """List the links that changed last."""

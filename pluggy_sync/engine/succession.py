@@ -24,6 +24,7 @@ from pluggy_sync.rules.succession import Comparison, ItemFacts, Verdict
 from pluggy_sync.store import item_links, items, series, user_actions
 from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.store.item_links import Maker, State
+from pluggy_sync.store.items import StoredItem
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
@@ -177,12 +178,19 @@ def _why_not(conn: Connection, old_item_id: str, new_item_id: str) -> str | None
         return "One of the Items is deleted."
     if old.replaced_by is not None:
         return f"The older Item was replaced already, by {old.replaced_by}."
-    after, steps = new, 0
-    while after is not None and after.replaced_by is not None and steps < LONGEST_CHAIN:
-        if after.replaced_by == old_item_id:
-            return "The newer Item was itself replaced by the older one."
-        after, steps = items.get(conn, after.replaced_by), steps + 1
-    return None
+    return "The newer Item was itself replaced by the older one." if _leads_to(conn, new, old_item_id) else None
+
+
+def _leads_to(conn: Connection, item: StoredItem, item_id: str) -> bool:
+    """Return whether *item*, or one in the chain of those that replaced it, was replaced by the Item *item_id*."""
+    for _ in range(LONGEST_CHAIN):
+        if item.replaced_by == item_id:
+            return True
+        following = None if item.replaced_by is None else items.get(conn, item.replaced_by)
+        if following is None:
+            return False
+        item = following
+    return True
 
 
 def preview(res: Resources, old_item_id: str, new_item_id: str) -> Preview:

@@ -279,7 +279,6 @@ def remove(conn: Connection, item_id: str) -> None:
             sa.or_(account_links.c.old_item_id == item_id, account_links.c.new_item_id == item_id)
         )
     )
-    conn.execute(sa.delete(predecessor_searches).where(predecessor_searches.c.item_id == item_id))
 
 
 def request_search(conn: Connection, item_id: str, *, due_at: datetime) -> None:

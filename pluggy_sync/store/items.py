@@ -37,6 +37,7 @@ from pluggy_sync.store.tables import (
     item_progress,
     items,
     loans,
+    predecessor_searches,
     sync_runs,
     tombstones,
     transactions,
@@ -61,6 +62,7 @@ _OF_THE_PERSON = (
     unreadable_rows,
     incomplete_parts,
     user_actions,
+    predecessor_searches,
     accounts,
 )
 

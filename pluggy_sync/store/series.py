@@ -95,12 +95,13 @@ _CHANGED = sa.text(
 
 _EVIDENCE = sa.text(
     f"""
-    WITH bounds AS (
-        SELECT least({_NEWEST.format(of=":old")}, {_NEWEST.format(of=":new")}) AS until,
-               greatest(
-                   {_OLDEST.format(of=":old")}, {_OLDEST.format(of=":new")},
-                   least({_NEWEST.format(of=":old")}, {_NEWEST.format(of=":new")}) - interval '{_EVIDENCE_DAYS} days'
-               ) AS since
+    WITH ends AS (
+        SELECT {_OLDEST.format(of=":old")} AS old_first, {_NEWEST.format(of=":old")} AS old_last,
+               {_OLDEST.format(of=":new")} AS new_first, {_NEWEST.format(of=":new")} AS new_last
+    ), bounds AS (
+        SELECT least(old_last, new_last) AS until,
+               greatest(old_first, new_first, least(old_last, new_last) - interval '{_EVIDENCE_DAYS} days') AS since
+        FROM ends WHERE old_last IS NOT NULL AND new_last IS NOT NULL
     ), rows AS (
         SELECT account_id, provider_id, day, {_VALUE} AS value, {_WORDS} AS words,
                row_number() OVER (PARTITION BY account_id, day, {_VALUE}, {_WORDS} ORDER BY date, id) AS nth

@@ -346,18 +346,16 @@ def before(
     *date_from* and *date_to* are days in São Paulo, both included. *predecessors*: accounts whose place it took; their
     rows that it does not have itself are among the returned.
     """
-    filters = {"date_from": date_from, "date_to": date_to, "status": status}
-    own = _rows_before(account_id, position, **filters).limit(limit)
+
+    def rows_of(each: str) -> sa.Select[tuple[str, datetime, dict[str, Any]]]:
+        return _rows_before(each, position, date_from=date_from, date_to=date_to, status=status)
+
+    own = rows_of(account_id).limit(limit)
     if not predecessors:
         return [StoredTransaction._make(row) for row in conn.execute(own)]
     # Of each account the first ones, found by its index; the rest of them is not sorted.
-    of_all = [
-        own,
-        *(
-            _rows_before(each, position, **filters).where(series.rows_of_its_own()).limit(limit)
-            for each in predecessors
-        ),
-    ]
+    of_others = [rows_of(each).where(series.rows_of_its_own()).limit(limit) for each in predecessors]
+    of_all = [own, *of_others]
     rows = sa.union_all(*(sa.select(each.subquery()) for each in of_all)).subquery()
     newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
     return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]

@@ -295,13 +295,14 @@ def test_a_row_that_pluggy_removes_from_the_successor_does_not_come_back_from_th
 
 def remove_a_row_of_both(service, item_id):
     """Let the bank remove a row that the old Item has too, whichever day has one; return its id."""
-    for account in accounts_of(service, item_id).values():
-        for days in (1, 2, 3):
-            try:
-                change = {"kind": "remove", "days": days}
-                return service.upstream.evolve(item_id, change, account_id=account.id)["removed"][0]
-            except ImpossibleError:
-                continue
+    # A card's rows are still pending at one connector when they are posted at the other.
+    account = accounts_of(service, item_id)["CHECKING_ACCOUNT"]
+    for days in (3, 2):
+        try:
+            change = {"kind": "remove", "days": days}
+            return service.upstream.evolve(item_id, change, account_id=account.id)["removed"][0]
+        except ImpossibleError:
+            continue
     raise AssertionError("the bank has no row of these days")
 
 

@@ -21,7 +21,6 @@ from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
 from pluggy_sync import return_urls
-from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.texts import catalogue
 
@@ -176,6 +175,8 @@ def _long_keys(keys: tuple[str, ...]) -> None:
 
 
 def _rsa_public_key(pem: str) -> None:
+    from pluggy_sync.encryption import sealer  # noqa: PLC0415 - few set it, and it takes long to load
+
     try:
         sealer(pem)
     except ValueError as exc:

@@ -1,27 +1,22 @@
 """`pluggy-sync links`: Items that took the place of others: what is believed and why, and deciding otherwise."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.table import Table
 
-from console.cli import connections, output
+from console.cli import connections, options, output
 from console.cli.item_argument import ITEM
-from console.cli.output import moment
-from pluggy_sync import wire
+from console.cli.reading import reading
 from pluggy_sync.engine import succession
 from pluggy_sync.engine.succession import CannotLinkError, Preview
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import item_links
 from pluggy_sync.store.item_links import Link, State
 
-SHOWN = 50
 OLD = click.argument("old_item_id", metavar="OLD", type=ITEM)
 NEW = click.argument("new_item_id", metavar="NEW", type=ITEM)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @contextmanager
@@ -48,40 +43,39 @@ def links() -> None:
 @click.option(
     "--state", type=click.Choice([each.value for each in State]), help="Only those; suggested ones wait for you."
 )
-@JSON
-def list_(*, state: str | None, as_json: bool) -> None:
+@options.limit
+@options.as_json
+def list_(*, state: str | None, limit: int, as_json: bool) -> None:
     """List the links that changed last."""
-    with _resources() as res, res.database.begin() as conn:
-        found = item_links.newest(conn, state=None if state is None else State(state), limit=SHOWN)
+    with reading() as read:
+        found = item_links.newest(read.conn, state=None if state is None else State(state), limit=limit)
     _print(found, as_json=as_json)
 
 
 @links.command()
 @click.argument("item_id", metavar="ITEM", type=ITEM)
-@JSON
+@options.as_json
 def show(item_id: str, *, as_json: bool) -> None:
     """Show the links of ITEM, as the older or the newer one."""
-    with _resources() as res, res.database.begin() as conn:
-        found = item_links.of_item(conn, item_id)
+    with reading() as read:
+        found = item_links.of_item(read.conn, item_id)
     _print(found, as_json=as_json)
 
 
 @links.command()
 @OLD
 @NEW
-@JSON
+@options.as_json
 def preview(old_item_id: str, new_item_id: str, *, as_json: bool) -> None:
     """Show what a link of OLD and NEW does, and what speaks for it; change nothing."""
     with _resources() as res:
         found = succession.preview(res, old_item_id, new_item_id)
     if as_json:
-        click.echo(json.dumps(_preview(found), indent=2))
+        output.as_json(_preview(found))
         return
     comparison = found.comparison
-    table = Table("Account of OLD", "Account of NEW", "Why")
-    for each in comparison.accounts:
-        table.add_row(each.old.id, each.new.id, each.reason)
-    output.console().print(table)
+    rows = [(each.old.id, each.new.id, each.reason) for each in comparison.accounts]
+    output.listing(("Account of OLD", "Account of NEW", "Why"), rows)
     click.echo(f"The rule says {comparison.verdict}: score {comparison.score}, {', '.join(comparison.reasons)}.")
     click.echo(f"{found.paired} rows of OLD are in NEW too; {found.kept} are in OLD alone and stay readable.")
 
@@ -109,16 +103,21 @@ def undo(old_item_id: str, new_item_id: str) -> None:
 
 def _print(found: Sequence[Link], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([_shown(each) for each in found], indent=2))
+        output.as_json([_shown(each) for each in found])
         return
-    table = Table("Old", "New", "State", "By", "Score", "Reasons", "Changed")
-    for each in found:
-        reasons = ", ".join(each.reasons)
-        score = str(each.score)
-        table.add_row(
-            each.old_item_id, each.new_item_id, each.state, each.made_by, score, reasons, moment(each.changed_at)
+    rows = [
+        (
+            each.old_item_id,
+            each.new_item_id,
+            each.state,
+            each.made_by,
+            str(each.score),
+            output.moment(each.changed_at),
+            ", ".join(each.reasons),
         )
-    output.console().print(table)
+        for each in found
+    ]
+    output.listing(("Old", "New", "State", "By", "Score", "Changed", "Reasons"), rows)
 
 
 def _shown(link: Link) -> dict[str, Any]:
@@ -129,8 +128,8 @@ def _shown(link: Link) -> dict[str, Any]:
         "by": link.made_by,
         "score": link.score,
         "reasons": list(link.reasons),
-        "createdAt": wire.to_text(link.created_at),
-        "changedAt": wire.to_text(link.changed_at),
+        "createdAt": link.created_at,
+        "changedAt": link.changed_at,
     }
 
 

@@ -4,7 +4,7 @@ Items that took the place of others: the links between them, their accounts and 
 Nobody waits for it: the column has no default, and the indexes are made while their tables are written.
 
 Revision ID: 0025
-Revises: 0022
+Revises: 0023
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from alembic import op
 from pluggy_sync.store import online_indexes
 
 revision = "0025"
-down_revision = "0022"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -27,6 +27,11 @@ from pluggy_sync.texts import catalogue
 ONE_MIB = 1024 * 1024
 _MOST_DAYS = 36_500
 
+# The schema of our own tables.
+DEFAULT_SCHEMA = "pluggy_sync"
+# The schema of the views that a company reads.
+MIRROR_SCHEMA = "mirror"
+
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
     {"authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect", "host"}
@@ -246,6 +251,11 @@ def _usable_database_url(url: str) -> None:
         )
 
 
+def _free_schema(name: str) -> None:
+    if name in (MIRROR_SCHEMA, "information_schema") or name.startswith("pg_"):
+        raise ma.ValidationError("Is a schema that means something else.")
+
+
 def _usable_redis_url(url: str) -> None:
     try:
         redis_options(url)
@@ -274,6 +284,16 @@ class Settings:
     """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
 
     database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
+    database_schema: str = _is(
+        _text(
+            validate.Regexp(
+                r"[a-z_][a-z0-9_]{0,62}\Z",
+                error="Must be lower-case letters, digits and _, and not begin with a digit.",
+            ),
+            _free_schema,
+            load_default=DEFAULT_SCHEMA,
+        )
+    )
     redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
     pluggy_api_url: str = _is(
         _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])

@@ -18,6 +18,7 @@ _ENTRIES = {
         "console.cli.imports:import_items", "Take over the Items that FILE names (- for standard input), and sync each."
     ),
     "replay": Entry("console.cli.replays:replay", "Handle events of Pluggy once more, handled ones too."),
+    "links": Entry("console.cli.links:links", "Show, preview, confirm and undo links of Items for the same accounts."),
     "events": Entry("console.cli.events:events", "List events of Pluggy, or handle one again."),
     "notifications": Entry(
         "console.cli.notifications:notifications", "List notifications to the product, or send them again."

@@ -5,14 +5,18 @@ import click
 from console.cli import environment
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
+from pluggy_sync.store.schema import SchemaError
 
 
 @click.command()
 def migrate() -> None:
     """Bring the database to the present schema."""
-    engine = create_engine(environment.settings().database_url)
+    settings = environment.settings()
+    engine = create_engine(settings.database_url, schema=settings.database_schema)
     try:
         migrate_database(engine)
+    except SchemaError as exc:
+        raise click.ClickException(str(exc)) from None
     finally:
         engine.dispose()
     click.echo("The database is at the present schema.")

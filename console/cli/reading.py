@@ -29,7 +29,7 @@ class Reading:
 def reading() -> Iterator[Reading]:
     """Yield a transaction of its own."""
     settings = environment.settings()
-    engine = create_engine(settings.database_url, OPERATOR, pool_size=1)
+    engine = create_engine(settings.database_url, OPERATOR, schema=settings.database_schema, pool_size=1)
     try:
         with engine.begin() as conn:
             yield Reading(conn=conn, settings=settings, now=datetime.now(UTC))

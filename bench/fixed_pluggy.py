@@ -19,8 +19,9 @@ MOMENT = "2026-03-09T12:00:00.000Z"
 ROWS = 20
 
 ASKED = "a5ced000"
+UPDATED = "0bda7ed0"
 
-# When Items that ask were asked about, in seconds since 1970.
+# When Items with such ids were first asked for, in seconds since 1970.
 _asked_at: dict[str, float] = {}
 _counts: Counter[str] = Counter()
 _counting = threading.Lock()
@@ -29,8 +30,8 @@ _counting = threading.Lock()
 def _item(item_id: str) -> dict[str, Any]:
     collected = {"isUpdated": True, "lastUpdatedAt": MOMENT, "warnings": []}
     asks = item_id.startswith(ASKED)
-    if asks:
-        _asked_at[item_id] = time.time()
+    if item_id.startswith((ASKED, UPDATED)):
+        _asked_at.setdefault(item_id, time.time())
     return {
         "id": item_id,
         "connector": {"id": 2, "name": "Pluggy Bank", "health": {"status": "ONLINE"}, "credentials": []},

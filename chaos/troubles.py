@@ -2,6 +2,7 @@
 
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -67,9 +68,12 @@ class Troubles:
         self._say(f"{trouble.at_s:6.1f} s: {trouble.kind} {trouble.name}")
         if trouble.kind == "freeze":
             frozen = self._service.family(trouble.name)
+            # What goes on may itself wait for the frozen process, so its end does not depend on that.
+            thaw = threading.Timer(trouble.for_s, _send, (frozen, signal.SIGCONT))
             _send(frozen, signal.SIGSTOP)
+            thaw.start()
             meanwhile.go_on_until(time.monotonic() + trouble.for_s)
-            _send(frozen, signal.SIGCONT)
+            thaw.join()
         elif trouble.kind == "kill":
             _send(self._service.family(trouble.name), signal.SIGKILL)
         else:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import dataclasses
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,16 @@ from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
 from pluggy_sync import return_urls
-from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
+_MOST_DAYS = 36_500
+
+# The schema of our own tables.
+DEFAULT_SCHEMA = "pluggy_sync"
+# The schema of the views that a company reads.
+MIRROR_SCHEMA = "mirror"
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -54,6 +60,26 @@ class _Addresses(ma.fields.Field[tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+class _Logins(ma.fields.Field[tuple[tuple[str, str], ...]]):
+    """Operators, comma separated: `name:hash`, the hash as `pluggy-sync console-login` prints it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[tuple[str, str], ...]:
+        logins = []
+        for each in (part.strip() for part in str(value).split(",") if part.strip()):
+            name, _, hashed = each.partition(":")
+            if not _LOGIN_NAME.fullmatch(name) or not _LOGIN_HASH.fullmatch(hashed):
+                raise ma.ValidationError("Each must be as `pluggy-sync console-login NAME` prints it.")
+            logins.append((name, hashed))
+        if len(dict(logins)) != len(logins):
+            raise ma.ValidationError("Must name each operator once.")
+        return tuple(logins)
+
+
+_LOGIN_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+# As Werkzeug writes it.
+_LOGIN_HASH = re.compile(r"scrypt:\d+:\d+:\d+\$[A-Za-z0-9]{8,64}\$[0-9a-f]{128}")
+
+
 class _Hours(ma.fields.Field[tuple[int, ...]]):
     """Rising whole numbers, comma separated; `never` for none."""
 
@@ -67,6 +93,22 @@ class _Hours(ma.fields.Field[tuple[int, ...]]):
         if hours[0] < 1 or list(hours) != sorted(set(hours)):
             raise ma.ValidationError("Must be rising hours, such as 24,72,168, or never.")
         return hours
+
+
+class _Days(ma.fields.Field[int | None]):
+    """A whole number of days from *least* on; `forever` for no end."""
+
+    def __init__(self, default: int, *, least: int = 1) -> None:
+        super().__init__(load_default=default)
+        self._least = least
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+        text = str(value).strip()
+        if text == "forever":
+            return None
+        if not (text.isdecimal() and self._least <= int(text) <= _MOST_DAYS):
+            raise ma.ValidationError(f"Must be days, {self._least} to {_MOST_DAYS}, or forever.")
+        return int(text)
 
 
 class _QuietHours(ma.fields.Field[tuple[int, int] | None]):
@@ -138,6 +180,8 @@ def _long_keys(keys: tuple[str, ...]) -> None:
 
 
 def _rsa_public_key(pem: str) -> None:
+    from pluggy_sync.encryption import sealer  # noqa: PLC0415 - few set it, and it takes long to load
+
     try:
         sealer(pem)
     except ValueError as exc:
@@ -207,6 +251,11 @@ def _usable_database_url(url: str) -> None:
         )
 
 
+def _free_schema(name: str) -> None:
+    if name in (MIRROR_SCHEMA, "information_schema") or name.startswith("pg_"):
+        raise ma.ValidationError("Is a schema that means something else.")
+
+
 def _usable_redis_url(url: str) -> None:
     try:
         redis_options(url)
@@ -235,6 +284,16 @@ class Settings:
     """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
 
     database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
+    database_schema: str = _is(
+        _text(
+            validate.Regexp(
+                r"[a-z_][a-z0-9_]{0,62}\Z",
+                error="Must be lower-case letters, digits and _, and not begin with a digit.",
+            ),
+            _free_schema,
+            load_default=DEFAULT_SCHEMA,
+        )
+    )
     redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
     pluggy_api_url: str = _is(
         _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])
@@ -308,6 +367,30 @@ class Settings:
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
+    # The console: who may sign in, by password or at an identity provider (OIDC), and for how long.
+    console_logins: tuple[tuple[str, str], ...] = _is(_Logins(load_default=()), secret=True)
+    console_oidc_issuer: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
+    console_oidc_client_id: str | None = _is(_text(load_default=None))
+    console_oidc_client_secret: str | None = _is(_text(load_default=None), secret=True)
+    # E-mail addresses, or `@` and a domain.
+    console_oidc_allowed: tuple[str, ...] = _is(_Addresses(load_default=()))
+    # Where operators open it. None: at whatever address the browser asks.
+    console_url: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
+    console_session_hours: int = _is(_number(12, 1, 24 * 7))
+    # How long is kept what grows with time, in days; None: for ever (`rules/retention.py`).
+    keep_event_payloads_days: int | None = _is(_Days(30))
+    # By its id an event is known when Pluggy sends it again, which it does for days and an operator for longer.
+    keep_events_days: int | None = _is(_Days(90, least=7))
+    keep_dead_letters_days: int | None = _is(_Days(365, least=7))
+    keep_attempts_days: int | None = _is(_Days(30))
+    # Not less than they are tried, nor than a product that reads them by cursor may be away.
+    keep_notifications_days: int | None = _is(_Days(90, least=7))
+    keep_sync_runs_days: int | None = _is(_Days(90))
+    keep_submissions_days: int | None = _is(_Days(180))
+    keep_actions_days: int | None = _is(_Days(365, least=7))
+    keep_balances_days: int | None = _is(_Days(365))
+    # Not less than a product that reads the feed by cursor may be away and still hear of every step.
+    keep_changes_days: int | None = _is(_Days(365, least=7))
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 
@@ -325,6 +408,15 @@ class _Checks(ma.Schema):
     def _a_product_that_is_told_must_be_able_to_verify(self, data: Mapping[str, Any], **_: Any) -> None:
         if data.get("PRODUCT_WEBHOOK_URL") and not data.get("PRODUCT_WEBHOOK_SECRET"):
             raise ma.ValidationError("Missing, though PRODUCT_WEBHOOK_URL is set.", field_name="PRODUCT_WEBHOOK_SECRET")
+
+    @ma.validates_schema(skip_on_field_errors=False)
+    def _not_everybody_whom_a_provider_knows_may_sign_in(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data.get("CONSOLE_OIDC_ISSUER"):
+            return
+        needed = ("CONSOLE_OIDC_CLIENT_ID", "CONSOLE_OIDC_CLIENT_SECRET", "CONSOLE_OIDC_ALLOWED", "CONSOLE_URL")
+        missing = {name: ["Missing, though CONSOLE_OIDC_ISSUER is set."] for name in needed if not data.get(name)}
+        if missing:
+            raise ma.ValidationError(missing)
 
 
 _FIELDS = {_variable(each): each for each in dataclasses.fields(Settings)}

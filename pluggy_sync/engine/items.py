@@ -18,7 +18,8 @@ from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.contradictions import REFETCHES, Contradiction, contradiction_of
+from pluggy_sync.rules import absence
+from pluggy_sync.rules.contradictions import Contradiction, contradiction_of, is_believed
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
 from pluggy_sync.rules.statuses import OFFLINE
 from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
@@ -101,7 +102,7 @@ def _not_found(res: Resources, item_id: str, *, event_seq: int, again: bool) -> 
         settlement = contradictions.get(conn, item_id)
         told_deleted = deletion.told(conn, item_id, after_seq=settlement.settled_seq)
     refetches = _refetches(settlement, found, again=again)
-    if (told_deleted or refetches >= REFETCHES[found]) and deletion.is_gone(res, item_id, told=told_deleted):
+    if absence.is_checked(told=told_deleted, refetches=refetches) and deletion.is_gone(res, item_id, told=told_deleted):
         deletion.purge_or_remove(res, item_id, through=event_seq)
         return decide(None, None, deleted=False, offline=False)
     with res.begin() as tx:
@@ -135,12 +136,13 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         view = row if older else item
         found = contradiction_of(told, view, settlement.settled)
         refetches = 0 if found is None else _refetches(settlement, found, again=again)
-        open_contradiction = None if found is None or refetches >= REFETCHES[found] else found
+        open_contradiction = None if found is None or is_believed(found, refetches=refetches) else found
         offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            if state.has_unsettled_actions or decision.need is not None:
+            asks = state.has_unsettled_actions or decision.need is not None
+            if asks and not state.is_replaced:
                 actions.apply(tx, res, item, decision, before=row.raw, now=now)
             state = dataclasses.replace(state, item=item)
         # Last: webhook intake waits for the row that these write.

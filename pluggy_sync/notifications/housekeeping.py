@@ -1,5 +1,5 @@
 """
-What is done for endpoints and streams now and then, a little at a time, besides delivering.
+What is done for endpoints and streams at each sweep, besides delivering. What is removed: `engine/pruning.py`.
 
 Tests: `notifications/test_endpoints.py`, `store/test_streams.py`.
 """
@@ -8,15 +8,11 @@ from pluggy_sync.notifications import addresses
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import endpoints, streams
 
-DELETED_AT_ONCE = 5_000
-
 
 def tidy(res: Resources) -> None:
-    """Number the streams, remove what deleted endpoints leave, and seal secrets anew that an old key has sealed."""
+    """Number the streams, and seal secrets anew that an old key has sealed."""
     with res.database.begin() as conn:
         streams.number(conn)
-    with res.database.begin() as conn:
-        endpoints.remove_deleted(conn, limit=DELETED_AT_ONCE)
     if res.settings.previous_secret_keys:
         _seal_anew(res)
 

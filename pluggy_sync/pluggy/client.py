@@ -12,7 +12,8 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +27,7 @@ from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
 from pluggy_sync.pluggy import deadline, fields, payloads, rate_budget, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shape
 from pluggy_sync.pluggy.rate_budget import Budget
 from pluggy_sync.settings import Settings
@@ -66,7 +67,14 @@ def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | 
     exchanges = {address: _exchange(settings, cache, hooks, proxy) for address, proxy in proxies.items()}
     budget = Budget(redis_client, settings.pluggy_requests_per_minute, tuple(exchanges))
     seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
-    return PluggyClient(exchanges, budget, hooks, seal)
+    first = next(iter(exchanges.values()))
+    return PluggyClient(
+        exchanges,
+        budget,
+        hooks,
+        seal,
+        check_credentials=lambda: sign_in(first, settings.pluggy_client_id, settings.pluggy_client_secret),
+    )
 
 
 def _address_of(proxy: str) -> str:
@@ -88,6 +96,23 @@ def _exchange(settings: Settings, cache: ApiKeyCache, hooks: Hooks, proxy: str |
     return exchange
 
 
+@dataclass(frozen=True, kw_only=True)
+class PassedOn:
+    """What Pluggy answered to a request of somebody else, a refusal too."""
+
+    status: int
+    body: payloads.Raw = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
+
+    @property
+    def code(self) -> str | None:
+        """Why Pluggy refused; None: it did not say, or did not refuse."""
+        return _code_in(self.body)
+
+
 class PluggyClient:
     """
     Reads Items and their data, and updates Items.
@@ -96,10 +121,17 @@ class PluggyClient:
     """
 
     def __init__(
-        self, exchanges: Mapping[str, Exchange], budget: Budget, hooks: Hooks, seal: Sealer | None = None
+        self,
+        exchanges: Mapping[str, Exchange],
+        budget: Budget,
+        hooks: Hooks,
+        seal: Sealer | None,
+        *,
+        check_credentials: Callable[[], object],
     ) -> None:
         """*exchanges*: by the address from which they go out, those that *budget* counts."""
         self._exchanges = exchanges
+        self._check_credentials = check_credentials
         self._seal = seal
         self.budget = budget
         self.hooks = hooks
@@ -116,6 +148,49 @@ class PluggyClient:
         """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
         known = [each.clock_ahead_s for each in self._exchanges.values() if each.clock_ahead_s is not None]
         return statistics.median(known) if known else None
+
+    def check_credentials(self) -> None:
+        """
+        Sign in anew. A key that was given before may outlive the credentials.
+
+        Raises:
+            PluggyUnauthorizedError: Pluggy refuses them.
+            PluggyError: Pluggy does not say.
+        """
+        self._check_credentials()
+
+    def webhooks(self) -> list[payloads.Webhook]:
+        """Return the application's webhooks (Pluggy facts 2.2). One that cannot be read is left out."""
+        found = []
+        for page in self._pages("/webhooks", {}):
+            for raw in page:
+                try:
+                    found.append(payloads.webhook(raw))
+                except payloads.UnreadableError as exc:
+                    log.warning("pluggy.webhook_unreadable", error=str(exc), next="it is left out")
+        return found
+
+    def create_webhook(self, url: str, *, event: str, headers: Mapping[str, str]) -> payloads.Webhook:
+        """
+        Register a webhook.
+
+        Raises:
+            PluggyRefusedError: the address is not public https, or there is one for it already, or too many.
+        """
+        return _webhook(self._request("POST", "/webhooks", body={"url": url, "event": event, "headers": dict(headers)}))
+
+    def change_webhook(self, webhook_id: str, *, event: str, headers: Mapping[str, str]) -> payloads.Webhook:
+        """Give a webhook another event and headers, and switch it on."""
+        body = {"event": event, "headers": dict(headers), "enabled": True}
+        return _webhook(self._request("PATCH", f"/webhooks/{_segment(webhook_id)}", body=body))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook; one that is gone already is none."""
+        try:
+            self._request("DELETE", f"/webhooks/{_segment(webhook_id)}")
+        except PluggyRefusedError as exc:
+            if exc.status != httpx.codes.NOT_FOUND:
+                raise
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
@@ -244,6 +319,30 @@ class PluggyClient:
             raise PluggyUnavailableError("no token in the answer of POST /connect_token")
         return token
 
+    def pass_on(self, method: str, path: Sequence[str], body: Mapping[str, Any]) -> PassedOn:
+        """
+        Send a request of somebody else, to the segments *path*, and return what Pluggy says, of a refusal too.
+
+        `parameters` are encrypted as in `update_item`.
+
+        Raises:
+            TooLongError: as `update_item`.
+            PluggyUnavailableError: no answer, one that cannot be read, or none to who we are: keys are our business.
+            PluggyRefusedError: a segment cannot be Pluggy's.
+        """
+        if self._seal is not None and isinstance(body.get("parameters"), Mapping):
+            body = {**body, "parameters": self._seal(body["parameters"])}
+        address = "/" + "/".join(_segment(each) for each in path)
+        answer = self._answer(method, address, body=body)
+        endpoint = shape(method, address)
+        said = fields.object_of(_decoded(answer, endpoint))
+        if said is None:
+            raise PluggyUnavailableError(f"{answer.status} and no object for {endpoint}")
+        is_our_key = answer.status == httpx.codes.FORBIDDEN and not said.get("codeDescription")
+        if is_our_key or answer.status == httpx.codes.UNAUTHORIZED:
+            raise PluggyUnavailableError(f"{answer.status} for {endpoint}: our API key is not accepted")
+        return PassedOn(status=answer.status, body=said)
+
     def _transactions(self, account_id: str, filters: Mapping[str, str]) -> Iterator[list[payloads.Transaction]]:
         cursor: str | None = None
         seen: set[str] = set()
@@ -310,17 +409,37 @@ class PluggyClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
+        answer = self._answer(method, path, query=query, body=body)
+        endpoint = shape(method, path)
+        if answer.is_success:
+            return _decoded(answer, endpoint)
+        raise _refusal(answer, endpoint)
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """
+        Return what Pluggy answers to a request within the budget, if it is a success or a refusal.
+
+        Raises:
+            PluggyUnavailableError: it is neither.
+        """
         endpoint = shape(method, path)
         address = self.budget.take(endpoint)
         answer = self._exchanges[address].send(method, path, query=query, body=body)
         with self._counting:
             self.requests += 1
-        if answer.is_success:
-            return _decoded(answer, endpoint)
-        error = _error(answer, endpoint)
-        if isinstance(error, PluggyLimitedError):
-            self.budget.pause(endpoint, error.retry_after_s, address)
-        raise error
+        trouble = _trouble(answer, endpoint)
+        if trouble is None:
+            return answer
+        if isinstance(trouble, PluggyLimitedError):
+            self.budget.pause(endpoint, trouble.retry_after_s, address)
+        raise trouble
 
 
 def _item(item_id: str, raw: Any) -> payloads.Item:
@@ -328,6 +447,13 @@ def _item(item_id: str, raw: Any) -> payloads.Item:
         return item
     # Not a refusal: the next read may give a readable object.
     raise PluggyUnavailableError("an Item that cannot be read")
+
+
+def _webhook(raw: Any) -> payloads.Webhook:
+    try:
+        return payloads.webhook(raw)
+    except payloads.UnreadableError as exc:
+        raise PluggyUnavailableError("a webhook that cannot be read") from exc
 
 
 def _segment(item_id: str) -> str:
@@ -351,18 +477,22 @@ def _decoded(answer: Answer, endpoint: str) -> Any:
         raise PluggyUnavailableError(f"an answer that is not JSON for {endpoint}") from exc
 
 
-def _error(answer: Answer, endpoint: str) -> PluggyError:
-    status = answer.status
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+def _trouble(answer: Answer, endpoint: str) -> PluggyUnavailableError | None:
+    """Return what to raise if Pluggy neither did nor refused what was asked; None: it did or refused."""
+    if answer.status == httpx.codes.TOO_MANY_REQUESTS:
         return PluggyLimitedError(f"429 for {endpoint}", retry_after_s=_retry_after_s(answer))
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or not httpx.codes.is_client_error(status):
-        return PluggyUnavailableError(f"{status} for {endpoint}")
+    if answer.is_success or httpx.codes.is_client_error(answer.status):
+        return None
+    return PluggyUnavailableError(f"{answer.status} for {endpoint}")
+
+
+def _refusal(answer: Answer, endpoint: str) -> PluggyRefusedError:
+    status = answer.status
     try:
         body = fields.object_of(wire.decode(answer.content)) or {}
     except msgspec.DecodeError:
         body = {}
-    said = body.get("codeDescription")
-    code = said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
+    code = _code_in(body)
     data = dict(fields.object_of(body.get("data")) or {})
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
@@ -370,6 +500,12 @@ def _error(answer: Answer, endpoint: str) -> PluggyError:
     return PluggyRefusedError(
         f"{status} {code or ''} for {endpoint}".replace("  ", " "), status=status, code=code, data=data
     )
+
+
+def _code_in(body: Mapping[str, Any]) -> str | None:
+    """Return the code of a refusal; None: it has none that can be read."""
+    said = body.get("codeDescription")
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
 
 
 def _code_of_message(message: Any) -> str | None:

@@ -67,6 +67,11 @@ class Settled:
     last_updated_at: datetime | None
 
 
+def is_believed(found: Contradiction, *, refetches: int) -> bool:
+    """Return whether the answer is believed, though it contradicts the events: *refetches* times it was the same."""
+    return refetches >= REFETCHES[found]
+
+
 def contradiction_of(told: Mapping[str, Told], view: View | None, settled: Settled) -> Contradiction | None:
     """
     Return how *view* contradicts the events in *told*, by name; None: it agrees with all of them.

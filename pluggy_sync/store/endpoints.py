@@ -246,12 +246,19 @@ def delete(conn: Connection, endpoint_id: str, *, now: datetime) -> bool:
     return deleted.rowcount == 1
 
 
-def remove_deleted(conn: Connection, *, limit: int) -> None:
-    """Remove up to *limit* deliveries and attempts of each deleted endpoint, and its row once none is left."""
+def remove_deleted(conn: Connection, *, limit: int) -> int:
+    """
+    Remove up to *limit* deliveries and attempts of each deleted endpoint, and its row once none is left.
+
+    Return how many rows were removed; 0: no deleted endpoint is left.
+    """
+    removed = 0
     for endpoint_id in conn.scalars(sa.select(endpoints.c.id).where(~_THERE)).all():
         left = 0
         for table in (deliveries, delivery_attempts):
             some = sa.select(table.c.id).where(table.c.endpoint_id == endpoint_id).limit(limit)
             left += conn.execute(sa.delete(table).where(table.c.id.in_(some))).rowcount
         if left == 0:
-            conn.execute(sa.delete(endpoints).where(endpoints.c.id == endpoint_id))
+            left = conn.execute(sa.delete(endpoints).where(endpoints.c.id == endpoint_id)).rowcount
+        removed += left
+    return removed

@@ -1,10 +1,16 @@
 """The troubles follow from the seed, and in three minutes every process has met each kind."""
 
+import sys
 from collections import defaultdict
+from types import SimpleNamespace
+from typing import cast
 
+import psutil
 import pytest
 
-from chaos.troubles import KINDS, plan
+from chaos.service import Service
+from chaos.troubles import KINDS, Trouble, Troubles, plan
+from standalone.polling import eventually
 
 NAMES = ["web", "worker", "notifications", "beat", "postgres"]
 
@@ -39,3 +45,22 @@ def test_a_frozen_process_goes_on_before_the_next_trouble_and_before_the_end():
 
 def test_a_short_run_has_trouble_for_every_process_too():
     assert {trouble.name for trouble in plan(1, 20, NAMES)} == set(NAMES)
+
+
+def test_a_frozen_process_goes_on_though_what_happens_meanwhile_waits_for_it():
+    frozen = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    service = cast("Service", SimpleNamespace(family=lambda name: [frozen]))
+
+    class Waiting:
+        def go_on_until(self, moment: float) -> None:
+            eventually(lambda: frozen.status() == psutil.STATUS_STOPPED, within_s=30, what="the process to stop")
+            eventually(lambda: frozen.status() != psutil.STATUS_STOPPED, within_s=30, what="the process to go on")
+
+    try:
+        Troubles(service, say=lambda line: None).make(
+            Trouble(at_s=0, name="sandbox", kind="freeze", for_s=0.5), meanwhile=Waiting()
+        )
+        assert frozen.status() != psutil.STATUS_STOPPED
+    finally:
+        frozen.kill()
+        frozen.wait()

@@ -110,6 +110,11 @@ def test_what_is_required_cannot_be_left_out_or_empty(name, value):
         ("DATABASE_URL", "postgresql://host/name?pool_mode=transaction"),
         ("DATABASE_URL", "postgresql://[host/name"),
         ("DATABASE_URL", "postgresql://host/name\n"),
+        ("DATABASE_SCHEMA", "Pluggy"),
+        ("DATABASE_SCHEMA", '"; DROP'),
+        ("DATABASE_SCHEMA", "pg_catalog"),
+        ("DATABASE_SCHEMA", "mirror"),
+        ("DATABASE_SCHEMA", "a" * 64),
         ("REDIS_URL", "redis://host/0\n"),
         ("WEBHOOK_MAX_BYTES", "67108865"),
         ("WEBHOOK_MAX_BYTES", "9" * 5000),
@@ -192,3 +197,14 @@ def test_every_setting_is_documented_and_nothing_else_is():
     documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
 
     assert documented == setting_names()
+
+
+@pytest.mark.parametrize("text, days", [("30", 30), (" 7 ", 7), ("36500", 36_500), ("forever", None)])
+def test_a_life_is_a_number_of_days_or_for_ever(text, days):
+    assert a_settings(KEEP_EVENTS_DAYS=text).keep_events_days == days
+
+
+@pytest.mark.parametrize("text", ["0", "6", "-1", "1.5", "36501", "ever", "٣"])
+def test_a_life_that_is_too_short_or_no_number_is_refused(text):
+    with pytest.raises(SettingsError, match="KEEP_EVENTS_DAYS: Must be days, 7 to 36500, or forever"):
+        a_settings(KEEP_EVENTS_DAYS=text)

@@ -34,6 +34,7 @@ REMIND = "remind"
 RECONCILE = "reconcile"
 FIND_MISSED = "find_missed"
 PRUNE = "prune"
+COUNT_FRESHNESS = "count_freshness"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -57,6 +58,7 @@ QUEUE_OF_TASK = {
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
     PRUNE: SCHEDULE,
+    COUNT_FRESHNESS: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

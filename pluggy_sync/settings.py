@@ -339,6 +339,10 @@ class Settings:
     keep_balances_days: int | None = _is(_Days(365))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.
     keep_changes_days: int | None = _is(_Days(365, least=7))
+    # Of the Items of a bank that do not wait for their person, so many are to be as fresh as promised.
+    freshness_objective_percent: float = _is(
+        ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

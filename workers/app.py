@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 REMIND_EVERY_S = 60
 FIND_MISSED_EVERY_S = 60
 PRUNE_EVERY_S = 30
+COUNT_FRESHNESS_EVERY_S = 300
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -31,7 +32,7 @@ def create_celery(settings: Settings) -> Celery:
     app = queue.celery_app(settings.redis_url)
     app.task_cls = "workers.base_task:BaseTask"
     app.conf.update(
-        include=["workers.tasks"],
+        include=["workers.tasks", "workers.signs"],
         broker_transport="workers.transport:Transport",
         # A message is acknowledged when its task has ended, and goes back when the process died under it:
         # tasks may run twice, and nothing is lost.
@@ -69,6 +70,11 @@ def create_celery(settings: Settings) -> Celery:
                 "task": queue.FIND_MISSED,
                 "schedule": FIND_MISSED_EVERY_S,
                 "options": {"expires": FIND_MISSED_EVERY_S},
+            },
+            "count freshness": {
+                "task": queue.COUNT_FRESHNESS,
+                "schedule": COUNT_FRESHNESS_EVERY_S,
+                "options": {"expires": COUNT_FRESHNESS_EVERY_S},
             },
             "prune": {
                 "task": queue.PRUNE,

@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, pruning, reconciliation, reminders
+from pluggy_sync.engine import events, freshness_counting, pruning, reconciliation, reminders
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -71,6 +71,12 @@ def find_missed() -> None:
 def prune() -> None:
     """Remove what is over its life, for some seconds."""
     pruning.prune(resources(), within_s=PRUNE_WITHIN_S)
+
+
+@app.task(name=queue.COUNT_FRESHNESS)
+def count_freshness() -> None:
+    """Count how many Items of each bank are how fresh."""
+    freshness_counting.count(resources())
 
 
 @app.task(name=queue.RECONCILE)

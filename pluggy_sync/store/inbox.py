@@ -216,6 +216,7 @@ class WaitingEvent:
     # None without an Item.
     item_seq: int | None
     attempts: int
+    received_at: datetime
     # JSON text.
     payload: str | None = field(repr=False)
 
@@ -362,10 +363,21 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
             inbox.c.item_id,
             inbox.c.item_seq,
             (inbox.c.attempts - 1).label("attempts"),
+            inbox.c.received_at,
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()
     return None if row is None else WaitingEvent(**row._mapping)
+
+
+def oldest_received(conn: Connection, item_id: str, *, after_seq: int) -> datetime | None:
+    """Return when the oldest of the Item's events of Pluggy's after *after_seq* came in; None: there is none."""
+    moment: datetime | None = conn.scalar(
+        sa.select(sa.func.min(inbox.c.received_at)).where(
+            inbox.c.item_id == item_id, inbox.c.item_seq > after_seq, inbox.c.name != events.FETCH_REQUESTED
+        )
+    )
+    return moment
 
 
 def get(conn: Connection, event_id: str) -> StoredEvent | None:

@@ -21,7 +21,8 @@ KEPT = {
     "a row or a few of each Item as it is now": {
         *("data_product_watermarks", "incomplete_parts", "item_progress", "unreadable_rows"),
     },
-    "counts": {"counters", "item_counts"},
+    "counts": {"counters", "item_counts", "freshness_counts"},
+    "sixty days of counts": {"freshness_days"},
     "a row of each endpoint; a deleted one goes": {"endpoints"},
     "a row of each tier": {"pruning"},
     "goes with its notification": {"deliveries", "notification_stream"},

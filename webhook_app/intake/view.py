@@ -13,6 +13,7 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from pluggy_sync import tallies
 from pluggy_sync.engine.intake import Result
 from pluggy_sync.metrics import count_rejected
 from webhook_app.app_resources import resources
@@ -45,6 +46,8 @@ def receive() -> Answer:
     """Store one delivery and answer that it is stored."""
     res = resources()
     if not authenticity.is_authentic(request.headers.get(res.settings.webhook_secret_header, ""), res.settings):
+        given = request.headers.get(res.settings.webhook_secret_header)
+        res.tallies.count(tallies.DELIVERIES, "rejected", "wrong_secret" if given else "no_secret")
         log.warning("webhook.rejected", reason="wrong or missing secret")
         count_rejected(res)
         return _answer("rejected", 401)
@@ -71,6 +74,7 @@ def _store(content: bytes) -> Result | None:
 def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
+    resources().tallies.count(tallies.DELIVERIES, "refused", str(status))
     return _answer(error.name.lower(), status)
 
 

@@ -52,7 +52,7 @@ class Box:
 
     def __init__(self, *secret_keys: str, purpose: str) -> None:
         """Seal with the first of *secret_keys*, and open what any of them has sealed."""
-        keys = [Fernet(_derived(each, purpose)) for each in secret_keys]
+        keys = [Fernet(derived_key(each, purpose)) for each in secret_keys]
         self._first, self._fernet = keys[0], MultiFernet(keys)
 
     def seal(self, text: str) -> bytes:
@@ -85,7 +85,8 @@ class Box:
         return None
 
 
-def _derived(secret_key: str, purpose: str) -> bytes:
+def derived_key(secret_key: str, purpose: str) -> bytes:
+    """Return the key of *purpose*: 32 bytes, in characters of base64."""
     # SECRET_KEY is long and random: a slow derivation would add nothing.
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"pluggy-sync:" + purpose.encode())
     return base64.urlsafe_b64encode(hkdf.derive(secret_key.encode()))

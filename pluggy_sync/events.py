@@ -63,6 +63,8 @@ _EXPECTED = {
     TRANSACTIONS_UPDATED: _ABOUT_TRANSACTIONS,
     TRANSACTIONS_DELETED: _ABOUT_TRANSACTIONS,
 }
+# The names of Pluggy's events that are known here.
+KNOWN = frozenset(_EXPECTED)
 
 _T = TypeVar("_T")
 

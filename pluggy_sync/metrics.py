@@ -87,9 +87,7 @@ class ServiceCollector(Collector):
         now = self._res.now()
         with self._res.database.begin() as conn:
             conn.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
-            # Each has its index. The planner expects a backlog where there is none, and would read a whole table.
-            conn.execute(sa.text("SET LOCAL enable_seqscan = off"))
-            conn.execute(sa.text("SET LOCAL jit = off"))
+            counts.prefer_indexes(conn)
             settings = self._res.settings
             return [
                 *_of_database(conn, now),

@@ -9,6 +9,7 @@ import base64
 import binascii
 import dataclasses
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,26 @@ class _Addresses(ma.fields.Field[tuple[str, ...]]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class _Logins(ma.fields.Field[tuple[tuple[str, str], ...]]):
+    """Operators, comma separated: `name:hash`, the hash as `pluggy-sync console-login` prints it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[tuple[str, str], ...]:
+        logins = []
+        for each in (part.strip() for part in str(value).split(",") if part.strip()):
+            name, _, hashed = each.partition(":")
+            if not _LOGIN_NAME.fullmatch(name) or not _LOGIN_HASH.fullmatch(hashed):
+                raise ma.ValidationError("Each must be as `pluggy-sync console-login NAME` prints it.")
+            logins.append((name, hashed))
+        if len(dict(logins)) != len(logins):
+            raise ma.ValidationError("Must name each operator once.")
+        return tuple(logins)
+
+
+_LOGIN_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+# As Werkzeug writes it.
+_LOGIN_HASH = re.compile(r"scrypt:\d+:\d+:\d+\$[A-Za-z0-9]{8,64}\$[0-9a-f]{128}")
 
 
 class _Hours(ma.fields.Field[tuple[int, ...]]):
@@ -325,6 +346,16 @@ class Settings:
     stale_after_hours: int = _is(_number(12, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
+    # The console: who may sign in, by password or at an identity provider (OIDC), and for how long.
+    console_logins: tuple[tuple[str, str], ...] = _is(_Logins(load_default=()), secret=True)
+    console_oidc_issuer: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
+    console_oidc_client_id: str | None = _is(_text(load_default=None))
+    console_oidc_client_secret: str | None = _is(_text(load_default=None), secret=True)
+    # E-mail addresses, or `@` and a domain.
+    console_oidc_allowed: tuple[str, ...] = _is(_Addresses(load_default=()))
+    # Where operators open it. None: at whatever address the browser asks.
+    console_url: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
+    console_session_hours: int = _is(_number(12, 1, 24 * 7))
     # How long is kept what grows with time, in days; None: for ever (`rules/retention.py`).
     keep_event_payloads_days: int | None = _is(_Days(30))
     # By its id an event is known when Pluggy sends it again, which it does for days and an operator for longer.
@@ -360,6 +391,15 @@ class _Checks(ma.Schema):
     def _a_product_that_is_told_must_be_able_to_verify(self, data: Mapping[str, Any], **_: Any) -> None:
         if data.get("PRODUCT_WEBHOOK_URL") and not data.get("PRODUCT_WEBHOOK_SECRET"):
             raise ma.ValidationError("Missing, though PRODUCT_WEBHOOK_URL is set.", field_name="PRODUCT_WEBHOOK_SECRET")
+
+    @ma.validates_schema(skip_on_field_errors=False)
+    def _not_everybody_whom_a_provider_knows_may_sign_in(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data.get("CONSOLE_OIDC_ISSUER"):
+            return
+        needed = ("CONSOLE_OIDC_CLIENT_ID", "CONSOLE_OIDC_CLIENT_SECRET", "CONSOLE_OIDC_ALLOWED", "CONSOLE_URL")
+        missing = {name: ["Missing, though CONSOLE_OIDC_ISSUER is set."] for name in needed if not data.get(name)}
+        if missing:
+            raise ma.ValidationError(missing)
 
 
 _FIELDS = {_variable(each): each for each in dataclasses.fields(Settings)}

@@ -13,6 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from standalone.plan import OPERATOR
+
 
 def box(run: Mapping[str, str], file: Path) -> Panel:
     """Return where everything is of the *run* that was written down in *file*."""
@@ -31,6 +33,8 @@ def _rows(run: Mapping[str, str], file: Path) -> list[tuple[str, str]]:
         ("API token", token),
         ("Local Pluggy", f"{run['SANDBOX_URL']}/") if "SANDBOX_URL" in run else ("Pluggy", run["PLUGGY_API_URL"]),
         *([("Product", f"{run['RECEIVER_URL']}/")] if "RECEIVER_URL" in run else []),
+        ("Console", f"{run['CONSOLE_URL']}/"),
+        *([("Console login", f"{OPERATOR} / {run['CONSOLE_PASSWORD']}")] if "CONSOLE_PASSWORD" in run else []),
         ("Flower", f"{run['FLOWER_URL']}/"),
         ("Flower login", run["FLOWER_BASIC_AUTH"].replace(":", " / ")),
         ("Logs", str(file.with_name("logs"))),

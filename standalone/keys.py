@@ -15,6 +15,7 @@ _MAKERS: Mapping[str, Callable[[], str]] = {
     "WEBHOOK_SECRETS": lambda: secrets.token_urlsafe(24),
     "PRODUCT_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
     "FLOWER_BASIC_AUTH": lambda: "operator:" + secrets.token_urlsafe(12),
+    "CONSOLE_PASSWORD": lambda: secrets.token_urlsafe(12),
     "VALKEY_PASSWORD": lambda: secrets.token_urlsafe(24),
     # For the sandbox; real ones come from Pluggy.
     "PLUGGY_CLIENT_ID": lambda: str(uuid.uuid4()),

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from console.pages import passwords
 from standalone import keys, ports
 
 Say = Callable[[str], None]
 
-DEFAULT_PORTS = {"web": 8000, "sandbox": 8001, "receiver": 8002, "flower": 5555, "valkey": 6390}
+DEFAULT_PORTS = {"web": 8000, "sandbox": 8001, "receiver": 8002, "flower": 5555, "console": 5556, "valkey": 6390}
 DEFAULT_SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105  # the header's name
 
 # What is started here, unless this names another one.
@@ -40,7 +41,11 @@ _WORTH_KNOWING = (
     "SPILL_FOLDER",
     "PORT",
     "FLOWER_BASIC_AUTH",
+    "CONSOLE_PASSWORD",
 )
+
+# Who may sign in to the console of a run on this machine.
+OPERATOR = "operator"
 
 
 class BadPlanError(Exception):
@@ -73,6 +78,7 @@ class Plan:
             ("The service", f"{urls['web']}/"),
             ("Its API", f"{urls['web']}/v1/docs"),
             *([("The local Pluggy: connect a bank here", f"{urls['sandbox']}/")] if "sandbox" in urls else []),
+            ("The console: see why, and act", f"{urls['console']}/"),
             ("Flower, which shows the workers", f"{urls['flower']}/"),
         ]
 
@@ -115,6 +121,7 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
     if "PLUGGY_API_URL" in given:
         # Made-up ones are for the sandbox. Without them, the settings' own check says what is missing.
         made = {name: value for name, value in made.items() if not name.startswith("PLUGGY_")}
+    password = made.pop("CONSOLE_PASSWORD")
     env = {
         "PUBLIC_URL": _url(port["web"]),
         "WORKER_CONCURRENCY": "2",
@@ -124,16 +131,25 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         # Whatever is tried here is on this machine.
         "ENDPOINT_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         **_addresses_as_settings(port),
+        **_logins(password, given),
         **made,
         **given,
         "HOST": ports.LOOPBACK,
         "PORT": str(port["web"]),
         "FLOWER_PORT": str(port["flower"]),
+        "CONSOLE_PORT": str(port["console"]),
         "BEAT_SCHEDULE": str(data_dir / "beat-schedule"),
         "SPILL_FOLDER": given.get("SPILL_FOLDER", str((data_dir / "spill").absolute())),
         "PYTHONUNBUFFERED": "1",
     }
     return Plan(data_dir, given, port, env)
+
+
+def _logins(password: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return who may sign in to the console: our operator with *password*, unless *given* says who."""
+    if "CONSOLE_LOGINS" in given or "CONSOLE_OIDC_ISSUER" in given:
+        return {}
+    return {"CONSOLE_LOGINS": passwords.login(OPERATOR, password), "CONSOLE_PASSWORD": password}
 
 
 def _choose_ports(given: Mapping[str, str], say: Say) -> dict[str, int]:

@@ -168,7 +168,7 @@ def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
     for name in names:
         supervisor.start(procfile.program(name, plan.env))
     with httpx.Client(timeout=5) as http:
-        for what, path in (("web", "/ready"), ("flower", "/healthcheck")):
+        for what, path in (("web", "/ready"), ("flower", "/healthcheck"), ("console", "/health")):
             supervisor.wait_until(what, _answers(http, plan.addresses[what] + path), timeout_s=READY_WITHIN_S)
 
 

@@ -25,7 +25,8 @@ from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
-from webhook_app import app_resources
+from webhook_app import api_tokens, app_resources
+from webhook_app.api_tokens import ApiTokens
 from webhook_app.app import create_app
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
@@ -167,6 +168,7 @@ def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskCli
     """A client of the web app, which works with `resources`."""
     app_resources.keep(shared_app, resources)
     intake.keep(shared_app, Intake(resources))
+    api_tokens.keep(shared_app, ApiTokens(settings, resources.database))
     shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     return shared_app.test_client()
 

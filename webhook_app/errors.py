@@ -6,6 +6,7 @@ The answer says what is wrong with a request. What is wrong with us is logged, a
 """
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from pluggy_sync.rules import refusals
 from webhook_app import app_resources, problems, request_ids
 from webhook_app.front.calls import REFUSED
 from webhook_app.person import notices
+from webhook_app.pluggy_copy import answers as pluggy_copy
 from webhook_app.problems import ProblemError
 
 log = structlog.get_logger(__name__)
@@ -53,6 +55,9 @@ def _problem(
     headers: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Response:
+    if pluggy_copy.holds(request.path):
+        # Who asks speaks Pluggy's language.
+        return pluggy_copy.refusal(status, detail or problems.title_of(status), headers=headers)
     if notices.is_page(request.path):
         page = notices.of_status(status, retry_after=(headers or {}).get("Retry-After"))
         page.headers.extend(headers or {})
@@ -90,7 +95,10 @@ def _of_person_needed(error: PersonNeededError) -> Response:
 def _of_pluggy(error: PluggyError) -> Response:
     log.warning("api.pluggy_failed", error=str(error))
     if isinstance(error, PluggyLimitedError):
-        return _of_problem(ProblemError("pluggy-busy", headers={"Retry-After": str(round(error.retry_after_s))}))
+        wait = {"Retry-After": str(round(error.retry_after_s))}
+        if pluggy_copy.holds(request.path):
+            return pluggy_copy.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", headers=wait)
+        return _of_problem(ProblemError("pluggy-busy", headers=wait))
     if isinstance(error, PluggyUnavailableError):
         return _of_problem(ProblemError("pluggy-unavailable", headers={"Retry-After": "10"}))
     return _of_problem(ProblemError(refusals.REFUSED, "Pluggy refused the request."))

@@ -19,6 +19,7 @@ _PAGE = """<!doctype html>
 <p>This service keeps bank accounts that are connected through Pluggy up to date.</p>
 <ul>
 <li><a href="/v1/docs">/v1</a>: the API for the company's product, and its documentation. It needs a token.</li>
+<li>/pluggy: Pluggy's own reads, answered from here. It needs a token.</li>
 <li>/webhooks/pluggy: takes Pluggy's webhooks.</li>
 <li>/act/&hellip;: where a bank customer gives a code, a new password or a consent. It needs a link of theirs.</li>
 <li><a href="/health">/health</a> and <a href="/ready">/ready</a>: whether it runs, and whether it can work.</li>

@@ -43,7 +43,10 @@ ADVICE: Mapping[str, str] = {
     "refused-by-pluggy": "Log `pluggyCode` and `requestId`. The same call is likely to be refused again.",
     "invalid-request": "Correct the call. Do not send the same one again.",
     "invalid-cursor": "Begin the list again without `after`; for a change feed, without `cursor`.",
-    "unauthorized": "Send `Authorization: Bearer` with one of the tokens in `API_TOKENS`.",
+    "unauthorized": (
+        "Send `Authorization: Bearer` with one of the tokens in `API_TOKENS`, or one of `pluggy-sync tokens create`."
+    ),
+    "insufficient-scope": "Use a token with that scope. An operator makes one: `pluggy-sync tokens create`.",
     "not-found": "Check the address against `/v1/docs`.",
     "account-not-found": "List the accounts with `GET /v1/items/{id}/accounts`. Their Item may have been deleted.",
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",

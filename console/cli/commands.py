@@ -4,6 +4,7 @@ import click
 
 from console.cli import environment
 from console.cli.connections import explained_outages
+from console.cli.console_login import console_login
 from console.cli.endpoints import endpoints
 from console.cli.events import events
 from console.cli.imports import import_items
@@ -12,6 +13,7 @@ from console.cli.notifications import notifications
 from console.cli.prune import prune
 from console.cli.spill import spill
 from console.cli.syncs import reconcile, sync
+from console.cli.tokens import tokens
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate as migrate_database
 
@@ -45,5 +47,17 @@ def check() -> None:
     click.echo("The settings are complete.")
 
 
-for _command in (sync, reconcile, import_items, show_item, events, notifications, endpoints, spill, prune):
+for _command in (
+    console_login,
+    sync,
+    reconcile,
+    import_items,
+    show_item,
+    events,
+    notifications,
+    endpoints,
+    tokens,
+    spill,
+    prune,
+):
     main.add_command(_command)

@@ -13,6 +13,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,7 +27,7 @@ from pluggy_sync import tls, wire
 from pluggy_sync.encryption import Box, Sealer, sealer
 from pluggy_sync.pluggy import deadline, fields, payloads, rate_budget, unreadable
 from pluggy_sync.pluggy.api_keys import ApiKeyAuth, ApiKeyCache, sign_in
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import Answer, Exchange, Hooks, http_date, shape
 from pluggy_sync.pluggy.rate_budget import Budget
 from pluggy_sync.settings import Settings
@@ -86,6 +87,23 @@ def _exchange(settings: Settings, cache: ApiKeyCache, hooks: Hooks, proxy: str |
     exchange = Exchange(http, total_s=settings.pluggy_timeout_s, hooks=hooks)
     http.auth = ApiKeyAuth(cache, lambda: sign_in(exchange, settings.pluggy_client_id, settings.pluggy_client_secret))
     return exchange
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOn:
+    """What Pluggy answered to a request of somebody else, a refusal too."""
+
+    status: int
+    body: payloads.Raw = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        return httpx.codes.is_success(self.status)
+
+    @property
+    def code(self) -> str | None:
+        """Why Pluggy refused; None: it did not say, or did not refuse."""
+        return _code_in(self.body)
 
 
 class PluggyClient:
@@ -244,6 +262,30 @@ class PluggyClient:
             raise PluggyUnavailableError("no token in the answer of POST /connect_token")
         return token
 
+    def pass_on(self, method: str, path: Sequence[str], body: Mapping[str, Any]) -> PassedOn:
+        """
+        Send a request of somebody else, to the segments *path*, and return what Pluggy says, of a refusal too.
+
+        `parameters` are encrypted as in `update_item`.
+
+        Raises:
+            TooLongError: as `update_item`.
+            PluggyUnavailableError: no answer, one that cannot be read, or none to who we are: keys are our business.
+            PluggyRefusedError: a segment cannot be Pluggy's.
+        """
+        if self._seal is not None and isinstance(body.get("parameters"), Mapping):
+            body = {**body, "parameters": self._seal(body["parameters"])}
+        address = "/" + "/".join(_segment(each) for each in path)
+        answer = self._answer(method, address, body=body)
+        endpoint = shape(method, address)
+        said = fields.object_of(_decoded(answer, endpoint))
+        if said is None:
+            raise PluggyUnavailableError(f"{answer.status} and no object for {endpoint}")
+        is_our_key = answer.status == httpx.codes.FORBIDDEN and not said.get("codeDescription")
+        if is_our_key or answer.status == httpx.codes.UNAUTHORIZED:
+            raise PluggyUnavailableError(f"{answer.status} for {endpoint}: our API key is not accepted")
+        return PassedOn(status=answer.status, body=said)
+
     def _transactions(self, account_id: str, filters: Mapping[str, str]) -> Iterator[list[payloads.Transaction]]:
         cursor: str | None = None
         seen: set[str] = set()
@@ -310,17 +352,37 @@ class PluggyClient:
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
+        answer = self._answer(method, path, query=query, body=body)
+        endpoint = shape(method, path)
+        if answer.is_success:
+            return _decoded(answer, endpoint)
+        raise _refusal(answer, endpoint)
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """
+        Return what Pluggy answers to a request within the budget, if it is a success or a refusal.
+
+        Raises:
+            PluggyUnavailableError: it is neither.
+        """
         endpoint = shape(method, path)
         address = self.budget.take(endpoint)
         answer = self._exchanges[address].send(method, path, query=query, body=body)
         with self._counting:
             self.requests += 1
-        if answer.is_success:
-            return _decoded(answer, endpoint)
-        error = _error(answer, endpoint)
-        if isinstance(error, PluggyLimitedError):
-            self.budget.pause(endpoint, error.retry_after_s, address)
-        raise error
+        trouble = _trouble(answer, endpoint)
+        if trouble is None:
+            return answer
+        if isinstance(trouble, PluggyLimitedError):
+            self.budget.pause(endpoint, trouble.retry_after_s, address)
+        raise trouble
 
 
 def _item(item_id: str, raw: Any) -> payloads.Item:
@@ -351,18 +413,22 @@ def _decoded(answer: Answer, endpoint: str) -> Any:
         raise PluggyUnavailableError(f"an answer that is not JSON for {endpoint}") from exc
 
 
-def _error(answer: Answer, endpoint: str) -> PluggyError:
-    status = answer.status
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+def _trouble(answer: Answer, endpoint: str) -> PluggyUnavailableError | None:
+    """Return what to raise if Pluggy neither did nor refused what was asked; None: it did or refused."""
+    if answer.status == httpx.codes.TOO_MANY_REQUESTS:
         return PluggyLimitedError(f"429 for {endpoint}", retry_after_s=_retry_after_s(answer))
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or not httpx.codes.is_client_error(status):
-        return PluggyUnavailableError(f"{status} for {endpoint}")
+    if answer.is_success or httpx.codes.is_client_error(answer.status):
+        return None
+    return PluggyUnavailableError(f"{answer.status} for {endpoint}")
+
+
+def _refusal(answer: Answer, endpoint: str) -> PluggyRefusedError:
+    status = answer.status
     try:
         body = fields.object_of(wire.decode(answer.content)) or {}
     except msgspec.DecodeError:
         body = {}
-    said = body.get("codeDescription")
-    code = said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
+    code = _code_in(body)
     data = dict(fields.object_of(body.get("data")) or {})
     if isinstance(body.get("details"), list):
         # Which values are wrong, by the names of their fields; never the values.
@@ -370,6 +436,12 @@ def _error(answer: Answer, endpoint: str) -> PluggyError:
     return PluggyRefusedError(
         f"{status} {code or ''} for {endpoint}".replace("  ", " "), status=status, code=code, data=data
     )
+
+
+def _code_in(body: Mapping[str, Any]) -> str | None:
+    """Return the code of a refusal; None: it has none that can be read."""
+    said = body.get("codeDescription")
+    return said if isinstance(said, str) and _CODE.fullmatch(said) else _code_of_message(body.get("message"))
 
 
 def _code_of_message(message: Any) -> str | None:

@@ -5,6 +5,7 @@ Tests: `engine/test_outages.py`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,8 @@ class KnownConnector:
     name: str | None
     image_url: str | None
     status: str | None
+    # When its status changed last.
+    updated_at: datetime
     # When it last came back from OFFLINE; None: never, as far as was heard.
     came_back_at: datetime | None
 
@@ -97,6 +100,12 @@ def status(conn: Connection, connector_id: int) -> str | None:
 def is_offline(conn: Connection, connector_id: int | None) -> bool:
     """Return whether the bank behind the connector is offline as last heard; None: no connector is known."""
     return connector_id is not None and status(conn, connector_id) == OFFLINE
+
+
+def all_(conn: Connection) -> Sequence[KnownConnector]:
+    """Return every connector that an Item of ours goes through, or went, by name. They are a few hundred."""
+    rows = conn.execute(sa.select(*_KNOWN).order_by(connectors.c.name, connectors.c.id))
+    return [KnownConnector(**row._mapping) for row in rows]
 
 
 def get(conn: Connection, connector_id: int) -> KnownConnector | None:

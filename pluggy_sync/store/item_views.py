@@ -16,7 +16,7 @@ from pluggy_sync.rules import needs
 from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import ASSUMED_PERIOD, Known, State
-from pluggy_sync.rules.statuses import OFFLINE
+from pluggy_sync.rules.statuses import OFFLINE, UPDATED
 from pluggy_sync.store import items as item_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.items import StoredItem
@@ -75,11 +75,12 @@ def after(
     client_user_id: str | None,
     connector_id: int | None = None,
     state: State | None,
+    status: str | None = None,
     expected_before: datetime,
     limit: int,
 ) -> Sequence[ItemView]:
     """
-    Return the next *limit* Items by id, living ones unless *state* is DELETED.
+    Return the next *limit* Items by id, living ones unless *state* is DELETED. *status*: only those, as Pluggy says it.
 
     With another *state*, Items are left out that are certainly not in it; `rules.freshness` decides about the rest. An
     Item is stale if its update was expected before *expected_before*.
@@ -93,6 +94,11 @@ def after(
         page = page.where(items.c.id == _any_among(sa.union(*_CANDIDATES[state](expected_before))))
     if connector_id is not None:
         page = page.where(items.c.connector_id == connector_id)
+    if status is not None:
+        page = page.where(items.c.status == status)
+        if status != UPDATED:
+            # There are few of these, with an index of their own.
+            page = page.where(sa.text(NOT_UPDATED))
     # Limited before the rest is joined: the planner would rather join all Items behind the cursor.
     limited = page.order_by(items.c.id).limit(limit).subquery("page")
     rows = conn.execute(_with_all(limited).order_by(limited.c.id))

@@ -34,6 +34,16 @@ from pluggy_sync.store.tables import (
 Counts = Sequence[tuple[str, int]]
 
 
+def prefer_indexes(conn: Connection) -> None:
+    """
+    Have the transaction's queries use the index that each has.
+
+    The planner expects a backlog where there is none, and would read a whole table.
+    """
+    conn.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    conn.execute(sa.text("SET LOCAL jit = off"))
+
+
 def events(conn: Connection) -> Counts:
     """Return how many events wait, and how many are dead letters."""
     return [(state, _count(conn, inbox.c.state == _said(state))) for state in ("stored", "dead")]

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pluggy_sync import events
 from pluggy_sync.rules import action_states
 from pluggy_sync.rules.needs import Kind
+from pluggy_sync.rules.scopes import Scope
 from pluggy_sync.rules.statuses import UPDATED
 
 metadata = sa.MetaData(
@@ -75,7 +76,9 @@ inbox = sa.Table(
     sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
+    sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),
@@ -637,6 +640,23 @@ deliveries = sa.Table(
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
 )
 
+# Tokens of `/v1` that an operator made, beside those of the settings. Of each only a digest is here.
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    # Written now and then, not at each use.
+    sa.Column("last_used_at", INSTANT),
+    sa.Column("revoked_at", INSTANT),
+    sa.CheckConstraint(f"scope IN ({_listed_in_sql(Scope)})", name="scope"),
+    # A name may be given again when its token is revoked.
+    sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
+)
+
 # Totals over all of history (`store/counters.py`).
 counters = sa.Table(
     "counters",
@@ -729,3 +749,66 @@ change_stream = sa.Table(
     sa.Index("change_stream_item_id_idx", "item_id", "through_seq"),
 )
 stream_positions = sa.Sequence("stream_positions", metadata=metadata)
+
+# Operators who are signed in to the console. The token itself is in their browser only.
+console_sessions = sa.Table(
+    "console_sessions",
+    metadata,
+    sa.Column("token_digest", sa.Text, primary_key=True),
+    sa.Column("operator", sa.Text, nullable=False),
+    # A digest of what let them in: with another password their sessions end.
+    sa.Column("login_digest", sa.Text, nullable=False),
+    sa.Column("signed_in_at", INSTANT, nullable=False),
+    sa.Column("used_at", INSTANT, nullable=False),
+    sa.Column("ends_at", INSTANT, nullable=False),
+    sa.Index("console_sessions_ends_at_idx", "ends_at"),
+)
+
+# What operators did in the console. No bank data: ids, filters and counts.
+audit_entries = sa.Table(
+    "audit_entries",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", INSTANT, nullable=False),
+    # Who. Of a sign-in that was refused: the name that was given.
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    # The id of the Item, event, notification, endpoint or bulk operation that it was about.
+    sa.Column("about", sa.Text),
+    sa.Column("detail", JSONB),
+    sa.Column("address", sa.Text),
+    sa.Index("audit_entries_at_idx", "at"),
+    # For the limit of attempts.
+    sa.Index("audit_entries_refused_idx", "at", postgresql_where=sa.text("what = 'sign_in_refused'")),
+)
+
+# What operators do to many things at once, in the background, and how far it is.
+bulk_operations = sa.Table(
+    "bulk_operations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("operator", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    # Which things, as the operator chose them.
+    sa.Column("wanted", JSONB, nullable=False),
+    # How many there were when it was begun, and how many are done.
+    sa.Column("counted", sa.BigInteger, nullable=False),
+    _count("done"),
+    # Up to where the things were gone through, by their ids; null at the beginning.
+    sa.Column("position", sa.Text),
+    # running -> done | stopped (by an operator)
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    sa.CheckConstraint("state IN ('running', 'done', 'stopped')", name="state"),
+    sa.Index("bulk_operations_running_idx", "started_at", postgresql_where=sa.text("state = 'running'")),
+    sa.Index("bulk_operations_started_at_idx", "started_at"),
+)
+
+# Figures of the whole service, once a minute, for the console's charts.
+figure_samples = sa.Table(
+    "figure_samples",
+    metadata,
+    sa.Column("at", INSTANT, primary_key=True),
+    sa.Column("figures", JSONB, nullable=False),
+)

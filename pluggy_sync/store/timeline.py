@@ -24,7 +24,7 @@ _SOURCES: tuple[_Source, ...] = (
         "received_at",
         "event_id",
         """'name', name, 'why', CASE WHEN name LIKE 'local/%' THEN payload ->> 'why' END, 'state', state,
-           'outcome', outcome, 'attempts', attempts, 'error', error, 'handledAt', handled_at""",
+           'outcome', outcome, 'attempts', attempts, 'error', error, 'handledAt', handled_at, 'unread', unread""",
         "inbox WHERE item_id = :item_id",
     ),
     (
@@ -32,7 +32,9 @@ _SOURCES: tuple[_Source, ...] = (
         "started_at",
         "CAST(id AS text)",
         """'trigger', trigger, 'outcome', outcome, 'added', added, 'modified', modified, 'removed', removed,
-           'requests', requests, 'error', error, 'finishedAt', finished_at""",
+           'requests', requests, 'error', error, 'finishedAt', finished_at,
+           'windowFrom', window_from, 'windowTo', window_to, 'parts', parts, 'incomplete', incomplete,
+           'doubted', nullif(doubted, 0), 'repaired', nullif(repaired, 0)""",
         "sync_runs WHERE item_id = :item_id",
     ),
     (

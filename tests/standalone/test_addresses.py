@@ -16,6 +16,8 @@ from standalone.polling import eventually
 
 RUN = {
     "WEB_URL": "http://127.0.0.1:8000",
+    "CONSOLE_URL": "http://127.0.0.1:5556",
+    "CONSOLE_PASSWORD": "open",
     "FLOWER_URL": "http://127.0.0.1:5555",
     "PLUGGY_API_URL": "https://api.pluggy.ai",
     "API_TOKENS": "new-token,old-token",
@@ -32,7 +34,16 @@ def shown(run):
 def test_the_box_has_what_a_newcomer_needs_and_fits_80_columns():
     text = shown({**RUN, "SANDBOX_URL": "http://127.0.0.1:8001", "RECEIVER_URL": "http://127.0.0.1:8002"})
 
-    for each in ("8000/v1/docs", "new-token", "8001/", "8002/", "operator / sesame", ".data/up.env"):
+    for each in (
+        "8000/v1/docs",
+        "new-token",
+        "8001/",
+        "8002/",
+        "operator / sesame",
+        "5556/",
+        "operator / open",
+        ".data/up.env",
+    ):
         assert each in text
     assert "old-token" not in text
     assert max(map(len, text.splitlines())) <= 80

@@ -87,11 +87,6 @@ def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str
     }
 
 
-def expected_before(now: datetime) -> datetime:
-    """Return the moment before which the update of an Item was expected that is stale at *now*."""
-    return now - timedelta(hours=resources().settings.stale_after_hours)
-
-
 def freshness(row: ItemView, actions: Sequence[Action], *, now: datetime) -> Freshness:
     """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
     grace = timedelta(hours=resources().settings.stale_after_hours)

@@ -1,7 +1,7 @@
 """Items: list, one, and registering one that the product learnt of from the widget."""
 
 import dataclasses
-from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pluggy_sync.engine import deletion, requests
 from pluggy_sync.rules import refusals
 from pluggy_sync.rules.freshness import State
-from pluggy_sync.store import item_views, items, user_actions
+from pluggy_sync.store import item_lists, item_views, items, user_actions
 from pluggy_sync.store.item_views import ItemView
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
@@ -22,8 +22,6 @@ from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("items", __name__, description="Connections of persons to their banks")
 
-# A page filtered by freshness reads at most this many Items. It may be short, or empty, and still have a `next`.
-MAX_SCANNED = 5000
 # What the column holds.
 MAX_CONNECTOR_ID = 2**63 - 1
 
@@ -106,43 +104,19 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
     Deleted ones are listed only with `freshness=deleted`.
     """
     position = paging.position_of(query["after"], paging.text)
-    limit = query["limit"]
-    with resources().database.begin() as conn:
-        found, scanned_to = _matching(conn, position[0] if position else None, query)
-    if len(found) > limit:
-        found = found[:limit]
-        scanned_to = found[-1]["id"]
-    return {"results": found, "next": None if scanned_to is None else paging.cursor_to([scanned_to])}
-
-
-def _matching(conn: Connection, after: str | None, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
-    """Return matching Items, up to one more than the limit, and where the search stopped; None: at the end."""
-    limit, state = query["limit"], None if query["freshness"] is None else State(query["freshness"])
-    expected_before = item_view.expected_before(resources().now())
-    found: list[dict[str, Any]] = []
-    for _ in range(max(1, MAX_SCANNED // (limit + 1))):
-        rows = item_views.after(
-            conn,
-            after,
-            client_user_id=query["client_user_id"],
-            connector_id=query["connector_id"],
-            state=state,
-            expected_before=expected_before,
-            limit=limit + 1,
+    res = resources()
+    now, grace = res.now(), timedelta(hours=res.settings.stale_after_hours)
+    wanted = item_lists.Filter(
+        client_user_id=query["client_user_id"],
+        connector_id=query["connector_id"],
+        freshness=None if query["freshness"] is None else State(query["freshness"]),
+    )
+    with res.database.begin() as conn:
+        page = item_lists.page(
+            conn, position[0] if position else None, wanted, now=now, grace=grace, limit=query["limit"]
         )
-        found += [each for each in _views(conn, rows) if state is None or each["freshness"].state == state]
-        if len(rows) <= limit:
-            return found, None
-        after = rows[-1].id
-        if len(found) > limit:
-            break
-    return found, after
-
-
-def _views(conn: Connection, rows: Sequence[ItemView]) -> list[dict[str, Any]]:
-    actions = user_actions.unsettled_of(conn, [row.id for row in rows])
-    now = resources().now()
-    return [item_view.view(row, actions.get(row.id, []), now=now) for row in rows]
+    found = [item_view.view(each.item, each.actions, now=now) for each in page.items]
+    return {"results": found, "next": None if page.next is None else paging.cursor_to([page.next])}
 
 
 @blueprint.post("/items")

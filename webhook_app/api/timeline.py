@@ -82,7 +82,7 @@ def read_timeline(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     facts = {name: value for name, value in entry.facts.items() if value is not None}
-    for name in ("handledAt", "finishedAt", "expiresAt"):
+    for name in ("handledAt", "finishedAt", "expiresAt", "windowTo"):
         if name in facts:
             facts[name] = wire.to_text(wire.instant_or_none(facts[name]))
     return {"at": entry.at, "kind": entry.kind, "id": entry.id, "text": words.words(entry), "facts": facts}

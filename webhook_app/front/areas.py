@@ -32,6 +32,10 @@ class Area:
         return path.startswith(self.prefixes)
 
 
+# The names of the areas whose answers have Pluggy's form.
+PLUGGY_SIGN_IN = "pluggy sign-in"
+PLUGGY = "pluggy"
+
 # How much all unanswered requests of one process together may have sent.
 BUFFERED_BYTES = 64 * 1024 * KIB
 
@@ -42,6 +46,8 @@ STREAM_S = 600.0
 
 API_BODY_BYTES = 64 * KIB
 PERSON_BODY_BYTES = 16 * KIB
+# A name and a token: anybody may send them.
+SIGN_IN_BODY_BYTES = 4 * KIB
 
 
 def areas(settings: Settings) -> tuple[Area, ...]:
@@ -73,6 +79,24 @@ def areas(settings: Settings) -> tuple[Area, ...]:
         Area(
             name="api",
             prefixes=("/v1/",),
+            threads=4,
+            waiting=100,
+            body_bytes=API_BODY_BYTES,
+            body_s=5,
+            answer_s=30,
+        ),
+        Area(
+            name=PLUGGY_SIGN_IN,
+            prefixes=("/pluggy/auth",),
+            threads=1,
+            waiting=20,
+            body_bytes=SIGN_IN_BODY_BYTES,
+            body_s=5,
+            answer_s=10,
+        ),
+        Area(
+            name=PLUGGY,
+            prefixes=("/pluggy/",),
             threads=4,
             waiting=100,
             body_bytes=API_BODY_BYTES,

@@ -5,6 +5,7 @@ import uuid
 import msgspec
 
 from webhook_app import problems
+from webhook_app.front.areas import PLUGGY, PLUGGY_SIGN_IN
 from webhook_app.front.calls import Answer
 
 # No thread of ours works on it, so it is the same for everybody, and in both languages.
@@ -52,6 +53,9 @@ def _answer(area: str, code: str, detail: str | None = None) -> Answer:
         return _with(status, "text/html; charset=utf-8", _PAGE.encode(), _SECRET_ADDRESS)
     if area == "webhooks":
         return _with(status, "application/json", msgspec.json.encode({"result": "not stored"}), [])
+    if area in (PLUGGY, PLUGGY_SIGN_IN):
+        error = {"code": status, "message": detail or problems.DETAIL_OF_CODE[code]}
+        return _with(status, "application/json", msgspec.json.encode(error), [])
     problem = {
         "type": problems.address_of(code),
         "title": problems.title_of(status),

@@ -1,7 +1,9 @@
 """The front on the real server: whatever clients do, they hold no thread, and the others are answered."""
 
+import itertools
 import threading
 import time
+from datetime import UTC, datetime
 
 import httpx
 import psycopg
@@ -14,7 +16,8 @@ from standalone.polling import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web
-from webhook_app.front.areas import API_BODY_BYTES, PERSON_BODY_BYTES, areas
+from webhook_app import pluggy_keys
+from webhook_app.front.areas import API_BODY_BYTES, PERSON_BODY_BYTES, SIGN_IN_BODY_BYTES, areas
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +26,9 @@ HOOK = {"X-Webhook-Secret": WEBHOOK_SECRET, "Content-Type": "application/json"}
 API = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 AREAS = {area.name: area for area in areas(SETTINGS)}
+JSON = {"Content-Type": "application/json"}
+PAIR = {"clientId": "any", "clientSecret": API_TOKEN}
+SIGN_IN = {"client_id": "any", "client_secret": API_TOKEN}
 # More than there are threads in any area, and than all of them together.
 MANY = 40
 
@@ -70,6 +76,11 @@ def a_link(database_url):
     return f"/act/{PageLinks(SETTINGS.secret_key, SETTINGS.public_url).token(action_id)}"
 
 
+def with_key():
+    """The headers of a program that has signed in at the copy of Pluggy."""
+    return {"X-API-KEY": pluggy_keys.sign_in(SETTINGS, **SIGN_IN, now=datetime.now(UTC)), **JSON}
+
+
 def stored(database_url):
     with psycopg.connect(database_url) as conn:
         return conn.execute("SELECT count(*) FROM inbox").fetchone()[0]
@@ -86,8 +97,10 @@ def assert_all_answer(address, database_url, *, within_s=4):
             "page": client.get(other_link).status_code,
             "file": client.get("/act-files/act.css").status_code,
             "webhook": client.post("/webhooks/pluggy", json=an_event(), headers=HOOK).status_code,
+            "pluggy sign-in": client.post("/pluggy/auth", json=PAIR).status_code,
+            "pluggy": client.get("/pluggy/categories", headers=with_key()).status_code,
         }
-    assert answers == {"health": 200, "ready": 200, "api": 200, "page": 200, "file": 200, "webhook": 202}
+    assert set(answers.values()) == {200, 202}, answers
 
 
 def announce(clients, path, headers, *, length=100, first=b'{"a":'):
@@ -96,14 +109,24 @@ def announce(clients, path, headers, *, length=100, first=b'{"a":'):
         client.send(first)
 
 
-@pytest.mark.parametrize("area", ["person", "api", "webhooks"])
-@pytest.mark.parametrize("trouble", ["stalled", "dripped", "chunked", "half open", "without a body"])
+@pytest.mark.parametrize(
+    "area, trouble",
+    [
+        *itertools.product(
+            ["person", "api", "webhooks"], ["stalled", "dripped", "chunked", "half open", "without a body"]
+        ),
+        ("pluggy", "stalled"),
+        ("pluggy sign-in", "dripped"),
+    ],
+)
 def test_bodies_that_do_not_come_hold_nobody_up(address, database_url, area, trouble):
     links = [a_link(database_url) for _ in range(MANY)]
     paths, headers = {
         "person": (links, FORM),
         "api": (["/v1/items"] * MANY, API),
         "webhooks": (["/webhooks/pluggy"] * MANY, HOOK),
+        "pluggy": (["/pluggy/connect_token"] * MANY, with_key()),
+        "pluggy sign-in": (["/pluggy/auth"] * MANY, JSON),
     }[area]
     stop = threading.Event()
     with raw_clients(address, MANY) as clients:
@@ -167,8 +190,10 @@ def test_a_body_that_is_not_complete_in_time_is_not_waited_for(
         ("/webhooks/pluggy", HOOK, SETTINGS.webhook_max_bytes),
         ("/v1/items", API, API_BODY_BYTES),
         (None, FORM, PERSON_BODY_BYTES),
+        ("/pluggy/connect_token", with_key(), API_BODY_BYTES),
+        ("/pluggy/auth", JSON, SIGN_IN_BODY_BYTES),
     ],
-    ids=["webhooks", "api", "person"],
+    ids=["webhooks", "api", "person", "pluggy", "pluggy sign-in"],
 )
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "of unknown length"])
 def test_a_body_over_the_limit_is_413_and_nothing_of_it_is_kept(
@@ -225,13 +250,18 @@ def test_a_body_that_breaks_off_is_no_delivery(address, database_url, log, how, 
 
 
 @pytest.mark.parametrize(
-    "path, headers", [("/webhooks/pluggy", {"X-Webhook-Secret": "of-a-stranger"}), ("/v1/items", {})], ids=str
+    "path, headers, status",
+    [
+        ("/webhooks/pluggy", {"X-Webhook-Secret": "of-a-stranger"}, 401),
+        ("/v1/items", {}, 401),
+        ("/pluggy/connect_token", {"X-API-KEY": "of-a-stranger"}, 403),
+    ],
 )
-def test_a_stranger_is_answered_without_its_body(address, path, headers):
+def test_a_stranger_is_answered_without_its_body(address, path, headers, status):
     with raw_clients(address, 1) as (client,):
         client.begin("POST", path, {**headers, "Content-Type": "application/json", "Content-Length": "1000000"})
 
-        assert client.status() == 401
+        assert client.status() == status
 
 
 def test_streams_that_nobody_reads_hold_nobody_up_and_give_their_place_back(address, database_url):

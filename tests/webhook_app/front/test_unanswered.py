@@ -6,6 +6,7 @@ import pytest
 
 from tests.kit.documented import fault_in_answer
 from webhook_app.front import unanswered
+from webhook_app.front.areas import PLUGGY, PLUGGY_SIGN_IN
 
 KINDS = (unanswered.unavailable, unanswered.too_many, unanswered.broken_off)
 
@@ -14,7 +15,7 @@ def headers_of(answer):
     return {name.decode(): value.decode() for name, value in answer.headers}
 
 
-@pytest.mark.parametrize("area", ["webhooks", "api", "person", "health"])
+@pytest.mark.parametrize("area", ["webhooks", "api", "person", "health", PLUGGY])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda each: each.__name__)
 def test_the_length_is_right_and_the_client_is_told_when_to_come_back(area, kind):
     answer = kind(area)
@@ -22,6 +23,15 @@ def test_the_length_is_right_and_the_client_is_told_when_to_come_back(area, kind
 
     assert headers["content-length"] == str(len(answer.body))
     assert headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("area", [PLUGGY, PLUGGY_SIGN_IN])
+def test_who_speaks_pluggys_language_is_answered_in_it(area):
+    answer = unanswered.unavailable(area)
+
+    assert answer.status == 503
+    assert json.loads(answer.body)["code"] == 503
+    assert json.loads(answer.body).keys() == {"code", "message"}
 
 
 def test_pluggy_is_never_told_that_something_is_stored():

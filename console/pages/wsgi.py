@@ -1,0 +1,16 @@
+"""What the server of the console starts: `console.pages.wsgi:app`."""
+
+import os
+import sys
+
+from console.pages.app import NobodyCanSignInError, create_app
+from pluggy_sync.logs import configure_logs, log_what_nobody_caught
+from pluggy_sync.settings import SettingsError, read_settings
+
+try:
+    _settings = read_settings(os.environ)
+    configure_logs(_settings.log_level)
+    log_what_nobody_caught()
+    app = create_app(_settings)
+except (SettingsError, NobodyCanSignInError) as exc:
+    sys.exit(str(exc))

@@ -1,0 +1,31 @@
+"""Spans of time in words, for operators: `3 hours`, `5 minutes ago`, `in 2 days`."""
+
+from datetime import datetime, timedelta
+
+# From how many of one unit on the next smaller one would say more than anybody wants to know.
+_UNITS = (
+    (timedelta(days=60), timedelta(days=30), "month"),
+    (timedelta(days=2), timedelta(days=1), "day"),
+    (timedelta(minutes=90), timedelta(hours=1), "hour"),
+    (timedelta(seconds=90), timedelta(minutes=1), "minute"),
+)
+
+
+def span(length: timedelta) -> str:
+    """Return *length* in one unit, rounded down; a negative one as its length."""
+    length = abs(length)
+    for least, unit, name in _UNITS:
+        if length >= least:
+            return _number(length // unit, name)
+    return _number(int(length.total_seconds()), "second")
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago *moment* was, or how far ahead it lies."""
+    if moment > now:
+        return f"in {span(moment - now)}"
+    return "just now" if now - moment < timedelta(seconds=1) else f"{span(now - moment)} ago"
+
+
+def _number(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -1,0 +1,44 @@
+"""What is meant for Pluggy itself: connect tokens, updates, MFA values. Its answers are given as they are."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Blueprint, Response
+
+from pluggy_sync.encryption import TooLongError
+from pluggy_sync.engine import passing_on
+from pluggy_sync.pluggy.client import PassedOn
+from webhook_app.app_resources import resources
+from webhook_app.pluggy_copy import bodies, query
+from webhook_app.pluggy_copy.answers import PREFIX, RefusedError, answer
+
+blueprint = Blueprint("pluggy_passing_on", __name__, url_prefix=PREFIX)
+
+
+@blueprint.post("/connect_token")
+def connect_token() -> Response:
+    """Give a token for the widget (Pluggy facts 1.3)."""
+    given = bodies.given()
+    return _answer(lambda: passing_on.connect_token(resources(), given))
+
+
+@blueprint.patch("/items/<item_id>")
+def update(item_id: str) -> Response:
+    """Change an Item and start an execution (Pluggy facts 3.8)."""
+    named, given = query.item_id(item_id), bodies.given()
+    return _answer(lambda: passing_on.update_item(resources(), named, given))
+
+
+@blueprint.post("/items/<item_id>/mfa")
+def answer_mfa(item_id: str) -> Response:
+    """Give an execution what it waits for (Pluggy facts 3.8)."""
+    named, given = query.item_id(item_id), bodies.given()
+    return _answer(lambda: passing_on.answer_mfa(resources(), named, given))
+
+
+def _answer(ask: Callable[[], PassedOn]) -> Response:
+    try:
+        passed = ask()
+    except TooLongError:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "parameters are too long to be encrypted") from None
+    return answer(passed.body, passed.status)

@@ -10,7 +10,7 @@ from pluggy_sync import tallies
 from pluggy_sync.metrics import ServiceCollector
 
 PAGE = (Path(__file__).parent.parent / "docs/metrics.md").read_text()
-ROWS = re.findall(r"^\| `(\w+)` \| (.*?) \| ", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \|(.*?)\| ", PAGE, re.MULTILINE)
 
 
 @pytest.fixture

@@ -370,16 +370,6 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
     return None if row is None else WaitingEvent(**row._mapping)
 
 
-def oldest_received(conn: Connection, item_id: str, *, after_seq: int) -> datetime | None:
-    """Return when the oldest of the Item's events of Pluggy's after *after_seq* came in; None: there is none."""
-    moment: datetime | None = conn.scalar(
-        sa.select(sa.func.min(inbox.c.received_at)).where(
-            inbox.c.item_id == item_id, inbox.c.item_seq > after_seq, inbox.c.name != events.FETCH_REQUESTED
-        )
-    )
-    return moment
-
-
 def get(conn: Connection, event_id: str) -> StoredEvent | None:
     """Return the stored event, or None."""
     row = conn.execute(sa.select(*_STORED_EVENT).where(inbox.c.event_id == event_id)).one_or_none()

@@ -172,11 +172,11 @@ class Writer:
                 told.append((each, None))
             else:
                 left.append(each)
+        for each, result in told:
+            self._count(each.delivery, result)
         _tell(told)
         self._res.publisher.publish(messages(each.delivery for each, result in told if result is not None))
         _log([(each.delivery, result) for each, result in told if result is not None])
-        for each, result in told:
-            self._count(each.delivery, result)
         self._put_aside(left, error)
 
     def _store(self, batch: Batch, *, since: float) -> Exception | None:
@@ -201,9 +201,9 @@ class Writer:
             return
         deliveries = [each.delivery for each in waiting]
         kept = self._spill is not None and self._spill.keep(deliveries)
-        _tell([(each, Result.SPILLED if kept else None) for each in waiting])
         for each in deliveries:
             self._count(each, Result.SPILLED if kept else None)
+        _tell([(each, Result.SPILLED if kept else None) for each in waiting])
         if not kept:
             about = [each.about() for each in deliveries]
             log.error("webhook.not_stored", deliveries=about, error=type(error).__name__, next="Pluggy sends it again")

@@ -34,7 +34,7 @@ from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff, sync_plan
 from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part, Reason, SyncPlan, SyncState
-from pluggy_sync.store import inbox, incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
+from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.store.sync_runs import RECONCILIATION, SyncRun
@@ -192,7 +192,7 @@ def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | 
             state=state,
             plan=plan,
             unreadable=_unreadable_before(conn, item_id),
-            received_at=None if deep else inbox.oldest_received(conn, item_id, after_seq=state.synced_seq),
+            received_at=None if deep else state.received_at,
         )
         item_lease.acquire(conn, item_id, run.id, until=lease.end_of(res, now))
         # If this process dies, the sweep finds the Item due after the lease has ended.

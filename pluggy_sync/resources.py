@@ -91,7 +91,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     _count_requests(pluggy.hooks, tallies)
     return Resources(
         settings=settings,
-        database=create_engine(settings.database_url, bounds, pool_size=pool_size),
+        database=create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size),
         pluggy=pluggy,
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),

@@ -14,6 +14,7 @@ from pluggy_sync import cause, queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import deliveries, endpoints, items, outbox
+from pluggy_sync.store.alerts import Alert
 from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
@@ -33,6 +34,8 @@ DELETED = "item.deleted"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 ENDPOINT_PING = "endpoint.ping"
 ENDPOINT_DISABLED = "endpoint.disabled"
+SYSTEM_ALERT = "system.alert"
+SYSTEM_ALERT_CLEARED = "system.alert_cleared"
 
 TYPES = (
     ACTION_REQUIRED,
@@ -47,6 +50,8 @@ TYPES = (
     CONNECTOR_STATUS_CHANGED,
     ENDPOINT_PING,
     ENDPOINT_DISABLED,
+    SYSTEM_ALERT,
+    SYSTEM_ALERT_CLEARED,
 )
 # A person waits for what these bring.
 URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
@@ -168,6 +173,26 @@ def endpoint_disabled(tx: Transaction, endpoint_id: str, reason: str, *, now: da
 def endpoint_ping(tx: Transaction, endpoint: Endpoint, *, now: datetime) -> str:
     """Send *endpoint* alone something to try it with; return the id of the notification."""
     return _store(tx, ENDPOINT_PING, None, None, {"endpointId": endpoint.id}, to=[endpoint], due_at=now, now=now)
+
+
+def system_alert(tx: Transaction, alert: Alert, *, now: datetime) -> None:
+    """Tell that the service, or something it depends on, is in trouble."""
+    _about_system(tx, SYSTEM_ALERT, alert, now)
+
+
+def system_alert_cleared(tx: Transaction, alert: Alert, *, now: datetime) -> None:
+    """Tell that a trouble is over that was told."""
+    _about_system(tx, SYSTEM_ALERT_CLEARED, alert, now)
+
+
+def _about_system(tx: Transaction, type_: str, alert: Alert, now: datetime) -> None:
+    data = {
+        "code": alert.code.value,
+        "subject": alert.subject or None,
+        "detail": alert.detail,
+        "since": wire.to_text(alert.since),
+    }
+    _store(tx, type_, None, None, data, due_at=now, now=now)
 
 
 def _about_item(

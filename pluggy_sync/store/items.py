@@ -241,4 +241,6 @@ def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     conn.execute(
         sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
     )
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))
+    conn.execute(
+        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None, scheduled_at=None)
+    )

@@ -69,13 +69,18 @@ inbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error", sa.Text),
     sa.Column("received_at", INSTANT, nullable=False),
+    # When the sweep queues it; it moves this on as it does.
     sa.Column("due_at", INSTANT, nullable=False),
+    # While it is stored, when it should be handled: soon after it came, or the time it was rescheduled to.
+    sa.Column("scheduled_at", INSTANT),
     sa.Column("handled_at", INSTANT),
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
     # For the sweep, which sends what a person waits for first.
     sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    # For what came in some time. Rows lie in that order: the index is tiny.
+    sa.Index("inbox_received_at_idx", "received_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
@@ -107,6 +112,8 @@ item_progress = sa.Table(
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
     # When the sweep starts a run, unless one has the Item's lease; null: nothing is to be done.
     sa.Column("due_at", INSTANT),
+    # When a run should have started. The sweep moves `due_at` on as it queues one, and not this.
+    sa.Column("scheduled_at", INSTANT),
     # Up to which event the fetched Item agreed with its events, and its `updatedAt` and `lastUpdatedAt` then.
     _count("settled_seq"),
     sa.Column("settled_updated_at", INSTANT),
@@ -127,6 +134,9 @@ item_progress = sa.Table(
 # Items whose last execution did not end well, goes on, or was never seen. Queries say it in these words, or Postgres
 # would not use the indexes.
 NOT_UPDATED = f"deleted_at IS NULL AND status IS DISTINCT FROM '{UPDATED}'"
+
+# Items of which the month's requests to the bank are used up for some data product (Pluggy facts 5.9).
+QUOTA_USED_UP = """jsonb_path_exists(raw, '$."statusDetail".*."warnings"[*]?(@."code" == "423")')"""
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
 items = sa.Table(
@@ -198,6 +208,11 @@ items = sa.Table(
         "items_unplanned_idx",
         sa.text("coalesce(last_updated_at, first_seen_at)"),
         postgresql_where=sa.text("deleted_at IS NULL AND next_auto_sync_at IS NULL"),
+    ),
+    sa.Index(
+        "items_quota_used_up_idx",
+        "connector_id",
+        postgresql_where=sa.text(f"deleted_at IS NULL AND {QUOTA_USED_UP}"),
     ),
     # For counting them.
     sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
@@ -672,6 +687,40 @@ item_counts = sa.Table(
     sa.Column("status", sa.Text, primary_key=True),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("counted_at", INSTANT, nullable=False),
+)
+
+# Troubles that the watchdog told the operator of (`rules/alerts.py`). Those that are over stay for a while.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    # What it is about, where one code may be open for several things, as an endpoint or a bank.
+    sa.Column("subject", sa.Text, nullable=False, server_default=""),
+    sa.Column("detail", sa.Text, nullable=False),
+    # When the trouble began, as far as is known; when it was told; when it was seen last.
+    sa.Column("since", INSTANT, nullable=False),
+    sa.Column("raised_at", INSTANT, nullable=False),
+    sa.Column("last_seen_at", INSTANT, nullable=False),
+    # Null while it is open.
+    sa.Column("cleared_at", INSTANT),
+    sa.Index("alerts_open_key", "code", "subject", unique=True, postgresql_where=sa.text("cleared_at IS NULL")),
+)
+
+# When what beat sends was last done, so that it is seen when nobody does it.
+schedule = sa.Table(
+    "schedule",
+    metadata,
+    sa.Column("task", sa.Text, primary_key=True),
+    sa.Column("done_at", INSTANT, nullable=False),
+)
+
+# How many events of Pluggy's came in each few minutes, so that silence can be told from what is usual.
+event_counts = sa.Table(
+    "event_counts",
+    metadata,
+    sa.Column("began_at", INSTANT, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
 )
 
 # Where the removal by age is, for each tier (`store/pruning.py`).

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pluggy_sync.notifications import messages
+from pluggy_sync.rules.alerts import Code
 from pluggy_sync.rules.sync_plan import Reason
 from webhook_app.api.pluggy_objects import Schema, component
 
@@ -107,6 +108,12 @@ _OF_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
     ),
     messages.DELETED: ({}, "The Item is gone, and its data here too", "Remove what you keep of it."),
 }
+_ALERT: Mapping[str, Schema] = {
+    "code": {"type": "string", "enum": list(Code)},
+    "subject": _described(_TEXT_OR_NULL, "What it is about, where one code may be open for several things"),
+    "detail": _TEXT,
+    "since": _described(_INSTANT, "When it began, as far as is known"),
+}
 _OF_NO_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
     messages.CONNECTOR_STATUS_CHANGED: (
         {"connectorId": {"type": "integer"}, "name": _TEXT_OR_NULL, "status": _TEXT_OR_NULL},
@@ -119,6 +126,12 @@ _OF_NO_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "Nothing is sent to another endpoint any more",
         "Mend that endpoint, then resume it: `POST /v1/endpoints/{id}/resume`.",
     ),
+    messages.SYSTEM_ALERT: (
+        _ALERT,
+        "This service, or something that it depends on, is in trouble",
+        "Pass it on to whoever operates this service: `code` names the paragraph of its runbook.",
+    ),
+    messages.SYSTEM_ALERT_CLEARED: (_ALERT, "A trouble is over that `system.alert` told of", "Nothing."),
 }
 _ABOUT_ITEM: Mapping[str, Schema] = {
     "itemId": {"type": "string"},

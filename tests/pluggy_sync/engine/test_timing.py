@@ -38,7 +38,7 @@ def test_a_delivery_is_counted_by_what_became_of_it(service, upstream, web, told
 
     assert found["deliveries_total recorded none"] == 1
     assert found["deliveries_total repeated none"] == 1
-    assert found["deliveries_total rejected no_secret"] == 1
+    assert found["deliveries_total rejected missing_secret"] == 1
     assert found["deliveries_total rejected wrong_secret"] == 1
 
 

@@ -21,8 +21,9 @@ from pluggy_sync.engine import sweep
 from pluggy_sync.engine.reminders import remind
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import SAO_PAULO
+from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.settings import Settings
-from pluggy_sync.store import items
+from pluggy_sync.store import alerts, items
 from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import outbox
 from tests.kit.clock import Clock
@@ -158,7 +159,12 @@ def _of_endpoint(service: Service, shown: Shown, url: str) -> dict[str, Any]:
     found = shown.call("listNotifications", "/v1/notifications")["results"]
     shown.call("resendNotification", f"/v1/notifications/{found[0]['id']}/resend", {})
     with service.res.begin() as tx:
-        messages.endpoint_disabled(tx, endpoint_id, "failing", now=service.res.now())
+        now = service.res.now()
+        messages.endpoint_disabled(tx, endpoint_id, "failing", now=now)
+        finding = Finding(code=Code.ENDPOINT_STOPPED, subject=endpoint_id, detail=f"{endpoint_id} (failing)")
+        alert = alerts.see(tx.conn, finding, now=now)
+        messages.system_alert(tx, alert, now=now)
+        messages.system_alert_cleared(tx, alert, now=now)
     notifications = told(service)
     shown.call("deleteEndpoint", endpoint)
     return notifications

@@ -23,7 +23,15 @@ from pluggy_sync import queue, rejections, spill, tallies, worker_signs
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import freshness_objective
-from pluggy_sync.store import alerts, freshness_counts, incomplete_parts, pruning, unreadable_rows
+from pluggy_sync.store import (
+    alerts,
+    freshness_counts,
+    incomplete_parts,
+    observations,
+    pruning,
+    schedule,
+    unreadable_rows,
+)
 from pluggy_sync.store import metrics as counts
 
 log = structlog.get_logger(__name__)
@@ -78,6 +86,7 @@ class ServiceCollector(Collector):
                 *_of_reconciliation(conn, now, settings.reconcile_every_days),
                 *_of_freshness(conn, now, settings.freshness_objective_percent),
                 *_of_pruning(conn, now),
+                *_of_schedule(conn, now),
             ]
 
     def _of_redis(self) -> list[Metric]:
@@ -189,6 +198,23 @@ def _of_freshness(conn: Connection, now: datetime, objective_percent: float) -> 
     yield _one(
         "freshness_count_age_seconds", "How long ago the Items were counted by freshness.", _age(counted_at, now)
     )
+
+
+def _of_schedule(conn: Connection, now: datetime) -> Iterator[Metric]:
+    overdue = GaugeMetricFamily(
+        "pluggy_sync_work_overdue_seconds",
+        "How long the oldest work should have been done; what was put off on purpose does not count before its time.",
+        labels=["work"],
+    )
+    for work, since in observations.overdue_since(conn, now).items():
+        overdue.add_metric([work.value.replace(" ", "_")], _age(since, now))
+    yield overdue
+    age = GaugeMetricFamily(
+        "pluggy_sync_schedule_age_seconds", "How long ago what beat sends was last done.", labels=["task"]
+    )
+    for task, done_at in schedule.all_(conn).items():
+        age.add_metric([task], _age(done_at, now))
+    yield age
 
 
 def _of_pruning(conn: Connection, now: datetime) -> Iterator[Metric]:

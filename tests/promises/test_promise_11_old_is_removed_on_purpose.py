@@ -25,6 +25,8 @@ KEPT = {
     "sixty days of counts": {"freshness_days"},
     "a row of each endpoint; a deleted one goes": {"endpoints"},
     "a row of each tier": {"pruning"},
+    "a row of each task of beat": {"schedule"},
+    "the watchdog removes those that are over": {"alerts", "event_counts"},
     "a row of each token": {"api_tokens"},
     "the console removes those that are over": {"console_sessions", "audit_entries"},
     "goes with its notification": {"deliveries", "notification_stream"},

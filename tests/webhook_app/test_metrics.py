@@ -194,6 +194,27 @@ def test_metrics_show_freshness_by_bank_and_the_budget_that_is_left(scrape, serv
     assert found["freshness_count_age_seconds"] < 60
 
 
+def test_what_is_overdue_is_told_and_what_was_put_off_is_not(scrape, service, upstream, clock):
+    upstream.fail({"endpoint": "GET /items/{id}", "do": "status", "status": 400})
+    service.deliver(an_event("item/updated", itemId=upstream.connect()))
+    clock.advance(minutes=10)
+    waits = scrape()
+    service.work()
+    put_off = scrape()
+
+    assert waits["work_overdue_seconds events"] >= 500
+    assert waits["work_overdue_seconds urgent_events"] == 0
+    assert put_off["events stored"] == 1
+    assert put_off["work_overdue_seconds events"] == 0
+
+
+def test_metrics_say_how_long_ago_the_sweep_was(scrape, service, clock):
+    sweep.sweep(service.res)
+    clock.advance(seconds=70)
+
+    assert 70 <= scrape()["schedule_age_seconds sweep"] < 75
+
+
 def test_metrics_count_what_was_removed_by_age(scrape, service, upstream, clock):
     upstream.connect()
     service.catch_up()

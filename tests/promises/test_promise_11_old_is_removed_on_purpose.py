@@ -24,6 +24,9 @@ KEPT = {
     "counts": {"counters", "item_counts", "freshness_counts"},
     "sixty days of counts": {"freshness_days"},
     "a row of each endpoint; a deleted one goes": {"endpoints"},
+    "which Item follows which, a row of each account and transaction of such": {
+        *("account_links", "item_links", "predecessor_searches", "transaction_links"),
+    },
     "a row of each tier": {"pruning"},
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},

@@ -4,7 +4,7 @@ When the webhook came that caused a notification, and how many Items of each ban
 Nobody waits for it: a column without a value is added at once, and the index is made while its table is written.
 
 Revision ID: 0024a
-Revises: 0023
+Revises: 0025
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from alembic import op
 from pluggy_sync.store import online_indexes
 
 revision = "0024a"
-down_revision = "0023"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

@@ -10,7 +10,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from pluggy_sync import queue
-from pluggy_sync.engine import actions, outages
+from pluggy_sync.engine import actions, outages, succession
 from pluggy_sync.engine.sync.item import ENDPOINTS
 from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
@@ -54,6 +54,7 @@ def sweep(res: Resources) -> None:
     for item_id, action_id in late:
         actions.expire(res, item_id, action_id)
     outages.follow_up(res)
+    succession.queue_due_searches(res)
     housekeeping.tidy(res)
     with res.begin() as tx:
         metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)

@@ -31,6 +31,8 @@ STALE = "item.stale"
 SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
+REPLACED = "item.replaced"
+REPLACEMENT_UNDONE = "item.replacement_undone"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 ENDPOINT_PING = "endpoint.ping"
 ENDPOINT_DISABLED = "endpoint.disabled"
@@ -47,6 +49,8 @@ TYPES = (
     STALE,
     DELETED,
     CONSENT_EXPIRING,
+    REPLACED,
+    REPLACEMENT_UNDONE,
     CONNECTOR_STATUS_CHANGED,
     ENDPOINT_PING,
     ENDPOINT_DISABLED,
@@ -143,10 +147,38 @@ def sync_failed(
 
 
 def deleted(
-    tx: Transaction, item_id: str, client_user_id: str | None, *, due_at: datetime | None = None, now: datetime
+    tx: Transaction,
+    item_id: str,
+    client_user_id: str | None,
+    *,
+    replaced_by: str | None = None,
+    due_at: datetime | None = None,
+    now: datetime,
 ) -> None:
-    """Tell that the Item is gone and its data purged; not before *due_at*, if that is given."""
-    _about_item(tx, DELETED, item_id, client_user_id, {}, due_at=due_at, now=now)
+    """
+    Tell that the Item is gone and its data purged; not before *due_at*, if that is given.
+
+    *replaced_by*: the Item that brings its accounts. Its `item.replaced` may be dropped with it before it is delivered.
+    """
+    _about_item(tx, DELETED, item_id, client_user_id, {"replacedBy": replaced_by}, due_at=due_at, now=now)
+
+
+def replaced(
+    tx: Transaction,
+    item_id: str,
+    client_user_id: str | None,
+    *,
+    by: str,
+    accounts: Sequence[Mapping[str, str]],
+    now: datetime,
+) -> None:
+    """Tell that another Item brings the Item's *accounts* from now on, each `old` one under its `new` id."""
+    _about_item(tx, REPLACED, item_id, client_user_id, {"by": by, "accounts": list(accounts)}, now=now)
+
+
+def replacement_undone(tx: Transaction, item_id: str, client_user_id: str | None, *, by: str, now: datetime) -> None:
+    """Tell that the Item is in its own place again."""
+    _about_item(tx, REPLACEMENT_UNDONE, item_id, client_user_id, {"by": by}, now=now)
 
 
 def without_person(body: str) -> str:

@@ -35,6 +35,11 @@ def _count(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
 
 
+def document_in_sql(column: str) -> str:
+    """Return the SQL of a CPF or CNPJ without dots and strokes, as `rules.succession` compares it; of an index too."""
+    return f"upper(regexp_replace({column}, '[^0-9A-Za-z]', '', 'g'))"
+
+
 def _listed_in_sql(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -171,6 +176,8 @@ items = sa.Table(
     sa.Column("reconcile_after", INSTANT),
     sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
+    # The Item that took its place (`item_links`): this one is no longer synced, and nobody is asked for it.
+    sa.Column("replaced_by", sa.Text),
     # Until when one request to update the Item counts for all that come meanwhile.
     sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
@@ -203,6 +210,7 @@ items = sa.Table(
     sa.Index("items_not_updated_idx", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
+    sa.Index("items_replaced_idx", "id", postgresql_where=sa.text("replaced_by IS NOT NULL")),
     # Without a planned update one is expected some time after the last.
     sa.Index(
         "items_unplanned_idx",
@@ -253,6 +261,8 @@ accounts = sa.Table(
     # As in the tables of listed products, below.
     sa.Column("missing_since", INSTANT),
     sa.Index("accounts_item_id_idx", "item_id"),
+    # For finding the Items of one person.
+    sa.Index("accounts_document_idx", sa.text(document_in_sql("raw ->> 'taxNumber'"))),
 )
 
 # What a bank account's balance was at each collection, and whether the rows in between explain it.
@@ -273,7 +283,7 @@ balances = sa.Table(
 )
 
 
-def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
+def _listed(name: str, parent: str, *columns: sa.Column[Any], indexes: Iterable[sa.Index] = ()) -> sa.Table:
     """
     Return the table of a data product that is read again as a whole list.
 
@@ -292,6 +302,7 @@ def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
         sa.Column("missing_since", INSTANT),
         sa.Index(f"{name}_item_id_idx", "item_id"),
         sa.Index(f"{name}_parent_id_idx", "parent_id"),
+        *indexes,
     )
 
 
@@ -331,6 +342,8 @@ identities = _listed(
     "item",
     sa.Column("full_name", sa.Text),
     sa.Column("tax_number", sa.Text),
+    # For finding the Items of one person.
+    indexes=[sa.Index("identities_document_idx", sa.text(document_in_sql("tax_number")))],
 )
 loans = _listed(
     "loans",
@@ -650,6 +663,63 @@ deliveries = sa.Table(
     # For the removal of an endpoint.
     sa.Index("deliveries_endpoint_id_idx", "endpoint_id"),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
+)
+
+# Two Items for the same accounts: the newer one took the place of the older one (`rules/succession.py`).
+item_links = sa.Table(
+    "item_links",
+    metadata,
+    sa.Column("old_item_id", sa.Text, primary_key=True),
+    sa.Column("new_item_id", sa.Text, primary_key=True),
+    # suggested -> linked | undone; linked -> undone. What an operator has undone, only an operator links again.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("reasons", sa.ARRAY(sa.Text), nullable=False),
+    # Whether the rule or an operator brought it to its state.
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("changed_at", INSTANT, nullable=False),
+    sa.CheckConstraint("state IN ('suggested', 'linked', 'undone')", name="state"),
+    sa.CheckConstraint("made_by IN ('rule', 'operator')", name="made_by"),
+    sa.Index("item_links_new_item_id_idx", "new_item_id"),
+    sa.Index("item_links_changed_at_idx", "changed_at"),
+    sa.Index("item_links_linked_key", "old_item_id", unique=True, postgresql_where=sa.text("state = 'linked'")),
+)
+
+# Of linked Items: each account that has a successor. Without a row it has none.
+account_links = sa.Table(
+    "account_links",
+    metadata,
+    sa.Column("old_account_id", sa.Text, primary_key=True),
+    sa.Column("new_account_id", sa.Text, nullable=False),
+    sa.Column("old_item_id", sa.Text, nullable=False),
+    sa.Column("new_item_id", sa.Text, nullable=False),
+    sa.Index("account_links_new_account_id_idx", "new_account_id"),
+    sa.Index("account_links_old_item_id_idx", "old_item_id"),
+    sa.Index("account_links_new_item_id_idx", "new_item_id"),
+)
+
+# Of linked accounts: rows of the older account that the newer one has too. A series shows the newer row alone. A row
+# stays here also when Pluggy removes the newer one: then it is gone.
+transaction_links = sa.Table(
+    "transaction_links",
+    metadata,
+    sa.Column("old_id", sa.Text, primary_key=True),
+    sa.Column("new_id", sa.Text, nullable=False, unique=True),
+    sa.Column("old_account_id", sa.Text, nullable=False),
+    sa.Column("new_account_id", sa.Text, nullable=False),
+    sa.Index("transaction_links_old_account_id_idx", "old_account_id"),
+    sa.Index("transaction_links_new_account_id_idx", "new_account_id"),
+)
+
+# Items whose predecessors are still to be looked for.
+predecessor_searches = sa.Table(
+    "predecessor_searches",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("due_at", INSTANT, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("predecessor_searches_due_at_idx", "due_at"),
 )
 
 # Tokens of `/v1` that an operator made, beside those of the settings. Of each only a digest is here.

@@ -106,7 +106,24 @@ _OF_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "The person's consent ends soon",
         "Ask the person to renew it.",
     ),
-    messages.DELETED: ({}, "The Item is gone, and its data here too", "Remove what you keep of it."),
+    messages.REPLACED: (
+        {
+            "by": _described(_TEXT, "The Item that brings the same accounts from now on"),
+            "accounts": {"type": "array", "items": _object({"old": _TEXT, "new": _TEXT})},
+        },
+        "The person connected the bank anew: another Item brings the accounts",
+        "Use the accounts of `by`. With `withPredecessors=true` their transactions have those of the old ones.",
+    ),
+    messages.REPLACEMENT_UNDONE: (
+        {"by": _described(_TEXT, "The Item that was said to bring its accounts")},
+        "An operator undid `item.replaced`",
+        "Use the accounts of this Item again.",
+    ),
+    messages.DELETED: (
+        {"replacedBy": _described(_TEXT_OR_NULL, "The Item that brings its accounts, as `item.replaced` told")},
+        "The Item is gone, and its data here too",
+        "Remove what you keep of it. If it was replaced, the history that only it had is read with its successor's.",
+    ),
 }
 _ALERT: Mapping[str, Schema] = {
     "code": {"type": "string", "enum": list(Code)},

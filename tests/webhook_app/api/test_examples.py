@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pluggy_sync.engine import sweep
+from pluggy_sync.engine import succession, sweep
 from pluggy_sync.engine.reminders import remind
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import SAO_PAULO
@@ -232,12 +232,21 @@ def of_all_notifications(service: Service, clock: Clock) -> None:
             .where(items_table.c.id == ends)
             .values(consent_expires_at=clock() + timedelta(days=6), next_auto_sync_at=clock() + timedelta(hours=1))
         )
+    of_a_person_who_connects_anew(service)
     # Nobody is reminded at night.
     clock.advance_to((datetime.now(SAO_PAULO) + timedelta(days=2)).replace(hour=12, minute=0))
     remind(service.res)
     clock.advance(days=2)
     remind(service.res)
     service.work_until_quiet()
+
+
+def of_a_person_who_connects_anew(service: Service) -> None:
+    old = service.upstream.connect("user-ok", connector=201)
+    service.upstream.later(days=1)
+    new = service.upstream.connect("user-ok", connector=201)
+    service.catch_up()
+    succession.undo(service.res, old, new)
 
 
 def test_each_example_has_the_form_of_a_real_answer(service: Service, product: Product, clock: Clock):

@@ -32,6 +32,8 @@ DELIVER_URGENT = "deliver_urgent"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
+# The same, whenever it was done last: an operator wants it.
+RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
 PRUNE = "prune"
 
@@ -53,6 +55,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
+    RECONCILE_NOW: RECONCILIATIONS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,

@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, sweep
+from pluggy_sync.engine import events, reconciliation, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
@@ -26,6 +26,7 @@ _TASKS: dict[str, Callable[[Resources, str], None]] = {
     queue.SYNC_ITEM: item_sync.sync_item,
     queue.DELIVER: delivery.deliver,
     queue.DELIVER_URGENT: delivery.deliver,
+    queue.RECONCILE_NOW: reconciliation.reconcile,
 }
 
 Message = tuple[str, str]

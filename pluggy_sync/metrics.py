@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import redis
 import sqlalchemy as sa
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,34 +19,19 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from pluggy_sync import spill
+from pluggy_sync import rejections, spill
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import incomplete_parts, unreadable_rows
+from pluggy_sync.store import alerts, incomplete_parts, unreadable_rows
 from pluggy_sync.store import metrics as counts
 
 log = structlog.get_logger(__name__)
 
-REJECTED = "pluggy-sync:rejected-deliveries"
 # Scraping must not delay work.
 STATEMENT_TIMEOUT_MS = 3000
 # Those that syncs live on, and the scarce one.
 ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", "GET /bills", rate_budget.PATCH_ITEM)
 _HOUR = timedelta(hours=1)
-
-
-def count_rejected(res: Resources) -> None:
-    """Count a delivery that was rejected with 401. Without Redis it is only in the log."""
-    res.redis_breaker.call(lambda: _counted(res.redis))
-
-
-def _counted(client: redis.Redis) -> bool | None:
-    try:
-        client.incr(REJECTED)
-    except RedisError as exc:
-        log.warning("metrics.not_counted", error=type(exc).__name__)
-        return None
-    return True
 
 
 class ServiceCollector(Collector):
@@ -95,7 +79,7 @@ class ServiceCollector(Collector):
         )
         for endpoint, requests in self._res.pluggy.budget.left(ENDPOINTS).items():
             left.add_metric([endpoint], requests)
-        rejected = self._res.redis.get(REJECTED)
+        rejected = self._res.redis.get(rejections.TOTAL)
         value = int(rejected) if isinstance(rejected, bytes | str) else 0
         ahead = _one("clock_ahead_seconds", "How far our clock is ahead of Pluggy's.", self._res.pluggy_clock.ahead_s)
         return [left, ahead, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
@@ -138,6 +122,7 @@ def _of_database(conn: Connection, now: datetime) -> Iterator[Metric]:
     )
     yield _gauge("unreadable_rows", "Rows of Pluggy that cannot be read.", "what", unreadable_rows.counts(conn))
     yield _gauge("incomplete_parts", "Parts of Items that cannot be read.", "product", incomplete_parts.counts(conn))
+    yield _gauge("alerts", "Alerts of the watchdog that are open.", "code", list(alerts.open_by_code(conn).items()))
     yield _gauge("open_actions", "Actions that wait for a person.", "kind", counts.open_actions(conn))
     repaired, found = counts.missed(conn)
     yield CounterMetricFamily("pluggy_sync_rows_repaired", "Rows repaired by reconciliation.", repaired)

@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import celery
 import msgspec
 import redis
 import structlog
@@ -22,6 +21,9 @@ from redis.exceptions import RedisError
 from pluggy_sync import events
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.redis_options import redis_options
+
+if TYPE_CHECKING:
+    import celery
 
 HANDLE_EVENT = "handle_event"
 # The same, for what a person waits for.
@@ -35,6 +37,9 @@ RECONCILE = "reconcile"
 # The same, whenever it was done last: an operator wants it.
 RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
+FIND_PREDECESSORS = "find_predecessors"
+WATCH = "watch"
+WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
 
 EVENTS = "events"
@@ -56,9 +61,12 @@ QUEUE_OF_TASK = {
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
     RECONCILE_NOW: RECONCILIATIONS,
+    FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
+    WATCH: SCHEDULE,
+    WATCH_PLUGGY: SCHEDULE,
     PRUNE: SCHEDULE,
 }
 
@@ -79,13 +87,15 @@ def task_of_event(event_name: str) -> str:
     return HANDLE_URGENT_EVENT if event_name in events.URGENT else HANDLE_EVENT
 
 
-def celery_app(redis_url: str) -> celery.Celery:
+def celery_app(redis_url: str) -> "celery.Celery":
     """
     Return the Celery app that the workers' app is made from.
 
     Raises:
         ValueError: *redis_url* cannot be used (`redis_options`).
     """
+    import celery  # noqa: PLC0415 - half a second that those who only send tasks do without
+
     options = redis_options(redis_url)
     app = celery.Celery("pluggy_sync", broker=options.url)
     app.conf.update(

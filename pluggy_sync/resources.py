@@ -83,7 +83,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     redis_breaker, sender = Breaker(), queue.Sender(settings.redis_url)
     return Resources(
         settings=settings,
-        database=create_engine(settings.database_url, bounds, pool_size=pool_size),
+        database=create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size),
         pluggy=pluggy,
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),

@@ -21,12 +21,16 @@ from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
 from pluggy_sync import return_urls
-from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
 _MOST_DAYS = 36_500
+
+# The schema of our own tables.
+DEFAULT_SCHEMA = "pluggy_sync"
+# The schema of the views that a company reads.
+MIRROR_SCHEMA = "mirror"
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -176,6 +180,8 @@ def _long_keys(keys: tuple[str, ...]) -> None:
 
 
 def _rsa_public_key(pem: str) -> None:
+    from pluggy_sync.encryption import sealer  # noqa: PLC0415 - few set it, and it takes long to load
+
     try:
         sealer(pem)
     except ValueError as exc:
@@ -245,6 +251,11 @@ def _usable_database_url(url: str) -> None:
         )
 
 
+def _free_schema(name: str) -> None:
+    if name in (MIRROR_SCHEMA, "information_schema") or name.startswith("pg_"):
+        raise ma.ValidationError("Is a schema that means something else.")
+
+
 def _usable_redis_url(url: str) -> None:
     try:
         redis_options(url)
@@ -273,6 +284,16 @@ class Settings:
     """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
 
     database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
+    database_schema: str = _is(
+        _text(
+            validate.Regexp(
+                r"[a-z_][a-z0-9_]{0,62}\Z",
+                error="Must be lower-case letters, digits and _, and not begin with a digit.",
+            ),
+            _free_schema,
+            load_default=DEFAULT_SCHEMA,
+        )
+    )
     redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
     pluggy_api_url: str = _is(
         _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])

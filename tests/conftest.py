@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -24,8 +23,10 @@ from standalone.servers import Postgres, Valkey, running_postgres, running_valke
 from tests.kit.clock import Clock
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
+from tests.kit.psql import psql
 from tests.kit.service import Service
-from webhook_app import app_resources
+from webhook_app import api_tokens, app_resources
+from webhook_app.api_tokens import ApiTokens
 from webhook_app.app import create_app
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
@@ -65,14 +66,14 @@ _DISCONNECT_OTHERS = """
 @pytest.fixture
 def database_url(postgres: Postgres) -> str:
     """The address of a migrated database with nothing in it and nobody connected."""
-    with psycopg.connect(postgres.url, autocommit=True) as conn:
+    with psql(postgres.url, autocommit=True) as conn:
         conn.execute(_DISCONNECT_OTHERS)
     _empty(postgres.url)
     return postgres.url
 
 
 def _empty(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as conn:
+    with psql(database_url, autocommit=True) as conn:
         conn.execute(_EMPTY)
 
 
@@ -167,6 +168,7 @@ def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskCli
     """A client of the web app, which works with `resources`."""
     app_resources.keep(shared_app, resources)
     intake.keep(shared_app, Intake(resources))
+    api_tokens.keep(shared_app, ApiTokens(settings, resources.database))
     shared_app.config["MAX_CONTENT_LENGTH"] = settings.webhook_max_bytes
     return shared_app.test_client()
 

@@ -40,7 +40,10 @@ def commands(group: click.Command, before: str = "") -> Iterator[str]:
         return
     if group.invoke_without_command:
         yield before
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         yield from commands(command, f"{before} {name}".strip())
 
 

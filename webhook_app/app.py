@@ -6,8 +6,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WEB
-from webhook_app import app_resources, errors, front_page, health, metrics, request_ids
+from webhook_app import api_tokens, app_resources, errors, front_page, health, metrics, request_ids
 from webhook_app.api import registration
+from webhook_app.api_tokens import ApiTokens
 from webhook_app.exact_json import ExactJSON
 from webhook_app.front.areas import threads
 from webhook_app.intake import view as intake
@@ -30,6 +31,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app.json = ExactJSON(app)
     res = resources or create_resources(settings, WEB, pool_size=(threads(settings) + 1) // 2)
     app_resources.keep(app, res)
+    api_tokens.keep(app, ApiTokens(settings, res.database))
     intake.keep(app, Intake(res))
     app.register_blueprint(front_page.blueprint)
     app.register_blueprint(health.blueprint)

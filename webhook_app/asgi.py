@@ -6,6 +6,7 @@ import sys
 
 from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
+from webhook_app import api_tokens
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
 from webhook_app.intake import view as intake
@@ -25,4 +26,4 @@ configure_logs(_settings.log_level)
 log_what_nobody_caught()
 _allow_many_connections()
 _app = create_app(_settings)
-app = Front(_app, _settings, intake.of_app(_app))
+app = Front(_app, _settings, intake.of_app(_app), api_tokens.of_app(_app))

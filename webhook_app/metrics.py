@@ -4,6 +4,7 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from pluggy_sync.metrics import ServiceCollector
+from pluggy_sync.rules.scopes import Scope
 from webhook_app.api import access
 from webhook_app.app_resources import resources
 
@@ -13,7 +14,7 @@ blueprint = Blueprint("metrics", __name__)
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Answer with the metrics as of now."""
-    access.require_token()
+    access.require_token(Scope.READ)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(ServiceCollector(resources()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

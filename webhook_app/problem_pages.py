@@ -15,6 +15,7 @@ from webhook_app import problems
 ADVICE: Mapping[str, str] = {
     "item-not-found": ("Check the id. An Item is known here from its first webhook, or from `POST /v1/items`."),
     "item-deleted": "Remove what you keep of the Item. The person connects the bank again with a new connect token.",
+    "item-replaced": "Use the Item `replacedBy`. `item.replaced` told you which account is which.",
     "item-gone-at-pluggy": ("Nothing. The service asks Pluggy again and purges the Item; `item.deleted` tells you."),
     "action-not-found": "Check the id. List what is open with `GET /v1/actions?state=open`.",
     "action-submitted": "Wait for `item.action_resolved`, or for another `item.action_required`. Do not send it again.",
@@ -43,7 +44,10 @@ ADVICE: Mapping[str, str] = {
     "refused-by-pluggy": "Log `pluggyCode` and `requestId`. The same call is likely to be refused again.",
     "invalid-request": "Correct the call. Do not send the same one again.",
     "invalid-cursor": "Begin the list again without `after`; for a change feed, without `cursor`.",
-    "unauthorized": "Send `Authorization: Bearer` with one of the tokens in `API_TOKENS`.",
+    "unauthorized": (
+        "Send `Authorization: Bearer` with one of the tokens in `API_TOKENS`, or one of `pluggy-sync tokens create`."
+    ),
+    "insufficient-scope": "Use a token with that scope. An operator makes one: `pluggy-sync tokens create`.",
     "not-found": "Check the address against `/v1/docs`.",
     "account-not-found": "List the accounts with `GET /v1/items/{id}/accounts`. Their Item may have been deleted.",
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",

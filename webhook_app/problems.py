@@ -22,6 +22,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     (INVALID_REQUEST, 400, "Some values are missing or wrong. `errors` names them, where they have names."),
     ("invalid-cursor", 400, "The cursor is not one that this list gave."),
     ("unauthorized", 401, "Give a valid token: `Authorization: Bearer <token>`."),
+    ("insufficient-scope", 403, "The token is valid and may not do this. `detail` names the scope that is needed."),
     ("not-found", 404, "There is no such address."),
     ("account-not-found", 404, "No such account is known here."),
     ("endpoint-not-found", 404, "There is no such endpoint."),

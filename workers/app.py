@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 REMIND_EVERY_S = 60
 FIND_MISSED_EVERY_S = 60
+WATCH_EVERY_S = 60
+# Two requests of Pluggy.
+WATCH_PLUGGY_EVERY_S = 300
 PRUNE_EVERY_S = 30
 
 
@@ -69,6 +72,12 @@ def create_celery(settings: Settings) -> Celery:
                 "task": queue.FIND_MISSED,
                 "schedule": FIND_MISSED_EVERY_S,
                 "options": {"expires": FIND_MISSED_EVERY_S},
+            },
+            "watch": {"task": queue.WATCH, "schedule": WATCH_EVERY_S, "options": {"expires": WATCH_EVERY_S}},
+            "watch Pluggy": {
+                "task": queue.WATCH_PLUGGY,
+                "schedule": WATCH_PLUGGY_EVERY_S,
+                "options": {"expires": WATCH_PLUGGY_EVERY_S},
             },
             "prune": {
                 "task": queue.PRUNE,

@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, pruning, reconciliation, reminders
+from pluggy_sync.engine import events, pruning, reconciliation, reminders, succession, watchdog
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -31,6 +31,12 @@ def handle_urgent_event(event_id: str) -> None:
 def sync_item(item_id: str) -> None:
     """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
+
+
+@app.task(name=queue.FIND_PREDECESSORS)
+def find_predecessors(item_id: str) -> None:
+    """Look for the Items whose place this one took."""
+    succession.find_predecessors(resources(), item_id)
 
 
 @app.task(name=queue.DELIVER)
@@ -65,6 +71,18 @@ def remind() -> None:
 def find_missed() -> None:
     """Find Items that were silent for too long, and Items that are due for reconciliation."""
     reconciliation.find_missed(resources())
+
+
+@app.task(name=queue.WATCH)
+def watch() -> None:
+    """Look for trouble in what is ours."""
+    watchdog.watch(resources())
+
+
+@app.task(name=queue.WATCH_PLUGGY)
+def watch_pluggy() -> None:
+    """Look for trouble at Pluggy: our credentials, our webhook."""
+    watchdog.watch_pluggy(resources())
 
 
 @app.task(name=queue.PRUNE)

@@ -424,22 +424,33 @@ def attempts_before(conn: Connection, endpoint_id: str, before: int | None, *, l
     return [Attempt(**row._mapping) for row in conn.execute(stmt.order_by(delivery_attempts.c.id.desc()).limit(limit))]
 
 
-def newest(conn: Connection, *, state: str, limit: int) -> Sequence[Delivery]:
-    """Return the newest deliveries in *state*, for an operator."""
+def newest(
+    conn: Connection, *, state: str, item_id: str | None = None, since: datetime | None = None, limit: int
+) -> Sequence[Delivery]:
+    """Return the newest deliveries in *state*, for an operator; *since*: of notifications written from then on."""
     rows = conn.execute(
         sa.select(*_COLUMNS)
-        .where(deliveries.c.state == state, outbox.c.id == deliveries.c.notification_id)
+        .where(*_matching(state, item_id, since), outbox.c.id == deliveries.c.notification_id)
         .order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc())
         .limit(limit)
     )
     return [Delivery(**row._mapping) for row in rows]
 
 
-def count(conn: Connection, *, state: str) -> int:
-    """Return how many deliveries are in *state*; `COUNTED` stands for as many or more."""
-    some = sa.select(deliveries.c.id).where(deliveries.c.state == state).limit(COUNTED).subquery()
+def count(conn: Connection, *, state: str, item_id: str | None = None, since: datetime | None = None) -> int:
+    """Return how many deliveries `newest` would return without a limit; `COUNTED` stands for as many or more."""
+    some = sa.select(deliveries.c.id).where(*_matching(state, item_id, since)).limit(COUNTED).subquery()
     number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number
+
+
+def _matching(state: str, item_id: str | None, since: datetime | None) -> list[sa.ColumnElement[bool]]:
+    chosen = [deliveries.c.state == state]
+    if item_id is not None:
+        chosen.append(deliveries.c.item_id == item_id)
+    if since is not None:
+        chosen.append(deliveries.c.created_at >= since)
+    return chosen
 
 
 def pending_by_endpoint(conn: Connection) -> dict[str, int]:

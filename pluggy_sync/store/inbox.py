@@ -138,10 +138,10 @@ _STORE = """
             ORDER BY fresh.n
         ) AS ordered
     ), stored AS (
-        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at, state,
-                           outcome, handled_at)
+        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at,
+                           scheduled_at, state, outcome, handled_at)
         SELECT id, event_id, name, item_id, item_seq, payload, decode(raw, 'base64'), unread, received_at, due_at,
-               state, outcome, CASE state WHEN 'handled' THEN received_at END
+               CASE state WHEN 'stored' THEN due_at END, state, outcome, CASE state WHEN 'handled' THEN received_at END
         FROM numbered
         ORDER BY event_id
         ON CONFLICT (event_id) DO NOTHING
@@ -301,9 +301,10 @@ _REQUEST_FETCHES = sa.text(
         ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
         RETURNING item_id, last_event_seq
     )
-    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at)
+    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at, scheduled_at)
     SELECT event_id, :name, item_id, last_event_seq,
-           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at
+           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at,
+           :due_at
     FROM wanted JOIN raised USING (item_id)
     RETURNING event_id
     """
@@ -413,7 +414,7 @@ def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) 
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(error=error, due_at=until)
+        .values(error=error, due_at=until, scheduled_at=until)
     )
 
 
@@ -422,7 +423,12 @@ def await_budget(conn: Connection, event_id: str, error: str, *, until: datetime
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(error=error, due_at=until, attempts=sa.func.greatest(inbox.c.attempts - 1, 0))
+        .values(
+            error=error,
+            due_at=until,
+            scheduled_at=until,
+            attempts=sa.func.greatest(inbox.c.attempts - 1, 0),
+        )
     )
 
 
@@ -440,7 +446,8 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     """
     Return ids of events that are due and that nobody waits for.
 
-    Each is rescheduled, so that one that waits in the queue is not sent at once.
+    Each is due again later, so that one that waits in the queue is not sent over and over. `scheduled_at` stays: it
+    says since when the event should have been handled.
     """
     return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
 
@@ -471,23 +478,51 @@ def remove_person(conn: Connection, item_id: str) -> None:
     )
 
 
-def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: int) -> Sequence[StoredEvent]:
-    """Return the newest events in *state*, or all; *unread*: only those of which something could not be read."""
-    matching = _matching(state, unread=unread)
+def newest(
+    conn: Connection,
+    *,
+    state: str | None,
+    unread: bool = False,
+    item_id: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+) -> Sequence[StoredEvent]:
+    """
+    Return the newest events in *state*, or all; *unread*: only those of which something could not be read.
+
+    *item_id*: only of that Item; *since*: only those that came in from then on.
+    """
+    matching = _matching(state, unread=unread, item_id=item_id, since=since)
     rows = conn.execute(sa.select(*_STORED_EVENT).where(*matching).order_by(inbox.c.id.desc()).limit(limit))
     return [StoredEvent(**row._mapping) for row in rows]
 
 
-def count(conn: Connection, *, state: str | None, unread: bool = False) -> int:
+def count(
+    conn: Connection,
+    *,
+    state: str | None,
+    unread: bool = False,
+    item_id: str | None = None,
+    since: datetime | None = None,
+) -> int:
     """Return how many events `newest` would return without a limit; `COUNTED` stands for as many or more."""
-    some = sa.select(inbox.c.id).where(*_matching(state, unread=unread)).limit(COUNTED).subquery()
+    matching = _matching(state, unread=unread, item_id=item_id, since=since)
+    some = sa.select(inbox.c.id).where(*matching).limit(COUNTED).subquery()
     number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number
 
 
-def _matching(state: str | None, *, unread: bool) -> list[sa.ColumnElement[bool]]:
-    in_state = [] if state is None else [inbox.c.state == state]
-    return [*in_state, inbox.c.unread.is_not(None)] if unread else in_state
+def _matching(
+    state: str | None, *, unread: bool, item_id: str | None, since: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    chosen = [] if state is None else [inbox.c.state == state]
+    if unread:
+        chosen.append(inbox.c.unread.is_not(None))
+    if item_id is not None:
+        chosen.append(inbox.c.item_id == item_id)
+    if since is not None:
+        chosen.append(inbox.c.received_at >= since)
+    return chosen
 
 
 def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
@@ -512,7 +547,7 @@ def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id)
-        .values(state="stored", attempts=0, due_at=now, handled_at=None)
+        .values(state="stored", attempts=0, due_at=now, scheduled_at=now, handled_at=None)
     )
     return event_id
 

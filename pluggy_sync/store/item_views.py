@@ -138,6 +138,7 @@ def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
 def _overdue(expected_before: datetime) -> list[sa.Select[Any]]:
     last = sa.func.coalesce(_any.c.last_updated_at, _any.c.first_seen_at)
     return [
+        sa.select(_any.c.id).where(_any.c.replaced_by.is_not(None)),
         sa.select(_any.c.id).where(_any.c.next_auto_sync_at < expected_before),
         sa.select(_any.c.id).where(
             _any.c.deleted_at.is_(None), _any.c.next_auto_sync_at.is_(None), last < expected_before - ASSUMED_PERIOD
@@ -179,4 +180,5 @@ def known(item: ItemView, actions: Sequence[Action]) -> Known:
         sync_attempts=item.sync_attempts,
         update_pending=item.contradiction is not None and not not_found,
         not_found=item.refetches if not_found else 0,
+        is_replaced=item.replaced_by is not None,
     )

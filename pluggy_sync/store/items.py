@@ -6,6 +6,7 @@ Tests: `engine/test_items.py`, `engine/test_deletion.py`, `engine/test_refresh.p
 
 import dataclasses
 import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,7 @@ from pluggy_sync.store.tables import (
     item_progress,
     items,
     loans,
+    predecessor_searches,
     sync_runs,
     tombstones,
     transactions,
@@ -60,6 +62,7 @@ _OF_THE_PERSON = (
     unreadable_rows,
     incomplete_parts,
     user_actions,
+    predecessor_searches,
     accounts,
 )
 
@@ -87,6 +90,8 @@ class StoredItem:
     fetched_at: datetime | None
     reconciled_at: datetime | None
     deleted_at: datetime | None
+    # The Item that brings its accounts now; None: it is in its own place.
+    replaced_by: str | None
     run_id: uuid.UUID | None
     lease_until: datetime | None
     consent_warned_of: datetime | None
@@ -198,6 +203,7 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
                 items.c.connector_id == connector_id,
                 # As in the index, which is only used for values known as the statement is planned.
                 sa.text(NOT_UPDATED),
+                items.c.replaced_by.is_(None),
                 items.c.status.not_in([UPDATED, *RUNNING]),
                 sa.or_(items.c.fetched_at.is_(None), items.c.fetched_at < back_at),
                 ~asked,
@@ -232,13 +238,28 @@ def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime
 
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
-    for table in _OF_THE_PERSON:
+    _purge(conn, item_id, _OF_THE_PERSON, kept={"connector_id"}, now=now)
+
+
+def purge_all_but_history(conn: Connection, item_id: str, *, now: datetime) -> None:
+    """
+    Purge a replaced Item as `purge` does, but for the history of its accounts that is kept for its successor.
+
+    The caller has removed what is not kept (`series.remove_what_successors_have`).
+    """
+    tables = [each for each in _OF_THE_PERSON if each not in (transactions, balances, bills, accounts)]
+    _purge(conn, item_id, tables, kept={"connector_id", "replaced_by"}, now=now)
+
+
+def _purge(conn: Connection, item_id: str, tables: Iterable[sa.Table], *, kept: Collection[str], now: datetime) -> None:
+    for table in tables:
         conn.execute(sa.delete(table).where(table.c.item_id == item_id))
-    kept = {"connector_id"}
     cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
     # They name the person's accounts.
     conn.execute(
         sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
     )
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))
+    conn.execute(
+        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None, scheduled_at=None)
+    )

@@ -8,7 +8,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+
+from pluggy_sync.store import schema
 
 # Any fixed number: two processes that migrate at once take turns.
 _LOCK = 5_830_041
@@ -26,14 +29,26 @@ def alembic_config() -> Config:
 
 def migrate(engine: Engine) -> None:
     """
-    Bring the database to the present schema. Safe to call from several processes at once.
+    Bring our tables to the present form. Safe to call from several processes at once.
 
     Each migration is committed by itself. One that makes indexes online is committed in parts; it may be repeated.
+
+    Raises:
+        schema.SchemaError: our tables cannot stand in their schema.
     """
     config = alembic_config()
     with _our_turn(engine), engine.connect() as conn:
         config.attributes["connection"] = conn
-        command.upgrade(config, "head")
+
+        def upgrade(revision: str) -> None:
+            command.upgrade(config, revision)
+            # Alembic leaves the transaction open in which it looked for something to do.
+            conn.rollback()
+
+        scripts = ScriptDirectory.from_config(config)
+        of_before = {each.revision for each in scripts.iterate_revisions(schema.LAST_IN_PUBLIC, "base")}
+        schema.prepare(conn, upgrade, of_before=of_before)
+        upgrade("head")
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def read(conn: Connection, item_id: str) -> SyncState | None:
         item=None if row.raw is None else payloads.item(row.raw),
         client_user_id=row.client_user_id,
         deleted_at=row.deleted_at,
+        is_replaced=row.replaced_by is not None,
         has_unsettled_actions=row.has_unsettled_actions,
         run_id=row.run_id,
         lease_until=row.lease_until,

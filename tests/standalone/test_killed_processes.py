@@ -16,6 +16,7 @@ from standalone import procfile
 from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
+from tests.kit.psql import psql
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
@@ -53,7 +54,7 @@ class Up:
 
     def state_of(self, event_id):
         try:
-            with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+            with psql(self.env["DATABASE_URL"]) as conn:
                 row = conn.execute("SELECT state FROM inbox WHERE event_id = %s", [event_id]).fetchone()
         except psycopg.OperationalError:
             # Webhooks are taken while Postgres is away.
@@ -88,7 +89,7 @@ class Up:
 
     def event_without_a_message_is_handled(self):
         """Make an event due that has no message: only the sweep, which beat sends, finds it."""
-        with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+        with psql(self.env["DATABASE_URL"]) as conn:
             conn.execute("UPDATE inbox SET state = 'stored', due_at = now() WHERE event_id = %s", [self.sent[-1]])
         eventually(lambda: self.state_of(self.sent[-1]) == "handled", within_s=WITHIN_S, what="the sweep finds it")
 

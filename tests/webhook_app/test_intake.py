@@ -8,7 +8,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +18,7 @@ from pluggy_sync.store.tables import item_progress
 from tests.kit import asgi_client
 from tests.kit.factories import WEBHOOK_SECRET, an_event
 from tests.kit.pgbouncer import pooled
+from tests.kit.psql import psql
 from tests.kit.workers import take_messages
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
@@ -335,7 +335,7 @@ def test_the_stored_row_is_committed_before_the_answer(post, database_url):
 
     post(payload)
 
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         assert conn.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
 
 
@@ -361,7 +361,7 @@ def test_one_locked_item_stops_no_other(settings, database_url):
         return web.post(URL, json=an_event(itemId=item_id), headers=HEADERS).status_code
 
     assert post("held") == 202
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("SELECT * FROM item_progress WHERE item_id = 'held' FOR UPDATE")
         began = time.monotonic()
         statuses = [post("held"), post("other")]

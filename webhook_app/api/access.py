@@ -1,11 +1,15 @@
 """Who may call `/v1`, and how large a request may be."""
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 
+from pluggy_sync.rules.scopes import Scope, allows
 from webhook_app import api_tokens
+from webhook_app.api import scopes
+from webhook_app.api.blueprint import operation_id
+from webhook_app.api_tokens import CannotTellError
 from webhook_app.app_resources import resources
 from webhook_app.front.areas import API_BODY_BYTES
-from webhook_app.problems import ProblemError
+from webhook_app.problems import UNAVAILABLE, ProblemError
 
 PREFIX = "/v1/"
 # The documentation is no secret.
@@ -20,7 +24,11 @@ def register(app: Flask) -> None:
 def _guard() -> None:
     if not request.path.startswith(PREFIX) or _is_open(request.path):
         return
-    require_token()
+    view = None if request.endpoint is None else current_app.view_functions[request.endpoint]
+    # Whatever is not there may be asked for with any valid token.
+    needed = Scope.READ if view is None else scopes.needed(operation_id(view))
+    if needed is not None:
+        require_token(needed)
     request.max_content_length = API_BODY_BYTES
 
 
@@ -28,12 +36,24 @@ def _is_open(path: str) -> bool:
     return any(path == each or path.startswith(each + "/") for each in OPEN_PATHS)
 
 
-def require_token() -> None:
+def require_token(needed: Scope) -> None:
     """
-    Let the present request pass if it has a valid token.
+    Let the present request pass if it has a valid token with the scope *needed*.
 
     Raises:
-        ProblemError: it has none.
+        ProblemError: it has none; or nobody knows, since Postgres is away.
     """
-    if not api_tokens.is_valid(request.headers.get("Authorization", ""), resources().settings):
+    tokens = api_tokens.of_app(current_app)
+    try:
+        opened = tokens.find(request.headers.get("Authorization", ""))
+    except CannotTellError:
+        raise ProblemError(UNAVAILABLE, headers={"Retry-After": "5"}) from None
+    if opened is None:
         raise ProblemError("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+    if not allows(opened.scope, needed):
+        raise ProblemError(
+            "insufficient-scope",
+            f"The token has the scope `{opened.scope}`; this call asks for `{needed}`.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+        )
+    tokens.note_use(opened, now=resources().now())

@@ -29,6 +29,11 @@ def _noted(view: Callable[..., Any]) -> dict[str, Any]:
     return noted
 
 
+def operation_id(view: Callable[..., Any]) -> str:
+    """Return the `operationId` of *view*; empty: it is none of the API's."""
+    return str(getattr(view, "_apidoc", {}).get("manual_doc", {}).get("operationId", ""))
+
+
 class _Decorator(Protocol):
     def __call__(self, view: _View, /) -> _View: ...
 

@@ -18,7 +18,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from webhook_app import problems
-from webhook_app.api import notification_schemas, pluggy_objects
+from webhook_app.api import notification_schemas, pluggy_objects, scopes
 from webhook_app.api.accounts import AccountSchema, TransactionSchema
 from webhook_app.api.blueprint import CODES, STREAMS, ApiBlueprint
 from webhook_app.api.changes import TransactionOfItemSchema
@@ -26,6 +26,11 @@ from webhook_app.api.data_products import NAMES
 from webhook_app.api.fields import Instant, Money
 from webhook_app.api.item_view import ItemSchema
 from webhook_app.api.pluggy_objects import Schema, component
+
+_SCOPES = (
+    "One of the service's API tokens. It has a scope: `read`; `act`, which holds `read`; or `admin`, which holds both. "
+    "Each call names the one that it needs"
+)
 
 SETTINGS = {
     "API_TITLE": "pluggy-sync",
@@ -42,17 +47,21 @@ SETTINGS = {
                 "values of Pluggy's words and new codes may come: read what you know.\n\n" + problems.as_markdown()
             )
         },
-        "components": {
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "One of the service's API tokens"}
-            }
-        },
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _SCOPES}}},
         "security": [{"token": []}],
     },
 }
 
 # What every call may answer. The last of them: its body is too slow, or too large.
-_OF_EVERY_CALL = ("invalid-request", "unauthorized", "too-slow", "too-large", "internal-error", "unavailable")
+_OF_EVERY_CALL = (
+    "invalid-request",
+    "unauthorized",
+    "insufficient-scope",
+    "too-slow",
+    "too-large",
+    "internal-error",
+    "unavailable",
+)
 
 _PATH_PARAMETERS: Mapping[str, Schema] = {
     "item_id": {"type": "string", "format": "uuid"},
@@ -97,6 +106,7 @@ _PROBLEM: Schema = {
             "format": "date-time",
             "description": "Not to be tried before; null: Pluggy gave no time",
         },
+        "replacedBy": {"type": "string", "description": "The Item that brings the accounts now"},
         "pluggyCode": {"type": "string", "description": "Pluggy's own word, where it gave one"},
     },
 }
@@ -154,6 +164,8 @@ def _finish(document: dict[str, Any], *, server: str) -> None:
     for path in document["paths"].values():
         _describe_path(path.get("parameters", []))
         for _, operation in _operations(path):
+            needed = scopes.needed(operation["operationId"])
+            operation["security"] = [] if needed is None else [{"token": [needed.value]}]
             _complete(operation, examples.get(operation["operationId"], {}))
     document["webhooks"] = notification_schemas.webhooks(examples["notifications"])
     document["servers"] = [{"url": server, "description": "This service"}]

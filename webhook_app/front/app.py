@@ -11,7 +11,8 @@ import structlog
 from flask import Flask
 
 from pluggy_sync.settings import Settings
-from webhook_app import api_tokens, pluggy_keys
+from webhook_app import pluggy_keys
+from webhook_app.api_tokens import ApiTokens, CannotTellError
 from webhook_app.front import unanswered, webhooks
 from webhook_app.front.areas import BUFFERED_BYTES, PLUGGY, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
 from webhook_app.front.bodies import (
@@ -41,11 +42,18 @@ PART_BYTES = 64 * 1024
 class Front:
     """Answers requests by *app*. One for each process."""
 
-    def __init__(self, app: Flask, settings: Settings, intake: Intake | None = None) -> None:
-        """Take small deliveries by *intake*; None: all of them by *app*."""
+    def __init__(
+        self, app: Flask, settings: Settings, intake: Intake | None = None, tokens: ApiTokens | None = None
+    ) -> None:
+        """
+        Take small deliveries by *intake*; None: all of them by *app*.
+
+        The body of a call of `/v1` is read if one of *tokens* is given; None: those of *settings*.
+        """
         self._app = app
         self._intake = intake
         self._settings = settings
+        self._tokens = tokens or ApiTokens(settings, None)
         self._areas = areas(settings)
         self._secret_header = settings.webhook_secret_header.lower().encode()
         self._threads = {area.name: Threads(area.name, area.threads, area.waiting) for area in self._areas}
@@ -85,7 +93,7 @@ class Front:
         context = contextvars.copy_context()
         try:
             async with asyncio.timeout(area.answer_s):
-                may_send = area.body_bytes > 0 and self._may_send(area, scope)
+                may_send = area.body_bytes > 0 and await self._may_send(area, scope)
                 refused = await self._read(body, area, receive) if may_send else None
                 if self._intake and may_send and refused is None and self._is_small_delivery(area, scope, body):
                     answer = await webhooks.take(self._intake, scope, body.content)
@@ -120,15 +128,25 @@ class Front:
     def _is_small_delivery(self, area: Area, scope: Scope, body: Body) -> bool:
         return area.name == "webhooks" and webhooks.are_for_the_loop(scope, body.content)
 
-    def _may_send(self, area: Area, scope: Scope) -> bool:
+    async def _may_send(self, area: Area, scope: Scope) -> bool:
         """Return whether to read the body: in some areas only that of a client with a valid secret or token is read."""
         if area.name == "webhooks":
             return authenticity.is_authentic(header(scope, self._secret_header), self._settings)
         if area.name == "api":
-            return api_tokens.is_valid(header(scope, b"authorization"), self._settings)
+            return await self._has_token(area, header(scope, b"authorization"))
         if area.name == PLUGGY:
             return pluggy_keys.is_valid(header(scope, b"x-api-key"), self._settings, now=datetime.now(UTC))
         return True
+
+    async def _has_token(self, area: Area, authorization: str) -> bool:
+        """Return whether *authorization* has a valid token. Only one that is not in memory takes a thread."""
+        if self._tokens.known(authorization) is not None:
+            return True
+        try:
+            return await self._threads[area.name].run(lambda: self._tokens.find(authorization)) is not None
+        except CannotTellError:
+            # The app answers 503. It needs no body for that.
+            return False
 
     async def _stream(self, receive: Receive, send: Send, answer: Answer, parts: Parts) -> None:
         """Send a stream. A slow client occupies no thread. The stream ends for one that is too slow or has left."""

@@ -127,6 +127,7 @@ def _read_accounts(res: Resources, run: Run) -> None:
             if not run.unreadable.any_of(unreadable.ACCOUNT):
                 accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
             stored = _with_moves(run.state.accounts, accounts.states(tx.conn, run.item.id))
+        run.has_new_accounts = len(stored) > len(run.state.accounts)
         if not stored:
             run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))
         _plan_again(res, run, dataclasses.replace(run.state, accounts=stored))

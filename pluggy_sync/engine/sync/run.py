@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync import queue
+from pluggy_sync.engine import succession
 from pluggy_sync.engine.errors import ContradictionError, LeaseLostError
 from pluggy_sync.engine.sync import lease
 from pluggy_sync.engine.sync.due import plan_of
@@ -34,7 +35,16 @@ from pluggy_sync.pluggy.unreadable import ITEM, TRANSACTION, Unreadable
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff, sync_plan
 from pluggy_sync.rules.sync_plan import ACCOUNTS, TRANSACTIONS, Incomplete, Part, Reason, SyncPlan, SyncState
-from pluggy_sync.store import incomplete_parts, item_lease, item_progress, sync_runs, sync_state, unreadable_rows
+from pluggy_sync.store import (
+    incomplete_parts,
+    item_lease,
+    item_links,
+    item_progress,
+    series,
+    sync_runs,
+    sync_state,
+    unreadable_rows,
+)
 from pluggy_sync.store import reconciliation as reconciliation_queries
 from pluggy_sync.store.inbox import GRACE
 from pluggy_sync.store.sync_runs import RECONCILIATION, SyncRun
@@ -69,6 +79,8 @@ class Run:
     plan: SyncPlan
     # A list of this run had rows, which shows that Pluggy gives the Item's data.
     shows_data: bool = False
+    # The list of accounts was read, and has accounts that are new.
+    has_new_accounts: bool = False
     # The list of accounts was read, and is empty.
     lists_no_account: bool = False
     unreadable: Unreadable = field(default_factory=Unreadable)
@@ -337,6 +349,11 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
             first_synced_at=now if is_synced else None,
             told=told,
         )
+        if is_synced and (state.first_synced_at is None or run.has_new_accounts):
+            succession.request_search(tx, item_id, now=now)
+        if done.added or done.modified:
+            for account_id in item_links.successor_accounts(conn, item_id):
+                series.pair_changed(conn, item_id, account_id, after_seq=state.change_seq)
         if told:
             messages.synced(tx, done, state.client_user_id, cursor=cursor, incomplete=named, now=now)
         # Last: webhook intake waits for this row.

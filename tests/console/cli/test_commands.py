@@ -1,5 +1,7 @@
 """The `pluggy-sync` commands, on real Postgres, Valkey and a local Pluggy."""
 
+import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from console.cli import main
+from console.cli import exits, main
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
@@ -76,7 +78,7 @@ def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, ser
 
     result = call("sync", item_id)
 
-    assert result.exit_code == 3
+    assert result.exit_code == exits.LEASED
     assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 
@@ -92,14 +94,20 @@ def test_sync_that_fails_at_pluggy_exits_1_with_the_reason(call, upstream):
 
 
 @pytest.mark.parametrize(
-    "arguments, text", [(["sync"], None), (["sync", "--deep"], None), (["reconcile"], None), (["import", "-"], "id")]
+    "arguments, text, status",
+    [
+        (["sync"], None, exits.UNKNOWN),
+        (["sync", "--deep"], None, exits.UNKNOWN),
+        (["reconcile"], None, exits.UNKNOWN),
+        (["import", "-"], "id", exits.FAILED),
+    ],
 )
-def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text):
+def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text, status):
     mistyped = an_id()
 
     result = call(*arguments, text=mistyped) if text else call(*arguments, mistyped)
 
-    assert result.exit_code == 1
+    assert result.exit_code == status
     assert f"{mistyped}: unknown" in result.output
     assert "404" in result.output
     assert [service.rows(table) for table in (tables.items, tables.item_progress, tables.inbox)] == [[], [], []]
@@ -201,7 +209,7 @@ def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstr
 
     with service.res.database.begin() as conn:
         assert inbox.get(conn, event_id).state == "handled"
-    assert call("events", "resend", event_id).exit_code == 1
+    assert call("events", "resend", event_id).exit_code == exits.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,7 @@ def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call,
         raw = conn.scalar(sa.select(tables.inbox.c.raw).where(tables.inbox.c.event_id == "e"))
     assert (event.state, event.item_id, raw) == ("handled", item_id, None)
     assert service.item(item_id).status == "UPDATED"
-    assert call("events", "resend", still.event_id).exit_code == 1
+    assert call("events", "resend", still.event_id).exit_code == exits.UNKNOWN
 
 
 def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstream):
@@ -259,7 +267,7 @@ def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstrea
 
     (again,) = service.rows(tables.deliveries)
     assert (again.state, again.attempts) == ("pending", 0)
-    assert call("notifications", "resend", "msg_none").exit_code == 1
+    assert call("notifications", "resend", "msg_none").exit_code == exits.UNKNOWN
 
 
 def test_items_shows_state_freshness_and_runs(call, upstream):
@@ -271,7 +279,7 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert result.exit_code == 0, result.output
     for word in ("UPDATED / SUCCESS", "fresh since", "done"):
         assert word in result.output
-    assert call("items", str(uuid.uuid4())).exit_code == 1
+    assert call("items", str(uuid.uuid4())).exit_code == exits.UNKNOWN
 
 
 def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):
@@ -291,6 +299,54 @@ def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, serv
     assert result.exit_code == 0, result.output
     assert attempts == [item_id, item_id]
     service.assert_mirrors(item_id)
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_a_terminal_of_any_width_shows_whole_ids(call, environ, service, upstream, columns):
+    item_id = upstream.connect()
+    event_id = _dead_event(service.res, item_id)
+    environ |= {"TTY_COMPATIBLE": "1", "COLUMNS": columns, "NO_COLOR": "1"}
+
+    shown = call("events").output
+
+    assert event_id in shown
+    assert item_id in shown
+    assert "…" not in shown
+    assert "dead" in shown
+
+
+def test_ages_are_words_and_json_has_the_moments(call, service, upstream):
+    item_id = upstream.connect()
+    event_id = _dead_event(service.res, item_id)
+
+    (as_json,) = json.loads(call("events", "--json").output)
+
+    assert re.search(r"\d+ seconds? ago|just now", call("events").output)
+    assert (as_json["id"], as_json["itemId"], as_json["state"]) == (event_id, item_id, "dead")
+    assert datetime.fromisoformat(as_json["receivedAt"]).tzinfo is not None
+
+
+def test_lists_are_narrowed_to_an_item_a_time_and_a_number(call, service, upstream):
+    one, other = upstream.connect(), upstream.connect()
+    of_one, of_other = _dead_event(service.res, one), _dead_event(service.res, other)
+
+    def listed(*options):
+        return {each["id"] for each in json.loads(call("events", "--json", *options).output)}
+
+    assert listed() == {of_one, of_other}
+    assert listed("--item", one) == {of_one}
+    assert listed("--limit", "1") == {of_other}
+    assert listed("--since", "1h") == {of_one, of_other}
+    assert listed("--since", "2100-01-01") == set()
+    assert json.loads(call("notifications", "--json", "--item", one, "--since", "1h").output) == []
+
+
+@pytest.mark.parametrize("colour", ["1", "0"])
+def test_states_have_a_colour_unless_none_is_wanted(call, environ, service, upstream, colour):
+    _dead_event(service.res, upstream.connect())
+    environ |= {"TTY_COMPATIBLE": "1", "COLUMNS": "200", "TERM": "xterm"} | ({"NO_COLOR": "1"} if colour == "0" else {})
+
+    assert ("\x1b[1;31mdead" in call("events").output) == (colour == "1")
 
 
 def _dead_event(res: Resources, item_id: str) -> str:

@@ -34,6 +34,8 @@ DELIVER_URGENT = "deliver_urgent"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
+# The same, whenever it was done last: an operator wants it.
+RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
 FIND_PREDECESSORS = "find_predecessors"
 WATCH = "watch"
@@ -59,6 +61,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
+    RECONCILE_NOW: RECONCILIATIONS,
     FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,

@@ -101,3 +101,9 @@ def count_freshness() -> None:
 def reconcile(item_id: str) -> None:
     """Compare everything stored of one Item with Pluggy."""
     reconciliation.reconcile_if_due(resources(), item_id)
+
+
+@app.task(name=queue.RECONCILE_NOW)
+def reconcile_now(item_id: str) -> None:
+    """Compare everything stored of one Item with Pluggy, though that was done lately."""
+    reconciliation.reconcile(resources(), item_id)

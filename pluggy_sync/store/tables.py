@@ -89,6 +89,7 @@ inbox = sa.Table(
     # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
+    sa.Index("inbox_of_connectors_idx", "id", postgresql_where=sa.text(f"name = '{events.CONNECTOR_STATUS_UPDATED}'")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),

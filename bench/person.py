@@ -3,8 +3,8 @@ From a webhook to the product, on the workers of the Procfile: a person's need, 
 end of a sync, idle.
 
 In steps: stored (committed and queued), asked (Pluggy was asked for the Item), decided (the notification is written,
-and with it the action, or the rows of the sync), delivered (the product has it). The stand-in for Pluggy answers in
-under a millisecond.
+and with it the action, or the rows of the sync), taken (by a worker, to deliver it), delivered (the product has it).
+The stand-in for Pluggy answers in under a millisecond.
 """
 
 import os
@@ -33,14 +33,14 @@ from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.rate_budget import Budget, Lane, lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
-from pluggy_sync.store.tables import outbox
+from pluggy_sync.store.tables import delivery_attempts, outbox
 from standalone import procfile
 from standalone.polling import eventually
 
 PROCESSES = ("worker", "urgent", "notifications", "schedule")
 TIMES = 40
 PER_MINUTE = 2_000
-STEPS = ("stored", "asked", "decided", "delivered")
+STEPS = ("stored", "asked", "decided", "taken", "delivered")
 MOST_LOADED_MS = 1_000.0
 
 
@@ -172,7 +172,7 @@ def _measure(stage: Stage, news: _News, name: str, load: Callable[[Resources], N
         moments = [_tell(res, news, came) for _ in range(TIMES)]
         asked = httpx.get(f"{url}/asked").json()
         decided = _decided(res, news)
-    steps = [[stored[0], stored[1], asked[item], decided[item], came[item]] for item, stored in moments]
+    steps = [[*stored, asked[item], *decided[item], came[item]] for item, stored in moments]
     waits = [[(later - earlier) * 1000 for earlier, later in pairwise(each)] for each in steps]
     total = sorted(sum(each) for each in waits)
     p50, longest = statistics.median(total), total[-1]
@@ -200,7 +200,12 @@ def _tell(res: Resources, news: _News, came: dict[str, float]) -> tuple[str, tup
     return item_id, (began, stored)
 
 
-def _decided(res: Resources, news: _News) -> dict[str, float]:
+def _decided(res: Resources, news: _News) -> dict[str, tuple[float, float]]:
+    """Return by Item when its notification was written, and when a worker took it."""
     with res.database.begin() as conn:
-        rows = conn.execute(sa.select(outbox.c.item_id, outbox.c.created_at).where(outbox.c.type == news.notification))
-        return {row.item_id: row.created_at.timestamp() for row in rows}
+        rows = conn.execute(
+            sa.select(outbox.c.item_id, outbox.c.created_at, delivery_attempts.c.started_at)
+            .join(delivery_attempts, delivery_attempts.c.notification_id == outbox.c.id)
+            .where(outbox.c.type == news.notification)
+        )
+        return {row.item_id: (row.created_at.timestamp(), row.started_at.timestamp()) for row in rows}

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chaos.product import Product, Taken
 from chaos.service import Service
 from pluggy_sync import events
+from pluggy_sync.settings import DEFAULT_SCHEMA
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.tables import deliveries, inbox, item_progress, items
 from standalone.demo import mirror
@@ -27,7 +28,9 @@ class Verdict:
 
     def __init__(self, service: Service, product: Product, item_ids: list[str], *, say: Callable[[str], None]) -> None:
         self._sandbox = service.sandbox
-        self._database = create_engine(service.env["DATABASE_URL"])
+        self._database = create_engine(
+            service.env["DATABASE_URL"], schema=service.env.get("DATABASE_SCHEMA", DEFAULT_SCHEMA)
+        )
         self._product = product
         self._item_ids = item_ids
         self._say = say

@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import celery
 import msgspec
 import redis
 import structlog
@@ -23,6 +22,9 @@ from redis.exceptions import RedisError
 from pluggy_sync import events
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.redis_options import redis_options
+
+if TYPE_CHECKING:
+    import celery
 
 HANDLE_EVENT = "handle_event"
 # The same, for what a person waits for.
@@ -33,9 +35,15 @@ DELIVER_URGENT = "deliver_urgent"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
+# The same, whenever it was done last: an operator wants it.
+RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
+FIND_PREDECESSORS = "find_predecessors"
+WATCH = "watch"
+WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
 ERASE = "erase"
+COUNT_FRESHNESS = "count_freshness"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -56,10 +64,15 @@ QUEUE_OF_TASK = {
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
     ERASE: EVENTS,
+    RECONCILE_NOW: RECONCILIATIONS,
+    FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
     FIND_MISSED: SCHEDULE,
+    WATCH: SCHEDULE,
+    WATCH_PLUGGY: SCHEDULE,
     PRUNE: SCHEDULE,
+    COUNT_FRESHNESS: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.
@@ -79,13 +92,15 @@ def task_of_event(event_name: str) -> str:
     return HANDLE_URGENT_EVENT if event_name in events.URGENT else HANDLE_EVENT
 
 
-def celery_app(redis_url: str) -> celery.Celery:
+def celery_app(redis_url: str) -> "celery.Celery":
     """
     Return the Celery app that the workers' app is made from.
 
     Raises:
         ValueError: *redis_url* cannot be used (`redis_options`).
     """
+    import celery  # noqa: PLC0415 - half a second that those who only send tasks do without
+
     options = redis_options(redis_url)
     app = celery.Celery("pluggy_sync", broker=options.url)
     app.conf.update(

@@ -9,13 +9,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-import redis
-from limits.storage import RedisStorage
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+if TYPE_CHECKING:
+    import redis
+    from limits.storage import RedisStorage
+
+# Reading an address loads no client: that takes as long as all else that a command of the operator loads.
+# ruff: noqa: PLC0415
 
 # The names of redis-py, which stand in its URLs too.
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -29,16 +31,24 @@ class RedisOptions:
     url: str = field(repr=False)
     tls: Mapping[str, Any]
 
-    def client(self, *, connect_timeout_s: float, timeout_s: float) -> redis.Redis:
+    def client(self, *, connect_timeout_s: float, timeout_s: float) -> "redis.Redis":
         """Return a client that waits at most so many seconds to connect, and for each answer. The caller closes it."""
+        import redis
+
         return redis.Redis.from_url(self.url, **self._connection(connect_timeout_s, timeout_s))
 
-    def storage(self, *, prefix: str, connect_timeout_s: float, timeout_s: float) -> RedisStorage:
+    def storage(self, *, prefix: str, connect_timeout_s: float, timeout_s: float) -> "RedisStorage":
         """Return a store of the limiter, whose keys begin with *prefix*; bounds as those of `client`."""
+        from limits.storage import RedisStorage
+
         options = self._connection(connect_timeout_s, timeout_s)
         return RedisStorage(self.url, key_prefix=prefix, **options)
 
     def _connection(self, connect_timeout_s: float, timeout_s: float) -> dict[str, Any]:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         return {
             **self.tls,
             "socket_connect_timeout": connect_timeout_s,

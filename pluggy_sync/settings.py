@@ -21,12 +21,17 @@ from marshmallow import validate
 from psycopg.conninfo import conninfo_to_dict
 
 from pluggy_sync import return_urls
-from pluggy_sync.encryption import sealer
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.texts import catalogue
 
 ONE_MIB = 1024 * 1024
 _MOST_DAYS = 36_500
+
+# The schema of our own tables.
+DEFAULT_SCHEMA = "pluggy_sync"
+# The schema of the views that a company reads.
+MIRROR_SCHEMA = "mirror"
+DEFAULT_STALE_AFTER_HOURS = 12
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -176,6 +181,8 @@ def _long_keys(keys: tuple[str, ...]) -> None:
 
 
 def _rsa_public_key(pem: str) -> None:
+    from pluggy_sync.encryption import sealer  # noqa: PLC0415 - few set it, and it takes long to load
+
     try:
         sealer(pem)
     except ValueError as exc:
@@ -245,6 +252,11 @@ def _usable_database_url(url: str) -> None:
         )
 
 
+def _free_schema(name: str) -> None:
+    if name in (MIRROR_SCHEMA, "information_schema") or name.startswith("pg_"):
+        raise ma.ValidationError("Is a schema that means something else.")
+
+
 def _usable_redis_url(url: str) -> None:
     try:
         redis_options(url)
@@ -273,6 +285,16 @@ class Settings:
     """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
 
     database_url: str = _is(_text(_usable_database_url, required=True), secret=True)
+    database_schema: str = _is(
+        _text(
+            validate.Regexp(
+                r"[a-z_][a-z0-9_]{0,62}\Z",
+                error="Must be lower-case letters, digits and _, and not begin with a digit.",
+            ),
+            _free_schema,
+            load_default=DEFAULT_SCHEMA,
+        )
+    )
     redis_url: str = _is(_text(_usable_redis_url, required=True), secret=True)
     pluggy_api_url: str = _is(
         _Address(load_default="https://api.pluggy.ai", validate=[_HTTP_URL, _encrypted, _without_query])
@@ -343,7 +365,7 @@ class Settings:
     remind_after_hours: tuple[int, ...] = _is(_Hours(load_default=(24, 72, 168)))
     # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
-    stale_after_hours: int = _is(_number(12, 1, 24 * 30))
+    stale_after_hours: int = _is(_number(DEFAULT_STALE_AFTER_HOURS, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     # The console: who may sign in, by password or at an identity provider (OIDC), and for how long.
@@ -368,8 +390,14 @@ class Settings:
     keep_submissions_days: int | None = _is(_Days(180))
     keep_actions_days: int | None = _is(_Days(365, least=7))
     keep_balances_days: int | None = _is(_Days(365))
+    keep_bulk_operations_days: int | None = _is(_Days(365))
+    keep_figures_days: int | None = _is(_Days(90))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.
     keep_changes_days: int | None = _is(_Days(365, least=7))
+    # Of the Items of a bank that do not wait for their person, so many are to be as fresh as promised.
+    freshness_objective_percent: float = _is(
+        ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
 

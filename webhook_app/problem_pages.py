@@ -15,6 +15,7 @@ from webhook_app import problems
 ADVICE: Mapping[str, str] = {
     "item-not-found": ("Check the id. An Item is known here from its first webhook, or from `POST /v1/items`."),
     "item-deleted": "Remove what you keep of the Item. The person connects the bank again with a new connect token.",
+    "item-replaced": "Use the Item `replacedBy`. `item.replaced` told you which account is which.",
     "item-gone-at-pluggy": ("Nothing. The service asks Pluggy again and purges the Item; `item.deleted` tells you."),
     "action-not-found": "Check the id. List what is open with `GET /v1/actions?state=open`.",
     "action-submitted": "Wait for `item.action_resolved`, or for another `item.action_required`. Do not send it again.",

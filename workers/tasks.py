@@ -1,7 +1,16 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import erasure, events, pruning, reconciliation, reminders
+from pluggy_sync.engine import (
+    erasure,
+    events,
+    freshness_counting,
+    pruning,
+    reconciliation,
+    reminders,
+    succession,
+    watchdog,
+)
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -31,6 +40,12 @@ def handle_urgent_event(event_id: str) -> None:
 def sync_item(item_id: str) -> None:
     """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
+
+
+@app.task(name=queue.FIND_PREDECESSORS)
+def find_predecessors(item_id: str) -> None:
+    """Look for the Items whose place this one took."""
+    succession.find_predecessors(resources(), item_id)
 
 
 @app.task(name=queue.DELIVER)
@@ -67,10 +82,28 @@ def find_missed() -> None:
     reconciliation.find_missed(resources())
 
 
+@app.task(name=queue.WATCH)
+def watch() -> None:
+    """Look for trouble in what is ours."""
+    watchdog.watch(resources())
+
+
+@app.task(name=queue.WATCH_PLUGGY)
+def watch_pluggy() -> None:
+    """Look for trouble at Pluggy: our credentials, our webhook."""
+    watchdog.watch_pluggy(resources())
+
+
 @app.task(name=queue.PRUNE)
 def prune() -> None:
     """Remove what is over its life, for some seconds."""
     pruning.prune(resources(), within_s=PRUNE_WITHIN_S)
+
+
+@app.task(name=queue.COUNT_FRESHNESS)
+def count_freshness() -> None:
+    """Count how many Items of each bank are how fresh."""
+    freshness_counting.count(resources())
 
 
 @app.task(name=queue.RECONCILE)
@@ -83,3 +116,9 @@ def reconcile(item_id: str) -> None:
 def erase(erasure_id: str) -> None:
     """Go on with the erasure of one person."""
     erasure.work(resources(), erasure_id)
+
+
+@app.task(name=queue.RECONCILE_NOW)
+def reconcile_now(item_id: str) -> None:
+    """Compare everything stored of one Item with Pluggy, though that was done lately."""
+    reconciliation.reconcile(resources(), item_id)

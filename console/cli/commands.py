@@ -1,65 +1,52 @@
-"""The group of all commands, and those of the whole installation."""
+"""The group of all commands. Each command's module is loaded when it is called."""
 
 import click
 
-from console.cli import environment
-from console.cli.connections import explained_outages
-from console.cli.console_login import console_login
-from console.cli.endpoints import endpoints
-from console.cli.erase import erase
-from console.cli.events import events
-from console.cli.imports import import_items
-from console.cli.items import show_item
-from console.cli.notifications import notifications
-from console.cli.prune import prune
-from console.cli.spill import spill
-from console.cli.syncs import reconcile, sync
-from console.cli.tokens import tokens
-from pluggy_sync.store.database import create_engine
-from pluggy_sync.store.migrate import migrate as migrate_database
+from console.cli.lazy_group import Entry, LazyGroup
+
+_ENTRIES = {
+    "status": Entry("console.cli.status:status", "Show how the service does, on one screen."),
+    "items": Entry("console.cli.items:items", "List Items, search them, or show one."),
+    "explain": Entry(
+        "console.cli.explain:explain", "Say why ITEM is as it is: one sentence, what is due next, and what happened."
+    ),
+    "sync": Entry("console.cli.syncs:sync", "Sync ITEM now, and wait for it."),
+    "reconcile": Entry(
+        "console.cli.syncs:reconcile", "Compare everything that is stored of ITEM with Pluggy and repair it."
+    ),
+    "import": Entry(
+        "console.cli.imports:import_items", "Take over the Items that FILE names (- for standard input), and sync each."
+    ),
+    "replay": Entry("console.cli.replays:replay", "Handle events of Pluggy once more, handled ones too."),
+    "links": Entry("console.cli.links:links", "Show, preview, confirm and undo links of Items for the same accounts."),
+    "events": Entry("console.cli.events:events", "List events of Pluggy, or handle one again."),
+    "notifications": Entry(
+        "console.cli.notifications:notifications", "List notifications to the product, or send them again."
+    ),
+    "webhooks": Entry("console.cli.webhooks:webhooks", "List, check, register and rotate our webhook at Pluggy."),
+    "endpoints": Entry("console.cli.endpoints:endpoints", "List, make, change and help the endpoints of the product."),
+    "tokens": Entry("console.cli.tokens:tokens", "Make, list and revoke the tokens of `/v1`."),
+    "erase": Entry("console.cli.erase:erase", "Erase a person, at Pluggy and here, with a receipt."),
+    "console-login": Entry(
+        "console.cli.console_login:console_login", "Print what CONSOLE_LOGINS takes for operator NAME."
+    ),
+    "spill": Entry("console.cli.spill:spill", "List what waits while Postgres is away, or bring it in."),
+    "prune": Entry("console.cli.prune:prune", "Remove what is older than the settings KEEP_... say."),
+    "migrate": Entry("console.cli.installation:migrate", "Bring the database to the present schema."),
+    "check": Entry("console.cli.installation:check", "Check the settings, and name every fault."),
+    "completion": Entry("console.cli.completion:completion", "Print what lets a shell complete these commands."),
+}
 
 
-@click.group()
+NAMES = tuple(_ENTRIES)
+
+
+@click.group(cls=LazyGroup, entries=_ENTRIES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pluggy-sync", message="%(package)s %(version)s")
 def main() -> None:
     """
     Operate pluggy-sync.
 
     Settings come from the environment, else from .env, else from the service that `make up` runs in this folder;
-    docs/settings.md explains them.
+    docs/settings.md explains them, docs/commands.md the commands and their exit statuses.
     """
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database to the present schema."""
-    engine = create_engine(environment.settings().database_url)
-    try:
-        with explained_outages():
-            migrate_database(engine)
-    finally:
-        engine.dispose()
-    click.echo("The database is at the present schema.")
-
-
-@main.command()
-def check() -> None:
-    """Check the settings, and name every fault."""
-    environment.settings()
-    click.echo("The settings are complete.")
-
-
-for _command in (
-    console_login,
-    sync,
-    reconcile,
-    import_items,
-    show_item,
-    events,
-    notifications,
-    endpoints,
-    tokens,
-    erase,
-    spill,
-    prune,
-):
-    main.add_command(_command)

@@ -1,36 +1,35 @@
-"""The connections of one command, closed at its end."""
+"""
+The connections of one command that acts, closed at its end.
+
+What they need is loaded when they are made: commands of which a part only reads do without it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import click
-import structlog
-from sqlalchemy.exc import OperationalError
+from typing import TYPE_CHECKING
 
 from console.cli import environment
-from pluggy_sync.logs import configure_logs
-from pluggy_sync.resources import Resources, create_resources
-from pluggy_sync.store.database import OPERATOR
+
+if TYPE_CHECKING:
+    from pluggy_sync.resources import Resources
 
 
 @contextmanager
-def resources(*, pool_size: int = 5) -> Iterator[Resources]:
+def resources(*, pool_size: int = 5) -> "Iterator[Resources]":
     """Yield the connections of this process. Log lines of the engine stay out of the display, warnings too."""
     chosen = environment.settings()
+
+    # ruff: noqa: PLC0415 - see above
+    import structlog
+
+    from pluggy_sync.logs import configure_logs
+    from pluggy_sync.resources import create_resources
+    from pluggy_sync.store.database import OPERATOR
+
     configure_logs("ERROR")
     structlog.contextvars.clear_contextvars()
     res = create_resources(chosen, OPERATOR, pool_size=pool_size)
     try:
-        with explained_outages():
-            yield res
+        yield res
     finally:
         res.close()
-
-
-@contextmanager
-def explained_outages() -> Iterator[None]:
-    """If Postgres does not answer, end the command and say so."""
-    try:
-        yield
-    except OperationalError as exc:
-        raise click.ClickException(f"Postgres does not answer ({type(exc.orig).__name__}).") from None

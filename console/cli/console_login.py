@@ -10,9 +10,9 @@ import click
 @click.option("--generate", is_flag=True, help="Make a password and print it too, in place of asking for one.")
 def console_login(name: str, *, generate: bool) -> None:
     """
-    Print what CONSOLE_LOGINS takes for operator NAME. The password is asked for, and stored nowhere.
+    Print what CONSOLE_LOGINS takes for operator NAME.
 
-    Put the line in single quotes: it holds dollar signs.
+    The password is asked for, and stored nowhere. Put the line in single quotes: it holds dollar signs.
     """
     # Werkzeug and Flask take time to load, and no other command needs them.
     from console.pages import passwords  # noqa: PLC0415

@@ -1,26 +1,23 @@
 """`pluggy-sync endpoints`: where notifications go, how each endpoint does, and helping one."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.table import Table
 
-from console.cli import connections, output
+from console.cli import connections, options, output
+from console.cli.exits import UnknownError
 from console.cli.moments import MOMENT
-from console.cli.output import moment
 from pluggy_sync import wire
 from pluggy_sync.notifications import endpoints as use
 from pluggy_sync.notifications.messages import TYPES
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import deliveries
 from pluggy_sync.store import endpoints as stored
+from pluggy_sync.store.deliveries import Attempt
 from pluggy_sync.store.endpoints import Endpoint
-
-SHOWN = 50
 
 
 @contextmanager
@@ -36,10 +33,14 @@ def _resources() -> Iterator[Resources]:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @click.pass_context
 def endpoints(ctx: click.Context, *, as_json: bool) -> None:
-    """List the endpoints and how they do."""
+    """
+    List, make, change and help the endpoints of the product.
+
+    Without a command: list them, and how they do.
+    """
     if ctx.invoked_subcommand is not None:
         return
     with _resources() as res, res.database.begin() as conn:
@@ -47,22 +48,23 @@ def endpoints(ctx: click.Context, *, as_json: bool) -> None:
         found = stored.all_(conn)
         waiting = deliveries.pending_by_endpoint(conn)
     if as_json:
-        click.echo(json.dumps([{**_shown(each), "pending": waiting.get(each.id, 0)} for each in found], indent=2))
+        output.as_json([{**_shown(each), "pending": waiting.get(each.id, 0)} for each in found])
         return
-    table = Table("Endpoint", "State", "Since", "Retry", "Pending", "Types", "Address", "Description")
-    for each in found:
-        since = each.stopped_at or each.failing_since
-        table.add_row(
+    now = res.now()
+    rows = [
+        (
             each.id,
-            each.state + (f" ({each.stop_reason})" if each.stop_reason else ""),
-            moment(since),
-            moment(each.retry_at),
+            output.state(each.state, f" ({each.stop_reason})" if each.stop_reason else ""),
+            output.age(each.stopped_at or each.failing_since, now),
+            output.age(each.retry_at, now),
             str(waiting.get(each.id, 0)),
             ", ".join(each.types or ["all"]),
             each.url or "PRODUCT_WEBHOOK_URL",
             each.description or "-",
         )
-    output.console().print(table)
+        for each in found
+    ]
+    output.listing(("Endpoint", "State", "Since", "Retry", "Pending", "Types", "Address", "Description"), rows)
 
 
 @endpoints.command()
@@ -104,7 +106,7 @@ def delete(endpoint_id: str) -> None:
     """Delete an endpoint, with what waits for it."""
     with _resources() as res:
         if not use.delete(res, endpoint_id):
-            raise click.ClickException("No such endpoint.")
+            raise UnknownError("No such endpoint.")
     click.echo(f"{endpoint_id}: deleted")
 
 
@@ -115,7 +117,7 @@ def ping(endpoint_id: str) -> None:
     with _resources() as res:
         notification_id = use.ping(res, endpoint_id)
         if notification_id is None:
-            raise click.ClickException("No such endpoint.")
+            raise UnknownError("No such endpoint.")
     click.echo(notification_id)
 
 
@@ -126,7 +128,7 @@ def rotate_secret(endpoint_id: str) -> None:
     with _resources() as res:
         rotated = use.rotate_secret(res, endpoint_id, None)
         if rotated is None:
-            raise click.ClickException("No such endpoint.")
+            raise UnknownError("No such endpoint.")
     click.echo(rotated[1])
 
 
@@ -147,35 +149,52 @@ def recover(endpoint_id: str, *, since: datetime) -> None:
     with _resources() as res:
         sent = use.recover(res, endpoint_id, since=since)
         if sent is None:
-            raise click.ClickException("No such endpoint.")
+            raise UnknownError("No such endpoint.")
     click.echo(f"{sent} due; the sweep queues them")
 
 
 @endpoints.command()
 @click.argument("endpoint_id", metavar="ID")
-@click.option("--limit", type=click.IntRange(1, 1000), default=SHOWN, show_default=True)
-def attempts(endpoint_id: str, *, limit: int) -> None:
+@options.limit
+@options.as_json
+def attempts(endpoint_id: str, *, limit: int, as_json: bool) -> None:
     """List the newest attempts at an endpoint, with how its answers begin."""
     with _resources() as res, res.database.begin() as conn:
         _there(stored.get(conn, endpoint_id))
         found = deliveries.attempts_before(conn, endpoint_id, None, limit=limit)
-    table = Table("Started", "ms", "Status", "Notification", "Type", "Answer")
-    for each in found:
-        status = str(each.status_code) if each.status_code is not None else (each.error or "-")
-        table.add_row(
-            moment(each.started_at),
-            str(each.duration_ms),
-            status,
+    if as_json:
+        output.as_json([_attempt(each) for each in found])
+        return
+    rows = [
+        (
             each.notification_id,
             each.type,
-            output.as_it_is(each.answer or "-"),
+            output.moment(each.started_at),
+            f"{each.duration_ms} ms",
+            str(each.status_code) if each.status_code is not None else (each.error or "-"),
+            each.answer or "-",
         )
-    output.console().print(table)
+        for each in found
+    ]
+    output.listing(("Notification", "Type", "Started", "Took", "Status", "Answer"), rows)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "notificationId": attempt.notification_id,
+        "type": attempt.type,
+        "startedAt": attempt.started_at,
+        "durationMs": attempt.duration_ms,
+        "statusCode": attempt.status_code,
+        "error": attempt.error,
+        "answer": attempt.answer,
+    }
 
 
 def _there(endpoint: Endpoint | None) -> Endpoint:
     if endpoint is None:
-        raise click.ClickException("No such endpoint.")
+        raise UnknownError("No such endpoint.")
     return endpoint
 
 

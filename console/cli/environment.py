@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-import click
-
 from console import local_run
+from console.cli.exits import WrongError
 from pluggy_sync.settings import Settings, SettingsError, read_settings
 
 ENV_FILE = Path(".env")
@@ -16,13 +15,13 @@ def settings() -> Settings:
     Return the settings.
 
     Raises:
-        click.ClickException: names every fault, and says if no `make up` runs here.
+        WrongError: names every fault, and says if no `make up` runs here.
     """
     given = {name: value for name, value in os.environ.items() if value.strip()}
     try:
         return read_settings({**local_run.settings(), **local_run.env_file(ENV_FILE), **given})
     except SettingsError as exc:
-        raise click.ClickException(f"{exc}\n{_where_from()}") from None
+        raise WrongError(f"{exc}\n{_where_from()}") from None
 
 
 def _where_from() -> str:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 import click
-from rich.table import Table
 
 from console.cli import connections, output
 from pluggy_sync.engine import pruning
@@ -20,9 +19,10 @@ COUNTED = 1_000_000
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of rows as JSON.")
 def prune(*, dry_run: bool, as_json: bool) -> None:
     """
-    Remove what is older than the settings KEEP_... say. Safe to stop and repeat, and while the service works.
+    Remove what is older than the settings KEEP_... say.
 
-    Workers do the same by themselves, a little every half minute.
+    Safe to stop and to repeat, and while the service works. Workers do the same by themselves, a little every half
+    minute.
     """
     with connections.resources() as res:
         found = pruning.overdue(res, at_most=COUNTED) if dry_run else _removed(res, quiet=as_json)
@@ -30,13 +30,13 @@ def prune(*, dry_run: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({tier.value: found.get(tier, 0) for tier in Tier}))
         return
-    table = Table("Tier", "Kept for", "Would go" if dry_run else "Removed")
+    rows = []
     for tier in Tier:
         life = lives[tier]
         number = found.get(tier, 0)
         shown = f"{COUNTED:,} or more" if dry_run and number >= COUNTED else f"{number:,}"
-        table.add_row(tier.value, "ever" if life is None else f"{life} days", shown)
-    output.console().print(table)
+        rows.append((tier.value, "ever" if life is None else f"{life} days", shown))
+    output.listing(("Tier", "Kept for", "Would go" if dry_run else "Removed"), rows)
 
 
 def _removed(res: Resources, *, quiet: bool) -> Mapping[Tier, int]:

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from console.cli import connections
 from console.cli.catch_up import End, Result, catch_up, is_leased, newest_run
+from console.cli.exits import FAILED, LEASED, UNKNOWN
 from console.cli.item_argument import ITEM
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
 
-# Exit status, beside 0 and 1, when another sync run has the Item.
-LEASED = 3
+_EXITS = {End.LEASED: LEASED, End.UNKNOWN: UNKNOWN}
 _POLL_S = 0.2
 
 
@@ -29,7 +29,7 @@ def sync(item_id: str, *, deep: bool) -> None:
     Sync ITEM now, and wait for it.
 
     Safe to stop and to repeat: what was written stays, and the next sync run continues from the last good one. Exits 3
-    if another sync run has the Item, and 1 if the Item could not be synced.
+    if another sync run has the Item, 4 if nobody knows the Item, and 1 if it could not be synced.
     """
     with connections.resources() as res:
         _refuse_leased(res, item_id)
@@ -41,7 +41,11 @@ def sync(item_id: str, *, deep: bool) -> None:
 @click.argument("item_id", metavar="ITEM", type=ITEM)
 @click.pass_context
 def reconcile(ctx: click.Context, item_id: str) -> None:
-    """Compare everything that is stored of ITEM with Pluggy and repair it; the same as `sync --deep`."""
+    """
+    Compare everything that is stored of ITEM with Pluggy and repair it.
+
+    The same as `sync --deep`.
+    """
     ctx.invoke(sync, item_id=item_id, deep=True)
 
 
@@ -97,7 +101,5 @@ def _say(item_id: str, result: Result) -> None:
         )
         return
     click.echo(f"{item_id}: {result.end}" + (f" ({result.detail})" if result.detail else ""))
-    if result.end is End.LEASED:
-        raise SystemExit(LEASED)
     if result.end is not End.UP_TO_DATE:
-        raise SystemExit(1)
+        raise SystemExit(_EXITS.get(result.end, FAILED))

@@ -1,12 +1,13 @@
 """`pluggy-sync tokens`: who may call `/v1`, and what each may do there."""
 
 import json
+from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 
 from console.cli import connections, output
-from console.cli.output import moment
+from console.cli.exits import UnknownError
+from console.cli.output import age
 from pluggy_sync import wire
 from pluggy_sync.rules.scopes import Scope
 from pluggy_sync.store import api_tokens
@@ -41,17 +42,19 @@ def list_tokens(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_shown(each) for each in found], indent=2))
         return
-    table = Table("Token", "Name", "Scope", "Made", "Last used", "Revoked")
-    for each in found:
-        table.add_row(
+    now = datetime.now(UTC)
+    rows = [
+        (
             each.id,
-            output.as_it_is(each.name),
-            each.scope,
-            moment(each.created_at),
-            moment(each.last_used_at),
-            moment(each.revoked_at),
+            each.name,
+            each.scope.value,
+            age(each.created_at, now),
+            age(each.last_used_at, now),
+            age(each.revoked_at, now),
         )
-    output.console().print(table)
+        for each in found
+    ]
+    output.listing(("Token", "Name", "Scope", "Made", "Last used", "Revoked"), rows)
     click.echo(f"{of_settings} more in API_TOKENS, which may do all.")
 
 
@@ -83,7 +86,7 @@ def revoke(name_or_id: str, *, as_json: bool) -> None:
     with connections.resources() as res, res.database.begin() as conn:
         revoked = api_tokens.revoke(conn, name_or_id, now=res.now())
     if revoked is None:
-        raise click.ClickException(f"There is no valid token {name_or_id!r}. Those in API_TOKENS are in the settings.")
+        raise UnknownError(f"There is no valid token {name_or_id!r}. Those in API_TOKENS are in the settings.")
     if as_json:
         click.echo(json.dumps(_shown(revoked), indent=2))
         return

@@ -1,6 +1,6 @@
 """The institutions on offer (Pluggy facts 3.9, 7.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pluggy_sandbox.wire.encoding import Json
@@ -77,6 +77,8 @@ class Connector:
     is_sandbox: bool = True
     is_open_finance: bool = False
     color: str = "ef294b"
+    # Of institutions that have several connectors: they share customers. "": this is the only one.
+    institution: str = ""
 
     @property
     def has_mfa(self) -> bool:
@@ -125,9 +127,21 @@ CATALOGUE: tuple[Connector, ...] = (
     Connector(19, "Pluggy Bank QR", Login.QR),
     Connector(20, "Pluggy Acquirer", type="OTHER", fields=_PAIR),
     Connector(200, "MeuPluggy", Login.ELSEWHERE, is_sandbox=False),
+    Connector(
+        201, "Itaú", fields=(replace(CPF, optional=True), *_PAIR), is_sandbox=False, color="ec7000", institution="itau"
+    ),
     Connector(500, "Pluggy Test Bank", fields=_PAIR),
     Connector(600, "Pluggy Open Finance Mock", Login.OPEN_FINANCE, fields=(CPF,), is_open_finance=True),
-    Connector(601, "Itaú", Login.OPEN_FINANCE, fields=(CPF,), is_sandbox=False, is_open_finance=True, color="ec7000"),
+    Connector(
+        601,
+        "Itaú",
+        Login.OPEN_FINANCE,
+        fields=(CPF,),
+        is_sandbox=False,
+        is_open_finance=True,
+        color="ec7000",
+        institution="itau",
+    ),
 )
 BY_ID: dict[int, Connector] = {connector.id: connector for connector in CATALOGUE}
 

@@ -46,6 +46,7 @@ class Holdings:
     item_id: str
     make_id: MakeId
     enriched: bool = True
+    regulated: bool = False  # collected by Open Finance
     rules: list[CategoryRule] = field(default_factory=list)  # of the application, when the last execution began
     accounts: dict[str, HeldAccount] = field(default_factory=dict)
     investments: list[Json] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Holdings:
         for source in customer.accounts:
             if source.type == kind:
                 held = self._hold(source, at)
-                held.view = account_views.view(held, self.item_id, customer.person, regulated=customer.regulated, at=at)
+                held.view = account_views.view(held, self.item_id, customer.person, regulated=self.regulated, at=at)
 
     def collect_investments(self, customer: Customer, at: datetime) -> None:
         """Take in the investments."""
@@ -145,7 +146,7 @@ class Holdings:
     def _frame(self, held: HeldAccount, customer: Customer) -> Frame:
         return Frame(
             held.id,
-            customer.regulated,
+            self.regulated,
             self.enriched,
             lambda key: self.make_id("bill", held.id, key),
             held.source.subtype,
@@ -154,7 +155,7 @@ class Holdings:
 
     def _plan(self, held: HeldAccount, customer: Customer, scope: Scope) -> Merge:
         visible = list(held.source.visible(scope.now))
-        return plan(visible, held.ledger.by_mark, scope, has_provider_ids=customer.regulated)
+        return plan(visible, held.ledger.by_mark, scope, has_provider_ids=self.regulated)
 
     def _merge(self, held: HeldAccount, customer: Customer, scope: Scope) -> AccountChanges:
         merge, frame = self._plan(held, customer, scope), self._frame(held, customer)

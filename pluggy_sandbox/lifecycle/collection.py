@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pluggy_sandbox.bank.customers import Customer
-from pluggy_sandbox.catalogue.connectors import Login
+from pluggy_sandbox.catalogue.connectors import BY_ID, Login
 from pluggy_sandbox.catalogue.logins import Fate
 from pluggy_sandbox.holdings.category_rules import CategoryRule
 from pluggy_sandbox.holdings.holdings import AccountChanges, Holdings, window_start
@@ -58,7 +58,7 @@ def customer_of(world: World, item: Item, fate: Fate | None = None) -> Customer:
     """Return whose data *item* reads; the login is opened at the bank on first sight."""
     fate = fate or Fate()
     customer = world.customer(
-        customer_key(item),
+        _key_at_institution(world, item) or customer_key(item),
         regulated=item.connector.is_open_finance,
         business=item.connector.type == "BUSINESS_BANK",
         cpf=item.credentials.parameters.get("cpf"),
@@ -69,10 +69,24 @@ def customer_of(world: World, item: Item, fate: Fate | None = None) -> Customer:
     return customer
 
 
+def _key_at_institution(world: World, item: Item) -> str | None:
+    """Return the key under which another connector of the same institution opened this person; None: none did."""
+    cpf = _digits(item.credentials.parameters.get("cpf", ""))
+    if not cpf or not item.connector.institution:
+        return None
+    others = {str(each.id) for each in BY_ID.values() if each.institution == item.connector.institution}
+    same = (each.key for each in world.customers.values() if each.key.split("/")[0] in others)
+    return next((key for key in same if _digits(world.customers[key].person.cpf) == cpf), None)
+
+
+def _digits(text: str) -> str:
+    return "".join(each for each in text if each.isdigit())
+
+
 def customer_key(item: Item) -> str:
     """Return the bank's name for whoever logs in: two Items of one person share it (Pluggy facts 5.5)."""
     if item.connector.login is Login.OPEN_FINANCE:
-        who = "".join(c for c in item.credentials.parameters.get("cpf", "") if c.isdigit())
+        who = _digits(item.credentials.parameters.get("cpf", ""))
     else:
         who = item.credentials.parameters.get("user", "anyone")
     return "/".join(filter(None, (str(item.connector.id), who, item.credentials.choice)))
@@ -86,6 +100,7 @@ def collect(world: World, item: Item, fate: Fate) -> list[AccountChanges]:
     at = item.stamp(world.clock.now)
     resources.read(world, item, customer, at)
     item.holdings.enriched, item.holdings.rules = world.settings.enrichment, _rules(world, item)
+    item.holdings.regulated = item.connector.is_open_finance
     item.holdings.revision += 1
     for product in working:
         if product in _READERS:

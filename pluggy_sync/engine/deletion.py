@@ -10,13 +10,14 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from pluggy_sync import events
+from pluggy_sync.engine import succession
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import absence, refusals
 from pluggy_sync.rules.decision import Step
-from pluggy_sync.store import contradictions, endpoints, inbox, item_progress, items, outbox
+from pluggy_sync.store import contradictions, endpoints, inbox, item_progress, items, outbox, series
 
 log = structlog.get_logger(__name__)
 
@@ -113,10 +114,16 @@ def purge_or_remove(res: Resources, item_id: str, *, through: int) -> None:
 
 
 def purge(res: Resources, item_id: str) -> None:
-    """Purge everything of the Item, leave its tombstone, and tell the product, once."""
+    """
+    Purge everything of the Item, leave its tombstone, and tell the product, once.
+
+    Of an Item that was replaced, what its successor lacks is kept as the successor's history. It is purged with the
+    successor.
+    """
     now = res.now()
     with res.begin() as tx:
         conn = tx.conn
+        succession.lock_with_predecessors(conn, item_id)
         row = items.lock(conn, item_id, now=now)
         if row.deleted_at is not None:
             return
@@ -124,12 +131,17 @@ def purge(res: Resources, item_id: str) -> None:
         endpoints.follow_settings(conn, res.settings.product_webhook_url)
         is_told = any(each.url_digest or each.url for each in endpoints.receivers(conn, messages.DELETED))
         client_user_id = row.client_user_id if is_told else None
-        items.purge(conn, item_id, now=now)
+        if row.replaced_by is None:
+            succession.end(tx, item_id, now=now)
+            items.purge(conn, item_id, now=now)
+        else:
+            series.remove_what_successors_have(conn, item_id)
+            items.purge_all_but_history(conn, item_id, now=now)
         # A notification that is being delivered at this moment comes first.
         due_at = outbox.drop_of_item(conn, item_id)
         inbox.remove_person(conn, item_id)
         inbox.finish_of_item(conn, item_id, Step.IGNORE.value, now=now)
-        messages.deleted(tx, item_id, client_user_id, due_at=due_at, now=now)
+        messages.deleted(tx, item_id, client_user_id, replaced_by=row.replaced_by, due_at=due_at, now=now)
         through = item_progress.get(conn, item_id).last_event_seq
         contradictions.settle(conn, item_id, None, through=through, told={})
     log.info("item.purged", item_id=item_id)

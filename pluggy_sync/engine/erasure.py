@@ -187,7 +187,7 @@ def _search(res: Resources, erasure_id: str, person: str) -> None:
             some, last = erasures.items_in_outbox(conn, person, after=last, limit=erasures.SEARCHED_AT_ONCE)
         found |= some
     with res.database.begin() as conn:
-        _add_items(res, conn, erasure_id, found)
+        _add_items(res, conn, erasure_id, found | erasures.predecessors_of(conn, found))
         erasures.note(conn, erasure_id, searched_at=res.now())
 
 
@@ -291,7 +291,9 @@ def _await_spill(res: Resources, person: str, ids: Collection[str]) -> None:
     box = spill.box_of(res.settings.secret_key, *res.settings.previous_secret_keys)
     waiting = spill.deliveries(Path(folder), box, limit=SPILL_READ_AT_ONCE)
     # One that cannot be opened, or was not looked at, may be theirs.
-    if len(waiting) >= SPILL_READ_AT_ONCE or any(each.body is None or erasures.names(each.body, person, ids) for each in waiting):
+    if len(waiting) >= SPILL_READ_AT_ONCE or any(
+        each.body is None or erasures.names(each.body, person, ids) for each in waiting
+    ):
         raise WaitsError(SPILL, res.now() + timedelta(seconds=10))
 
 

@@ -143,7 +143,8 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
-            if state.has_unsettled_actions or decision.need is not None:
+            asks = state.has_unsettled_actions or decision.need is not None
+            if asks and not state.is_replaced:
                 actions.apply(tx, res, item, decision, before=row.raw, now=now)
             state = dataclasses.replace(state, item=item)
         # Last: webhook intake waits for the row that these write.

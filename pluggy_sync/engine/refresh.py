@@ -53,7 +53,8 @@ def refresh(res: Resources, item_id: str) -> Refreshed:
 
     Raises:
         PersonNeededError: a person must act first.
-        CannotActError: the Item is unknown, deleted, its bank is offline, or Pluggy refuses for another reason.
+        CannotActError: the Item is unknown, deleted or replaced, its bank is offline, or Pluggy refuses for another
+            reason.
         PluggyUnavailableError: Pluggy does not answer, or takes no more updates this minute.
     """
     with res.database.begin() as conn:
@@ -62,6 +63,8 @@ def refresh(res: Resources, item_id: str) -> Refreshed:
             raise CannotActError("item-not-found")
         if row.deleted_at is not None:
             raise CannotActError("item-deleted")
+        if row.replaced_by is not None:
+            raise CannotActError("item-replaced", more={"replacedBy": row.replaced_by})
         event_seq = item_progress.get(conn, item_id).last_event_seq
         asked = _asked(conn, item_id)
         offline = connectors.is_offline(conn, row.connector_id)

@@ -10,13 +10,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from pluggy_sync import queue
-from pluggy_sync.engine import actions, erasure, outages
+from pluggy_sync.engine import actions, erasure, outages, succession
 from pluggy_sync.engine.sync.item import ENDPOINTS
 from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import erasures, inbox, item_progress, metrics, user_actions
+from pluggy_sync.store import erasures, inbox, item_progress, metrics, schedule, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +56,12 @@ def sweep(res: Resources) -> None:
     for item_id, action_id in late:
         actions.expire(res, item_id, action_id)
     outages.follow_up(res)
+    succession.queue_due_searches(res)
     housekeeping.tidy(res)
     erasure.seal_anew(res)
     with res.begin() as tx:
         metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
+        schedule.done(tx.conn, queue.SWEEP, now=now)
     if urgent or others or item_ids or late:
         log.info("sweep.found", urgent=len(urgent), events=len(others), syncs=len(item_ids), expired=len(late))
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pluggy_sync import queue, wire
+from pluggy_sync import cause, queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import deliveries, endpoints, items, outbox
+from pluggy_sync.store.alerts import Alert
 from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
@@ -30,9 +31,13 @@ STALE = "item.stale"
 SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
+REPLACED = "item.replaced"
+REPLACEMENT_UNDONE = "item.replacement_undone"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
 ENDPOINT_PING = "endpoint.ping"
 ENDPOINT_DISABLED = "endpoint.disabled"
+SYSTEM_ALERT = "system.alert"
+SYSTEM_ALERT_CLEARED = "system.alert_cleared"
 
 TYPES = (
     ACTION_REQUIRED,
@@ -44,9 +49,13 @@ TYPES = (
     STALE,
     DELETED,
     CONSENT_EXPIRING,
+    REPLACED,
+    REPLACEMENT_UNDONE,
     CONNECTOR_STATUS_CHANGED,
     ENDPOINT_PING,
     ENDPOINT_DISABLED,
+    SYSTEM_ALERT,
+    SYSTEM_ALERT_CLEARED,
 )
 # A person waits for what these bring.
 URGENT = frozenset({ACTION_REQUIRED, ACTION_RESOLVED, ACTION_EXPIRED})
@@ -138,10 +147,38 @@ def sync_failed(
 
 
 def deleted(
-    tx: Transaction, item_id: str, client_user_id: str | None, *, due_at: datetime | None = None, now: datetime
+    tx: Transaction,
+    item_id: str,
+    client_user_id: str | None,
+    *,
+    replaced_by: str | None = None,
+    due_at: datetime | None = None,
+    now: datetime,
 ) -> None:
-    """Tell that the Item is gone and its data purged; not before *due_at*, if that is given."""
-    _about_item(tx, DELETED, item_id, client_user_id, {}, due_at=due_at, now=now)
+    """
+    Tell that the Item is gone and its data purged; not before *due_at*, if that is given.
+
+    *replaced_by*: the Item that brings its accounts. Its `item.replaced` may be dropped with it before it is delivered.
+    """
+    _about_item(tx, DELETED, item_id, client_user_id, {"replacedBy": replaced_by}, due_at=due_at, now=now)
+
+
+def replaced(
+    tx: Transaction,
+    item_id: str,
+    client_user_id: str | None,
+    *,
+    by: str,
+    accounts: Sequence[Mapping[str, str]],
+    now: datetime,
+) -> None:
+    """Tell that another Item brings the Item's *accounts* from now on, each `old` one under its `new` id."""
+    _about_item(tx, REPLACED, item_id, client_user_id, {"by": by, "accounts": list(accounts)}, now=now)
+
+
+def replacement_undone(tx: Transaction, item_id: str, client_user_id: str | None, *, by: str, now: datetime) -> None:
+    """Tell that the Item is in its own place again."""
+    _about_item(tx, REPLACEMENT_UNDONE, item_id, client_user_id, {"by": by}, now=now)
 
 
 def without_person(body: str) -> str:
@@ -168,6 +205,26 @@ def endpoint_disabled(tx: Transaction, endpoint_id: str, reason: str, *, now: da
 def endpoint_ping(tx: Transaction, endpoint: Endpoint, *, now: datetime) -> str:
     """Send *endpoint* alone something to try it with; return the id of the notification."""
     return _store(tx, ENDPOINT_PING, None, None, {"endpointId": endpoint.id}, to=[endpoint], due_at=now, now=now)
+
+
+def system_alert(tx: Transaction, alert: Alert, *, now: datetime) -> None:
+    """Tell that the service, or something it depends on, is in trouble."""
+    _about_system(tx, SYSTEM_ALERT, alert, now)
+
+
+def system_alert_cleared(tx: Transaction, alert: Alert, *, now: datetime) -> None:
+    """Tell that a trouble is over that was told."""
+    _about_system(tx, SYSTEM_ALERT_CLEARED, alert, now)
+
+
+def _about_system(tx: Transaction, type_: str, alert: Alert, now: datetime) -> None:
+    data = {
+        "code": alert.code.value,
+        "subject": alert.subject or None,
+        "detail": alert.detail,
+        "since": wire.to_text(alert.since),
+    }
+    _store(tx, type_, None, None, data, due_at=now, now=now)
 
 
 def _about_item(
@@ -206,6 +263,7 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
+        received_at=cause.received_at(),
         now=now,
     )
     for endpoint in endpoints.receivers(tx.conn, type_) if to is None else to:

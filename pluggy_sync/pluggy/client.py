@@ -12,7 +12,7 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -67,7 +67,14 @@ def create_client(settings: Settings, redis_client: redis.Redis, hooks: Hooks | 
     exchanges = {address: _exchange(settings, cache, hooks, proxy) for address, proxy in proxies.items()}
     budget = Budget(redis_client, settings.pluggy_requests_per_minute, tuple(exchanges))
     seal = None if settings.pluggy_public_key is None else sealer(settings.pluggy_public_key)
-    return PluggyClient(exchanges, budget, hooks, seal)
+    first = next(iter(exchanges.values()))
+    return PluggyClient(
+        exchanges,
+        budget,
+        hooks,
+        seal,
+        check_credentials=lambda: sign_in(first, settings.pluggy_client_id, settings.pluggy_client_secret),
+    )
 
 
 def _address_of(proxy: str) -> str:
@@ -114,10 +121,17 @@ class PluggyClient:
     """
 
     def __init__(
-        self, exchanges: Mapping[str, Exchange], budget: Budget, hooks: Hooks, seal: Sealer | None = None
+        self,
+        exchanges: Mapping[str, Exchange],
+        budget: Budget,
+        hooks: Hooks,
+        seal: Sealer | None,
+        *,
+        check_credentials: Callable[[], object],
     ) -> None:
         """*exchanges*: by the address from which they go out, those that *budget* counts."""
         self._exchanges = exchanges
+        self._check_credentials = check_credentials
         self._seal = seal
         self.budget = budget
         self.hooks = hooks
@@ -134,6 +148,49 @@ class PluggyClient:
         """How many seconds our clock is ahead of Pluggy's, to about half a second; None before the first answer."""
         known = [each.clock_ahead_s for each in self._exchanges.values() if each.clock_ahead_s is not None]
         return statistics.median(known) if known else None
+
+    def check_credentials(self) -> None:
+        """
+        Sign in anew. A key that was given before may outlive the credentials.
+
+        Raises:
+            PluggyUnauthorizedError: Pluggy refuses them.
+            PluggyError: Pluggy does not say.
+        """
+        self._check_credentials()
+
+    def webhooks(self) -> list[payloads.Webhook]:
+        """Return the application's webhooks (Pluggy facts 2.2). One that cannot be read is left out."""
+        found = []
+        for page in self._pages("/webhooks", {}):
+            for raw in page:
+                try:
+                    found.append(payloads.webhook(raw))
+                except payloads.UnreadableError as exc:
+                    log.warning("pluggy.webhook_unreadable", error=str(exc), next="it is left out")
+        return found
+
+    def create_webhook(self, url: str, *, event: str, headers: Mapping[str, str]) -> payloads.Webhook:
+        """
+        Register a webhook.
+
+        Raises:
+            PluggyRefusedError: the address is not public https, or there is one for it already, or too many.
+        """
+        return _webhook(self._request("POST", "/webhooks", body={"url": url, "event": event, "headers": dict(headers)}))
+
+    def change_webhook(self, webhook_id: str, *, event: str, headers: Mapping[str, str]) -> payloads.Webhook:
+        """Give a webhook another event and headers, and switch it on."""
+        body = {"event": event, "headers": dict(headers), "enabled": True}
+        return _webhook(self._request("PATCH", f"/webhooks/{_segment(webhook_id)}", body=body))
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook; one that is gone already is none."""
+        try:
+            self._request("DELETE", f"/webhooks/{_segment(webhook_id)}")
+        except PluggyRefusedError as exc:
+            if exc.status != httpx.codes.NOT_FOUND:
+                raise
 
     def item(self, item_id: str) -> payloads.Item | None:
         """Return the Item, or None for a 404 (which soon after an event may be temporary; Pluggy facts 2.8)."""
@@ -390,6 +447,13 @@ def _item(item_id: str, raw: Any) -> payloads.Item:
         return item
     # Not a refusal: the next read may give a readable object.
     raise PluggyUnavailableError("an Item that cannot be read")
+
+
+def _webhook(raw: Any) -> payloads.Webhook:
+    try:
+        return payloads.webhook(raw)
+    except payloads.UnreadableError as exc:
+        raise PluggyUnavailableError("a webhook that cannot be read") from exc
 
 
 def _segment(item_id: str) -> str:

@@ -5,6 +5,7 @@ Each kind of object needs one to three keys. If one of them cannot be read, the 
 field of another type than expected counts as absent.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,22 @@ class Transaction:
 
 # Two spellings of one data product are in use (Pluggy facts 3.4, 9.27).
 _PRODUCT_SPELLING = {"investmentTransactions": "investmentsTransactions"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """
+    A registration of ours at Pluggy (Pluggy facts 2.2).
+
+    *headers* are what each delivery carries, secrets included; None: Pluggy does not say. *disabled_at* None: it is on.
+    """
+
+    id: str
+    url: str = dataclasses.field(repr=False)
+    event: str
+    disabled_at: dt.datetime | None
+    created_at: dt.datetime | None
+    headers: Mapping[str, str] | None = dataclasses.field(repr=False)
 
 
 def _code(value: Any) -> str | None:
@@ -295,4 +312,21 @@ def transaction(raw: Any) -> Transaction:
         created_at=fields.instant(get("createdAt")),
         updated_at=fields.instant(get("updatedAt")),
         raw=raw,
+    )
+
+
+def webhook(raw: Any) -> Webhook:
+    """
+    Parse a webhook.
+
+    Raises:
+        UnreadableError: it has no id, address or event.
+    """
+    raw = _object("webhook", raw)
+    headers = fields.object_of(raw.get("headers"))
+    return Webhook(
+        **_needed("webhook", raw, id=fields.identity, url=fields.text, event=fields.text),
+        disabled_at=fields.instant(raw.get("disabledAt")),
+        created_at=fields.instant(raw.get("createdAt")),
+        headers=None if headers is None else {name: str(value) for name, value in headers.items()},
     )

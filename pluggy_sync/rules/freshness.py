@@ -13,6 +13,8 @@ ASSUMED_PERIOD = timedelta(hours=24)
 # does not find.
 SYNC_PATIENCE = 3
 BANK_OUTAGE = "CONNECTOR_OFFLINE"
+# Another Item brings the same accounts now.
+REPLACED = "REPLACED"
 # The bank does not answer, though its connector is not marked as offline.
 BANK_DOWN_CODES = frozenset({"SITE_NOT_AVAILABLE"})
 
@@ -61,6 +63,7 @@ class Known:
     update_pending: bool = False
     # How often Pluggy answered 404 in a row since an event or the product named the Item.
     not_found: int = 0
+    is_replaced: bool = False
 
 
 def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
@@ -71,6 +74,7 @@ def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
     """
     found = (
         _deleted(item)
+        or _replaced(item)
         or _bank_outage(item)
         or _waiting_for_person(item)
         or _syncing(item)
@@ -88,7 +92,7 @@ def tells_stale(item: Known, *, now: datetime, grace: timedelta) -> bool:
     or Pluggy keeps failing (`error`, `bank_outage`). It is not told while a person must act, the connector is offline
     or an update goes on: it hears of these instead.
     """
-    if item.connector_status == OFFLINE or _stale(item, now=now, grace=grace) is None:
+    if item.is_replaced or item.connector_status == OFFLINE or _stale(item, now=now, grace=grace) is None:
         return False
     state = freshness_of(item, now=now, grace=grace).state
     return state in (State.STALE, State.ERROR, State.BANK_OUTAGE)
@@ -96,6 +100,10 @@ def tells_stale(item: Known, *, now: datetime, grace: timedelta) -> bool:
 
 def _deleted(item: Known) -> Freshness | None:
     return None if item.deleted_at is None else Freshness(state=State.DELETED, since=item.deleted_at)
+
+
+def _replaced(item: Known) -> Freshness | None:
+    return Freshness(state=State.STALE, since=item.last_updated_at, reason=REPLACED) if item.is_replaced else None
 
 
 def _bank_outage(item: Known) -> Freshness | None:

@@ -45,6 +45,7 @@ REFUSED = "refused-by-pluggy"
 _TABLE: tuple[tuple[str, int, str], ...] = (
     ("item-not-found", 404, "No such Item is known here."),
     ("item-deleted", 410, "The Item was deleted and its data purged."),
+    ("item-replaced", 409, "Another Item, `replacedBy`, brings the accounts of this one. Update that one."),
     (GONE, 410, "Pluggy no longer knows this Item."),
     ("action-not-found", 404, "No such action."),
     ("action-submitted", 409, "An answer is under way. Wait for its outcome."),

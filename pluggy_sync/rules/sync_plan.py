@@ -173,6 +173,8 @@ class SyncState:
     item: Item | None
     client_user_id: str | None = None
     deleted_at: datetime | None = None
+    # Another Item brings its accounts now.
+    is_replaced: bool = False
     has_unsettled_actions: bool = False
     run_id: uuid.UUID | None = None
     lease_until: datetime | None = None
@@ -187,6 +189,8 @@ class SyncState:
     synced_seq: int = 0
     sync_attempts: int = 0
     due_at: datetime | None = None
+    # When the oldest webhook came that the last finished run does not cover; None: there is none.
+    received_at: datetime | None = None
     accounts: Sequence[AccountState] = ()
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)
@@ -291,10 +295,11 @@ def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = Fal
     """
     Return what a run that starts now would read, or None: no request could bring news.
 
-    An Item without a good collection has nothing to read. *deep* reads everything, whatever is stored.
+    An Item without a good collection has nothing to read, nor one that was replaced. *deep* reads everything,
+    whatever is stored.
     """
     item = state.item
-    if item is None or state.deleted_at is not None or item.last_updated_at is None:
+    if item is None or state.deleted_at is not None or state.is_replaced or item.last_updated_at is None:
         return None
     planner = _Planner(state, item, now=now, overlap_days=overlap_days, deep=deep)
     listed, accounts, products = planner.list_of_accounts(), planner.accounts(), planner.products()

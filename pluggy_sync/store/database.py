@@ -1,11 +1,13 @@
 """
 The connection to Postgres, and how long its users wait for it.
 
-Every transaction brings its own limits (`SET LOCAL`, sent together with BEGIN). Nothing is kept in a session: a pooler
-in transaction mode, such as PgBouncer, may stand in between.
+Every transaction brings its own limits and the schema of our tables (`SET LOCAL`, sent together with BEGIN). Nothing is
+kept in a session: a pooler in transaction mode, such as PgBouncer, may stand in between. Statements name our tables
+without the schema, and find no others: the schema of the product is not searched (decision 28).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from pluggy_sync import wire
+from pluggy_sync.settings import DEFAULT_SCHEMA
 
 _SCHEME = "postgresql+bounded://"
 
@@ -36,11 +39,6 @@ class Bounds:
     lock_s: float | None
     idle_s: float | None
     answer_s: float | None
-
-    @property
-    def begin(self) -> str:
-        """The statements that begin a transaction with these limits."""
-        return "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in self.limits.items())])
 
     @property
     def limits(self) -> dict[str, int]:
@@ -75,8 +73,16 @@ class _BoundedConnection(psycopg.Connection[Any]):
     """Waits for each answer as long as allowed. Without an answer it is closed: nobody knows what it would answer."""
 
     bounds: Bounds
+    # Where the names of tables lead. It has no quotes in it: the settings see to that.
+    schema: str
     # False: each statement is a transaction of its own, as `CREATE INDEX CONCURRENTLY` has to be.
     begins: bool = True
+
+    @property
+    def given_to_each_transaction(self) -> dict[str, str]:
+        """The settings of Postgres that a transaction brings along."""
+        limits = {name: str(milliseconds) for name, milliseconds in self.bounds.limits.items()}
+        return {**limits, "search_path": f'"{self.schema}"'}
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -89,22 +95,25 @@ class _BoundedConnection(psycopg.Connection[Any]):
 
 
 class _BoundedDialect(PGDialect_psycopg):
-    """psycopg, with transactions that begin with their limits and connections that stop waiting."""
+    """psycopg, with transactions that begin with their limits and schema, and connections that stop waiting."""
 
     supports_statement_cache = True
 
-    def __init__(self, bounds: Bounds = OPERATOR, **kwargs: Any) -> None:
+    def __init__(self, bounds: Bounds = OPERATOR, schema: str = DEFAULT_SCHEMA, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self._bounds = bounds
+        self._schema = schema
 
     def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = _BoundedConnection.connect(*args, **kwargs)
         connection.bounds = self._bounds
+        connection.schema = self._schema
         return connection
 
     def do_begin(self, dbapi_connection: Any) -> None:
         if dbapi_connection.begins:
-            dbapi_connection.execute(self._bounds.begin)
+            given = dbapi_connection.given_to_each_transaction.items()
+            dbapi_connection.execute("; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in given)]))
 
     def set_isolation_level(self, dbapi_connection: Any, level: str) -> None:
         # The connection stays in autocommit, whatever is asked for: `do_begin` begins.
@@ -127,11 +136,18 @@ def sqlalchemy_url(database_url: str) -> str:
     raise ValueError("not the URL of a Postgres database")
 
 
-def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: int = 5) -> Engine:
-    """Return an engine whose JSON columns keep numbers exact (as Decimal). Nothing connects yet."""
+def create_engine(
+    database_url: str, bounds: Bounds = OPERATOR, *, schema: str = DEFAULT_SCHEMA, pool_size: int = 5
+) -> Engine:
+    """
+    Return an engine for our tables in *schema*, whose JSON columns keep numbers exact (as Decimal).
+
+    Nothing connects yet.
+    """
     return sa.create_engine(
         sqlalchemy_url(database_url),
         bounds=bounds,
+        schema=schema,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
@@ -151,6 +167,22 @@ def create_engine(database_url: str, bounds: Bounds = OPERATOR, *, pool_size: in
             **_TCP,
         },
     )
+
+
+@contextmanager
+def in_schema(conn: Connection, schema: str) -> Iterator[None]:
+    """Let the transactions that *conn* begins in the block find their tables in *schema*."""
+    driver = cast(_BoundedConnection, conn.connection.driver_connection)
+    usual, driver.schema = driver.schema, schema
+    try:
+        yield
+    finally:
+        driver.schema = usual
+
+
+def schema_of(conn: Connection) -> str:
+    """Return the schema in which *conn* finds our tables, whether it exists yet or not."""
+    return cast(_BoundedConnection, conn.connection.driver_connection).schema
 
 
 # How often a statement is run before the server keeps its plan.
@@ -186,10 +218,9 @@ def run_alone(
         psycopg.Error: nothing is committed, unless the connection was lost.
     """
     driver = cast(_BoundedConnection, conn.connection.driver_connection)
-    given = {**driver.bounds.limits, **(settings or {})}
+    given = {**driver.given_to_each_transaction, **(settings or {})}
     set_all = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in given.items())
     with driver.pipeline(), driver.cursor() as first, driver.cursor() as cursor:
-        if given:
-            first.execute(set_all)
+        first.execute(set_all)
         cursor.execute(statement, parameters)
         return cursor.fetchall()

@@ -21,7 +21,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.store import personal_data
 from pluggy_sync.store.personal_data import Held
-from pluggy_sync.store.tables import bulk_operations, erasure_items, erasures, inbox, items, outbox, user_actions
+from pluggy_sync.store.tables import (
+    bulk_operations,
+    erasure_items,
+    erasures,
+    inbox,
+    item_links,
+    items,
+    outbox,
+    user_actions,
+)
 
 RUNNING = "running"
 DONE = "done"
@@ -262,10 +271,29 @@ def seal_anew(conn: Connection, sealed_anew: Callable[[str], str | None]) -> Non
 
 
 def items_known_of(conn: Connection, client_user_id: str) -> list[str]:
-    """Return ids of the Items that say they are the person's. This is quick."""
+    """Return ids of the Items that say they are the person's, and of those whose place they took. This is quick."""
     of_items = sa.select(items.c.id).where(items.c.client_user_id == client_user_id)
     of_actions = sa.select(user_actions.c.item_id).where(user_actions.c.client_user_id == client_user_id)
-    return sorted(conn.scalars(of_items.union(of_actions)))
+    found = set(conn.scalars(of_items.union(of_actions)))
+    return sorted(found | predecessors_of(conn, found))
+
+
+def predecessors_of(conn: Connection, item_ids: Collection[str]) -> set[str]:
+    """
+    Return ids of the Items that these, and these in turn, took the place of, and that say of nobody else to be theirs.
+
+    One that was replaced and deleted says nothing of its person any more, and keeps the history of its accounts.
+    """
+    found: set[str] = set()
+    following = set(item_ids)
+    while following:
+        linked = sa.select(item_links.c.old_item_id).where(
+            item_links.c.new_item_id.in_(following), item_links.c.state == "linked"
+        )
+        replaced = sa.select(items.c.id).where(items.c.id.in_(linked), items.c.client_user_id.is_(None))
+        following = set(conn.scalars(replaced)) - found - set(item_ids)
+        found |= following
+    return found
 
 
 def pages_of_inbox(conn: Connection) -> Iterator[tuple[int, int]]:
@@ -309,6 +337,7 @@ def items_in_outbox(conn: Connection, client_user_id: str, *, after: str, limit:
 def remove_item(conn: Connection, item_id: str) -> Counter[str]:
     """Remove all rows of the Item, its own last, and empty those that stay; return how many, by table."""
     conn.execute(sa.select(items.c.id).where(items.c.id == item_id).with_for_update())
+    conn.execute(sa.update(items).where(items.c.replaced_by == item_id).values(replaced_by=None))
     removed: Counter[str] = Counter()
     for held in personal_data.HELD:
         removed[held.table.name] = _remove(conn, held, held.rows_of(item_id))

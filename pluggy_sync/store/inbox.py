@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -149,10 +149,10 @@ _STORE = """
             ORDER BY fresh.n
         ) AS ordered
     ), stored AS (
-        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at, state,
-                           outcome, handled_at)
+        INSERT INTO inbox (id, event_id, name, item_id, item_seq, payload, raw, unread, received_at, due_at,
+                           scheduled_at, state, outcome, handled_at)
         SELECT id, event_id, name, item_id, item_seq, payload, decode(raw, 'base64'), unread, received_at, due_at,
-               state, outcome, CASE state WHEN 'handled' THEN received_at END
+               CASE state WHEN 'stored' THEN due_at END, state, outcome, CASE state WHEN 'handled' THEN received_at END
         FROM numbered
         ORDER BY event_id
         ON CONFLICT (event_id) DO NOTHING
@@ -229,6 +229,7 @@ class WaitingEvent:
     # None without an Item.
     item_seq: int | None
     attempts: int
+    received_at: datetime
     # JSON text.
     payload: str | None = field(repr=False)
 
@@ -314,9 +315,10 @@ _REQUEST_FETCHES = sa.text(
         ON CONFLICT (item_id) DO UPDATE SET last_event_seq = item_progress.last_event_seq + 1
         RETURNING item_id, last_event_seq
     )
-    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at)
+    INSERT INTO inbox (event_id, name, item_id, item_seq, payload, received_at, due_at, scheduled_at)
     SELECT event_id, :name, item_id, last_event_seq,
-           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at
+           jsonb_build_object('event', :name, 'eventId', event_id, 'itemId', item_id, 'why', :why), :now, :due_at,
+           :due_at
     FROM wanted JOIN raised USING (item_id)
     RETURNING event_id
     """
@@ -340,6 +342,19 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     event_ids = [str(uuid.uuid4()) for _ in item_ids]
     row = {"item_ids": list(item_ids), "event_ids": event_ids, "name": events.FETCH_REQUESTED, "why": why}
     return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
+
+
+def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
+    """Return how many requests to fetch an Item wait for that reason; counting stops at *at_most*."""
+    some = (
+        sa.select(inbox.c.id)
+        # As in the index, which is only used for values known as the statement is planned.
+        .where(sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"), inbox.c.payload["why"].astext == why)
+        .limit(at_most)
+        .subquery()
+    )
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
 
 
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
@@ -375,6 +390,7 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
             inbox.c.item_id,
             inbox.c.item_seq,
             (inbox.c.attempts - 1).label("attempts"),
+            inbox.c.received_at,
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()
@@ -413,7 +429,7 @@ def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) 
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(error=error, due_at=until)
+        .values(error=error, due_at=until, scheduled_at=until)
     )
 
 
@@ -422,7 +438,12 @@ def await_budget(conn: Connection, event_id: str, error: str, *, until: datetime
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(error=error, due_at=until, attempts=sa.func.greatest(inbox.c.attempts - 1, 0))
+        .values(
+            error=error,
+            due_at=until,
+            scheduled_at=until,
+            attempts=sa.func.greatest(inbox.c.attempts - 1, 0),
+        )
     )
 
 
@@ -440,7 +461,8 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     """
     Return ids of events that are due and that nobody waits for.
 
-    Each is rescheduled, so that one that waits in the queue is not sent at once.
+    Each is due again later, so that one that waits in the queue is not sent over and over. `scheduled_at` stays: it
+    says since when the event should have been handled.
     """
     return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
 
@@ -471,23 +493,51 @@ def remove_person(conn: Connection, item_id: str) -> None:
     )
 
 
-def newest(conn: Connection, *, state: str | None, unread: bool = False, limit: int) -> Sequence[StoredEvent]:
-    """Return the newest events in *state*, or all; *unread*: only those of which something could not be read."""
-    matching = _matching(state, unread=unread)
+def newest(
+    conn: Connection,
+    *,
+    state: str | None,
+    unread: bool = False,
+    item_id: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+) -> Sequence[StoredEvent]:
+    """
+    Return the newest events in *state*, or all; *unread*: only those of which something could not be read.
+
+    *item_id*: only of that Item; *since*: only those that came in from then on.
+    """
+    matching = _matching(state, unread=unread, item_id=item_id, since=since)
     rows = conn.execute(sa.select(*_STORED_EVENT).where(*matching).order_by(inbox.c.id.desc()).limit(limit))
     return [StoredEvent(**row._mapping) for row in rows]
 
 
-def count(conn: Connection, *, state: str | None, unread: bool = False) -> int:
+def count(
+    conn: Connection,
+    *,
+    state: str | None,
+    unread: bool = False,
+    item_id: str | None = None,
+    since: datetime | None = None,
+) -> int:
     """Return how many events `newest` would return without a limit; `COUNTED` stands for as many or more."""
-    some = sa.select(inbox.c.id).where(*_matching(state, unread=unread)).limit(COUNTED).subquery()
+    matching = _matching(state, unread=unread, item_id=item_id, since=since)
+    some = sa.select(inbox.c.id).where(*matching).limit(COUNTED).subquery()
     number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number
 
 
-def _matching(state: str | None, *, unread: bool) -> list[sa.ColumnElement[bool]]:
-    in_state = [] if state is None else [inbox.c.state == state]
-    return [*in_state, inbox.c.unread.is_not(None)] if unread else in_state
+def _matching(
+    state: str | None, *, unread: bool, item_id: str | None, since: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    chosen = [] if state is None else [inbox.c.state == state]
+    if unread:
+        chosen.append(inbox.c.unread.is_not(None))
+    if item_id is not None:
+        chosen.append(inbox.c.item_id == item_id)
+    if since is not None:
+        chosen.append(inbox.c.received_at >= since)
+    return chosen
 
 
 def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
@@ -512,9 +562,129 @@ def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
     conn.execute(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id)
-        .values(state="stored", attempts=0, due_at=now, handled_at=None)
+        .values(state="stored", attempts=0, due_at=now, scheduled_at=now, handled_at=None)
     )
     return event_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Which events are replayed: all of these together. None: any. Requests of our own are taken only by their ids."""
+
+    event_ids: Collection[str] | None = None
+    # stored, handled or dead
+    state: str | None = None
+    name: str | None = None
+    item_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return them in SQL."""
+        of_pluggy = inbox.c.name != events.FETCH_REQUESTED
+        found: list[sa.ColumnElement[bool]] = [
+            of_pluggy if self.event_ids is None else inbox.c.event_id.in_(self.event_ids)
+        ]
+        for column, value in ((inbox.c.state, self.state), (inbox.c.name, self.name), (inbox.c.item_id, self.item_id)):
+            if value is not None:
+                found.append(column == value)
+        if self.since is not None:
+            found.append(inbox.c.received_at >= self.since)
+        if self.until is not None:
+            found.append(inbox.c.received_at < self.until)
+        return found
+
+
+class Replayed(NamedTuple):
+    """An event that is due once more."""
+
+    id: int
+    event_id: str
+    name: str
+
+
+def count_chosen(conn: Connection, chosen: Chosen) -> int:
+    """Return how many events there are as *chosen*."""
+    return conn.execute(sa.select(sa.func.count()).select_from(inbox).where(*chosen.conditions())).scalar_one()
+
+
+def newest_id(conn: Connection) -> int:
+    """Return the id of the row that was stored last; 0: there is none."""
+    return conn.scalar(sa.select(sa.func.max(inbox.c.id))) or 0
+
+
+def replay(
+    conn: Connection, chosen: Chosen, *, after: int, through: int, limit: int, now: datetime
+) -> Sequence[Replayed]:
+    """
+    Make up to *limit* events due now as if they came now, those with the lowest ids after *after* and up to *through*.
+
+    Each takes the next number of its Item. What it told once and agreed with the Item then is not told anew: the Item
+    would seem to be behind. The Items' `item_progress` rows are locked in the order of their ids, as when events are
+    stored.
+    """
+    picked = (
+        sa.select(inbox.c.id, inbox.c.item_id)
+        .where(*chosen.conditions(), inbox.c.id > after, inbox.c.id <= through)
+        .order_by(inbox.c.id)
+        .limit(limit)
+        .cte("picked")
+        .prefix_with("MATERIALIZED")
+    )
+    progress = tables.item_progress
+    held = (
+        sa.select(progress.c.item_id, progress.c.last_event_seq, (~_is_unsettled()).label("is_settled"))
+        .where(progress.c.item_id.in_(sa.select(picked.c.item_id)))
+        .order_by(progress.c.item_id)
+        .with_for_update()
+        .cte("held")
+        .prefix_with("MATERIALIZED")
+    )
+    following = sa.func.row_number().over(partition_by=picked.c.item_id, order_by=picked.c.id)
+    numbered = (
+        sa.select(
+            picked.c.id, picked.c.item_id, (held.c.last_event_seq + following).label("item_seq"), held.c.is_settled
+        )
+        .select_from(picked.outerjoin(held, held.c.item_id == picked.c.item_id))
+        .cte("numbered")
+        .prefix_with("MATERIALIZED")
+    )
+    last = (
+        sa.select(numbered.c.item_id, sa.func.max(numbered.c.item_seq).label("item_seq"), numbered.c.is_settled)
+        .where(numbered.c.item_seq.is_not(None))
+        .group_by(numbered.c.item_id, numbered.c.is_settled)
+        .subquery("last")
+    )
+    raised = (
+        sa.update(progress)
+        .where(progress.c.item_id == last.c.item_id)
+        .values(
+            last_event_seq=last.c.item_seq,
+            settled_seq=sa.case((last.c.is_settled, last.c.item_seq), else_=progress.c.settled_seq),
+        )
+        .returning(progress.c.item_id)
+        .cte("raised")
+    )
+    again = {"state": "stored", "attempts": 0, "outcome": None, "error": None, "handled_at": None}
+    stmt = (
+        sa.update(inbox)
+        .where(inbox.c.id == numbered.c.id)
+        .values(
+            **again,
+            due_at=now,
+            scheduled_at=now,
+            item_seq=sa.func.coalesce(numbered.c.item_seq, inbox.c.item_seq),
+        )
+        .returning(inbox.c.id, inbox.c.event_id, inbox.c.name)
+        .add_cte(raised)
+    )
+    return [Replayed._make(row) for row in conn.execute(stmt)]
+
+
+def _is_unsettled() -> sa.ColumnElement[bool]:
+    """Return whether an event of the Item tells of something that was not seen yet (`rules/contradictions.py`)."""
+    other, progress = inbox.alias("other"), tables.item_progress
+    return sa.exists().where(other.c.item_id == progress.c.item_id, other.c.item_seq > progress.c.settled_seq)
 
 
 def _read_anew(raw: bytes) -> events.Event | None:

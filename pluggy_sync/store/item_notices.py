@@ -33,6 +33,7 @@ def consents_ending(conn: Connection, *, now: datetime, limit: int) -> list[str]
             sa.select(items.c.id)
             .where(
                 items.c.deleted_at.is_(None),
+                items.c.replaced_by.is_(None),
                 items.c.consent_expires_at > now,
                 items.c.consent_expires_at <= now + timedelta(days=WARN_DAYS[0]),
                 items.c.consent_expires_at <= now + next_days * sa.literal(timedelta(days=1), sa.Interval),
@@ -75,6 +76,7 @@ def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str
             sa.select(items.c.id)
             .where(
                 items.c.deleted_at.is_(None),
+                items.c.replaced_by.is_(None),
                 items.c.status.in_([UPDATED, OUTDATED]),
                 sa.or_(items.c.next_auto_sync_at < before, unplanned),
                 items.c.stale_told_of.is_distinct_from(told_of()),

@@ -103,12 +103,18 @@ def _request(due_at: datetime) -> dict[str, sa.ColumnElement[Any]]:
         "last_event_seq": following,
         "sync_requested_seq": following,
         "due_at": sa.func.least(item_progress.c.due_at, due_at),
+        "scheduled_at": sa.func.least(item_progress.c.scheduled_at, due_at),
     }
 
 
 def make_due(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     """Let the sweep start the Item's sync at *due_at*."""
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=due_at))
+    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(_due(due_at)))
+
+
+def _due(moment: datetime | None) -> dict[str, datetime | None]:
+    """Return what says that a sync is due at *moment*. The sweep moves `due_at` when it queues the sync."""
+    return {"due_at": moment, "scheduled_at": moment}
 
 
 def reschedule_due(conn: Connection, item_id: str, *, until: datetime) -> None:
@@ -116,7 +122,7 @@ def reschedule_due(conn: Connection, item_id: str, *, until: datetime) -> None:
     conn.execute(
         sa.update(item_progress)
         .where(item_progress.c.item_id == item_id, item_progress.c.due_at.is_not(None))
-        .values(due_at=until)
+        .values(_due(until))
     )
 
 
@@ -132,7 +138,7 @@ def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datet
         .values(
             synced_seq=sa.func.greatest(item_progress.c.synced_seq, through),
             sync_attempts=0,
-            due_at=retry_at,
+            **_due(retry_at),
         )
         .returning(SYNC_PENDING)
     )
@@ -142,7 +148,7 @@ def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datet
 def reschedule_sync(conn: Connection, item_id: str, *, until: datetime, attempts: int) -> None:
     """Let the sweep start the Item's sync at *until*; *attempts* in a row have failed."""
     conn.execute(
-        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=until, sync_attempts=attempts)
+        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(**_due(until), sync_attempts=attempts)
     )
 
 

@@ -138,6 +138,7 @@ def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
 def _overdue(expected_before: datetime) -> list[sa.Select[Any]]:
     last = sa.func.coalesce(_any.c.last_updated_at, _any.c.first_seen_at)
     return [
+        sa.select(_any.c.id).where(_any.c.replaced_by.is_not(None)),
         sa.select(_any.c.id).where(_any.c.next_auto_sync_at < expected_before),
         sa.select(_any.c.id).where(
             _any.c.deleted_at.is_(None), _any.c.next_auto_sync_at.is_(None), last < expected_before - ASSUMED_PERIOD
@@ -157,6 +158,19 @@ _CANDIDATES: dict[State | None, _Source] = {
     State.ERROR: _any_of(_not_updated, _contradicted, _unsynced),
     State.STALE: _overdue,
 }
+
+
+def of(conn: Connection, item_ids: Sequence[str]) -> Sequence[ItemView]:
+    """Return those of the Items that there are, with what belongs to their views."""
+    chosen = sa.select(items).where(items.c.id == sa.func.any(sa.literal(list(item_ids), sa.ARRAY(sa.Text))))
+    return [ItemView(**row._mapping) for row in conn.execute(_with_all(chosen.subquery("chosen")))]
+
+
+def perhaps_not_fresh(conn: Connection, *, expected_before: datetime) -> list[str]:
+    """Return the ids of all Items that may be in another state than fresh, but for those of banks that are offline."""
+    sources = (*_not_updated(expected_before), *_waiting(expected_before), *_contradicted(expected_before))
+    sources += (*_unsynced(expected_before), *_overdue(expected_before))
+    return list(conn.scalars(sa.union(*sources)))
 
 
 def known(item: ItemView, actions: Sequence[Action]) -> Known:
@@ -179,4 +193,5 @@ def known(item: ItemView, actions: Sequence[Action]) -> Known:
         sync_attempts=item.sync_attempts,
         update_pending=item.contradiction is not None and not not_found,
         not_found=item.refetches if not_found else 0,
+        is_replaced=item.replaced_by is not None,
     )

@@ -6,6 +6,7 @@ Tests: `engine/test_items.py`, `engine/test_deletion.py`, `engine/test_refresh.p
 
 import dataclasses
 import uuid
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +19,21 @@ from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
-from pluggy_sync.store import erased, personal_data
+from pluggy_sync.store import erased
 from pluggy_sync.store import inbox as inbox_queries
-from pluggy_sync.store.tables import NOT_UPDATED, inbox, item_progress, items, sync_runs, user_actions
+from pluggy_sync.store.personal_data import PURGED, Held
+from pluggy_sync.store.tables import (
+    NOT_UPDATED,
+    accounts,
+    balances,
+    bills,
+    inbox,
+    item_progress,
+    items,
+    sync_runs,
+    transactions,
+    user_actions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +59,8 @@ class StoredItem:
     fetched_at: datetime | None
     reconciled_at: datetime | None
     deleted_at: datetime | None
+    # The Item that brings its accounts now; None: it is in its own place.
+    replaced_by: str | None
     run_id: uuid.UUID | None
     lease_until: datetime | None
     consent_warned_of: datetime | None
@@ -170,6 +185,7 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
                 items.c.connector_id == connector_id,
                 # As in the index, which is only used for values known as the statement is planned.
                 sa.text(NOT_UPDATED),
+                items.c.replaced_by.is_(None),
                 items.c.status.not_in([UPDATED, *RUNNING]),
                 sa.or_(items.c.fetched_at.is_(None), items.c.fetched_at < back_at),
                 ~asked,
@@ -204,13 +220,28 @@ def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime
 
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
-    for held in personal_data.PURGED:
+    _purge(conn, item_id, PURGED, kept={"connector_id"}, now=now)
+
+
+def purge_all_but_history(conn: Connection, item_id: str, *, now: datetime) -> None:
+    """
+    Purge a replaced Item as `purge` does, but for the history of its accounts that is kept for its successor.
+
+    The caller has removed what is not kept (`series.remove_what_successors_have`).
+    """
+    tables = [each for each in PURGED if each.table not in (transactions, balances, bills, accounts)]
+    _purge(conn, item_id, tables, kept={"connector_id", "replaced_by"}, now=now)
+
+
+def _purge(conn: Connection, item_id: str, tables: Iterable[Held], *, kept: Collection[str], now: datetime) -> None:
+    for held in tables:
         conn.execute(sa.delete(held.table).where(held.rows_of(item_id)))
-    kept = {"connector_id"}
     cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
     # They name the person's accounts.
     conn.execute(
         sa.update(sync_runs).where(sync_runs.c.item_id == item_id).values(parts=sa.null(), incomplete=sa.null())
     )
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None))
+    conn.execute(
+        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(due_at=None, scheduled_at=None)
+    )

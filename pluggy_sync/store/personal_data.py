@@ -85,7 +85,29 @@ PURGED: tuple[Held, ...] = (
     _by_item(tables.incomplete_parts),
     _by_parent(tables.submissions, "action_id", tables.user_actions),
     _by_item(tables.user_actions),
+    _by_item(tables.predecessor_searches),
     _by_item(tables.accounts),
+)
+
+_links, _account_links, _transaction_links = tables.item_links.c, tables.account_links.c, tables.transaction_links.c
+
+
+def _of_linked_accounts(item_id: str) -> Condition:
+    ids = sa.select(tables.accounts.c.id).where(tables.accounts.c.item_id == item_id)
+    return sa.or_(_transaction_links.old_account_id.in_(ids), _transaction_links.new_account_id.in_(ids))
+
+
+# Which of the person's Items took the place of which: removed first, since accounts tell whose they are.
+LINKS: tuple[Held, ...] = (
+    Held(table=tables.transaction_links, rows_of=_of_linked_accounts),
+    Held(
+        table=tables.account_links,
+        rows_of=lambda item_id: sa.or_(_account_links.old_item_id == item_id, _account_links.new_item_id == item_id),
+    ),
+    Held(
+        table=tables.item_links,
+        rows_of=lambda item_id: sa.or_(_links.old_item_id == item_id, _links.new_item_id == item_id),
+    ),
 )
 
 # Of a deleted Item these stay, without anything of its person but the Item's id. An erasure removes them too.
@@ -140,6 +162,7 @@ EMPTIED: tuple[Held, ...] = (
 
 # By name, with the reason.
 NOT_OF_PERSONS: Mapping[str, str] = {
+    "alerts": "troubles of the service, of an endpoint or of a bank",
     "api_tokens": "an operator's name for a token, and its digest",
     "categories": "the same for everybody",
     "connectors": "banks",
@@ -149,9 +172,13 @@ NOT_OF_PERSONS: Mapping[str, str] = {
     "erasure_items": "a digest under our own key; the Item's id is sealed, and gone once the erasure is done",
     "erasure_tombstones": "digests under our own key",
     "erasures": "numbers; the person's id is sealed, and gone once the erasure is done",
+    "event_counts": "numbers",
     "figure_samples": "numbers",
+    "freshness_counts": "numbers",
+    "freshness_days": "numbers",
     "item_counts": "numbers",
+    "schedule": "moments",
     "sealed_keys": "keys of this service",
 }
 
-HELD: tuple[Held, ...] = (*EMPTIED, *PURGED, *ERASED)
+HELD: tuple[Held, ...] = (*EMPTIED, *LINKS, *PURGED, *ERASED)

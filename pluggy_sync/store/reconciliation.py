@@ -41,6 +41,7 @@ def take_due(conn: Connection, *, before: datetime, now: datetime, until: dateti
         sa.select(items.c.id)
         .where(
             *_good,
+            items.c.replaced_by.is_(None),
             _last < before,
             sa.or_(items.c.reconcile_after.is_(None), items.c.reconcile_after <= now),
         )
@@ -85,13 +86,17 @@ def reschedule(conn: Connection, item_id: str, *, before: datetime, until: datet
 def overdue(conn: Connection, *, before: datetime) -> dict[str, int]:
     """Return how many good Items were not reconciled since *before*: `waiting` for their turn, or `failing`."""
     failing = sa.func.count().filter(items.c.reconcile_failures > 0)
-    row = conn.execute(sa.select(sa.func.count(), failing).where(*_good, _last < before)).one()
+    row = conn.execute(
+        sa.select(sa.func.count(), failing).where(*_good, items.c.replaced_by.is_(None), _last < before)
+    ).one()
     return {"waiting": row[0] - row[1], "failing": row[1]}
 
 
 def oldest(conn: Connection) -> datetime | None:
     """Return when the good Item was reconciled, or first seen, that has gone without it for longest."""
-    longest: datetime | None = conn.scalar(sa.select(_last).where(*_good).order_by(_last).limit(1))
+    longest: datetime | None = conn.scalar(
+        sa.select(_last).where(*_good, items.c.replaced_by.is_(None)).order_by(_last).limit(1)
+    )
     return longest
 
 
@@ -136,6 +141,7 @@ def silent(conn: Connection, *, due_before: datetime, limit: int) -> list[str]:
             sa.select(items.c.id)
             .where(
                 items.c.deleted_at.is_(None),
+                items.c.replaced_by.is_(None),
                 items.c.next_auto_sync_at < due_before,
                 items.c.fetched_at < items.c.next_auto_sync_at,
                 requested.is_(None),

@@ -35,6 +35,11 @@ def _count(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
 
 
+def document_in_sql(column: str) -> str:
+    """Return the SQL of a CPF or CNPJ without dots and strokes, as `rules.succession` compares it; of an index too."""
+    return f"upper(regexp_replace({column}, '[^0-9A-Za-z]', '', 'g'))"
+
+
 def _listed_in_sql(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -69,16 +74,22 @@ inbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error", sa.Text),
     sa.Column("received_at", INSTANT, nullable=False),
+    # When the sweep queues it; it moves this on as it does.
     sa.Column("due_at", INSTANT, nullable=False),
+    # While it is stored, when it should be handled: soon after it came, or the time it was rescheduled to.
+    sa.Column("scheduled_at", INSTANT),
     sa.Column("handled_at", INSTANT),
     sa.CheckConstraint("state IN ('stored', 'handled', 'dead')", name="state"),
     # For the sweep, which sends what a person waits for first.
     sa.Index("inbox_urgent_due_idx", "due_at", postgresql_where=sa.text(f"state = 'stored' AND ({URGENT_EVENTS})")),
     sa.Index("inbox_due_idx", "due_at", postgresql_where=sa.text("state = 'stored'")),
     sa.Index("inbox_item_id_item_seq_idx", "item_id", "item_seq"),
+    # For what came in some time. Rows lie in that order: the index is tiny.
+    sa.Index("inbox_received_at_idx", "received_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
+    sa.Index("inbox_of_connectors_idx", "id", postgresql_where=sa.text(f"name = '{events.CONNECTOR_STATUS_UPDATED}'")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),
@@ -107,6 +118,8 @@ item_progress = sa.Table(
     sa.Column("sync_attempts", sa.Integer, nullable=False, server_default="0"),
     # When the sweep starts a run, unless one has the Item's lease; null: nothing is to be done.
     sa.Column("due_at", INSTANT),
+    # When a run should have started. The sweep moves `due_at` on as it queues one, and not this.
+    sa.Column("scheduled_at", INSTANT),
     # Up to which event the fetched Item agreed with its events, and its `updatedAt` and `lastUpdatedAt` then.
     _count("settled_seq"),
     sa.Column("settled_updated_at", INSTANT),
@@ -127,6 +140,9 @@ item_progress = sa.Table(
 # Items whose last execution did not end well, goes on, or was never seen. Queries say it in these words, or Postgres
 # would not use the indexes.
 NOT_UPDATED = f"deleted_at IS NULL AND status IS DISTINCT FROM '{UPDATED}'"
+
+# Items of which the month's requests to the bank are used up for some data product (Pluggy facts 5.9).
+QUOTA_USED_UP = """jsonb_path_exists(raw, '$."statusDetail".*."warnings"[*]?(@."code" == "423")')"""
 
 # Items as last seen. A deleted Item stays as a tombstone: its id and when, nothing of the person.
 items = sa.Table(
@@ -161,6 +177,8 @@ items = sa.Table(
     sa.Column("reconcile_after", INSTANT),
     sa.Column("reconcile_failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("deleted_at", INSTANT),
+    # The Item that took its place (`item_links`): this one is no longer synced, and nobody is asked for it.
+    sa.Column("replaced_by", sa.Text),
     # Until when one request to update the Item counts for all that come meanwhile.
     sa.Column("refresh_until", INSTANT),
     # The run that may write, and until when. A run that lost the lease can write nothing more.
@@ -193,14 +211,21 @@ items = sa.Table(
     sa.Index("items_not_updated_idx", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
+    sa.Index("items_replaced_idx", "id", postgresql_where=sa.text("replaced_by IS NOT NULL")),
     # Without a planned update one is expected some time after the last.
     sa.Index(
         "items_unplanned_idx",
         sa.text("coalesce(last_updated_at, first_seen_at)"),
         postgresql_where=sa.text("deleted_at IS NULL AND next_auto_sync_at IS NULL"),
     ),
+    sa.Index(
+        "items_quota_used_up_idx",
+        "connector_id",
+        postgresql_where=sa.text(f"deleted_at IS NULL AND {QUOTA_USED_UP}"),
+    ),
     # For counting them.
     sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
+    sa.Index("items_living_of_connector_idx", "connector_id", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -238,6 +263,8 @@ accounts = sa.Table(
     # As in the tables of listed products, below.
     sa.Column("missing_since", INSTANT),
     sa.Index("accounts_item_id_idx", "item_id"),
+    # For finding the Items of one person.
+    sa.Index("accounts_document_idx", sa.text(document_in_sql("raw ->> 'taxNumber'"))),
 )
 
 # What a bank account's balance was at each collection, and whether the rows in between explain it.
@@ -258,7 +285,7 @@ balances = sa.Table(
 )
 
 
-def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
+def _listed(name: str, parent: str, *columns: sa.Column[Any], indexes: Iterable[sa.Index] = ()) -> sa.Table:
     """
     Return the table of a data product that is read again as a whole list.
 
@@ -277,6 +304,7 @@ def _listed(name: str, parent: str, *columns: sa.Column[Any]) -> sa.Table:
         sa.Column("missing_since", INSTANT),
         sa.Index(f"{name}_item_id_idx", "item_id"),
         sa.Index(f"{name}_parent_id_idx", "parent_id"),
+        *indexes,
     )
 
 
@@ -316,6 +344,8 @@ identities = _listed(
     "item",
     sa.Column("full_name", sa.Text),
     sa.Column("tax_number", sa.Text),
+    # For finding the Items of one person.
+    indexes=[sa.Index("identities_document_idx", sa.text(document_in_sql("tax_number")))],
 )
 loans = _listed(
     "loans",
@@ -560,6 +590,8 @@ outbox = sa.Table(
     sa.Column("item_id", sa.Text),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
+    # When the webhook came that caused it; null: none of Pluggy's did.
+    sa.Column("received_at", INSTANT),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_created_at_idx", "created_at"),
@@ -635,6 +667,63 @@ deliveries = sa.Table(
     # For the removal of an endpoint.
     sa.Index("deliveries_endpoint_id_idx", "endpoint_id"),
     sa.Index("deliveries_oldest_idx", "endpoint_id", "created_at", postgresql_where=sa.text("state = 'pending'")),
+)
+
+# Two Items for the same accounts: the newer one took the place of the older one (`rules/succession.py`).
+item_links = sa.Table(
+    "item_links",
+    metadata,
+    sa.Column("old_item_id", sa.Text, primary_key=True),
+    sa.Column("new_item_id", sa.Text, primary_key=True),
+    # suggested -> linked | undone; linked -> undone. What an operator has undone, only an operator links again.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("reasons", sa.ARRAY(sa.Text), nullable=False),
+    # Whether the rule or an operator brought it to its state.
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("changed_at", INSTANT, nullable=False),
+    sa.CheckConstraint("state IN ('suggested', 'linked', 'undone')", name="state"),
+    sa.CheckConstraint("made_by IN ('rule', 'operator')", name="made_by"),
+    sa.Index("item_links_new_item_id_idx", "new_item_id"),
+    sa.Index("item_links_changed_at_idx", "changed_at"),
+    sa.Index("item_links_linked_key", "old_item_id", unique=True, postgresql_where=sa.text("state = 'linked'")),
+)
+
+# Of linked Items: each account that has a successor. Without a row it has none.
+account_links = sa.Table(
+    "account_links",
+    metadata,
+    sa.Column("old_account_id", sa.Text, primary_key=True),
+    sa.Column("new_account_id", sa.Text, nullable=False),
+    sa.Column("old_item_id", sa.Text, nullable=False),
+    sa.Column("new_item_id", sa.Text, nullable=False),
+    sa.Index("account_links_new_account_id_idx", "new_account_id"),
+    sa.Index("account_links_old_item_id_idx", "old_item_id"),
+    sa.Index("account_links_new_item_id_idx", "new_item_id"),
+)
+
+# Of linked accounts: rows of the older account that the newer one has too. A series shows the newer row alone. A row
+# stays here also when Pluggy removes the newer one: then it is gone.
+transaction_links = sa.Table(
+    "transaction_links",
+    metadata,
+    sa.Column("old_id", sa.Text, primary_key=True),
+    sa.Column("new_id", sa.Text, nullable=False, unique=True),
+    sa.Column("old_account_id", sa.Text, nullable=False),
+    sa.Column("new_account_id", sa.Text, nullable=False),
+    sa.Index("transaction_links_old_account_id_idx", "old_account_id"),
+    sa.Index("transaction_links_new_account_id_idx", "new_account_id"),
+)
+
+# Items whose predecessors are still to be looked for.
+predecessor_searches = sa.Table(
+    "predecessor_searches",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("due_at", INSTANT, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Index("predecessor_searches_due_at_idx", "due_at"),
 )
 
 # Tokens of `/v1` that an operator made, beside those of the settings. Of each only a digest is here.
@@ -740,6 +829,40 @@ item_counts = sa.Table(
     sa.Column("counted_at", INSTANT, nullable=False),
 )
 
+# Troubles that the watchdog told the operator of (`rules/alerts.py`). Those that are over stay for a while.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    # What it is about, where one code may be open for several things, as an endpoint or a bank.
+    sa.Column("subject", sa.Text, nullable=False, server_default=""),
+    sa.Column("detail", sa.Text, nullable=False),
+    # When the trouble began, as far as is known; when it was told; when it was seen last.
+    sa.Column("since", INSTANT, nullable=False),
+    sa.Column("raised_at", INSTANT, nullable=False),
+    sa.Column("last_seen_at", INSTANT, nullable=False),
+    # Null while it is open.
+    sa.Column("cleared_at", INSTANT),
+    sa.Index("alerts_open_key", "code", "subject", unique=True, postgresql_where=sa.text("cleared_at IS NULL")),
+)
+
+# When what beat sends was last done, so that it is seen when nobody does it.
+schedule = sa.Table(
+    "schedule",
+    metadata,
+    sa.Column("task", sa.Text, primary_key=True),
+    sa.Column("done_at", INSTANT, nullable=False),
+)
+
+# How many events of Pluggy's came in each few minutes, so that silence can be told from what is usual.
+event_counts = sa.Table(
+    "event_counts",
+    metadata,
+    sa.Column("began_at", INSTANT, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+
 # Where the removal by age is, for each tier (`store/pruning.py`).
 pruning = sa.Table(
     "pruning",
@@ -752,6 +875,27 @@ pruning = sa.Table(
     sa.Column("finished_at", INSTANT),
     # Rows over all of history.
     _count("removed"),
+)
+
+# How many Items of each bank were in each state of freshness when they were last counted; bank 0: none is known.
+freshness_counts = sa.Table(
+    "freshness_counts",
+    metadata,
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
+)
+
+# Of all counts of a day: how many Items, and how many of them were as fresh as promised, for each data product.
+freshness_days = sa.Table(
+    "freshness_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("fresh", sa.BigInteger, nullable=False),
+    sa.Column("counted", sa.BigInteger, nullable=False),
 )
 
 delivery_attempts = sa.Table(

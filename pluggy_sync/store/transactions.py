@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
-from pluggy_sync.store import streams
+from pluggy_sync.store import series, streams
 from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
 
 _COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
@@ -338,12 +338,37 @@ def before(
     date_to: date | None,
     status: str | None,
     limit: int,
+    predecessors: Sequence[str] = (),
 ) -> Sequence[StoredTransaction]:
     """
     Return the account's next *limit* transactions, newest first, from those before *position* (date, id).
 
-    *date_from* and *date_to* are days in São Paulo, both included.
+    *date_from* and *date_to* are days in São Paulo, both included. *predecessors*: accounts whose place it took; their
+    rows that it does not have itself are among the returned.
     """
+
+    def rows_of(each: str) -> sa.Select[tuple[str, datetime, dict[str, Any]]]:
+        return _rows_before(each, position, date_from=date_from, date_to=date_to, status=status)
+
+    own = rows_of(account_id).limit(limit)
+    if not predecessors:
+        return [StoredTransaction._make(row) for row in conn.execute(own)]
+    # Of each account the first ones, found by its index; the rest of them is not sorted.
+    of_others = [rows_of(each).where(series.rows_of_its_own()).limit(limit) for each in predecessors]
+    of_all = [own, *of_others]
+    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_all)).subquery()
+    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
+    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
+
+
+def _rows_before(
+    account_id: str,
+    position: tuple[datetime, str] | None,
+    *,
+    date_from: date | None,
+    date_to: date | None,
+    status: str | None,
+) -> sa.Select[tuple[str, datetime, dict[str, Any]]]:
     stmt = sa.select(transactions.c.id, transactions.c.date, transactions.c.raw).where(
         transactions.c.account_id == account_id
     )
@@ -360,5 +385,4 @@ def before(
             stmt = stmt.where(transactions.c.date < _midnight(date_to + _TWO_DAYS))
     if status is not None:
         stmt = stmt.where(transactions.c.status == status)
-    newest_first = stmt.order_by(transactions.c.date.desc(), transactions.c.id)
-    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
+    return stmt.order_by(transactions.c.date.desc(), transactions.c.id)

@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 import httpx
 from rich.console import Console
 
+from pluggy_sync.settings import DEFAULT_SCHEMA
 from pluggy_sync.store.database import create_engine
 from standalone.demo import asking, at_the_bank, deliveries, first_sync, incremental, overall
 from standalone.demo.checks import Checks
@@ -32,14 +33,14 @@ def _stage(service: Service, checks: Checks, stack: ExitStack) -> Stage:
     if service.sandbox is None:
         raise ValueError("the demo needs the sandbox")
     plan = service.plan
-    engine = create_engine(plan.env["DATABASE_URL"])
+    engine = create_engine(plan.env["DATABASE_URL"], schema=plan.env.get("DATABASE_SCHEMA", DEFAULT_SCHEMA))
     stack.callback(engine.dispose)
     return Stage(
         plan=plan,
         supervisor=service.supervisor,
         sandbox=service.sandbox,
         api=stack.enter_context(closing(Api(plan.addresses["web"], plan.api_token))),
-        notifications=stack.enter_context(closing(Inbox(plan.addresses["receiver"]))),
+        notifications=stack.enter_context(closing(Inbox(plan.addresses["wallet"]))),
         database=engine,
         web=stack.enter_context(httpx.Client(base_url=plan.addresses["web"], timeout=10)),
         checks=checks,

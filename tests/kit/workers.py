@@ -13,11 +13,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pluggy_sync import queue
-from pluggy_sync.engine import erasure, events, sweep
+from pluggy_sync.engine import erasure, events, reconciliation, succession, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
-from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items
+from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items, predecessor_searches
 from tests.kit.clock import Clock
 
 _TASKS: dict[str, Callable[[Resources, str], None]] = {
@@ -25,8 +25,10 @@ _TASKS: dict[str, Callable[[Resources, str], None]] = {
     queue.HANDLE_URGENT_EVENT: events.handle_event,
     queue.SYNC_ITEM: item_sync.sync_item,
     queue.ERASE: erasure.work,
+    queue.FIND_PREDECESSORS: succession.find_predecessors,
     queue.DELIVER: delivery.deliver,
     queue.DELIVER_URGENT: delivery.deliver,
+    queue.RECONCILE_NOW: reconciliation.reconcile,
 }
 
 Message = tuple[str, str]
@@ -94,7 +96,8 @@ def next_due_at(res: Resources) -> datetime | None:
     )
     if res.settings.product_webhook_url is None:
         undelivered = undelivered.where(endpoints.c.url.is_not(None))
-    wanted = [pending_event, wanted_sync, undelivered]
+    search = sa.select(sa.func.min(predecessor_searches.c.due_at))
+    wanted = [pending_event, wanted_sync, undelivered, search]
     with res.database.begin() as conn:
         moments = [conn.scalar(each) for each in wanted]
     return min((moment for moment in moments if moment is not None), default=None)

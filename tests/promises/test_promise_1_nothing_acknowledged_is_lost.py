@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import psutil
-import psycopg
 import pytest
 import sqlalchemy as sa
 from redis import Redis
@@ -27,6 +26,7 @@ from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, tra
 from standalone.polling import eventually
 from standalone.servers import running_postgres, running_valkey
 from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
+from tests.kit.psql import psql
 from tests.kit.raw_client import raw_clients
 from tests.kit.silent_proxy import silent_proxy
 from tests.kit.silent_server import silent_port
@@ -198,7 +198,7 @@ def test_a_web_process_killed_before_the_commit_has_acknowledged_nothing_and_a_r
     environ = an_environ(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
     payloads = [an_event(itemId="item-1") for _ in range(10)]
     with running_web_process(environ, tmp_path) as web, raw_clients(web.address, 10) as clients:
-        with psycopg.connect(database_url) as conn:
+        with psql(database_url) as conn:
             conn.execute("LOCK TABLE inbox")
             for client, payload in zip(clients, payloads, strict=True):
                 body = json.dumps(payload).encode()
@@ -218,7 +218,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def waits_for_a_lock(database_url):
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         return conn.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()[0]
 
 
@@ -248,7 +248,7 @@ def test_a_client_that_left_before_its_answer_delivered_all_the_same(database_ur
     environ = an_environ(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
     payloads = [an_event(itemId="item-1") for _ in range(10)]
     with running_web_process(environ, tmp_path) as web:
-        with psycopg.connect(database_url) as conn, raw_clients(web.address, 10) as clients:
+        with psql(database_url) as conn, raw_clients(web.address, 10) as clients:
             conn.execute("LOCK TABLE inbox")
             for client, payload in zip(clients, payloads, strict=True):
                 body = json.dumps(payload).encode()
@@ -337,12 +337,12 @@ def test_without_postgres_it_answers_that_pluggy_should_try_again_and_never_that
 
 
 def test_an_event_whose_insert_fails_is_not_acknowledged(web, database_url, resources):
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("ALTER TABLE inbox ADD CONSTRAINT never CHECK (false) NOT VALID")
     try:
         answer = web.post("/webhooks/pluggy", json=an_event(), headers=HEADERS)
     finally:
-        with psycopg.connect(database_url) as conn:
+        with psql(database_url) as conn:
             conn.execute("ALTER TABLE inbox DROP CONSTRAINT never")
 
     assert answer.status_code == 503

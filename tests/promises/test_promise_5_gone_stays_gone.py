@@ -150,7 +150,8 @@ def test_a_row_that_was_hidden_and_is_shown_again_comes_back_and_counts_as_a_rep
         "removed",
         "added",
     ]
-    assert service.rows(tombstones) == []
+    # The bank itself may have removed others as the day passed.
+    assert service.rows(tombstones, tombstones.c.id == newest.id) == []
     service.assert_mirrors(item_id)
 
 
@@ -183,7 +184,7 @@ def test_a_row_that_moves_to_another_account_under_its_id_is_moved_and_not_remov
     # The feed says so once, in one entry that names the new account.
     told = service.rows(changes, changes.c.transaction_id == row.id)
     assert [(each.kind, each.account_id) for each in told] == [("added", source), ("modified", target)]
-    assert service.rows(tombstones) == []
+    assert service.rows(tombstones, tombstones.c.id == row.id) == []
 
 
 def test_a_deletion_for_an_unknown_item_leaves_no_ghost(service, upstream):

@@ -4,10 +4,10 @@ import io
 import logging
 import re
 
-import psycopg
 import pytest
 
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_event
+from tests.kit.psql import psql
 from tests.kit.workers import take_messages
 
 
@@ -105,14 +105,14 @@ def test_a_row_that_postgres_refuses_is_not_quoted(service, upstream, logged, da
     item_id = upstream.connect()
     service.deliver(*upstream.take_events())
     description = max((raw["description"] for raw in upstream.truth(item_id)["transactions"]), key=len)
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("ALTER TABLE transactions ADD CONSTRAINT refused CHECK (length(id) < 5) NOT VALID")
     try:
         service.work()
     except Exception:
         logging.getLogger("celery").exception("as a worker logs it")
     finally:
-        with psycopg.connect(database_url) as conn:
+        with psql(database_url) as conn:
             conn.execute("ALTER TABLE transactions DROP CONSTRAINT refused")
 
     stored = [*[str(run.error) for run in service.runs()], *[str(row.error) for row in service.events()]]
@@ -157,8 +157,10 @@ def test_links_in_payloads_are_never_followed(service, upstream):
 def test_credentials_and_codes_pass_through_and_are_never_stored(service, upstream, database_url):
     a_whole_life(service, upstream)
 
-    with psycopg.connect(database_url) as conn:
-        tables = [name for (name,) in conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    with psql(database_url) as conn:
+        tables = [
+            name for (name,) in conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        ]
         assert "user_actions" in tables
         for table in tables:
             for (row,) in conn.execute(f'SELECT t::text FROM "{table}" t'):

@@ -17,7 +17,6 @@ from types import SimpleNamespace
 
 import celery
 import httpx
-import psycopg
 import pytest
 import redis
 
@@ -31,6 +30,7 @@ from standalone.servers import running_valkey
 from tests.kit.factories import PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.product import running_product, status
+from tests.kit.psql import psql
 from tests.kit.scripted_server import Reply
 from tests.kit.worker_processes import running_worker
 from webhook_app.app import create_app
@@ -47,7 +47,7 @@ MIRRORED = ("items", "sync_runs", "accounts", "transactions", "bills", "investme
 @contextmanager
 def rows_refused(database_url, *tables):
     """Let Postgres refuse every row of *tables*, quoting it."""
-    with psycopg.connect(database_url, autocommit=True) as conn:
+    with psql(database_url, autocommit=True) as conn:
         conn.execute(QUOTING)
         for table in tables:
             when = f"BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW"

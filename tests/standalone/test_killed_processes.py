@@ -16,6 +16,7 @@ from standalone import procfile
 from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.sandbox import Sandbox
+from tests.kit.psql import psql
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 # The promise itself.
 WITHIN_S = 45.0
-BESIDE_THE_PROCFILE = ["sandbox", "receiver", "postgres", "valkey"]
+BESIDE_THE_PROCFILE = ["sandbox", "wallet", "postgres", "valkey"]
 WITH_CHILDREN = ["web", "worker", "notifications"]
 
 
@@ -53,7 +54,7 @@ class Up:
 
     def state_of(self, event_id):
         try:
-            with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+            with psql(self.env["DATABASE_URL"]) as conn:
                 row = conn.execute("SELECT state FROM inbox WHERE event_id = %s", [event_id]).fetchone()
         except psycopg.OperationalError:
             # Webhooks are taken while Postgres is away.
@@ -81,14 +82,14 @@ class Up:
     def told(self):
         """Return the Items of which the product was told that they are synced."""
         try:
-            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5, verify=tls.context())
+            answer = httpx.get(f"{self.env['WALLET_URL']}/notifications", timeout=5, verify=tls.context())
         except httpx.TransportError:
             return set()
         return {each["data"]["itemId"] for each in answer.json()["results"] if each["type"] == "item.synced"}
 
     def event_without_a_message_is_handled(self):
         """Make an event due that has no message: only the sweep, which beat sends, finds it."""
-        with psycopg.connect(self.env["DATABASE_URL"]) as conn:
+        with psql(self.env["DATABASE_URL"]) as conn:
             conn.execute("UPDATE inbox SET state = 'stored', due_at = now() WHERE event_id = %s", [self.sent[-1]])
         eventually(lambda: self.state_of(self.sent[-1]) == "handled", within_s=WITHIN_S, what="the sweep finds it")
 

@@ -7,11 +7,11 @@ import uuid
 from contextlib import contextmanager
 
 import httpx
-import psycopg
 import pytest
 
 from standalone.data_folder import locked
 from standalone.ports import any_free
+from tests.kit.psql import psql
 from tests.standalone.liveness import is_running
 from tests.standalone.up_running import Run
 
@@ -58,7 +58,7 @@ def items_at_the_bank(env):
 
 
 def stored_events(env):
-    with psycopg.connect(env["DATABASE_URL"]) as conn:
+    with psql(env["DATABASE_URL"]) as conn:
         return [event_id for (event_id,) in conn.execute("SELECT event_id FROM inbox")]
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +18,7 @@ from pluggy_sync.store.tables import item_progress
 from tests.kit import asgi_client
 from tests.kit.factories import WEBHOOK_SECRET, an_event
 from tests.kit.pgbouncer import pooled
+from tests.kit.psql import psql
 from tests.kit.workers import take_messages
 from webhook_app.app import create_app
 from webhook_app.front.app import Front
@@ -335,13 +335,18 @@ def test_the_stored_row_is_committed_before_the_answer(post, database_url):
 
     post(payload)
 
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         assert conn.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
 
 
 def test_after_a_failover_the_server_that_cannot_write_is_left_and_nobody_notices(post, service, resources):
     opened = []
-    sa.event.listen(resources.database, "connect", lambda connection, _: opened.append(connection))
+
+    def remember(connection, _):
+        opened.append(connection)
+
+    resources.database.dispose()
+    sa.event.listen(resources.database, "connect", remember)
     assert post(an_event()).status_code == 202
     for connection in opened:
         # As a demoted primary; new connections are to the new one.
@@ -349,6 +354,7 @@ def test_after_a_failover_the_server_that_cannot_write_is_left_and_nobody_notice
     before = len(opened)
 
     assert [post(an_event()).status_code for _ in range(3)] == [202] * 3
+    sa.event.remove(resources.database, "connect", remember)
     assert len(service.events()) == 4
     assert len(opened) > before > 0
 
@@ -361,7 +367,7 @@ def test_one_locked_item_stops_no_other(settings, database_url):
         return web.post(URL, json=an_event(itemId=item_id), headers=HEADERS).status_code
 
     assert post("held") == 202
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("SELECT * FROM item_progress WHERE item_id = 'held' FOR UPDATE")
         began = time.monotonic()
         statuses = [post("held"), post("other")]

@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 import redis
 
@@ -18,6 +17,7 @@ from standalone.polling import eventually
 from standalone.ports import any_free
 from standalone.servers import running_valkey
 from tests.kit.factories import an_environ
+from tests.kit.psql import psql
 from tests.kit.worker_processes import running_worker
 
 pytestmark = pytest.mark.slow
@@ -104,7 +104,7 @@ def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(database_u
             return max((task["received"] or 0.0 for task in tasks.values()), default=0.0)
 
         eventually(lambda: sweeps() and newest_task(), within_s=120, what="all three are at work")
-        with psycopg.connect(database_url) as somebody:
+        with psql(database_url) as somebody:
             # A task is under way when the trouble comes.
             somebody.execute("LOCK TABLE inbox")
             app.send_task(queue.HANDLE_EVENT, args=["event-1"])

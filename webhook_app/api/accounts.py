@@ -8,7 +8,7 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
-from pluggy_sync.store import accounts, balances, transactions
+from pluggy_sync.store import accounts, balances, series, transactions
 from pluggy_sync.store.accounts import StoredAccount
 from webhook_app.api import exports, paging, pluggy_objects
 from webhook_app.api.blueprint import ApiBlueprint
@@ -88,6 +88,16 @@ class TransactionsQuery(PageQuery):
     )
     date_to = ma.fields.Date(load_default=None, data_key="dateTo", metadata={"description": "Last day, in São Paulo"})
     status = ma.fields.Str(load_default=None, validate=validate.OneOf(["PENDING", "POSTED"]))
+    with_predecessors = ma.fields.Bool(
+        load_default=False,
+        data_key="withPredecessors",
+        metadata={
+            "description": (
+                "Also the rows that only accounts have whose place this one took, as when the person connected the "
+                "bank anew: one series, each row once. A row keeps its own `accountId`"
+            )
+        },
+    )
 
     @ma.validates_schema
     def _in_order(self, data: dict[str, Any], **_: Any) -> None:
@@ -138,6 +148,7 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] 
     with resources().database.begin() as conn:
         if not accounts.is_stored(conn, account_id):
             raise ProblemError("account-not-found")
+        predecessors = series.ancestors(conn, account_id) if query["with_predecessors"] else []
         rows = transactions.before(
             conn,
             account_id,
@@ -146,6 +157,7 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] 
             date_to=query["date_to"],
             status=query["status"],
             limit=query["limit"] + 1,
+            predecessors=predecessors,
         )
     return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], lambda row: row.raw)
 
@@ -155,6 +167,7 @@ def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
     with res.database.begin() as conn:
         if not accounts.is_stored(conn, account_id):
             raise ProblemError("account-not-found")
+        predecessors = series.ancestors(conn, account_id) if query["with_predecessors"] else []
     # Each part is a query of its own: a client that reads slowly holds no connection and no snapshot.
     filters = {name: query[name] for name in ("date_from", "date_to", "status")}
 
@@ -164,7 +177,9 @@ def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
         position: tuple[datetime, str] | None = None
         while True:
             with res.database.begin() as conn:
-                rows = transactions.before(conn, account_id, position, **filters, limit=exports.ROWS_PER_PART)
+                rows = transactions.before(
+                    conn, account_id, position, **filters, limit=exports.ROWS_PER_PART, predecessors=predecessors
+                )
             yield schema.dump([row.raw for row in rows])
             if len(rows) < exports.ROWS_PER_PART:
                 return

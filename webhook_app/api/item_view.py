@@ -56,6 +56,11 @@ class ItemSchema(PluggyObject):
         allow_none=True,
         metadata={"description": "The collection of transactions up to which everything is stored"},
     )
+    replacedBy = ma.fields.Str(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The Item that brings its accounts now: the person connected the bank anew"},
+    )
     openActions = ma.fields.List(ma.fields.Str(), required=True, metadata={"description": "Ids of unsettled actions"})
     products = ma.fields.Dict(
         keys=ma.fields.Str(),
@@ -82,6 +87,7 @@ def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str
         "consentExpiresAt": row.consent_expires_at,
         "freshness": freshness(row, actions, now=now),
         "syncedThrough": row.synced_through,
+        "replacedBy": row.replaced_by,
         "openActions": [action.id for action in actions],
         "products": {} if row.raw is None else _products(payloads.item(row.raw)),
     }

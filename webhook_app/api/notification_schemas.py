@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pluggy_sync.notifications import messages
+from pluggy_sync.rules.alerts import Code
 from pluggy_sync.rules.sync_plan import Reason
 from webhook_app.api.pluggy_objects import Schema, component
 
@@ -105,7 +106,30 @@ _OF_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "The person's consent ends soon",
         "Ask the person to renew it.",
     ),
-    messages.DELETED: ({}, "The Item is gone, and its data here too", "Remove what you keep of it."),
+    messages.REPLACED: (
+        {
+            "by": _described(_TEXT, "The Item that brings the same accounts from now on"),
+            "accounts": {"type": "array", "items": _object({"old": _TEXT, "new": _TEXT})},
+        },
+        "The person connected the bank anew: another Item brings the accounts",
+        "Use the accounts of `by`. With `withPredecessors=true` their transactions have those of the old ones.",
+    ),
+    messages.REPLACEMENT_UNDONE: (
+        {"by": _described(_TEXT, "The Item that was said to bring its accounts")},
+        "An operator undid `item.replaced`",
+        "Use the accounts of this Item again.",
+    ),
+    messages.DELETED: (
+        {"replacedBy": _described(_TEXT_OR_NULL, "The Item that brings its accounts, as `item.replaced` told")},
+        "The Item is gone, and its data here too",
+        "Remove what you keep of it. If it was replaced, the history that only it had is read with its successor's.",
+    ),
+}
+_ALERT: Mapping[str, Schema] = {
+    "code": {"type": "string", "enum": list(Code)},
+    "subject": _described(_TEXT_OR_NULL, "What it is about, where one code may be open for several things"),
+    "detail": _TEXT,
+    "since": _described(_INSTANT, "When it began, as far as is known"),
 }
 _OF_NO_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
     messages.CONNECTOR_STATUS_CHANGED: (
@@ -119,6 +143,12 @@ _OF_NO_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "Nothing is sent to another endpoint any more",
         "Mend that endpoint, then resume it: `POST /v1/endpoints/{id}/resume`.",
     ),
+    messages.SYSTEM_ALERT: (
+        _ALERT,
+        "This service, or something that it depends on, is in trouble",
+        "Pass it on to whoever operates this service: `code` names the paragraph of its runbook.",
+    ),
+    messages.SYSTEM_ALERT_CLEARED: (_ALERT, "A trouble is over that `system.alert` told of", "Nothing."),
 }
 _ABOUT_ITEM: Mapping[str, Schema] = {
     "itemId": {"type": "string"},

@@ -33,6 +33,7 @@ class RefreshSchema(ma.Schema):
 @blueprint.refuses(
     "item-not-found",
     "item-deleted",
+    "item-replaced",
     "action-required",
     *refusals.OF_PLUGGY,
     "pluggy-busy",

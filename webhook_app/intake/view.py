@@ -13,8 +13,8 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from pluggy_sync import rejections, tallies
 from pluggy_sync.engine.intake import Result
-from pluggy_sync.metrics import count_rejected
 from webhook_app.app_resources import resources
 from webhook_app.intake import authenticity, body
 from webhook_app.intake.intake import Intake
@@ -44,9 +44,12 @@ def of_app(app: Flask) -> Intake:
 def receive() -> Answer:
     """Store one delivery and answer that it is stored."""
     res = resources()
-    if not authenticity.is_authentic(request.headers.get(res.settings.webhook_secret_header, ""), res.settings):
-        log.warning("webhook.rejected", reason="wrong or missing secret")
-        count_rejected(res)
+    secret = request.headers.get(res.settings.webhook_secret_header, "")
+    if not authenticity.is_authentic(secret, res.settings):
+        why = rejections.WRONG if secret else rejections.MISSING
+        log.warning("webhook.rejected", reason=f"{why} secret")
+        rejections.count(res, why=why, address=request.remote_addr)
+        res.tallies.count(tallies.DELIVERIES, "rejected", f"{why}_secret")
         return _answer("rejected", 401)
     try:
         result = _store(request.get_data(cache=False))
@@ -71,6 +74,7 @@ def _store(content: bytes) -> Result | None:
 def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
+    resources().tallies.count(tallies.DELIVERIES, "refused", str(status))
     return _answer(error.name.lower(), status)
 
 

@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 import structlog
 
+from pluggy_sync import cause
 from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
@@ -70,6 +71,7 @@ def _carry_out(res: Resources, run: Run) -> End:
     item_id = run.item.id
     with (
         structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
+        cause.received(run.received_at),
         heartbeat(res, item_id, run.id, run.stopped),
     ):
         before = res.pluggy.requests
@@ -127,6 +129,7 @@ def _read_accounts(res: Resources, run: Run) -> None:
             if not run.unreadable.any_of(unreadable.ACCOUNT):
                 accounts.mark_unlisted(tx.conn, run.item.id, found, now=res.now())
             stored = _with_moves(run.state.accounts, accounts.states(tx.conn, run.item.id))
+        run.has_new_accounts = len(stored) > len(run.state.accounts)
         if not stored:
             run.note(part, runs.Trouble(Reason.NOTHING_SHOWN, "no account is listed"))
         _plan_again(res, run, dataclasses.replace(run.state, accounts=stored))

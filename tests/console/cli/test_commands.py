@@ -1,5 +1,7 @@
 """The `pluggy-sync` commands, on real Postgres, Valkey and a local Pluggy."""
 
+import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,10 +10,13 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from console.cli import main
+from console.cli import exits, main
+from pluggy_sync import queue
+from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
+from pluggy_sync.rules.alerts import Code, Finding
+from pluggy_sync.store import alerts, deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
@@ -76,7 +81,7 @@ def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, ser
 
     result = call("sync", item_id)
 
-    assert result.exit_code == 3
+    assert result.exit_code == exits.LEASED
     assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 
@@ -92,14 +97,20 @@ def test_sync_that_fails_at_pluggy_exits_1_with_the_reason(call, upstream):
 
 
 @pytest.mark.parametrize(
-    "arguments, text", [(["sync"], None), (["sync", "--deep"], None), (["reconcile"], None), (["import", "-"], "id")]
+    "arguments, text, status",
+    [
+        (["sync"], None, exits.UNKNOWN),
+        (["sync", "--deep"], None, exits.UNKNOWN),
+        (["reconcile"], None, exits.UNKNOWN),
+        (["import", "-"], "id", exits.FAILED),
+    ],
 )
-def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text):
+def test_an_item_that_neither_side_knows_is_refused_and_nothing_is_stored_of_it(call, service, arguments, text, status):
     mistyped = an_id()
 
     result = call(*arguments, text=mistyped) if text else call(*arguments, mistyped)
 
-    assert result.exit_code == 1
+    assert result.exit_code == status
     assert f"{mistyped}: unknown" in result.output
     assert "404" in result.output
     assert [service.rows(table) for table in (tables.items, tables.item_progress, tables.inbox)] == [[], [], []]
@@ -177,13 +188,18 @@ def test_no_command_shows_amounts_or_texts_of_the_bank(call, environ, service, u
             conn.execute(sa.update(tables.accounts).values(number=MARK))
         commands = (
             ["items", item_id],
+            ["items", item_id, "--json"],
+            ["items"],
+            ["explain", item_id],
+            ["explain", item_id, "--json"],
             ["events"],
             ["notifications", "--state", "pending"],
             ["sync", item_id, "--deep"],
         )
         outputs = [first, *(call(*command).output for command in commands)]
 
-    said = "\n".join(outputs)
+    # The bank's name, and the product's own id of its person, are what an operator goes by.
+    said = "\n".join(outputs).replace(f"Pluggy Bank {MARK}", "").replace(f"user-42 {MARK}", "")
     assert event_id in said
     assert "rows added" in said
     assert MARK not in said
@@ -201,7 +217,7 @@ def test_a_dead_event_is_listed_and_handled_when_sent_again(call, service, upstr
 
     with service.res.database.begin() as conn:
         assert inbox.get(conn, event_id).state == "handled"
-    assert call("events", "resend", event_id).exit_code == 1
+    assert call("events", "resend", event_id).exit_code == exits.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -243,7 +259,7 @@ def test_what_could_not_be_read_is_listed_and_read_anew_when_a_version_can(call,
         raw = conn.scalar(sa.select(tables.inbox.c.raw).where(tables.inbox.c.event_id == "e"))
     assert (event.state, event.item_id, raw) == ("handled", item_id, None)
     assert service.item(item_id).status == "UPDATED"
-    assert call("events", "resend", still.event_id).exit_code == 1
+    assert call("events", "resend", still.event_id).exit_code == exits.UNKNOWN
 
 
 def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstream):
@@ -259,7 +275,7 @@ def test_a_dead_notification_is_due_again_when_sent_again(call, service, upstrea
 
     (again,) = service.rows(tables.deliveries)
     assert (again.state, again.attempts) == ("pending", 0)
-    assert call("notifications", "resend", "msg_none").exit_code == 1
+    assert call("notifications", "resend", "msg_none").exit_code == exits.UNKNOWN
 
 
 def test_items_shows_state_freshness_and_runs(call, upstream):
@@ -271,7 +287,125 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     assert result.exit_code == 0, result.output
     for word in ("UPDATED / SUCCESS", "fresh since", "done"):
         assert word in result.output
-    assert call("items", str(uuid.uuid4())).exit_code == 1
+    assert call("items", str(uuid.uuid4())).exit_code == exits.UNKNOWN
+
+
+def test_items_are_listed_narrowed_and_searched(call, service, upstream):
+    one = upstream.connect(clientUserId="user-1")
+    other = upstream.connect("user-locked", clientUserId="user-2")
+    service.catch_up()
+
+    def found(*options):
+        return {each["id"] for each in json.loads(call("items", "--json", *options).output)}
+
+    assert found() == {one, other}
+    assert found("--freshness", "waiting_for_person") == {other}
+    assert found("--user", "user-1") == {one}
+    assert found("--bank", "77") == set()
+    assert found("--status", "UPDATED") == {one}
+    assert found("user-2") == {other}
+    assert found(one[:8].upper()) == {one}
+    assert len(found("--limit", "1")) == 1
+    listed = call("items").output
+    assert one in listed
+    assert "waiting_for_person" in listed
+
+
+def test_explain_says_why_what_is_next_and_what_happened(call, service, upstream):
+    item_id = upstream.connect("user-locked")
+    service.catch_up()
+
+    said = call("explain", item_id)
+
+    assert said.exit_code == 0, said.output
+    sentence = "Waits for its person"
+    assert sentence in said.output
+    assert said.output.index(sentence) < said.output.index("A person is asked: bank")
+    assert "item/error came. Decided: a person must act" in said.output
+    as_json = json.loads(call("explain", item_id, "--json").output)
+    assert as_json["explanation"].startswith(sentence)
+    assert "action_opened" in [each["kind"] for each in as_json["timeline"]]
+    assert len(json.loads(call("explain", item_id, "--json", "--limit", "1").output)["timeline"]) == 1
+    assert json.loads(call("explain", item_id, "--json", "--since", "2100-01-01").output)["timeline"] == []
+    assert call("explain", an_id()).exit_code == exits.UNKNOWN
+    assert call("explain", "mistyped").exit_code == exits.WRONG
+
+
+def test_replay_counts_asks_and_handles_again(call, service, upstream):
+    upstream.connect()
+    service.catch_up()
+
+    counted = call("replay", "--state", "handled", "--dry-run")
+    refused = call("replay", "--since", "1h", text="n\n")
+    done = call("replay", "--state", "handled", "--yes")
+
+    number = len(service.events())
+    assert counted.output == f"{number} events\n"
+    assert (refused.exit_code, f"{number} events. Handle them once more?" in refused.output) == (1, True)
+    assert f"{number} events queued" in done.output
+    assert {event.state for event in service.events()} == {"stored"}
+    service.work()
+    assert {event.state for event in service.events()} == {"handled"}
+    one = service.events()[0].event_id
+    assert call("replay", one).output == "1 event queued\n"
+    assert call("replay", "--name", "none/such").exit_code == exits.UNKNOWN
+    assert call("replay").exit_code == exits.WRONG
+
+
+def test_webhooks_are_listed_checked_registered_and_rotated_without_showing_a_secret(call, environ, upstream):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    missing = call("webhooks", "check")
+    made = call("webhooks", "register")
+    environ |= {"WEBHOOK_SECRETS": f"the-new-secret-of-ours,{WEBHOOK_SECRET}"}
+    rotated = call("webhooks", "rotate")
+    listed, well = call("webhooks", "list"), call("webhooks", "check")
+
+    assert (missing.exit_code, "none of the 1 webhooks is to our address" in missing.output) == (exits.FAILED, True)
+    assert (made.exit_code, "all to https://sync.example.com/webhooks/pluggy" in made.output) == (0, True)
+    assert (rotated.exit_code, well.exit_code, listed.exit_code) == (0, 0, 0)
+    (ours,) = [each for each in json.loads(call("webhooks", "list", "--json").output) if each["isOurs"]]
+    assert (ours["event"], ours["headers"]) == ("all", ["X-Webhook-Secret"])
+    assert ours["id"] in listed.output
+    (there,) = [each for each in upstream.sandbox.api("GET", "/webhooks")["results"] if each["id"] == ours["id"]]
+    assert there["headers"] == {"X-Webhook-Secret": "the-new-secret-of-ours"}
+    for each in (missing, made, rotated, listed, well):
+        assert WEBHOOK_SECRET not in each.output
+        assert "the-new-secret" not in each.output
+
+
+def test_rotating_without_a_second_secret_is_refused_before_anything_is_lost(call, upstream):
+    result = call("webhooks", "rotate")
+
+    assert result.exit_code == exits.FAILED
+    assert "Put the new secret before it" in result.output
+
+
+def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    _dead_event(service.res, item_id)
+    sweep.sweep(service.res)
+
+    well = call("status")
+    assert well.exit_code == 0, well.output
+    assert "0 wait, 1 dead letters" in well.output
+    assert re.search(r"Last sweep +(just now|\d+ seconds? ago|in \d+ seconds?)", well.output)
+    with service.res.begin() as tx:
+        alerts.see(tx.conn, Finding(code=Code.DISK_LOW, subject="spill", detail="9 MB left"), now=service.res.now())
+    alarmed = call("status")
+    assert alarmed.exit_code == exits.FAILED
+    assert "9 MB left" in alarmed.output
+    known = json.loads(call("status", "--json").output)
+    assert known["events"] == {"stored": 0, "dead": 1}
+    assert known["alerts"][0]["code"] == "disk_low"
+    assert set(known["queues"]) == set(queue.QUEUE_OF_TASK.values())
+
+    environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    without_redis = call("status")
+    assert without_redis.exit_code == exits.UNAVAILABLE
+    assert "9 MB left" in without_redis.output
+    environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
+    assert call("status", "--json").exit_code == exits.UNAVAILABLE
 
 
 def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):
@@ -291,6 +425,54 @@ def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, serv
     assert result.exit_code == 0, result.output
     assert attempts == [item_id, item_id]
     service.assert_mirrors(item_id)
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_a_terminal_of_any_width_shows_whole_ids(call, environ, service, upstream, columns):
+    item_id = upstream.connect()
+    event_id = _dead_event(service.res, item_id)
+    environ |= {"TTY_COMPATIBLE": "1", "COLUMNS": columns, "NO_COLOR": "1"}
+
+    shown = call("events").output
+
+    assert event_id in shown
+    assert item_id in shown
+    assert "…" not in shown
+    assert "dead" in shown
+
+
+def test_ages_are_words_and_json_has_the_moments(call, service, upstream):
+    item_id = upstream.connect()
+    event_id = _dead_event(service.res, item_id)
+
+    (as_json,) = json.loads(call("events", "--json").output)
+
+    assert re.search(r"\d+ seconds? ago|just now", call("events").output)
+    assert (as_json["id"], as_json["itemId"], as_json["state"]) == (event_id, item_id, "dead")
+    assert datetime.fromisoformat(as_json["receivedAt"]).tzinfo is not None
+
+
+def test_lists_are_narrowed_to_an_item_a_time_and_a_number(call, service, upstream):
+    one, other = upstream.connect(), upstream.connect()
+    of_one, of_other = _dead_event(service.res, one), _dead_event(service.res, other)
+
+    def listed(*options):
+        return {each["id"] for each in json.loads(call("events", "--json", *options).output)}
+
+    assert listed() == {of_one, of_other}
+    assert listed("--item", one) == {of_one}
+    assert listed("--limit", "1") == {of_other}
+    assert listed("--since", "1h") == {of_one, of_other}
+    assert listed("--since", "2100-01-01") == set()
+    assert json.loads(call("notifications", "--json", "--item", one, "--since", "1h").output) == []
+
+
+@pytest.mark.parametrize("colour", ["1", "0"])
+def test_states_have_a_colour_unless_none_is_wanted(call, environ, service, upstream, colour):
+    _dead_event(service.res, upstream.connect())
+    environ |= {"TTY_COMPATIBLE": "1", "COLUMNS": "200", "TERM": "xterm"} | ({"NO_COLOR": "1"} if colour == "0" else {})
+
+    assert ("\x1b[1;31mdead" in call("events").output) == (colour == "1")
 
 
 def _dead_event(res: Resources, item_id: str) -> str:

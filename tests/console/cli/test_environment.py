@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from console.cli import environment, main
+from console.cli import environment, exits, main
 from pluggy_sync.settings import setting_names
 from standalone.data_folder import locked
 from standalone.keys import write_env_file
@@ -51,7 +51,7 @@ def test_what_a_killed_run_left_is_not_used_and_the_command_says_so(folder):
 
     result = CliRunner().invoke(main, ["check"])
 
-    assert result.exit_code == 1
+    assert result.exit_code == exits.WRONG
     assert "DATABASE_URL" in result.output
     assert ".data/up.env is not used" in result.output
     assert "nothing is up here" in result.output
@@ -65,7 +65,7 @@ def test_a_command_without_settings_says_where_they_are_looked_for(folder, is_up
     else:
         result = CliRunner().invoke(main, ["check"])
 
-    assert result.exit_code == 1
+    assert result.exit_code == exits.WRONG
     assert "SECRET_KEY" in result.output
     assert ("looked for in the environment" if is_up else "While `make up` runs in this folder") in result.output
 
@@ -83,5 +83,5 @@ def test_postgres_that_does_not_answer_is_a_sentence(folder, monkeypatch):
     for command in (["migrate"], ["events"]):
         result = CliRunner().invoke(main, command)
 
-        assert result.exit_code == 1
+        assert result.exit_code == exits.UNAVAILABLE
         assert result.output == "Error: Postgres does not answer (OperationalError).\n"

@@ -68,7 +68,7 @@ def test_the_notifications_of_an_item_are_numbered_and_name_its_user(tx, told):
     assert first == {
         "type": "item.deleted",
         "timestamp": wire.to_text(NOON),
-        "data": {"itemId": ITEM, "clientUserId": "user-42", "sequence": 1},
+        "data": {"itemId": ITEM, "clientUserId": "user-42", "sequence": 1, "replacedBy": None},
     }
     assert (second["type"], second["data"]["sequence"], second["data"]["clientUserId"]) == ("item.sync_failed", 2, None)
     assert second["data"]["run"] == {"id": str(RUN.id), "error": "PluggyUnavailableError"}

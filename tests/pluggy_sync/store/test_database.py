@@ -1,20 +1,22 @@
 """The connection: exact numbers in JSON, errors that quote no data, and a bound for whatever Postgres may do."""
 
+import ast
 import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import psycopg
 import pytest
 import sqlalchemy as sa
 
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import database as connections
-from pluggy_sync.store.database import OPERATOR, WEB, WORKER, create_engine, sqlalchemy_url
+from pluggy_sync.store.database import OPERATOR, WEB, WORKER, connect_for, create_engine, run_alone, sqlalchemy_url
 from tests.kit.pgbouncer import pooled
+from tests.kit.psql import psql
 from tests.kit.service import Service
 from tests.kit.silent_proxy import silent_proxy
 from webhook_app.app import create_app
@@ -38,6 +40,22 @@ def engine_with(database_url):
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_way_to_write_the_address_means_the_same_driver(scheme):
     assert sqlalchemy_url(f"{scheme}://u:p@h/db") == "postgresql+bounded://u:p@h/db"
+
+
+@pytest.mark.parametrize("package", ["pluggy_sync", "console", "webhook_app", "workers", "standalone", "chaos"])
+def test_every_process_is_told_the_schema_of_the_settings(package):
+    """The default is for tests. A process that took it would find no tables where DATABASE_SCHEMA is another."""
+    calls = [
+        (path.name, node.lineno)
+        for path in (Path(__file__).parents[3] / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "create_engine"
+        and not any(keyword.arg == "schema" for keyword in node.keywords)
+    ]
+
+    assert calls == []
 
 
 def test_json_comes_back_with_exact_numbers(database):
@@ -69,8 +87,8 @@ def test_an_error_does_not_show_the_parameters(database):
 
 
 @pytest.mark.parametrize("bounds", [WEB, WORKER], ids=["web", "worker"])
-def test_each_transaction_has_the_limits_of_its_role_and_leaves_none_behind(engine_with, bounds):
-    engine = engine_with(bounds, pool_size=1)
+def test_each_transaction_has_the_limits_of_its_role_and_our_schema_and_leaves_none_behind(engine_with, bounds):
+    engine = engine_with(bounds, pool_size=1, schema="order")
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
     def limits(conn):
@@ -78,13 +96,24 @@ def test_each_transaction_has_the_limits_of_its_role_and_leaves_none_behind(engi
         return [int(dict(map(tuple, found))[name]) for name in names]
 
     with engine.begin() as conn:
-        within = limits(conn)
+        within, searched = limits(conn), conn.scalar(sa.text("SHOW search_path"))
     with engine.connect() as conn:
         raw = conn.connection.driver_connection
-        after = [raw.execute(f"SHOW {name}").fetchone()[0] for name in names]
+        after = [raw.execute(f"SHOW {name}").fetchone()[0] for name in (*names, "search_path")]
 
     assert within == [round(each * 1000) for each in (bounds.statement_s, bounds.lock_s, bounds.idle_s)]
-    assert after == ["0", "0", "0"]
+    assert searched == '"order"'
+    assert after == ["0", "0", "0", '"$user", public']
+
+
+def test_a_statement_that_runs_alone_has_our_schema_and_leaves_none_behind(engine_with):
+    with connect_for(engine_with(WEB, schema="order"), WEB) as conn:
+        within = run_alone(conn, "SELECT current_setting('search_path')", ())
+        after = conn.connection.driver_connection.execute("SHOW search_path").fetchone()
+        conn.invalidate()
+
+    assert within == [('"order"',)]
+    assert after == ('"$user", public',)
 
 
 def test_what_an_operator_runs_is_not_limited(engine_with):
@@ -98,7 +127,7 @@ def test_what_an_operator_runs_is_not_limited(engine_with):
     ids=["a long statement", "a locked row"],
 )
 def test_what_takes_too_long_is_ended_by_the_server(engine_with, database_url, statement, sqlstate):
-    with psycopg.connect(database_url) as other:
+    with psql(database_url) as other:
         other.execute("INSERT INTO connectors (id, updated_at) VALUES (1, now())")
         other.commit()
         other.execute("SELECT * FROM connectors FOR UPDATE")
@@ -114,7 +143,7 @@ def test_what_takes_too_long_is_ended_by_the_server(engine_with, database_url, s
 def test_a_transaction_that_its_process_left_open_gives_its_locks_back(engine_with, database_url):
     """As after SIGSTOP: the process neither goes on nor ends."""
     engine = engine_with(QUICK)
-    with psycopg.connect(database_url, autocommit=True) as other:
+    with psql(database_url, autocommit=True) as other:
         other.execute("INSERT INTO connectors (id, updated_at) VALUES (1, now())")
         conn = engine.connect()
         conn.execute(sa.text("SELECT * FROM connectors FOR UPDATE"))

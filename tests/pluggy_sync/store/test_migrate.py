@@ -10,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from pluggy_sync.settings import DEFAULT_SCHEMA
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import alembic_config, migrate
 from pluggy_sync.store.tables import metadata
@@ -97,6 +98,8 @@ def test_every_migration_can_be_undone(empty):
     config = alembic_config()
 
     with empty.begin() as conn:
+        # The views come after all migrations, and go before them.
+        conn.execute(sa.text("DROP SCHEMA mirror CASCADE"))
         config.attributes["connection"] = conn
         command.downgrade(config, "base")
 
@@ -117,6 +120,7 @@ def test_what_was_stored_gets_the_day_that_it_means(empty, zone):
     config = alembic_config()
     with empty.begin() as conn:
         conn.execute(sa.text(f"SET LOCAL TIME ZONE '{zone}'"))
+        conn.execute(sa.schema.CreateSchema(DEFAULT_SCHEMA))
         config.attributes["connection"] = conn
         command.upgrade(config, ScriptDirectory.from_config(config).get_revision("0007").down_revision)
         for number, moment in enumerate(DAYS):
@@ -145,6 +149,7 @@ def test_what_was_stored_gets_the_day_that_it_means(empty, zone):
 def test_a_connector_that_stood_for_none_is_none(empty):
     config = alembic_config()
     with empty.begin() as conn:
+        conn.execute(sa.schema.CreateSchema(DEFAULT_SCHEMA))
         config.attributes["connection"] = conn
         command.upgrade(config, ScriptDirectory.from_config(config).get_revision("0007").down_revision)
         for number in (-1, 2):

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
-from pluggy_sync.engine import sweep
+from pluggy_sync.engine import succession, sweep
 from pluggy_sync.engine.reminders import remind
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.payloads import SAO_PAULO
+from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.settings import Settings
-from pluggy_sync.store import items
+from pluggy_sync.store import alerts, items
 from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import outbox
 from tests.kit.clock import Clock
@@ -164,7 +165,12 @@ def _of_endpoint(service: Service, shown: Shown, url: str) -> dict[str, Any]:
     found = shown.call("listNotifications", "/v1/notifications")["results"]
     shown.call("resendNotification", f"/v1/notifications/{found[0]['id']}/resend", {})
     with service.res.begin() as tx:
-        messages.endpoint_disabled(tx, endpoint_id, "failing", now=service.res.now())
+        now = service.res.now()
+        messages.endpoint_disabled(tx, endpoint_id, "failing", now=now)
+        finding = Finding(code=Code.ENDPOINT_STOPPED, subject=endpoint_id, detail=f"{endpoint_id} (failing)")
+        alert = alerts.see(tx.conn, finding, now=now)
+        messages.system_alert(tx, alert, now=now)
+        messages.system_alert_cleared(tx, alert, now=now)
     notifications = told(service)
     shown.call("deleteEndpoint", endpoint)
     return notifications
@@ -232,12 +238,21 @@ def of_all_notifications(service: Service, clock: Clock) -> None:
             .where(items_table.c.id == ends)
             .values(consent_expires_at=clock() + timedelta(days=6), next_auto_sync_at=clock() + timedelta(hours=1))
         )
+    of_a_person_who_connects_anew(service)
     # Nobody is reminded at night.
     clock.advance_to((datetime.now(SAO_PAULO) + timedelta(days=2)).replace(hour=12, minute=0))
     remind(service.res)
     clock.advance(days=2)
     remind(service.res)
     service.work_until_quiet()
+
+
+def of_a_person_who_connects_anew(service: Service) -> None:
+    old = service.upstream.connect("user-ok", connector=201)
+    service.upstream.later(days=1)
+    new = service.upstream.connect("user-ok", connector=201)
+    service.catch_up()
+    succession.undo(service.res, old, new)
 
 
 def test_each_example_has_the_form_of_a_real_answer(service: Service, product: Product, clock: Clock):

@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 
 import httpx
-import psycopg
 import pytest
 
 from pluggy_sync import tls
@@ -14,6 +13,7 @@ from pluggy_sync.page_links import PageLinks
 from pluggy_sync.settings import read_settings
 from standalone.polling import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ, an_event, an_id
+from tests.kit.psql import psql
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web
 from webhook_app import pluggy_keys
@@ -66,7 +66,7 @@ def link(database_url):
 
 def a_link(database_url):
     item_id, action_id = an_id(), f"act_{an_id()}"
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("INSERT INTO items (id, first_seen_at) VALUES (%s, now())", [item_id])
         conn.execute(
             "INSERT INTO user_actions (id, item_id, kind, reason, dedup_key, created_at, parameter)"
@@ -82,7 +82,7 @@ def with_key():
 
 
 def stored(database_url):
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         return conn.execute("SELECT count(*) FROM inbox").fetchone()[0]
 
 

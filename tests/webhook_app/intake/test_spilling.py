@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import psutil
-import psycopg
 import pytest
 
 from pluggy_sync import spill
@@ -18,6 +17,7 @@ from pluggy_sync.store.migrate import migrate
 from standalone.polling import eventually
 from standalone.servers import running_postgres
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_event
+from tests.kit.psql import psql
 from tests.kit.raw_client import raw_clients
 from tests.kit.web_server import running_web_process
 
@@ -40,7 +40,7 @@ def server(migrated):
     """A Postgres that a test may stop and freeze, with nothing in it."""
     if not migrated.is_ready():
         migrated.start()
-    with psycopg.connect(migrated.url, autocommit=True) as conn:
+    with psql(migrated.url, autocommit=True) as conn:
         conn.execute("DELETE FROM inbox")
         conn.execute("DELETE FROM item_progress")
     return migrated
@@ -78,13 +78,13 @@ def frozen(server):
 
 @contextlib.contextmanager
 def read_only(server):
-    with psycopg.connect(server.url, autocommit=True) as conn:
+    with psql(server.url, autocommit=True) as conn:
         conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         conn.execute("SELECT pg_reload_conf()")
     try:
         yield
     finally:
-        with psycopg.connect(server.url, autocommit=True) as conn:
+        with psql(server.url, autocommit=True) as conn:
             conn.execute("SET default_transaction_read_only = off")
             conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
             conn.execute("SELECT pg_reload_conf()")
@@ -112,7 +112,7 @@ def deliver_in_order(address, payloads):
 
 def stored(server):
     """Return the ids of all events in the inbox, in the order of their numbers."""
-    with psycopg.connect(server.url) as conn:
+    with psql(server.url) as conn:
         return [event_id for (event_id,) in conn.execute("SELECT event_id FROM inbox ORDER BY id")]
 
 
@@ -185,7 +185,7 @@ def test_a_process_killed_while_it_drains_loses_nothing_and_stores_nothing_twice
         with stopped(server):
             assert set(deliver_in_order(web.address, payloads)) == {202}
         # Whoever drains waits for this lock with a page in its hands.
-        with psycopg.connect(server.url) as conn:
+        with psql(server.url) as conn:
             eventually(lambda: len(stored(server)) > 0, within_s=60, what="draining has begun")
             conn.execute("LOCK TABLE inbox")
             web.kill()

@@ -19,6 +19,7 @@ from pluggy_sync.store.database import WEB
 from pluggy_sync.store.tables import inbox, item_progress
 from standalone.polling import eventually
 from tests.kit.factories import an_event
+from tests.kit.psql import psql
 from tests.kit.workers import take_messages
 from webhook_app.intake import writer as writing
 from webhook_app.intake.intake import Intake
@@ -41,7 +42,7 @@ def process(settings):
 @contextlib.contextmanager
 def inbox_locked(database_url):
     """Whoever stores waits until the block ends."""
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("LOCK TABLE inbox")
         yield
         conn.rollback()
@@ -144,7 +145,7 @@ def test_beside_loops_that_lock_items_in_any_order_every_event_is_stored_and_nob
 
     def loop(seed):
         chance = random.Random(seed)
-        with psycopg.connect(database_url, autocommit=True) as conn:
+        with psql(database_url, autocommit=True) as conn:
             while not stop.is_set():
                 try:
                     with conn.transaction():
@@ -170,13 +171,13 @@ def test_beside_loops_that_lock_items_in_any_order_every_event_is_stored_and_nob
 
 
 def test_one_that_postgres_refuses_fails_none_of_its_batch(process, database, database_url):
-    with psycopg.connect(database_url, autocommit=True) as conn:
+    with psql(database_url, autocommit=True) as conn:
         conn.execute("ALTER TABLE inbox ADD CONSTRAINT poison CHECK (item_id <> 'poison') NOT VALID")
     try:
         bodies = [body(itemId="poison" if number == 7 else f"item-{number}") for number in range(20)]
         found = gathered(process(), database_url, bodies)
     finally:
-        with psycopg.connect(database_url, autocommit=True) as conn:
+        with psql(database_url, autocommit=True) as conn:
             conn.execute("ALTER TABLE inbox DROP CONSTRAINT poison")
 
     assert found == [*[Result.RECORDED] * 7, None, *[Result.RECORDED] * 12]
@@ -186,7 +187,7 @@ def test_one_that_postgres_refuses_fails_none_of_its_batch(process, database, da
 def test_an_event_whose_item_is_held_waits_and_holds_up_none_that_came_with_it(process, database_url):
     intake = process()
     results(taken(intake, [body(itemId="held")]))
-    with psycopg.connect(database_url) as conn:
+    with psql(database_url) as conn:
         conn.execute("SELECT FROM item_progress WHERE item_id = 'held' FOR UPDATE")
         held = intake.take(body(itemId="held"))
         others = results(taken(intake, [body(itemId=f"item-{number}") for number in range(20)]))

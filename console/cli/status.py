@@ -1,0 +1,144 @@
+"""`pluggy-sync status`: how the service does, on one screen. It answers also while Postgres or Redis is away."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+from rich.text import Text
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from console.cli import connections, options, output
+from console.cli.exits import FAILED, UNAVAILABLE
+from console.cli.output import Cell, age
+from pluggy_sync import queue
+from pluggy_sync.pluggy.rate_budget import PATCH_ITEM
+from pluggy_sync.resources import Resources
+from pluggy_sync.store import alerts, metrics, observations, schedule
+
+_ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", PATCH_ITEM)
+_HOUR = timedelta(hours=1)
+# What is due this moment is not late.
+_SOON = timedelta(minutes=1)
+Known = Mapping[str, Any]
+
+
+@click.command()
+@options.as_json
+def status(*, as_json: bool) -> None:
+    """
+    Show how the service does, on one screen.
+
+    Exits 1 if an alert is open, and 5 if Postgres or Redis does not answer; what is known is shown all the same.
+    """
+    now = datetime.now(UTC)
+    with connections.resources(pool_size=1) as res:
+        postgres, redis = _of_postgres(res, now), _of_redis(res)
+    known = {
+        "at": now,
+        "postgres": postgres is not None,
+        "redis": redis is not None,
+        **(postgres or {}),
+        **(redis or {}),
+    }
+    if as_json:
+        output.as_json(known)
+    else:
+        _show(known, now)
+    if postgres is None or redis is None:
+        raise SystemExit(UNAVAILABLE)
+    if known.get("alerts"):
+        raise SystemExit(FAILED)
+
+
+def _of_postgres(res: Resources, now: datetime) -> Known | None:
+    try:
+        with res.database.begin() as conn:
+            return _counted(conn, now)
+    except SQLAlchemyError:
+        return None
+
+
+def _counted(conn: Connection, now: datetime) -> Known:
+    overdue = observations.overdue_since(conn, now)
+    return {
+        "alerts": [
+            {"code": each.code.value, "subject": each.subject or None, "detail": each.detail, "since": each.since}
+            for each in alerts.open_(conn)
+        ],
+        "lastSweepAt": schedule.last_done(conn, queue.SWEEP),
+        "lastWatchAt": schedule.last_done(conn, queue.WATCH),
+        "events": dict(metrics.events(conn)),
+        "overdueSince": {work.value: since for work, since in overdue.items() if since is not None},
+        "syncsDue": metrics.syncs_due(conn),
+        "runsLastHour": dict(metrics.runs_since(conn, now - _HOUR)),
+        "notifications": dict(metrics.notifications(conn)),
+        "endpointsInTrouble": dict(metrics.endpoints_in_trouble(conn)),
+        "items": dict(metrics.items_by_status(conn)),
+        "itemsOverdue": metrics.items_overdue(conn, now),
+        "openActions": dict(metrics.open_actions(conn)),
+    }
+
+
+def _of_redis(res: Resources) -> Known | None:
+    names = sorted(set(queue.QUEUE_OF_TASK.values()))
+    try:
+        return {
+            "queues": {name: queue.length(res.redis, name) for name in names},
+            "budgetLeft": res.pluggy.budget.left(_ENDPOINTS),
+        }
+    except RedisError:
+        return None
+
+
+def _show(known: Known, now: datetime) -> None:
+    output.facts(_lines(known, now))
+    if known.get("alerts"):
+        rows = [
+            (Text(each["code"], style="bold red"), each["subject"] or "-", age(each["since"], now), each["detail"])
+            for each in known["alerts"]
+        ]
+        output.listing(
+            ("Alert", "About", "Since", "Detail"), rows, title="Open alerts: docs/operations.md has each code"
+        )
+
+
+def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
+    lines: list[tuple[str, Cell]] = [
+        (
+            name,
+            output.state(
+                "working" if known[name.lower()] else "error", "" if known[name.lower()] else ": does not answer"
+            ),
+        )
+        for name in ("Postgres", "Redis")
+    ]
+    if known["postgres"]:
+        overdue = [f"{work} {age(since, now)}" for work, since in known["overdueSince"].items() if now - since > _SOON]
+        swept = known["lastSweepAt"]
+        lines += [
+            ("Last sweep", "never: does beat run?" if swept is None else age(swept, now)),
+            ("Items", _counts(known["items"]) + f"; {known['itemsOverdue']} past their update"),
+            ("Events", f"{known['events']['stored']} wait, {known['events']['dead']} dead letters"),
+            ("Syncs", f"{known['syncsDue']} due; runs of the last hour: {_counts(known['runsLastHour'])}"),
+            (
+                "Notifications",
+                f"{known['notifications']['pending']} wait, {known['notifications']['dead']} dead letters",
+            ),
+            ("Endpoints", _counts(known["endpointsInTrouble"])),
+            ("Open actions", _counts(known["openActions"])),
+            ("Overdue since", Text(", ".join(overdue), style="bold red") if overdue else "nothing is overdue"),
+        ]
+    if known["redis"]:
+        lines += [
+            ("Queues", _counts(known["queues"])),
+            ("Budget left", ", ".join(f"{name} {left}" for name, left in known["budgetLeft"].items())),
+        ]
+    return lines
+
+
+def _counts(numbers: Mapping[str, int]) -> str:
+    shown: Sequence[str] = [f"{number:,} {name}" for name, number in numbers.items() if number]
+    return ", ".join(shown) or "none"

@@ -2,13 +2,13 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.table import Table
 
-from console.cli import connections, output
-from console.cli.output import moment
+from console.cli import connections, exits, output
+from console.cli.output import age, moment
 from pluggy_sync import wire
 from pluggy_sync.engine import erasure as erasing
 from pluggy_sync.engine import receipts
@@ -66,7 +66,7 @@ def _erase(res: Resources, user: str, *, yes: bool, wait_s: int, as_json: bool) 
     else:
         click.echo(_in_words(res, ended))
     if ended.state != erasures.DONE:
-        raise SystemExit(3)
+        raise SystemExit(exits.LEASED)
 
 
 def _wait(res: Resources, erasure_id: str, wait_s: int) -> Erasure:
@@ -112,19 +112,19 @@ def _list(res: Resources, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_shown(res, each) for each in found], indent=2))
         return
-    table = Table("Erasure", "State", "Requested", "Done", "Waits for", "Next try", "Rows removed")
-    for each in found:
-        runs = each.state == erasures.RUNNING
-        table.add_row(
+    now = datetime.now(UTC)
+    rows = [
+        (
             each.id,
-            each.state,
-            moment(each.requested_at),
-            moment(each.completed_at),
+            output.state(each.state),
+            age(each.requested_at, now),
+            age(each.completed_at, now),
             ", ".join([each.waits_for, *_troubles(res, each)]) if each.waits_for else "-",
-            moment(each.due_at if runs else None),
             str(sum(each.removed.values())),
         )
-    output.console().print(table)
+        for each in found
+    ]
+    output.listing(("Erasure", "State", "Requested", "Done", "Waits for", "Rows removed"), rows)
 
 
 def _shown(res: Resources, found: Erasure) -> dict[str, Any]:

@@ -102,6 +102,17 @@ def plant(service, item_id, asked, account_id):
                 "id": "b", "operator": "o", "what": "sync", "wanted": {"client_user_id": PERSON}, "counted": 1,
                 "position": item_id, "state": "done", "started_at": now,
             },
+            tables.item_links: {
+                "old_item_id": asked, "new_item_id": item_id, "state": "linked", "score": 1, "reasons": [],
+                "made_by": "rule", "created_at": now, "changed_at": now,
+            },
+            tables.account_links: {
+                "old_account_id": "older", "new_account_id": account_id, "old_item_id": asked, "new_item_id": item_id
+            },
+            tables.transaction_links: {
+                "old_id": "o", "new_id": "n", "old_account_id": "older", "new_account_id": account_id
+            },
+            tables.predecessor_searches: {"item_id": item_id, "due_at": now},
             tables.pruning: {"tier": "changes", "place": [item_id, "3"], "began_at": now},
         }.items():  # fmt: skip
             conn.execute(sa.dialects.postgresql.insert(table).values(row).on_conflict_do_nothing())

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.encryption import Box
 from pluggy_sync.store import sealed_keys
+from pluggy_sync.store.sealed_keys import SealedKey
 from pluggy_sync.store.tables import erasure_tombstones
 
 log = structlog.get_logger(__name__)
@@ -45,12 +46,26 @@ class _Keys:
         if not self._keys:
             with self._lock:
                 if not self._keys:
-                    self._keys = self._read() or self._made()
+                    self._keys = self._read_or_made()
         return self._keys
 
-    def _read(self) -> tuple[bytes, ...]:
+    def _read_or_made(self) -> tuple[bytes, ...]:
+        # In transactions of their own: a key that is used must be there, whatever becomes of the caller's transaction.
         with self._engine.begin() as conn:
             stored = sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES)
+            found = self._opened(stored)
+            if not found:
+                sealed = self._box.seal(secrets.token_hex(32)).decode()
+                after = stored[0].number if stored else 0
+                now = datetime.now(UTC)
+                sealed_keys.add(conn, sealed_keys.TOMBSTONES, after=after, sealed=sealed, public=None, now=now)
+        if found:
+            return found
+        with self._engine.begin() as conn:
+            # Another process may have been first.
+            return self._opened(sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES))
+
+    def _opened(self, stored: Sequence[SealedKey]) -> tuple[bytes, ...]:
         opened = [self._box.open(each.sealed.encode()) for each in stored]
         if None in opened:
             log.error(
@@ -59,17 +74,6 @@ class _Keys:
                 next="set PREVIOUS_SECRET_KEYS: until then persons erased before may come back",
             )
         return tuple(bytes.fromhex(each) for each in opened if each is not None)
-
-    def _made(self) -> tuple[bytes, ...]:
-        # In a transaction of its own: a key that is used must be there, whatever becomes of the caller's transaction.
-        with self._engine.begin() as conn:
-            stored = sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES)
-            sealed = self._box.seal(secrets.token_hex(32)).decode()
-            after = stored[0].number if stored else 0
-            sealed_keys.add(
-                conn, sealed_keys.TOMBSTONES, after=after, sealed=sealed, public=None, now=datetime.now(UTC)
-            )
-        return self._read()
 
 
 def box(secret_key: str, *previous: str) -> Box:

@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync import rejections
+from pluggy_sync import rejections, tallies
 from pluggy_sync.engine.intake import Result
 from webhook_app.app_resources import resources
 from webhook_app.intake import authenticity, body
@@ -49,6 +49,7 @@ def receive() -> Answer:
         why = rejections.WRONG if secret else rejections.MISSING
         log.warning("webhook.rejected", reason=f"{why} secret")
         rejections.count(res, why=why, address=request.remote_addr)
+        res.tallies.count(tallies.DELIVERIES, "rejected", f"{why}_secret")
         return _answer("rejected", 401)
     try:
         result = _store(request.get_data(cache=False))
@@ -73,6 +74,7 @@ def _store(content: bytes) -> Result | None:
 def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
+    resources().tallies.count(tallies.DELIVERIES, "refused", str(status))
     return _answer(error.name.lower(), status)
 
 

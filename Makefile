@@ -54,7 +54,7 @@ screenshots: $(STAMP) ## check every state of the person's page and picture it: 
 
 # The theme says with each build when it ends. So does decision 31.
 docs: $(STAMP) ## build the documents as a site: build/site/index.html; a link that leads nowhere is an error
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"
 
 fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run

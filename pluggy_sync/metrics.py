@@ -79,10 +79,11 @@ class ServiceCollector(Collector):
         )
         for endpoint, requests in self._res.pluggy.budget.left(ENDPOINTS).items():
             left.add_metric([endpoint], requests)
-        rejected = self._res.redis.get(rejections.TOTAL)
-        value = int(rejected) if isinstance(rejected, bytes | str) else 0
+        rejected = CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", labels=["reason"])
+        for reason, number in rejections.totals(self._res.redis).items():
+            rejected.add_metric([reason], number)
         ahead = _one("clock_ahead_seconds", "How far our clock is ahead of Pluggy's.", self._res.pluggy_clock.ahead_s)
-        return [left, ahead, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
+        return [left, ahead, rejected]
 
 
 def _answered(read: Callable[[], list[Metric]]) -> list[Metric] | None:

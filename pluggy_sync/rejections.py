@@ -1,6 +1,6 @@
 """
-Deliveries that were answered 401, counted in Redis, since they leave no row: all of them by their reason, and the
-latest by address.
+Deliveries that were answered 401, counted in Redis, since they leave no row: all of them, and the latest by reason
+and address.
 
 Without Redis they are only in the log. After Redis was emptied the counts begin anew.
 
@@ -29,20 +29,16 @@ MOST_ADDRESSES = 100
 ELSEWHERE = "elsewhere"
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]{1,45}")
 
-# By the reason, over all time.
-TOTALS = f"{TOTAL}-by-reason"
-
 # Its secret was missing or wrong; its signature or the time in it was not good; it came from elsewhere.
 MISSING = "missing"
 WRONG = "wrong"
 SIGNATURE = "signature"
 TIMESTAMP = "timestamp"
 ADDRESS = "address"
-REASONS = (MISSING, WRONG, SIGNATURE, TIMESTAMP, ADDRESS)
 
 
 def count(res: Resources, *, why: str, address: str | None) -> None:
-    """Count a delivery from *address* that was answered 401; *why*: one of `REASONS`."""
+    """Count a delivery from *address* that was answered 401; *why*: one of these reasons."""
     known = address if address is not None and _ADDRESS.fullmatch(address) else ELSEWHERE
     bucket = _bucket(res.now())
     res.redis_breaker.call(lambda: _counted(res.redis, bucket, why, known))
@@ -53,7 +49,7 @@ def _counted(client: redis.Redis, bucket: str, why: str, address: str) -> bool |
         if client.hlen(bucket) >= MOST_ADDRESSES and not client.hexists(bucket, f"{why} {address}"):
             address = ELSEWHERE
         with client.pipeline(transaction=False) as pipeline:
-            pipeline.hincrby(TOTALS, why, 1)
+            pipeline.incr(TOTAL)
             pipeline.hincrby(bucket, f"{why} {address}", 1)
             pipeline.expire(bucket, _KEPT_S)
             pipeline.execute()
@@ -61,17 +57,6 @@ def _counted(client: redis.Redis, bucket: str, why: str, address: str) -> bool |
         log.warning("metrics.not_counted", error=type(exc).__name__)
         return None
     return True
-
-
-def totals(client: redis.Redis) -> dict[str, int]:
-    """
-    Return how many deliveries were ever rejected, by their reason.
-
-    Raises:
-        RedisError: Redis does not answer.
-    """
-    found = {_text(name): int(number) for name, number in client.hgetall(TOTALS).items()}
-    return {why: found.get(why, 0) for why in REASONS}
 
 
 def latest(client: redis.Redis, now: datetime) -> list[Rejected]:

@@ -31,6 +31,7 @@ _MOST_DAYS = 36_500
 DEFAULT_SCHEMA = "pluggy_sync"
 # The schema of the views that a company reads.
 MIRROR_SCHEMA = "mirror"
+DEFAULT_STALE_AFTER_HOURS = 12
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -387,7 +388,7 @@ class Settings:
     remind_after_hours: tuple[int, ...] = _is(_Hours(load_default=(24, 72, 168)))
     # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
-    stale_after_hours: int = _is(_number(12, 1, 24 * 30))
+    stale_after_hours: int = _is(_number(DEFAULT_STALE_AFTER_HOURS, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     # The console: who may sign in, by password or at an identity provider (OIDC), and for how long.
@@ -412,8 +413,14 @@ class Settings:
     keep_submissions_days: int | None = _is(_Days(180))
     keep_actions_days: int | None = _is(_Days(365, least=7))
     keep_balances_days: int | None = _is(_Days(365))
+    keep_bulk_operations_days: int | None = _is(_Days(365))
+    keep_figures_days: int | None = _is(_Days(90))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.
     keep_changes_days: int | None = _is(_Days(365, least=7))
+    # Of the Items of a bank that do not wait for their person, so many are to be as fresh as promised.
+    freshness_objective_percent: float = _is(
+        ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
     @property

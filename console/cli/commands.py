@@ -6,7 +6,10 @@ from console.cli.lazy_group import Entry, LazyGroup
 
 _ENTRIES = {
     "status": Entry("console.cli.status:status", "Show how the service does, on one screen."),
-    "items": Entry("console.cli.items:show_item", "Show the state, freshness, open actions and last runs of ITEM."),
+    "items": Entry("console.cli.items:items", "List Items, search them, or show one."),
+    "explain": Entry(
+        "console.cli.explain:explain", "Say why ITEM is as it is: one sentence, what is due next, and what happened."
+    ),
     "sync": Entry("console.cli.syncs:sync", "Sync ITEM now, and wait for it."),
     "reconcile": Entry(
         "console.cli.syncs:reconcile", "Compare everything that is stored of ITEM with Pluggy and repair it."
@@ -14,11 +17,13 @@ _ENTRIES = {
     "import": Entry(
         "console.cli.imports:import_items", "Take over the Items that FILE names (- for standard input), and sync each."
     ),
+    "replay": Entry("console.cli.replays:replay", "Handle events of Pluggy once more, handled ones too."),
     "links": Entry("console.cli.links:links", "Show, preview, confirm and undo links of Items for the same accounts."),
     "events": Entry("console.cli.events:events", "List events of Pluggy, or handle one again."),
     "notifications": Entry(
         "console.cli.notifications:notifications", "List notifications to the product, or send them again."
     ),
+    "webhooks": Entry("console.cli.webhooks:webhooks", "List, check, register and rotate our webhook at Pluggy."),
     "endpoints": Entry("console.cli.endpoints:endpoints", "List, make, change and help the endpoints of the product."),
     "tokens": Entry("console.cli.tokens:tokens", "Make, list and revoke the tokens of `/v1`."),
     "console-login": Entry(

@@ -94,6 +94,11 @@ def facts(named: Sequence[tuple[str, Cell]], console: Console | None = None) -> 
         console.print(Text.assemble((f"  {name:<{width}}  ", "dim"), _plain(cell)), soft_wrap=True)
 
 
+def line(text: Cell) -> None:
+    """Print one line. The terminal itself breaks one that is too long."""
+    Console(highlight=False).print(_plain(text), soft_wrap=True)
+
+
 def as_json(value: Any) -> None:
     """Print *value* as JSON: moments as in the API."""
     click.echo(json.dumps(value, indent=2, default=_in_json))

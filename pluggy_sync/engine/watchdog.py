@@ -14,11 +14,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from pluggy_sync import queue, rejections
+from pluggy_sync.engine import webhooks
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.errors import PluggyError, PluggyUnauthorizedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import alerts as rules
-from pluggy_sync.rules import webhooks
 from pluggy_sync.rules.alerts import Code, Finding, Room
 from pluggy_sync.rules.webhooks import FaultKind
 from pluggy_sync.store import alerts, observations, schedule
@@ -159,17 +159,10 @@ _OF_FAULT: Mapping[FaultKind, Code] = {
 }
 
 
-def wanted(res: Resources) -> webhooks.Wanted:
-    """Return how our webhook at Pluggy has to be."""
-    settings = res.settings
-    url = settings.public_url + webhooks.PATH
-    return webhooks.Wanted(url=url, header=settings.webhook_secret_header, secrets=settings.webhook_secrets)
-
-
 def _webhooks(res: Resources, _: datetime) -> list[Finding]:
     return [
         Finding(code=_OF_FAULT[fault.kind], subject=fault.webhook_id or "", detail=fault.detail)
-        for fault in webhooks.faults(res.pluggy.webhooks(), wanted(res))
+        for fault in webhooks.check(res)
     ]
 
 

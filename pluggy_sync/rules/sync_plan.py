@@ -192,6 +192,8 @@ class SyncState:
     synced_seq: int = 0
     sync_attempts: int = 0
     due_at: datetime | None = None
+    # When the oldest webhook came that the last finished run does not cover; None: there is none.
+    received_at: datetime | None = None
     accounts: Sequence[AccountState] = ()
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)

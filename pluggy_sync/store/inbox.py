@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -216,6 +216,7 @@ class WaitingEvent:
     # None without an Item.
     item_seq: int | None
     attempts: int
+    received_at: datetime
     # JSON text.
     payload: str | None = field(repr=False)
 
@@ -330,6 +331,19 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
 
 
+def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
+    """Return how many requests to fetch an Item wait for that reason; counting stops at *at_most*."""
+    some = (
+        sa.select(inbox.c.id)
+        # As in the index, which is only used for values known as the statement is planned.
+        .where(sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"), inbox.c.payload["why"].astext == why)
+        .limit(at_most)
+        .subquery()
+    )
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
+
+
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
     """Return whether the Item is to be fetched for that reason already."""
     return bool(
@@ -363,6 +377,7 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
             inbox.c.item_id,
             inbox.c.item_seq,
             (inbox.c.attempts - 1).label("attempts"),
+            inbox.c.received_at,
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()
@@ -537,6 +552,126 @@ def redrive(conn: Connection, event_id: str, *, now: datetime) -> str | None:
         .values(state="stored", attempts=0, due_at=now, scheduled_at=now, handled_at=None)
     )
     return event_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Which events are replayed: all of these together. None: any. Requests of our own are taken only by their ids."""
+
+    event_ids: Collection[str] | None = None
+    # stored, handled or dead
+    state: str | None = None
+    name: str | None = None
+    item_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return them in SQL."""
+        of_pluggy = inbox.c.name != events.FETCH_REQUESTED
+        found: list[sa.ColumnElement[bool]] = [
+            of_pluggy if self.event_ids is None else inbox.c.event_id.in_(self.event_ids)
+        ]
+        for column, value in ((inbox.c.state, self.state), (inbox.c.name, self.name), (inbox.c.item_id, self.item_id)):
+            if value is not None:
+                found.append(column == value)
+        if self.since is not None:
+            found.append(inbox.c.received_at >= self.since)
+        if self.until is not None:
+            found.append(inbox.c.received_at < self.until)
+        return found
+
+
+class Replayed(NamedTuple):
+    """An event that is due once more."""
+
+    id: int
+    event_id: str
+    name: str
+
+
+def count_chosen(conn: Connection, chosen: Chosen) -> int:
+    """Return how many events there are as *chosen*."""
+    return conn.execute(sa.select(sa.func.count()).select_from(inbox).where(*chosen.conditions())).scalar_one()
+
+
+def newest_id(conn: Connection) -> int:
+    """Return the id of the row that was stored last; 0: there is none."""
+    return conn.scalar(sa.select(sa.func.max(inbox.c.id))) or 0
+
+
+def replay(
+    conn: Connection, chosen: Chosen, *, after: int, through: int, limit: int, now: datetime
+) -> Sequence[Replayed]:
+    """
+    Make up to *limit* events due now as if they came now, those with the lowest ids after *after* and up to *through*.
+
+    Each takes the next number of its Item. What it told once and agreed with the Item then is not told anew: the Item
+    would seem to be behind. The Items' `item_progress` rows are locked in the order of their ids, as when events are
+    stored.
+    """
+    picked = (
+        sa.select(inbox.c.id, inbox.c.item_id)
+        .where(*chosen.conditions(), inbox.c.id > after, inbox.c.id <= through)
+        .order_by(inbox.c.id)
+        .limit(limit)
+        .cte("picked")
+        .prefix_with("MATERIALIZED")
+    )
+    progress = tables.item_progress
+    held = (
+        sa.select(progress.c.item_id, progress.c.last_event_seq, (~_is_unsettled()).label("is_settled"))
+        .where(progress.c.item_id.in_(sa.select(picked.c.item_id)))
+        .order_by(progress.c.item_id)
+        .with_for_update()
+        .cte("held")
+        .prefix_with("MATERIALIZED")
+    )
+    following = sa.func.row_number().over(partition_by=picked.c.item_id, order_by=picked.c.id)
+    numbered = (
+        sa.select(
+            picked.c.id, picked.c.item_id, (held.c.last_event_seq + following).label("item_seq"), held.c.is_settled
+        )
+        .select_from(picked.outerjoin(held, held.c.item_id == picked.c.item_id))
+        .cte("numbered")
+        .prefix_with("MATERIALIZED")
+    )
+    last = (
+        sa.select(numbered.c.item_id, sa.func.max(numbered.c.item_seq).label("item_seq"), numbered.c.is_settled)
+        .where(numbered.c.item_seq.is_not(None))
+        .group_by(numbered.c.item_id, numbered.c.is_settled)
+        .subquery("last")
+    )
+    raised = (
+        sa.update(progress)
+        .where(progress.c.item_id == last.c.item_id)
+        .values(
+            last_event_seq=last.c.item_seq,
+            settled_seq=sa.case((last.c.is_settled, last.c.item_seq), else_=progress.c.settled_seq),
+        )
+        .returning(progress.c.item_id)
+        .cte("raised")
+    )
+    again = {"state": "stored", "attempts": 0, "outcome": None, "error": None, "handled_at": None}
+    stmt = (
+        sa.update(inbox)
+        .where(inbox.c.id == numbered.c.id)
+        .values(
+            **again,
+            due_at=now,
+            scheduled_at=now,
+            item_seq=sa.func.coalesce(numbered.c.item_seq, inbox.c.item_seq),
+        )
+        .returning(inbox.c.id, inbox.c.event_id, inbox.c.name)
+        .add_cte(raised)
+    )
+    return [Replayed._make(row) for row in conn.execute(stmt)]
+
+
+def _is_unsettled() -> sa.ColumnElement[bool]:
+    """Return whether an event of the Item tells of something that was not seen yet (`rules/contradictions.py`)."""
+    other, progress = inbox.alias("other"), tables.item_progress
+    return sa.exists().where(other.c.item_id == progress.c.item_id, other.c.item_seq > progress.c.settled_seq)
 
 
 def _read_anew(raw: bytes) -> events.Event | None:

@@ -165,6 +165,19 @@ _CANDIDATES: dict[State | None, _Source] = {
 }
 
 
+def of(conn: Connection, item_ids: Sequence[str]) -> Sequence[ItemView]:
+    """Return those of the Items that there are, with what belongs to their views."""
+    chosen = sa.select(items).where(items.c.id == sa.func.any(sa.literal(list(item_ids), sa.ARRAY(sa.Text))))
+    return [ItemView(**row._mapping) for row in conn.execute(_with_all(chosen.subquery("chosen")))]
+
+
+def perhaps_not_fresh(conn: Connection, *, expected_before: datetime) -> list[str]:
+    """Return the ids of all Items that may be in another state than fresh, but for those of banks that are offline."""
+    sources = (*_not_updated(expected_before), *_waiting(expected_before), *_contradicted(expected_before))
+    sources += (*_unsynced(expected_before), *_overdue(expected_before))
+    return list(conn.scalars(sa.union(*sources)))
+
+
 def known(item: ItemView, actions: Sequence[Action]) -> Known:
     """Return what decides about freshness, from an Item and its unsettled *actions*, oldest first."""
     asked = next((each for each in actions if each.state == OPEN and needs.blocks_updates(each.reason)), None)

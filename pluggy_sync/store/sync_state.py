@@ -49,6 +49,9 @@ _READ = sa.text(
               AND item_seq > least(progress.synced_seq,
                                    (SELECT min(after_seq) FROM incomplete_parts WHERE item_id = items.id))
            ) AS events,
+           (SELECT min(received_at) FROM inbox
+            WHERE item_id = items.id AND item_seq > progress.synced_seq AND name <> 'local/fetch_requested'
+           ) AS received_at,
            (SELECT coalesce(bool_or(name = ANY(:names)), false)
             FROM (SELECT name FROM inbox WHERE item_id = items.id ORDER BY item_seq DESC LIMIT :newest_events) AS newest
            ) AS tells_of_transactions,
@@ -95,6 +98,7 @@ def read(conn: Connection, item_id: str) -> SyncState | None:
         synced_seq=row.synced_seq or 0,
         sync_attempts=row.sync_attempts or 0,
         due_at=row.due_at,
+        received_at=row.received_at,
         accounts=_accounts(row.accounts or []),
         watermarks={name: _instant(at) for name, at in (row.watermarks or {}).items()},
         incomplete=_incomplete(row.incomplete or []),

@@ -37,6 +37,20 @@ class Refusal(StrEnum):
     SIGNATURE = rejections.SIGNATURE
     TIMESTAMP = rejections.TIMESTAMP
 
+    @property
+    def tallied(self) -> str:
+        """The word of the metric `deliveries_total`."""
+        return _TALLIED[self]
+
+
+_TALLIED = {
+    Refusal.ADDRESS: "other_address",
+    Refusal.MISSING: "missing_secret",
+    Refusal.WRONG: "wrong_secret",
+    Refusal.SIGNATURE: "bad_signature",
+    Refusal.TIMESTAMP: "bad_timestamp",
+}
+
 
 def is_authentic(secret: str, settings: Settings) -> bool:
     """

@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync import rejections
+from pluggy_sync import rejections, tallies
 from pluggy_sync.engine.intake import Result
 from webhook_app.app_resources import resources
 from webhook_app.intake import authenticity, body
@@ -53,6 +53,7 @@ def receive() -> Answer:
     if refusal is not None:
         log.warning("webhook.rejected", reason=refusal)
         rejections.count(res, why=refusal, address=request.remote_addr)
+        res.tallies.count(tallies.DELIVERIES, "rejected", refusal.tallied)
         return _answer("rejected", 401)
     try:
         result = _store(content)
@@ -82,6 +83,7 @@ def _store(content: bytes) -> Result | None:
 def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
+    resources().tallies.count(tallies.DELIVERIES, "refused", str(status))
     return _answer(error.name.lower(), status)
 
 

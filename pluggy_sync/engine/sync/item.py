@@ -12,6 +12,7 @@ from enum import Enum, auto
 
 import structlog
 
+from pluggy_sync import cause
 from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
@@ -71,6 +72,7 @@ def _carry_out(res: Resources, run: Run) -> End:
     item_id = run.item.id
     with (
         structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
+        cause.received(run.received_at),
         heartbeat(res, item_id, run.id, run.stopped),
     ):
         before = res.pluggy.requests

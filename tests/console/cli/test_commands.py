@@ -11,9 +11,12 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import exits, main
+from pluggy_sync import queue
+from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import deliveries, inbox, item_lease, items, tables
+from pluggy_sync.rules.alerts import Code, Finding
+from pluggy_sync.store import alerts, deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
 from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
@@ -185,13 +188,18 @@ def test_no_command_shows_amounts_or_texts_of_the_bank(call, environ, service, u
             conn.execute(sa.update(tables.accounts).values(number=MARK))
         commands = (
             ["items", item_id],
+            ["items", item_id, "--json"],
+            ["items"],
+            ["explain", item_id],
+            ["explain", item_id, "--json"],
             ["events"],
             ["notifications", "--state", "pending"],
             ["sync", item_id, "--deep"],
         )
         outputs = [first, *(call(*command).output for command in commands)]
 
-    said = "\n".join(outputs)
+    # The bank's name, and the product's own id of its person, are what an operator goes by.
+    said = "\n".join(outputs).replace(f"Pluggy Bank {MARK}", "").replace(f"user-42 {MARK}", "")
     assert event_id in said
     assert "rows added" in said
     assert MARK not in said
@@ -280,6 +288,124 @@ def test_items_shows_state_freshness_and_runs(call, upstream):
     for word in ("UPDATED / SUCCESS", "fresh since", "done"):
         assert word in result.output
     assert call("items", str(uuid.uuid4())).exit_code == exits.UNKNOWN
+
+
+def test_items_are_listed_narrowed_and_searched(call, service, upstream):
+    one = upstream.connect(clientUserId="user-1")
+    other = upstream.connect("user-locked", clientUserId="user-2")
+    service.catch_up()
+
+    def found(*options):
+        return {each["id"] for each in json.loads(call("items", "--json", *options).output)}
+
+    assert found() == {one, other}
+    assert found("--freshness", "waiting_for_person") == {other}
+    assert found("--user", "user-1") == {one}
+    assert found("--bank", "77") == set()
+    assert found("--status", "UPDATED") == {one}
+    assert found("user-2") == {other}
+    assert found(one[:8].upper()) == {one}
+    assert len(found("--limit", "1")) == 1
+    listed = call("items").output
+    assert one in listed
+    assert "waiting_for_person" in listed
+
+
+def test_explain_says_why_what_is_next_and_what_happened(call, service, upstream):
+    item_id = upstream.connect("user-locked")
+    service.catch_up()
+
+    said = call("explain", item_id)
+
+    assert said.exit_code == 0, said.output
+    sentence = "Waits for its person"
+    assert sentence in said.output
+    assert said.output.index(sentence) < said.output.index("A person is asked: bank")
+    assert "item/error came. Decided: a person must act" in said.output
+    as_json = json.loads(call("explain", item_id, "--json").output)
+    assert as_json["explanation"].startswith(sentence)
+    assert "action_opened" in [each["kind"] for each in as_json["timeline"]]
+    assert len(json.loads(call("explain", item_id, "--json", "--limit", "1").output)["timeline"]) == 1
+    assert json.loads(call("explain", item_id, "--json", "--since", "2100-01-01").output)["timeline"] == []
+    assert call("explain", an_id()).exit_code == exits.UNKNOWN
+    assert call("explain", "mistyped").exit_code == exits.WRONG
+
+
+def test_replay_counts_asks_and_handles_again(call, service, upstream):
+    upstream.connect()
+    service.catch_up()
+
+    counted = call("replay", "--state", "handled", "--dry-run")
+    refused = call("replay", "--since", "1h", text="n\n")
+    done = call("replay", "--state", "handled", "--yes")
+
+    number = len(service.events())
+    assert counted.output == f"{number} events\n"
+    assert (refused.exit_code, f"{number} events. Handle them once more?" in refused.output) == (1, True)
+    assert f"{number} events queued" in done.output
+    assert {event.state for event in service.events()} == {"stored"}
+    service.work()
+    assert {event.state for event in service.events()} == {"handled"}
+    one = service.events()[0].event_id
+    assert call("replay", one).output == "1 event queued\n"
+    assert call("replay", "--name", "none/such").exit_code == exits.UNKNOWN
+    assert call("replay").exit_code == exits.WRONG
+
+
+def test_webhooks_are_listed_checked_registered_and_rotated_without_showing_a_secret(call, environ, upstream):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    missing = call("webhooks", "check")
+    made = call("webhooks", "register")
+    environ |= {"WEBHOOK_SECRETS": f"the-new-secret-of-ours,{WEBHOOK_SECRET}"}
+    rotated = call("webhooks", "rotate")
+    listed, well = call("webhooks", "list"), call("webhooks", "check")
+
+    assert (missing.exit_code, "none of the 1 webhooks is to our address" in missing.output) == (exits.FAILED, True)
+    assert (made.exit_code, "all to https://sync.example.com/webhooks/pluggy" in made.output) == (0, True)
+    assert (rotated.exit_code, well.exit_code, listed.exit_code) == (0, 0, 0)
+    (ours,) = [each for each in json.loads(call("webhooks", "list", "--json").output) if each["isOurs"]]
+    assert (ours["event"], ours["headers"]) == ("all", ["X-Webhook-Secret"])
+    assert ours["id"] in listed.output
+    (there,) = [each for each in upstream.sandbox.api("GET", "/webhooks")["results"] if each["id"] == ours["id"]]
+    assert there["headers"] == {"X-Webhook-Secret": "the-new-secret-of-ours"}
+    for each in (missing, made, rotated, listed, well):
+        assert WEBHOOK_SECRET not in each.output
+        assert "the-new-secret" not in each.output
+
+
+def test_rotating_without_a_second_secret_is_refused_before_anything_is_lost(call, upstream):
+    result = call("webhooks", "rotate")
+
+    assert result.exit_code == exits.FAILED
+    assert "Put the new secret before it" in result.output
+
+
+def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    _dead_event(service.res, item_id)
+    sweep.sweep(service.res)
+
+    well = call("status")
+    assert well.exit_code == 0, well.output
+    assert "0 wait, 1 dead letters" in well.output
+    assert re.search(r"Last sweep +(just now|\d+ seconds? ago|in \d+ seconds?)", well.output)
+    with service.res.begin() as tx:
+        alerts.see(tx.conn, Finding(code=Code.DISK_LOW, subject="spill", detail="9 MB left"), now=service.res.now())
+    alarmed = call("status")
+    assert alarmed.exit_code == exits.FAILED
+    assert "9 MB left" in alarmed.output
+    known = json.loads(call("status", "--json").output)
+    assert known["events"] == {"stored": 0, "dead": 1}
+    assert known["alerts"][0]["code"] == "disk_low"
+    assert set(known["queues"]) == set(queue.QUEUE_OF_TASK.values())
+
+    environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    without_redis = call("status")
+    assert without_redis.exit_code == exits.UNAVAILABLE
+    assert "9 MB left" in without_redis.output
+    environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
+    assert call("status", "--json").exit_code == exits.UNAVAILABLE
 
 
 def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):

@@ -1,0 +1,137 @@
+"""`pluggy-sync webhooks`: our webhook at Pluggy. Secrets are not shown."""
+
+from datetime import datetime
+
+import click
+from rich.text import Text
+
+from console.cli import connections, options, output
+from console.cli.exits import FAILED
+from console.cli.output import age
+from pluggy_sync.engine import webhooks as use
+from pluggy_sync.pluggy.payloads import Webhook
+from pluggy_sync.rules import webhooks as rules
+from pluggy_sync.rules.webhooks import Fault
+
+
+@click.group()
+def webhooks() -> None:
+    """List, check, register and rotate our webhook at Pluggy."""
+
+
+@webhooks.command("list")
+@options.as_json
+def list_webhooks(*, as_json: bool) -> None:
+    """List all webhooks of our application at Pluggy."""
+    with connections.resources() as res:
+        found = res.pluggy.webhooks()
+        how = use.wanted(res)
+        now = res.now()
+    ours = {each.id for each in rules.ours(found, how.url)}
+    if as_json:
+        output.as_json([{**_in_json(each), "isOurs": each.id in ours} for each in found])
+        return
+    rows = [
+        (
+            each.id,
+            "ours" if each.id in ours else "-",
+            each.event,
+            output.state("working")
+            if each.disabled_at is None
+            else output.state("disabled", f" {age(each.disabled_at, now)}"),
+            _headers(each),
+            age(each.created_at, now),
+            each.url,
+        )
+        for each in found
+    ]
+    output.listing(("Webhook", "Ours", "Event", "State", "Headers", "Made", "Address"), rows)
+    click.echo(f"Ours are those to {how.url}")
+
+
+def _state(webhook: Webhook, now: datetime) -> Text:
+    if webhook.disabled_at is None:
+        return output.state("working")
+    return output.state("disabled", f" {age(webhook.disabled_at, now)}")
+
+
+def _headers(webhook: Webhook) -> str:
+    """Return the names of the headers: their values are secrets."""
+    return "not shown by Pluggy" if webhook.headers is None else ", ".join(sorted(webhook.headers)) or "none"
+
+
+def _in_json(webhook: Webhook) -> dict[str, object]:
+    return {
+        "id": webhook.id,
+        "url": webhook.url,
+        "event": webhook.event,
+        "headers": None if webhook.headers is None else sorted(webhook.headers),
+        "createdAt": webhook.created_at,
+        "disabledAt": webhook.disabled_at,
+    }
+
+
+@webhooks.command()
+@options.as_json
+def check(*, as_json: bool) -> None:
+    """
+    Check our webhook: there, on, with our secret, all events, once.
+
+    Exits 1 if something is wrong.
+    """
+    with connections.resources() as res:
+        faults = use.check(res)
+    if as_json:
+        output.as_json(
+            [{"kind": each.kind.value, "webhookId": each.webhook_id, "detail": each.detail} for each in faults]
+        )
+    elif faults:
+        output.listing(("Fault", "Detail"), [(Text(each.kind.value, style="bold red"), each.detail) for each in faults])
+        click.echo("`pluggy-sync webhooks register` mends it.")
+    else:
+        click.echo("Our webhook is as it should be.")
+    if faults:
+        raise SystemExit(FAILED)
+
+
+def _fault(fault: Fault) -> dict[str, object]:
+    return {"kind": fault.kind.value, "webhookId": fault.webhook_id, "detail": fault.detail}
+
+
+@webhooks.command()
+@click.option("--remove-others", is_flag=True, help="Remove what else is to our address.")
+def register(*, remove_others: bool) -> None:
+    """
+    Have one webhook to our address: on, for all events, with the secret header.
+
+    Safe to repeat. What is there is changed; without one, one is made. The secret is the first of WEBHOOK_SECRETS.
+    """
+    with connections.resources() as res:
+        made = use.register(res, remove_others=remove_others)
+        faults = use.check(res)
+    click.echo(f"{made.id}: {made.event} to {made.url}")
+    for fault in faults:
+        click.echo(f"still wrong: {fault.kind.value}: {fault.detail}", err=True)
+    if faults:
+        raise SystemExit(FAILED)
+
+
+@webhooks.command()
+def rotate() -> None:
+    """
+    Let Pluggy send the first of WEBHOOK_SECRETS from now on.
+
+    First put the new secret before the old one in WEBHOOK_SECRETS, and restart the web processes: they take both. Then
+    call this. Drop the old one some hours later, when Pluggy repeats no delivery any more.
+    """
+    with connections.resources() as res:
+        if len(res.settings.webhook_secrets) < 2:
+            raise click.ClickException(
+                "WEBHOOK_SECRETS holds one value. Put the new secret before it (new,old) and restart the web processes "
+                "first: a delivery with a secret that they do not know is answered 401, and is lost."
+            )
+        changed = use.register(res)
+    click.echo(
+        f"{changed.id}: Pluggy sends the new secret. Drop the old one from WEBHOOK_SECRETS after three hours: "
+        "until then Pluggy may repeat deliveries with it."
+    )

@@ -6,6 +6,8 @@ STAMP  := $(VENV)/.from-lock
 JOBS   ?= 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Keep compiled modules, whatever the environment says: every process and every run of the tests would compile them anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up where quick test screenshots bench bench-growth bench-sandbox chaos lint fuzz format lock clean

@@ -2,7 +2,7 @@
 What the bank of an Open Finance Item shares.
 
 Revision ID: 0026
-Revises: 0025
+Revises: 0024a
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0026"
-down_revision = "0025"
+down_revision = "0024a"
 branch_labels = None
 depends_on = None
 

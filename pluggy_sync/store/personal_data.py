@@ -86,6 +86,7 @@ PURGED: tuple[Held, ...] = (
     _by_parent(tables.submissions, "action_id", tables.user_actions),
     _by_item(tables.user_actions),
     _by_item(tables.predecessor_searches),
+    _by_item(tables.shared_resources),
     _by_item(tables.accounts),
 )
 

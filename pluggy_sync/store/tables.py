@@ -366,6 +366,19 @@ consents = _listed(
     sa.Column("revoked_at", INSTANT),
 )
 
+# What the bank of an Open Finance Item shares, when Pluggy last said that it changed (`rules/sharing.py`).
+shared_resources = sa.Table(
+    "shared_resources",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # `resourcesCollectedAt` and `hasResourcesPendingAuthorization` of the Item then.
+    sa.Column("collected_at", INSTANT),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    # Type and status of each; null: they could not be read.
+    sa.Column("resources", JSONB),
+    sa.Column("read_at", INSTANT, nullable=False),
+)
+
 # The categories of transactions: of no person and no Item.
 categories = sa.Table(
     "categories",

@@ -19,6 +19,7 @@ from pluggy_sync.engine.sync.data_products import sync_products
 from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.engine.sync.lease import heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
+from pluggy_sync.engine.sync.sharing import sync_sharing
 from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.client import READ_TRANSACTIONS
@@ -110,6 +111,7 @@ def _read_and_write(res: Resources, run: Run) -> None:
         _read_accounts(res, run)
     sync_accounts(res, run)
     sync_products(res, run)
+    sync_sharing(res, run)
 
 
 def _read_accounts(res: Resources, run: Run) -> None:

@@ -12,7 +12,8 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -51,7 +52,7 @@ class _Keys:
 
     def _read_or_made(self) -> tuple[bytes, ...]:
         # In transactions of their own: a key that is used must be there, whatever becomes of the caller's transaction.
-        with self._engine.begin() as conn:
+        with self._own_transaction() as conn:
             stored = sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES)
             found = self._opened(stored)
             if not found:
@@ -61,9 +62,17 @@ class _Keys:
                 sealed_keys.add(conn, sealed_keys.TOMBSTONES, after=after, sealed=sealed, public=None, now=now)
         if found:
             return found
-        with self._engine.begin() as conn:
+        with self._own_transaction() as conn:
             # Another process may have been first.
             return self._opened(sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES))
+
+    @contextmanager
+    def _own_transaction(self) -> Iterator[Connection]:
+        """Open a transaction on a connection that is not kept: the writer of webhooks shares none with anybody."""
+        with self._engine.connect() as conn:
+            conn.detach()
+            with conn.begin():
+                yield conn
 
     def _opened(self, stored: Sequence[SealedKey]) -> tuple[bytes, ...]:
         opened = [self._box.open(each.sealed.encode()) for each in stored]

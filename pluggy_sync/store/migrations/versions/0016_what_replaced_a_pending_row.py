@@ -2,14 +2,14 @@
 Which transaction took the place of a pending one, and by which rule. No row is written.
 
 Revision ID: 0016
-Revises: 0026
+Revises: 0027
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 

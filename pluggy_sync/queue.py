@@ -38,9 +38,11 @@ RECONCILE = "reconcile"
 RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
 FIND_PREDECESSORS = "find_predecessors"
+READ_STATUS_PAGE = "read_status_page"
 WATCH = "watch"
 WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
+COUNT_FRESHNESS = "count_freshness"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -64,10 +66,12 @@ QUEUE_OF_TASK = {
     FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
+    READ_STATUS_PAGE: SCHEDULE,
     FIND_MISSED: SCHEDULE,
     WATCH: SCHEDULE,
     WATCH_PLUGGY: SCHEDULE,
     PRUNE: SCHEDULE,
+    COUNT_FRESHNESS: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

@@ -26,6 +26,20 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Incident:
+    """Trouble at a bank, as Pluggy tells it (Pluggy facts 13.4). Its words are kept open."""
+
+    id: str
+    type: str | None
+    product: str | None
+    severity: str | None
+    state: str | None
+    title: str | None
+    started_at: dt.datetime | None
+    url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connector:
     """The institution integration that an Item goes through (Pluggy facts 3.9)."""
 
@@ -34,6 +48,8 @@ class Connector:
     name: str | None
     image_url: str | None
     status: str | None
+    # What goes on at the bank; None: it does not say, as without a health.
+    incidents: Sequence[Incident] | None
     credentials: list[Raw]
     has_mfa: bool
     is_open_finance: bool
@@ -74,6 +90,8 @@ class Item:
     consent_expires_at: dt.datetime | None
     # Whether somebody must still approve a part of it at the bank; None: it does not say (Pluggy facts 13.3).
     has_resources_pending: bool | None
+    # When Pluggy last asked the bank what it shares; None: never, or it does not say.
+    resources_collected_at: dt.datetime | None
     client_user_id: str | None
     raw: Raw
 
@@ -92,6 +110,14 @@ class Item:
         if detail is None:
             return self.last_updated_at
         return detail.last_updated_at or (self.last_updated_at if detail.is_updated else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing that the bank of an Open Finance Item declares (Pluggy facts 13.2)."""
+
+    type: str
+    status: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,9 +241,17 @@ def item(raw: Any) -> Item:
         next_auto_sync_at=fields.instant(get("nextAutoSyncAt")),
         consent_expires_at=fields.instant(get("consentExpiresAt")),
         has_resources_pending=resources_pending(raw),
+        resources_collected_at=fields.instant(get("resourcesCollectedAt")),
         client_user_id=fields.text(get("clientUserId")),
         raw=raw,
     )
+
+
+def resource(raw: Any) -> Resource | None:
+    """Return a resource that the bank declares; None: it names no type or no status."""
+    found = fields.object_of(raw) or {}
+    type_, status = _code(found.get("type")), _code(found.get("status"))
+    return None if type_ is None or status is None else Resource(type=type_, status=status)
 
 
 def resources_pending(raw: Raw) -> bool | None:
@@ -233,10 +267,32 @@ def _connector(raw: Raw) -> Connector:
         name=fields.text(raw.get("name")),
         image_url=fields.text(raw.get("imageUrl")),
         status=_code(health.get("status")),
+        incidents=None if health.get("status") is None else incidents(health.get("incidents")),
         credentials=fields.objects(raw.get("credentials")),
         has_mfa=raw.get("hasMFA") is True,
         is_open_finance=raw.get("isOpenFinance") is True,
     )
+
+
+def incidents(raw: Any) -> list[Incident]:
+    """Return the incidents in the list *raw*; what has no id is left out."""
+    found = []
+    for each in fields.objects(raw):
+        id_ = fields.identity(each.get("id"))
+        if id_ is not None:
+            found.append(
+                Incident(
+                    id=id_,
+                    type=_code(each.get("type")),
+                    product=_code(each.get("product")),
+                    severity=_code(each.get("severity")),
+                    state=_code(each.get("state")),
+                    title=fields.text(each.get("title")),
+                    started_at=fields.instant(each.get("startedAt")),
+                    url=fields.text(each.get("url")),
+                )
+            )
+    return found
 
 
 def _products(status_detail: Raw) -> dict[str, Product]:

@@ -25,6 +25,8 @@ class Delivery:
     endpoint_id: str
     notification_id: str
     type: str
+    # When the webhook came that caused it; None: none did.
+    received_at: datetime | None
     item_id: str | None
     # Rising per Item; None for what is about no Item.
     sequence: int | None
@@ -45,7 +47,7 @@ class First(NamedTuple):
     is_urgent: bool
 
 
-_OF_OUTBOX = (outbox.c.type, outbox.c.body)
+_OF_OUTBOX = (outbox.c.type, outbox.c.body, outbox.c.received_at)
 _COLUMNS = (
     *(
         deliveries.c[name]

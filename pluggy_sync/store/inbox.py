@@ -216,6 +216,7 @@ class WaitingEvent:
     # None without an Item.
     item_seq: int | None
     attempts: int
+    received_at: datetime
     # JSON text.
     payload: str | None = field(repr=False)
 
@@ -376,6 +377,7 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
             inbox.c.item_id,
             inbox.c.item_seq,
             (inbox.c.attempts - 1).label("attempts"),
+            inbox.c.received_at,
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()

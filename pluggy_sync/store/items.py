@@ -24,6 +24,7 @@ from pluggy_sync.store.tables import (
     NOT_UPDATED,
     accounts,
     balances,
+    bank_returns,
     bills,
     change_stream,
     changes,
@@ -38,6 +39,7 @@ from pluggy_sync.store.tables import (
     items,
     loans,
     predecessor_searches,
+    shared_resources,
     sync_runs,
     tombstones,
     transactions,
@@ -63,6 +65,8 @@ _OF_THE_PERSON = (
     incomplete_parts,
     user_actions,
     predecessor_searches,
+    shared_resources,
+    bank_returns,
     accounts,
 )
 

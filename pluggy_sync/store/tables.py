@@ -225,6 +225,7 @@ items = sa.Table(
     ),
     # For counting them.
     sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
+    sa.Index("items_living_of_connector_idx", "connector_id", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -241,6 +242,40 @@ connectors = sa.Table(
     sa.Column("back_at", INSTANT),
     # When it last came back; null: never, as far as was heard. The person's page says it.
     sa.Column("came_back_at", INSTANT),
+    # The worst incident that goes on, its type and when it began; null: none. `away`: nobody is asked for anything.
+    sa.Column("incident_type", sa.Text),
+    sa.Column("incident_since", INSTANT),
+    sa.Column("away", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Incidents of banks (`rules/incidents.py`), as an Item's connector or the status page told of them last.
+bank_incidents = sa.Table(
+    "bank_incidents",
+    metadata,
+    sa.Column("connector_id", sa.BigInteger, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    # item or status_page: what is told by the one is not ended by the other.
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text),
+    sa.Column("product", sa.Text),
+    sa.Column("severity", sa.Text),
+    sa.Column("state", sa.Text),
+    sa.Column("title", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("started_at", INSTANT),
+    sa.Column("seen_at", INSTANT, nullable=False),
+)
+
+# Items that an incident hit and whose bank is back: their product is told once, outside quiet hours.
+bank_returns = sa.Table(
+    "bank_returns",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("connector_id", sa.BigInteger, nullable=False),
+    sa.Column("incident_type", sa.Text),
+    sa.Column("since", INSTANT),
+    sa.Column("back_at", INSTANT, nullable=False),
+    sa.Index("bank_returns_back_at_idx", "back_at"),
 )
 
 accounts = sa.Table(
@@ -365,6 +400,19 @@ consents = _listed(
     sa.Column("revoked_at", INSTANT),
 )
 
+# What the bank of an Open Finance Item shares, when Pluggy last said that it changed (`rules/sharing.py`).
+shared_resources = sa.Table(
+    "shared_resources",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # `resourcesCollectedAt` and `hasResourcesPendingAuthorization` of the Item then.
+    sa.Column("collected_at", INSTANT),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    # Type and status of each; null: they could not be read.
+    sa.Column("resources", JSONB),
+    sa.Column("read_at", INSTANT, nullable=False),
+)
+
 # The categories of transactions: of no person and no Item.
 categories = sa.Table(
     "categories",
@@ -445,6 +493,9 @@ transactions = sa.Table(
     sa.Column("created_at", INSTANT),
     sa.Column("updated_at", INSTANT),
     sa.Column("raw", JSONB, nullable=False),
+    # The pending transaction, gone now, whose place this one took, and what told so: a value of `replacements.Rule`.
+    sa.Column("replaces", sa.Text),
+    sa.Column("replaces_rule", sa.Text),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )
@@ -589,6 +640,8 @@ outbox = sa.Table(
     sa.Column("item_id", sa.Text),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
+    # When the webhook came that caused it; null: none of Pluggy's did.
+    sa.Column("received_at", INSTANT),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_created_at_idx", "created_at"),
@@ -803,6 +856,27 @@ pruning = sa.Table(
     sa.Column("finished_at", INSTANT),
     # Rows over all of history.
     _count("removed"),
+)
+
+# How many Items of each bank were in each state of freshness when they were last counted; bank 0: none is known.
+freshness_counts = sa.Table(
+    "freshness_counts",
+    metadata,
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
+)
+
+# Of all counts of a day: how many Items, and how many of them were as fresh as promised, for each data product.
+freshness_days = sa.Table(
+    "freshness_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("fresh", sa.BigInteger, nullable=False),
+    sa.Column("counted", sa.BigInteger, nullable=False),
 )
 
 delivery_attempts = sa.Table(

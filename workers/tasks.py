@@ -5,6 +5,7 @@ from pluggy_sync.engine import (
     erasure,
     events,
     freshness_counting,
+    incidents,
     pruning,
     reconciliation,
     reminders,
@@ -40,6 +41,12 @@ def handle_urgent_event(event_id: str) -> None:
 def sync_item(item_id: str) -> None:
     """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
+
+
+@app.task(name=queue.READ_STATUS_PAGE)
+def read_status_page() -> None:
+    """Keep what Pluggy's status page tells of banks."""
+    incidents.read_status_page(resources())
 
 
 @app.task(name=queue.FIND_PREDECESSORS)

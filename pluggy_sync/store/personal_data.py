@@ -87,6 +87,7 @@ PURGED: tuple[Held, ...] = (
     _by_item(tables.user_actions),
     _by_item(tables.predecessor_searches),
     _by_item(tables.shared_resources),
+    _by_item(tables.bank_returns),
     _by_item(tables.accounts),
 )
 
@@ -165,6 +166,7 @@ EMPTIED: tuple[Held, ...] = (
 NOT_OF_PERSONS: Mapping[str, str] = {
     "alerts": "troubles of the service, of an endpoint or of a bank",
     "api_tokens": "an operator's name for a token, and its digest",
+    "bank_incidents": "banks",
     "categories": "the same for everybody",
     "connectors": "banks",
     "console_sessions": "operators",

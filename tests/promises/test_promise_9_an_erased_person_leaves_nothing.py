@@ -113,6 +113,7 @@ def plant(service, item_id, asked, account_id):
                 "old_id": "o", "new_id": "n", "old_account_id": "older", "new_account_id": account_id
             },
             tables.shared_resources: {"item_id": item_id, "pending": False, "read_at": now},
+            tables.bank_returns: {"item_id": item_id, "connector_id": 2, "back_at": now},
             tables.predecessor_searches: {"item_id": item_id, "due_at": now},
             tables.pruning: {"tier": "changes", "place": [item_id, "3"], "began_at": now},
         }.items():  # fmt: skip

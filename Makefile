@@ -6,9 +6,11 @@ STAMP  := $(VENV)/.from-lock
 JOBS   ?= 3
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Keep compiled modules, whatever the environment says: every process and every run of the tests would compile them anew.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test screenshots bench bench-growth bench-sandbox chaos lint fuzz format lock clean
+.PHONY: help setup demo up where quick test screenshots docs bench bench-growth bench-sandbox chaos lint fuzz format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,11 @@ test: lint ## every check and every test, and the branches of the core that no t
 screenshots: $(STAMP) ## check every state of the person's page and picture it: build/screenshots/index.html
 	$(BIN)/pytest tests/webhook_app/browser/test_screens.py
 	@echo "Look through build/screenshots/index.html"
+
+# The theme says with each build when it ends. So does decision 31.
+docs: $(STAMP) ## build the documents as a site: build/site/index.html; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run
 	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} $(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py

@@ -157,7 +157,9 @@ def main(*, rows: int, tier: str) -> None:
     with running_stage() as stage, stage.environ("http://127.0.0.1:1") as environ, resources_of(environ) as res:
         with console.status(f"filling {rows:,} rows"):
             began = time.monotonic()
-            fill(res.database, Tier(tier), rows=rows)
+            writer = create_engine(environ["DATABASE_URL"])
+            fill(writer, Tier(tier), rows=rows)
+            writer.dispose()
             console.print(f"{rows:,} rows of {tier} written in {time.monotonic() - began:.0f} s", style="dim")
         with console.status("pruning"):
             measured = measure(res, Tier(tier))

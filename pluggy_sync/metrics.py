@@ -19,10 +19,19 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from pluggy_sync import rejections, spill
+from pluggy_sync import queue, rejections, spill, tallies, worker_signs
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import alerts, incomplete_parts, unreadable_rows
+from pluggy_sync.rules import freshness_objective
+from pluggy_sync.store import (
+    alerts,
+    freshness_counts,
+    incomplete_parts,
+    observations,
+    pruning,
+    schedule,
+    unreadable_rows,
+)
 from pluggy_sync.store import metrics as counts
 
 log = structlog.get_logger(__name__)
@@ -71,7 +80,14 @@ class ServiceCollector(Collector):
         with self._res.database.begin() as conn:
             conn.execute(sa.text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
             counts.prefer_indexes(conn)
-            return [*_of_database(conn, now), *_of_reconciliation(conn, now, self._res.settings.reconcile_every_days)]
+            settings = self._res.settings
+            return [
+                *_of_database(conn, now),
+                *_of_reconciliation(conn, now, settings.reconcile_every_days),
+                *_of_freshness(conn, now, settings.freshness_objective_percent),
+                *_of_pruning(conn, now),
+                *_of_schedule(conn, now),
+            ]
 
     def _of_redis(self) -> list[Metric]:
         left = GaugeMetricFamily(
@@ -82,7 +98,15 @@ class ServiceCollector(Collector):
         rejected = self._res.redis.get(rejections.TOTAL)
         value = int(rejected) if isinstance(rejected, bytes | str) else 0
         ahead = _one("clock_ahead_seconds", "How far our clock is ahead of Pluggy's.", self._res.pluggy_clock.ahead_s)
-        return [left, ahead, CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)]
+        rejected_total = CounterMetricFamily("pluggy_sync_rejected_deliveries", "Deliveries answered 401.", value)
+        counted = tallies.metrics(self._res.tallies.read(), "pluggy_sync_")
+        return [left, ahead, rejected_total, *counted, *self._of_workers()]
+
+    def _of_workers(self) -> Iterator[Metric]:
+        lengths = [(name, queue.length(self._res.redis, name)) for name in sorted(set(queue.QUEUE_OF_TASK.values()))]
+        yield _gauge("queue_messages", "Messages that wait in Redis, by queue.", "queue", lengths)
+        serving = worker_signs.serving(self._res.redis, self._res.now())
+        yield _gauge("workers", "Workers that live, by the queue that they serve.", "queue", list(serving.items()))
 
 
 def _answered(read: Callable[[], list[Metric]]) -> list[Metric] | None:
@@ -141,6 +165,68 @@ def _of_reconciliation(conn: Connection, now: datetime, every_days: int) -> Iter
     )
     oldest = counts.oldest_reconciliation(conn)
     yield _one("oldest_reconciliation_age_seconds", "How long a good Item was not reconciled.", _age(oldest, now))
+
+
+def _of_freshness(conn: Connection, now: datetime, objective_percent: float) -> Iterator[Metric]:
+    by_bank = GaugeMetricFamily(
+        "pluggy_sync_items_by_freshness",
+        "Items that are not deleted, counted every five minutes; connector 0: not seen yet.",
+        labels=["connector", "freshness"],
+    )
+    for connector_id, state, number in freshness_counts.counted(conn):
+        by_bank.add_metric([str(connector_id), state], number)
+    yield by_bank
+    labels = ["connector", "product"]
+    ratio = GaugeMetricFamily(
+        "pluggy_sync_freshness_ratio", "Share of the Items that were as fresh as promised, over 30 days.", labels=labels
+    )
+    left = GaugeMetricFamily(
+        "pluggy_sync_freshness_budget_left_ratio",
+        "What is left of the error budget of 30 days: 1 all, 0 none, below: the objective is missed.",
+        labels=labels,
+    )
+    since = (now - freshness_objective.OVER).date()
+    for (connector_id, product), share in freshness_counts.since(conn, since).items():
+        if share.ratio is not None:
+            ratio.add_metric([str(connector_id), product], share.ratio)
+        budget = freshness_objective.budget_left(share, objective_percent)
+        if budget is not None:
+            left.add_metric([str(connector_id), product], budget)
+    yield ratio
+    yield left
+    counted_at = freshness_counts.last_counted(conn)
+    yield _one(
+        "freshness_count_age_seconds", "How long ago the Items were counted by freshness.", _age(counted_at, now)
+    )
+
+
+def _of_schedule(conn: Connection, now: datetime) -> Iterator[Metric]:
+    overdue = GaugeMetricFamily(
+        "pluggy_sync_work_overdue_seconds",
+        "How long the oldest work should have been done; what was put off on purpose does not count before its time.",
+        labels=["work"],
+    )
+    for work, since in observations.overdue_since(conn, now).items():
+        overdue.add_metric([work.value.replace(" ", "_")], _age(since, now))
+    yield overdue
+    age = GaugeMetricFamily(
+        "pluggy_sync_schedule_age_seconds", "How long ago what beat sends was last done.", labels=["task"]
+    )
+    for task, done_at in schedule.all_(conn).items():
+        age.add_metric([task], _age(done_at, now))
+    yield age
+
+
+def _of_pruning(conn: Connection, now: datetime) -> Iterator[Metric]:
+    removed = CounterMetricFamily("pluggy_sync_pruned_rows", "Rows that were removed by age.", labels=["tier"])
+    age = GaugeMetricFamily(
+        "pluggy_sync_pruning_age_seconds", "How long ago all rows of a tier were last visited.", labels=["tier"]
+    )
+    for each in pruning.passes(conn):
+        removed.add_metric([each.tier.value], each.removed)
+        age.add_metric([each.tier.value], _age(each.finished_at or each.began_at, now))
+    yield removed
+    yield age
 
 
 def _age(moment: datetime | None, now: datetime) -> float:

@@ -34,11 +34,14 @@ DELIVER_URGENT = "deliver_urgent"
 SWEEP = "sweep"
 REMIND = "remind"
 RECONCILE = "reconcile"
+# The same, whenever it was done last: an operator wants it.
+RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
 FIND_PREDECESSORS = "find_predecessors"
 WATCH = "watch"
 WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
+COUNT_FRESHNESS = "count_freshness"
 
 EVENTS = "events"
 # Has workers that nothing else can fill, whatever waits elsewhere.
@@ -58,6 +61,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
+    RECONCILE_NOW: RECONCILIATIONS,
     FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
@@ -65,6 +69,7 @@ QUEUE_OF_TASK = {
     WATCH: SCHEDULE,
     WATCH_PLUGGY: SCHEDULE,
     PRUNE: SCHEDULE,
+    COUNT_FRESHNESS: SCHEDULE,
 }
 
 # A worker that is killed leaves its message unacknowledged; Redis gives it to another one after this long.

@@ -1,5 +1,6 @@
 """
-Deliveries that were answered 401, counted in Redis, since they leave no row: all of them, and the latest by address.
+Deliveries that were answered 401, counted in Redis, since they leave no row: all of them, and the latest by reason
+and address.
 
 Without Redis they are only in the log. After Redis was emptied the counts begin anew.
 
@@ -28,12 +29,16 @@ MOST_ADDRESSES = 100
 ELSEWHERE = "elsewhere"
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]{1,45}")
 
+# Its secret was missing or wrong; its signature or the time in it was not good; it came from elsewhere.
 MISSING = "missing"
 WRONG = "wrong"
+SIGNATURE = "signature"
+TIMESTAMP = "timestamp"
+ADDRESS = "address"
 
 
 def count(res: Resources, *, why: str, address: str | None) -> None:
-    """Count a delivery from *address* that was answered 401; *why*: its secret was `missing` or `wrong`."""
+    """Count a delivery from *address* that was answered 401; *why*: one of these reasons."""
     known = address if address is not None and _ADDRESS.fullmatch(address) else ELSEWHERE
     bucket = _bucket(res.now())
     res.redis_breaker.call(lambda: _counted(res.redis, bucket, why, known))

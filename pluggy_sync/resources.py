@@ -13,11 +13,13 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.pluggy.client import PluggyClient, create_client
+from pluggy_sync.pluggy.exchange import Hooks, shape
 from pluggy_sync.pluggy_clock import PluggyClock
 from pluggy_sync.product_client import ProductClient
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
+from pluggy_sync.tallies import PLUGGY_REQUESTS, Tallies, of_endpoint
 from pluggy_sync.texts import catalogue
 from pluggy_sync.texts.catalogue import Product, Texts
 from pluggy_sync.transaction import Transaction
@@ -38,6 +40,8 @@ class Resources:
     sender: queue.Sender
     # For whoever must not wait for Redis at all.
     publisher: queue.Publisher
+    # What is counted that leaves no row.
+    tallies: Tallies
     links: PageLinks
     texts: Texts
     now: Callable[[], datetime]
@@ -49,6 +53,7 @@ class Resources:
         self.users.close()
         self.publisher.close()
         self.sender.close()
+        self.tallies.close()
         self.pluggy.close()
         self.product.close()
         self.redis.close()
@@ -81,6 +86,9 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     redis_client = redis_options(settings.redis_url).client(connect_timeout_s=1, timeout_s=2)
     pluggy = create_client(settings, redis_client)
     redis_breaker, sender = Breaker(), queue.Sender(settings.redis_url)
+    # Deployments for several applications may share one Redis.
+    tallies = Tallies(redis_client, f"pluggy-sync:tallies:{settings.pluggy_client_id}")
+    _count_requests(pluggy.hooks, tallies)
     return Resources(
         settings=settings,
         database=create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size),
@@ -91,10 +99,20 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         redis_breaker=redis_breaker,
         sender=sender,
         publisher=queue.Publisher(sender, redis_breaker),
+        tallies=tallies,
         links=PageLinks(settings.secret_key, settings.public_url, previous=settings.previous_secret_keys),
         texts=_texts(settings),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _count_requests(hooks: Hooks, tallies: Tallies) -> None:
+    hooks.answered.append(
+        lambda answer: tallies.count(
+            PLUGGY_REQUESTS, of_endpoint(shape(answer.method, answer.path)), str(answer.status)
+        )
+    )
+    hooks.unanswered.append(lambda endpoint: tallies.count(PLUGGY_REQUESTS, of_endpoint(endpoint), "none"))
 
 
 def _texts(settings: Settings) -> Texts:

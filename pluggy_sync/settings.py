@@ -31,6 +31,7 @@ _MOST_DAYS = 36_500
 DEFAULT_SCHEMA = "pluggy_sync"
 # The schema of the views that a company reads.
 MIRROR_SCHEMA = "mirror"
+DEFAULT_STALE_AFTER_HOURS = 12
 
 # Names of headers that mean something else, and that proxies change.
 _HEADERS_IN_USE = frozenset(
@@ -323,6 +324,29 @@ class Settings:
             load_default="X-Webhook-Secret",
         )
     )
+    # From where deliveries may come; none: from anywhere.
+    webhook_allowed_ips: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _is(_Networks(load_default=()))
+    # None: deliveries need no signature.
+    webhook_signature_secrets: tuple[str, ...] = _is(_Secrets(load_default=()), secret=True)
+    webhook_signature_header: str = _is(
+        _text(
+            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
+            _header_name,
+            load_default="X-HMAC-SHA512-Signature",
+        )
+    )
+    webhook_signature_algorithm: str = _is(_text(validate.OneOf(["sha256", "sha512"]), load_default="sha512"))
+    webhook_signature_encoding: str = _is(_text(validate.OneOf(["base64", "hex"]), load_default="base64"))
+    webhook_signature_secret_encoding: str = _is(_text(validate.OneOf(["text", "base64", "hex"]), load_default="text"))
+    # With one, the signed text is its value, a dot, and the body.
+    webhook_signature_timestamp_header: str | None = _is(
+        _text(
+            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
+            _header_name,
+            load_default=None,
+        )
+    )
+    webhook_signature_tolerance_s: int = _is(_number(300, 1, 86_400))
     # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
     webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
     # Where a web process keeps what Pluggy delivers while Postgres is away; None: it is answered 503.
@@ -364,7 +388,7 @@ class Settings:
     remind_after_hours: tuple[int, ...] = _is(_Hours(load_default=(24, 72, 168)))
     # First and last hour of the night in São Paulo, in which nobody is reminded; None: no such hours.
     quiet_hours: tuple[int, int] | None = _is(_QuietHours(load_default=(22, 8)))
-    stale_after_hours: int = _is(_number(12, 1, 24 * 30))
+    stale_after_hours: int = _is(_number(DEFAULT_STALE_AFTER_HOURS, 1, 24 * 30))
     reconcile_every_days: int = _is(_number(7, 1, 365))
     reconcile_per_round: int | None = _is(ma.fields.Int(load_default=None, validate=validate.Range(min=0, max=5000)))
     # The console: who may sign in, by password or at an identity provider (OIDC), and for how long.
@@ -389,9 +413,33 @@ class Settings:
     keep_submissions_days: int | None = _is(_Days(180))
     keep_actions_days: int | None = _is(_Days(365, least=7))
     keep_balances_days: int | None = _is(_Days(365))
+    keep_bulk_operations_days: int | None = _is(_Days(365))
+    keep_figures_days: int | None = _is(_Days(90))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.
     keep_changes_days: int | None = _is(_Days(365, least=7))
+    # Of the Items of a bank that do not wait for their person, so many are to be as fresh as promised.
+    freshness_objective_percent: float = _is(
+        ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
+
+    @property
+    def webhook_signature_keys(self) -> tuple[bytes, ...]:
+        """The secrets of the signature as keys."""
+        encoding = self.webhook_signature_secret_encoding
+        return tuple(signature_key(each, encoding) for each in self.webhook_signature_secrets)
+
+
+def signature_key(secret: str, encoding: str) -> bytes:
+    """
+    Return *secret* decoded as *encoding* says: text, base64 or hex.
+
+    Raises:
+        ValueError: it is not written so.
+    """
+    if encoding == "hex":
+        return bytes.fromhex(secret)
+    return base64.b64decode(secret, validate=True) if encoding == "base64" else secret.encode()
 
 
 def _variable(setting: dataclasses.Field[Any]) -> str:
@@ -408,6 +456,19 @@ class _Checks(ma.Schema):
     def _a_product_that_is_told_must_be_able_to_verify(self, data: Mapping[str, Any], **_: Any) -> None:
         if data.get("PRODUCT_WEBHOOK_URL") and not data.get("PRODUCT_WEBHOOK_SECRET"):
             raise ma.ValidationError("Missing, though PRODUCT_WEBHOOK_URL is set.", field_name="PRODUCT_WEBHOOK_SECRET")
+
+    @ma.validates_schema(skip_on_field_errors=False)
+    def _secrets_of_a_signature_are_keys(self, data: Mapping[str, Any], **_: Any) -> None:
+        secrets = data.get("WEBHOOK_SIGNATURE_SECRETS") or ()
+        encoding = data.get("WEBHOOK_SIGNATURE_SECRET_ENCODING") or "text"
+        try:
+            keys = [signature_key(each, encoding) for each in secrets]
+        except ValueError:
+            raise ma.ValidationError(
+                f"Each value must be {encoding}.", field_name="WEBHOOK_SIGNATURE_SECRETS"
+            ) from None
+        if any(len(key) < 16 for key in keys):
+            raise ma.ValidationError("Each value must have at least 16 bytes.", field_name="WEBHOOK_SIGNATURE_SECRETS")
 
     @ma.validates_schema(skip_on_field_errors=False)
     def _not_everybody_whom_a_provider_knows_may_sign_in(self, data: Mapping[str, Any], **_: Any) -> None:

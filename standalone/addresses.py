@@ -28,11 +28,11 @@ def box(run: Mapping[str, str], file: Path) -> Panel:
 def _rows(run: Mapping[str, str], file: Path) -> list[tuple[str, str]]:
     token, _, _ = run["API_TOKENS"].partition(",")
     return [
+        *([("Wallet: begin here", f"{run['WALLET_URL']}/")] if "WALLET_URL" in run else []),
         ("Service", f"{run['WEB_URL']}/"),
         ("API docs", f"{run['WEB_URL']}/v1/docs"),
         ("API token", token),
         ("Local Pluggy", f"{run['SANDBOX_URL']}/") if "SANDBOX_URL" in run else ("Pluggy", run["PLUGGY_API_URL"]),
-        *([("Product", f"{run['RECEIVER_URL']}/")] if "RECEIVER_URL" in run else []),
         ("Console", f"{run['CONSOLE_URL']}/"),
         *([("Console login", f"{OPERATOR} / {run['CONSOLE_PASSWORD']}")] if "CONSOLE_PASSWORD" in run else []),
         ("Flower", f"{run['FLOWER_URL']}/"),

@@ -148,7 +148,7 @@ def _clear(data: Path) -> None:
         orphans.end(data / LEDGER)
         for folder in filter(Path.is_dir, data.iterdir()):
             shutil.rmtree(folder)
-        (data / "notifications.jsonl").unlink(missing_ok=True)
+        (data / "wallet.sqlite").unlink(missing_ok=True)
 
 
 def given_settings() -> dict[str, str]:

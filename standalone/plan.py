@@ -14,7 +14,7 @@ from standalone import keys, ports
 
 Say = Callable[[str], None]
 
-DEFAULT_PORTS = {"web": 8000, "sandbox": 8001, "receiver": 8002, "flower": 5555, "console": 5556, "valkey": 6390}
+DEFAULT_PORTS = {"web": 8000, "sandbox": 8001, "wallet": 8002, "flower": 5555, "console": 5556, "valkey": 6390}
 DEFAULT_SECRET_HEADER = "X-Webhook-Secret"  # noqa: S105  # the header's name
 
 # What is started here, unless this names another one.
@@ -22,7 +22,7 @@ INSTEAD_OF = {
     "postgres": "DATABASE_URL",
     "valkey": "REDIS_URL",
     "sandbox": "PLUGGY_API_URL",
-    "receiver": "PRODUCT_WEBHOOK_URL",
+    "wallet": "PRODUCT_WEBHOOK_URL",
 }
 _WORTH_KNOWING = (
     "DATABASE_URL",
@@ -70,18 +70,6 @@ class Plan:
     def addresses(self) -> dict[str, str]:
         """The base URL of each process here that speaks HTTP."""
         return {name: _url(number) for name, number in self.port.items() if name != "valkey"}
-
-    @property
-    def links(self) -> list[tuple[str, str]]:
-        """What there is to look at in a browser: names and addresses."""
-        urls = self.addresses
-        return [
-            ("The service", f"{urls['web']}/"),
-            ("Its API", f"{urls['web']}/v1/docs"),
-            *([("The local Pluggy: connect a bank here", f"{urls['sandbox']}/")] if "sandbox" in urls else []),
-            ("The console: see why, and act", f"{urls['console']}/"),
-            ("Flower, which shows the workers", f"{urls['flower']}/"),
-        ]
 
     @property
     def webhook_secret(self) -> str:
@@ -176,8 +164,10 @@ def _addresses_as_settings(port: Mapping[str, int]) -> dict[str, str]:
     if "sandbox" in port:
         settings["PLUGGY_API_URL"] = _url(port["sandbox"])
         settings["PLUGGY_CONNECT_URL"] = _url(port["sandbox"]) + "/pluggy-connect.js"
-    if "receiver" in port:
-        settings["PRODUCT_WEBHOOK_URL"] = _url(port["receiver"]) + "/"
+    if "wallet" in port:
+        settings["PRODUCT_NAME"] = "Wallet"
+        settings["PRODUCT_WEBHOOK_URL"] = _url(port["wallet"]) + "/notifications"
+        settings["PRODUCT_RETURN_URLS"] = _url(port["wallet"]) + "/"
     return settings
 
 

@@ -90,10 +90,10 @@ class Api:
 
 
 class Inbox:
-    """The notifications that the receiver has verified and kept."""
+    """The notifications that the wallet has verified and kept."""
 
-    def __init__(self, receiver_url: str) -> None:
-        self._http = httpx.Client(base_url=receiver_url, timeout=30)
+    def __init__(self, wallet_url: str) -> None:
+        self._http = httpx.Client(base_url=wallet_url, timeout=30)
 
     def close(self) -> None:
         """Close its connections."""

@@ -15,6 +15,7 @@ from standalone import keys, orphans, ports, procfile
 from standalone.data_folder import LEDGER, locked
 from standalone.plan import Plan, Say, make_plan
 from standalone.polling import WaitedInVainError, eventually
+from standalone.ports import LOOPBACK
 from standalone.programs import Program
 from standalone.sandbox import Sandbox, SandboxRefusedError
 from standalone.servers import prepare_postgres, prepare_valkey
@@ -25,8 +26,9 @@ READY_WITHIN_S = 60.0
 # Whoever starts at the same moment chooses the same ports.
 ATTEMPTS = 3
 RECONNECT_WITHIN_S = 30.0
+WALLET = Path(__file__).parents[1] / "examples" / "wallet" / "app.py"
 # Of all processes that may run.
-NAMES = ["postgres", "valkey", "sandbox", "receiver", procfile.RELEASE, *procfile.lasting()]
+NAMES = ["postgres", "valkey", "sandbox", "wallet", procfile.RELEASE, *procfile.lasting()]
 
 
 class PortTakenError(ProcessEndedError):
@@ -86,8 +88,8 @@ def _start(
     sandbox = stack.enter_context(closing(_sandbox(plan))) if plan.starts("sandbox") else None
     try:
         _start_stores(plan, supervisor, say)
-        if plan.starts("receiver"):
-            supervisor.start(_receiver(plan))
+        if plan.starts("wallet"):
+            supervisor.start(_wallet(plan))
         if sandbox:
             say("starting the sandbox")
             # In a thread: whatever else ended must not wait for it.
@@ -124,11 +126,17 @@ def _start_stores(plan: Plan, supervisor: Supervisor, say: Say) -> None:
         plan.env["REDIS_URL"] = valkey.url
 
 
-def _receiver(plan: Plan) -> Program:
-    options = [f"--port={plan.port['receiver']}", f"--keep={plan.data_dir / 'notifications.jsonl'}"]
-    for name, url in plan.links:
-        options += ["--link", name, url]
-    return Program(name="receiver", argv=[sys.executable, "-m", "standalone.receiver", *options], env=plan.env)
+def _wallet(plan: Plan) -> Program:
+    """Return the example of a product, which stands for the company's own."""
+    # Flask's own server says with each start that it is for development. That is so.
+    argv = [sys.executable, "-m", "flask", "--app", str(WALLET), "run", f"--host={LOOPBACK}"]
+    env = {
+        **plan.env,
+        "SYNC": plan.addresses["web"],
+        "TOKEN": plan.api_token,
+        "WALLET_FILE": str(plan.data_dir / "wallet.sqlite"),
+    }
+    return Program(name="wallet", argv=[*argv, f"--port={plan.port['wallet']}"], env=env)
 
 
 def _sandbox(plan: Plan) -> Sandbox:

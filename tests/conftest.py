@@ -1,6 +1,7 @@
 """Real servers for all tests: Postgres and Valkey once per process, a database and a sandbox per test."""
 
 import dataclasses
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,15 +16,15 @@ from pluggy_sync.logs import configure_logs
 from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
-from pluggy_sync.store.database import create_engine
+from pluggy_sync.store.database import WORKER, create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
 from standalone.sandbox import Sandbox
 from standalone.servers import Postgres, Valkey, running_postgres, running_valkey
 from tests.kit.clock import Clock
+from tests.kit.engines import SharedEngine
 from tests.kit.factories import a_settings
 from tests.kit.pluggy import Upstream
-from tests.kit.psql import psql
 from tests.kit.service import Service
 from webhook_app import api_tokens, app_resources
 from webhook_app.api_tokens import ApiTokens
@@ -32,6 +33,17 @@ from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
 
 pytest_plugins = ["tests.kit.quick_tests", "tests.kit.documented"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Leave what is imported and collected out of garbage collection, which would go through all of it each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,28 +65,25 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_engine(postgres: Postgres) -> Iterator[SharedEngine]:
+    """The engine of all tests of a process: what it has compiled and its connections are used again."""
+    with closing(SharedEngine(postgres.url, WORKER)) as shared:
+        yield shared
+
+
 # Quicker than a new database from a template by a fifth of a second for every test.
 _EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
 # As a migration leaves it.
 _EMPTY += "; INSERT INTO endpoints (id) VALUES ('ep_environment')"
-_DISCONNECT_OTHERS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
 
 
 @pytest.fixture
-def database_url(postgres: Postgres) -> str:
-    """The address of a migrated database with nothing in it and nobody connected."""
-    with psql(postgres.url, autocommit=True) as conn:
-        conn.execute(_DISCONNECT_OTHERS)
-    _empty(postgres.url)
+def database_url(postgres: Postgres, shared_engine: SharedEngine) -> str:
+    """The address of a migrated database with nothing in it, and nobody at work in it."""
+    shared_engine.begin_again()
+    shared_engine.run(_EMPTY)
     return postgres.url
-
-
-def _empty(database_url: str) -> None:
-    with psql(database_url, autocommit=True) as conn:
-        conn.execute(_EMPTY)
 
 
 @pytest.fixture(scope="session")
@@ -107,14 +116,14 @@ def upstream(sandbox: RunningSandbox) -> Iterator[Upstream]:
 
 @pytest.fixture
 def begin_again(
-    resources: Resources, database_url: str, sandbox: RunningSandbox, upstream: Upstream
+    resources: Resources, shared_engine: SharedEngine, sandbox: RunningSandbox, upstream: Upstream
 ) -> Callable[[], Upstream]:
     """For tests that try many histories: empty everything and return a new `upstream`."""
 
     def begin_again() -> Upstream:
         sandbox.control.post("/reset", json={"seed": 1}).raise_for_status()
         resources.redis.flushall()
-        _empty(database_url)
+        shared_engine.run(_EMPTY)
         return Upstream(upstream.sandbox)
 
     return begin_again
@@ -145,14 +154,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def resources(settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resources]:
+def resources(
+    settings: Settings, shared_engine: SharedEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Resources]:
     """The connections of one process, on an empty Valkey and with the test's clock."""
     # A failed read is repeated at once: nothing else of it is changed.
     monkeypatch.setattr(client, "READ_BACKOFF_S", 0.0)
-    created = dataclasses.replace(create_resources(settings), now=clock)
-    created.redis.flushall()
-    yield created
-    created.close()
+    with closing(create_resources(settings)) as created:
+        created.redis.flushall()
+        yield dataclasses.replace(created, database=shared_engine.engine, now=clock)
 
 
 @pytest.fixture(scope="session")
@@ -174,8 +184,6 @@ def web(settings: Settings, resources: Resources, shared_app: Flask) -> FlaskCli
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[sa.Engine]:
+def database(database_url: str, shared_engine: SharedEngine) -> sa.Engine:
     """The engine of an empty database, for tests of queries alone."""
-    engine = create_engine(database_url)
-    yield engine
-    engine.dispose()
+    return shared_engine.engine

@@ -1,15 +1,13 @@
-"""docs/operations.md names every metric and every command, and nothing that does not exist."""
+"""docs/operations.md names every command, and nothing that does not exist."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
 from console.cli import main
-from pluggy_sync.metrics import ServiceCollector
 
 PAGE = (Path(__file__).parent.parent / "docs/operations.md").read_text()
 
@@ -21,16 +19,6 @@ def table(heading: str) -> list[str]:
     cells = [line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| `")]
     assert cells
     return cells
-
-
-def test_every_metric_is_described_and_no_other(resources, tmp_path):
-    with_spill = replace(resources, settings=replace(resources.settings, spill_folder=str(tmp_path)))
-    collected = ServiceCollector(with_spill).collect()
-    names = {each.name + ("_total" if each.type == "counter" else "") for each in collected}
-
-    described = {re.findall(r"`(\w+)`", cell)[0] for cell in table("Metrics")}
-
-    assert {f"pluggy_sync_{name}" for name in described} == names
 
 
 def commands(group: click.Command, before: str = "") -> Iterator[str]:

@@ -27,6 +27,7 @@ WATCH_EVERY_S = 60
 # Two requests of Pluggy.
 WATCH_PLUGGY_EVERY_S = 300
 PRUNE_EVERY_S = 30
+COUNT_FRESHNESS_EVERY_S = 300
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -34,7 +35,7 @@ def create_celery(settings: Settings) -> Celery:
     app = queue.celery_app(settings.redis_url)
     app.task_cls = "workers.base_task:BaseTask"
     app.conf.update(
-        include=["workers.tasks"],
+        include=["workers.tasks", "workers.signs"],
         broker_transport="workers.transport:Transport",
         # A message is acknowledged when its task has ended, and goes back when the process died under it:
         # tasks may run twice, and nothing is lost.
@@ -72,6 +73,11 @@ def create_celery(settings: Settings) -> Celery:
                 "task": queue.FIND_MISSED,
                 "schedule": FIND_MISSED_EVERY_S,
                 "options": {"expires": FIND_MISSED_EVERY_S},
+            },
+            "count freshness": {
+                "task": queue.COUNT_FRESHNESS,
+                "schedule": COUNT_FRESHNESS_EVERY_S,
+                "options": {"expires": COUNT_FRESHNESS_EVERY_S},
             },
             "watch": {"task": queue.WATCH, "schedule": WATCH_EVERY_S, "options": {"expires": WATCH_EVERY_S}},
             "watch Pluggy": {

@@ -1,7 +1,7 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, pruning, reconciliation, reminders, succession, watchdog
+from pluggy_sync.engine import events, freshness_counting, pruning, reconciliation, reminders, succession, watchdog
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -91,7 +91,19 @@ def prune() -> None:
     pruning.prune(resources(), within_s=PRUNE_WITHIN_S)
 
 
+@app.task(name=queue.COUNT_FRESHNESS)
+def count_freshness() -> None:
+    """Count how many Items of each bank are how fresh."""
+    freshness_counting.count(resources())
+
+
 @app.task(name=queue.RECONCILE)
 def reconcile(item_id: str) -> None:
     """Compare everything stored of one Item with Pluggy."""
     reconciliation.reconcile_if_due(resources(), item_id)
+
+
+@app.task(name=queue.RECONCILE_NOW)
+def reconcile_now(item_id: str) -> None:
+    """Compare everything stored of one Item with Pluggy, though that was done lately."""
+    reconciliation.reconcile(resources(), item_id)

@@ -1,5 +1,7 @@
 """`pluggy-sync migrate` and `check`: the schema and the settings of the whole installation."""
 
+from datetime import timedelta
+
 import click
 
 from console.cli import environment
@@ -14,12 +16,14 @@ def migrate() -> None:
     settings = environment.settings()
     engine = create_engine(settings.database_url, schema=settings.database_schema)
     try:
-        migrate_database(engine)
+        left = migrate_database(engine, stale_after=timedelta(hours=settings.stale_after_hours))
     except SchemaError as exc:
         raise click.ClickException(str(exc)) from None
     finally:
         engine.dispose()
     click.echo("The database is at the present schema.")
+    for note in left:
+        click.echo(note, err=True)
 
 
 @click.command()

@@ -8,7 +8,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as AnyResponse
 
-from console.pages import events, item, items, notifications, overview, page_resources, sign_in, words
+from console.pages import (
+    acts,
+    bulk,
+    connectors,
+    endpoints,
+    events,
+    item,
+    items,
+    notifications,
+    overview,
+    page_resources,
+    sign_in,
+    words,
+    workers,
+)
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import Bounds
@@ -31,6 +45,10 @@ PAGES = (
     ("items.show", "Items"),
     ("events.show", "Events"),
     ("notifications.show", "Notifications"),
+    ("endpoints.show", "Endpoints"),
+    ("connectors.show", "Connectors"),
+    ("workers.show", "Workers"),
+    ("bulk.show", "Acts"),
 )
 
 
@@ -70,7 +88,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     page_resources.keep(app, resources or create_resources(settings, BOUNDS, pool_size=4))
     CSRFProtect(app)
     words.register(app)
-    for each in (sign_in, overview, items, item, events, notifications):
+    for each in (sign_in, overview, items, item, events, notifications, endpoints, connectors, workers, acts, bulk):
         app.register_blueprint(each.blueprint)
     app.context_processor(lambda: {"pages": PAGES})
     app.before_request(sign_in.require_operator)

@@ -35,7 +35,7 @@ def show() -> str:
 def wanted_of(given: Mapping[str, str]) -> Filter:
     """Return the filter that *given* asks for; dead letters unless it says another state."""
     state = given.get("state", "dead")
-    return Filter(state=state if state in STATES else None, endpoint_id=given.get("endpoint", "").strip() or None)
+    return Filter(state=state if state in STATES else None, endpoint_id=given.get("to", "").strip() or None)
 
 
 @blueprint.get("/notifications/<notification_id>")

@@ -1,6 +1,6 @@
 """How the templates write moments, numbers and states."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from markupsafe import Markup
@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
         when=when,
         moment=moment,
         lag=lag,
+        span=seconds,
         number=number,
         tone=tone,
         state=state,
@@ -81,6 +82,11 @@ def number(value: float | None) -> str:
 def lag(since: datetime | None, now: datetime) -> str:
     """Return how long something waits; a dash if nothing does."""
     return "–" if since is None or since > now else span(now - since)
+
+
+def seconds(value: float | None) -> str:
+    """Return a span of *value* seconds in words; a dash for None."""
+    return "–" if value is None else span(timedelta(seconds=value))
 
 
 def tone(value: str | None) -> str:

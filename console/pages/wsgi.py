@@ -1,8 +1,10 @@
 """What the server of the console starts: `console.pages.wsgi:app`."""
 
+import atexit
 import os
 import sys
 
+from console.pages import bulk, page_resources
 from console.pages.app import NobodyCanSignInError, create_app
 from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
@@ -12,5 +14,6 @@ try:
     configure_logs(_settings.log_level)
     log_what_nobody_caught()
     app = create_app(_settings)
+    atexit.register(bulk.work_in_background(page_resources.kept(app)))
 except (SettingsError, NobodyCanSignInError) as exc:
     sys.exit(str(exc))

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
+from pluggy_sync import tallies
 from pluggy_sync.engine import requests
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
@@ -39,7 +40,7 @@ def apply(
     if decision.step is Step.SYNC:
         for action in unsettled:
             if _is_over(action, item):
-                _resolve(tx, action, decision.reason or item.status, now=now)
+                _resolve(tx, res, action, decision.reason or item.status, now=now)
         if decision.need is not None:
             was_pending = before is not None and payloads.resources_pending(before) is True
             _ask_besides(tx, res, item, decision.need, unsettled, was_pending=was_pending, now=now)
@@ -49,7 +50,7 @@ def apply(
         # The person did what was asked. Pluggy or the bank has to mend what failed after that.
         for action in unsettled:
             if action.state == SUBMITTED and _is_outcome(action, item):
-                _resolve(tx, action, str(item.execution_status), now=now)
+                _resolve(tx, res, action, str(item.execution_status), now=now)
 
 
 def _is_over(action: Action, item: Item) -> bool:
@@ -63,9 +64,15 @@ def _is_over(action: Action, item: Item) -> bool:
     return True
 
 
-def _resolve(tx: Transaction, action: Action, outcome: str, *, now: datetime) -> None:
+def _resolve(tx: Transaction, res: Resources, action: Action, outcome: str, *, now: datetime) -> None:
     user_actions.settle(tx.conn, action.id, RESOLVED, outcome, now=now)
+    time_to_settle(res, action, RESOLVED, now=now)
     messages.action_settled(tx, action, messages.ACTION_RESOLVED, outcome, now=now)
+
+
+def time_to_settle(res: Resources, action: Action, state: str, *, now: datetime) -> None:
+    """Note how long the action was open."""
+    res.tallies.time(tallies.SETTLED_AFTER, (now - action.created_at).total_seconds(), action.kind, state)
 
 
 def _ask(
@@ -82,6 +89,7 @@ def _ask(
         if (same is None or action.id != same.id) and _replaces(need, action):
             # No notification: the new request says all that matters.
             user_actions.settle(tx.conn, action.id, SUPERSEDED, need.reason, now=now)
+            time_to_settle(res, action, SUPERSEDED, now=now)
     if same is not None:
         user_actions.refresh(tx.conn, same.id, need, retry_at=_not_before(res, need))
         return
@@ -200,6 +208,7 @@ def expire(res: Resources, item_id: str, action_id: str) -> None:
         if action.expires_at is None or action.expires_at > res.pluggy_now():
             return
         user_actions.settle(tx.conn, action_id, EXPIRED, "deadline_passed", now=now)
+        time_to_settle(res, action, EXPIRED, now=now)
         messages.action_settled(tx, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
     log.info("action.expired", item_id=item_id, action_id=action_id)
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from pluggy_sync import events
+from pluggy_sync import cause, events, tallies
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
 from pluggy_sync.pluggy import rate_budget
@@ -43,9 +43,11 @@ def handle_event(res: Resources, event_id: str) -> None:
     with structlog.contextvars.bound_contextvars(event_id=event_id, item_id=waiting.item_id, event_name=waiting.name):
         if is_done:
             log.info("event.handled", outcome=COVERED)
+            _time(res, waiting)
             return
         try:
-            outcome = _handle(res, waiting, progress)
+            with cause.received(waiting.received_at if _is_of_pluggy(waiting) else None):
+                outcome = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
             _await_budget(res, waiting, exc)
         except PluggyError as exc:
@@ -58,6 +60,18 @@ def handle_event(res: Resources, event_id: str) -> None:
         else:
             if outcome is not None:
                 _finish(res, event_id, outcome)
+            _time(res, waiting)
+
+
+def _is_of_pluggy(waiting: WaitingEvent) -> bool:
+    return waiting.name != events.FETCH_REQUESTED
+
+
+def _time(res: Resources, waiting: WaitingEvent) -> None:
+    """Note how long it took from the webhook until now. Requests of our own may have to wait for something."""
+    if _is_of_pluggy(waiting):
+        lane = tallies.URGENT if waiting.name in events.URGENT else tallies.OTHER
+        res.tallies.time(tallies.HANDLED_AFTER, (res.now() - waiting.received_at).total_seconds(), lane)
 
 
 def _finish(res: Resources, event_id: str, outcome: str, **about: object) -> None:

@@ -38,6 +38,8 @@ def lives(settings: Settings) -> dict[Tier, int | None]:
         Tier.SUBMISSIONS: settings.keep_submissions_days,
         Tier.ACTIONS: settings.keep_actions_days,
         Tier.BALANCES: settings.keep_balances_days,
+        Tier.BULK_OPERATIONS: settings.keep_bulk_operations_days,
+        Tier.FIGURES: settings.keep_figures_days,
         Tier.CHANGES: settings.keep_changes_days,
     }
 

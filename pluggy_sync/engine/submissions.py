@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from pluggy_sync.encryption import TooLongError
-from pluggy_sync.engine import executions, requests
+from pluggy_sync.engine import actions, executions, requests
 from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.pluggy.client import WRONG_FORM
@@ -132,6 +132,7 @@ def cancel(res: Resources, action_id: str) -> Action:
             raise CannotActError("action-settled", f"The action is {action.state}.")
         seen = items.lock(conn, action.item_id, now=now).updated_at
         user_actions.settle(conn, action_id, SUPERSEDED, user_actions.CANCELLED, seen_at=seen, now=now)
+        actions.time_to_settle(res, action, SUPERSEDED, now=now)
         cancelled = user_actions.get(conn, action_id)
     if cancelled is None:
         raise CannotActError("action-not-found")

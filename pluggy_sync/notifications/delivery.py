@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
-from pluggy_sync import queue
+from pluggy_sync import queue, tallies
 from pluggy_sync.notifications import addresses, answers, messages
 from pluggy_sync.notifications.addresses import SecretLostError
 from pluggy_sync.product_client import Answer, NoAnswerError
@@ -107,6 +107,7 @@ def deliver(res: Resources, delivery_id: str, *, is_urgent: bool = False) -> Non
             # A product may say in it whom it is about. After `item.deleted` nothing here names the person.
             answer=None if answer is None or delivery.type == messages.DELETED else answers.beginning(answer),
         )
+    _tally(res, delivery, status_code)
     log.info(
         "notification.tried",
         notification_id=delivery.notification_id,
@@ -117,6 +118,13 @@ def deliver(res: Resources, delivery_id: str, *, is_urgent: bool = False) -> Non
         error=error,
         attempt=delivery.attempts,
     )
+
+
+def _tally(res: Resources, delivery: Delivery, status_code: int | None) -> None:
+    res.tallies.count(tallies.ATTEMPTS, "no_answer" if status_code is None else f"{status_code // 100}xx")
+    if delivery.received_at is not None and status_code is not None and httpx.codes.is_success(status_code):
+        lane = tallies.URGENT if delivery.type in messages.URGENT else tallies.OTHER
+        res.tallies.time(tallies.NOTIFIED_AFTER, (res.now() - delivery.received_at).total_seconds(), lane)
 
 
 def _claim(res: Resources, delivery_id: int, *, most: int, now: datetime) -> _Claimed | None:

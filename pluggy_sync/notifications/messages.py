@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pluggy_sync import queue, wire
+from pluggy_sync import cause, queue, wire
 from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import deliveries, endpoints, items, outbox
@@ -263,6 +263,7 @@ def _store(
         item_id=item_id,
         sequence=sequence,
         body=body,
+        received_at=cause.received_at(),
         now=now,
     )
     for endpoint in endpoints.receivers(tx.conn, type_) if to is None else to:

@@ -231,6 +231,12 @@ class PluggyClient:
         """Yield pages of the Item's loans (Pluggy facts 5.7)."""
         return self._pages("/loans", {"itemId": item_id})
 
+    def resources(self, item_id: str) -> list[payloads.Resource]:
+        """Return what the bank declares of an Open Finance Item; nothing for a direct one (Pluggy facts 13.2)."""
+        pages = self._pages(f"/items/{_segment(item_id)}/resources", {"pageSize": ROWS_PER_PAGE})
+        found = [payloads.resource(raw) for page in pages for raw in page]
+        return [each for each in found if each is not None]
+
     def consents(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's Open Finance consents (Pluggy facts 5.8)."""
         return self._pages("/consents", {"itemId": item_id})

@@ -46,10 +46,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Hooks:
-    """Called for each request before it is sent, and for each answer once it is read. They may raise."""
+    """
+    Called for each request before it is sent, and for each answer once it is read; these may raise. *unanswered* gets
+    the endpoint, as `shape` returns it, of each request to which no answer came.
+    """
 
     requested: list[Callable[[httpx.Request], object]] = field(default_factory=list)
     answered: list[Callable[[Answer], object]] = field(default_factory=list)
+    unanswered: list[Callable[[str], object]] = field(default_factory=list)
 
 
 class Exchange:
@@ -90,13 +94,27 @@ class Exchange:
         Raises:
             PluggyUnavailableError: no answer came in time, or too much of one.
         """
-        chosen = httpx.USE_CLIENT_DEFAULT if auth is None else auth
+        try:
+            return self._send(method, path, query, body, httpx.USE_CLIENT_DEFAULT if auth is None else auth)
+        except PluggyUnavailableError:
+            for told in tuple(self._hooks.unanswered):
+                told(shape(method, path))
+            raise
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        auth: Any,
+    ) -> Answer:
         with deadline.within(self._total_s):
             try:
                 request = self._http.build_request(method, path, params=query, json=body, timeout=_timeout())
                 for hook in tuple(self._hooks.requested):
                     hook(request)
-                response = self._http.send(request, auth=chosen, stream=True)
+                response = self._http.send(request, auth=auth, stream=True)
                 try:
                     content = b"".join(_unpacked(response))
                 finally:

@@ -74,6 +74,8 @@ class Item:
     consent_expires_at: dt.datetime | None
     # Whether somebody must still approve a part of it at the bank; None: it does not say (Pluggy facts 13.3).
     has_resources_pending: bool | None
+    # When Pluggy last asked the bank what it shares; None: never, or it does not say.
+    resources_collected_at: dt.datetime | None
     client_user_id: str | None
     raw: Raw
 
@@ -92,6 +94,14 @@ class Item:
         if detail is None:
             return self.last_updated_at
         return detail.last_updated_at or (self.last_updated_at if detail.is_updated else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One thing that the bank of an Open Finance Item declares (Pluggy facts 13.2)."""
+
+    type: str
+    status: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,9 +225,17 @@ def item(raw: Any) -> Item:
         next_auto_sync_at=fields.instant(get("nextAutoSyncAt")),
         consent_expires_at=fields.instant(get("consentExpiresAt")),
         has_resources_pending=resources_pending(raw),
+        resources_collected_at=fields.instant(get("resourcesCollectedAt")),
         client_user_id=fields.text(get("clientUserId")),
         raw=raw,
     )
+
+
+def resource(raw: Any) -> Resource | None:
+    """Return a resource that the bank declares; None: it names no type or no status."""
+    found = fields.object_of(raw) or {}
+    type_, status = _code(found.get("type")), _code(found.get("status"))
+    return None if type_ is None or status is None else Resource(type=type_, status=status)
 
 
 def resources_pending(raw: Raw) -> bool | None:

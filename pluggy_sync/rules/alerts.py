@@ -108,11 +108,20 @@ REJECTED_AT_LEAST = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """How many deliveries from one address were answered 401 lately, and why: `missing` or `wrong` secret."""
+    """How many deliveries from one address were answered 401 lately, and why (`pluggy_sync/rejections.py`)."""
 
     why: str
     address: str
     number: int
+
+
+_SHOWN = {
+    "missing": "missing secret",
+    "wrong": "wrong secret",
+    "signature": "bad signature",
+    "timestamp": "time that is not near",
+    "address": "network that is not allowed",
+}
 
 
 def of_rejected(rejected: Sequence[Rejected]) -> list[Finding]:
@@ -121,7 +130,7 @@ def of_rejected(rejected: Sequence[Rejected]) -> list[Finding]:
     if total < REJECTED_AT_LEAST:
         return []
     most = sorted(rejected, key=lambda each: -each.number)[:3]
-    detail = ", ".join(f"{each.number} from {each.address} with a {each.why} secret" for each in most)
+    detail = ", ".join(f"{each.number} from {each.address} with a {_SHOWN.get(each.why, each.why)}" for each in most)
     return [Finding(code=Code.DELIVERIES_REJECTED, detail=f"{total} in 20 minutes: {detail}")]
 
 

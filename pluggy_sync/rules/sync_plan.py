@@ -16,11 +16,14 @@ from enum import StrEnum
 from pluggy_sync import events
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.rules.backoff import NO_BUDGET_WAIT, NOT_READ_WAITS, SHOWN_LATE_WAITS
+from pluggy_sync.rules.sharing import Shared, is_news
 from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.rules.window import EVERYTHING, Window, after, later, window_since
 
 ACCOUNTS = "accounts"
 TRANSACTIONS = "transactions"
+# What the bank shares: no data product.
+SHARING = "resources"
 
 # `transactionsCreatedAtFrom` is the earliest creation that Pluggy counted. One collection writes its rows over minutes,
 # in parallel, and a row may be created a little before that and become visible later. Reading from ten minutes earlier
@@ -189,10 +192,14 @@ class SyncState:
     synced_seq: int = 0
     sync_attempts: int = 0
     due_at: datetime | None = None
+    # When the oldest webhook came that the last finished run does not cover; None: there is none.
+    received_at: datetime | None = None
     accounts: Sequence[AccountState] = ()
     watermarks: Mapping[str, datetime] = field(default_factory=dict)
     incomplete: Mapping[Part, Incomplete] = field(default_factory=dict)
     events: Sequence[TransactionEvent] = ()
+    # What the bank shares, as last read; None: it was never read.
+    shared: Shared | None = None
     # Whether one of the Item's newest events was a `transactions/*`: Pluggy tells of its changes.
     tells_of_transactions: bool = False
     # Name of the newest event, and who started Pluggy's execution.
@@ -266,6 +273,8 @@ class SyncPlan:
     accounts_why: str | None
     accounts: Sequence[AccountPlan]
     products: Sequence[ProductPlan]
+    # Whether to read what the bank shares.
+    reads_sharing: bool = False
 
     def with_accounts_of(self, again: "SyncPlan | None") -> "SyncPlan":
         """Return this plan with what *again* reads, made once the list of accounts was read; None: nothing more."""
@@ -286,7 +295,8 @@ class SyncPlan:
         """Return why each part is read, for logs, the run's row and an operator."""
         listed = {} if self.accounts_why is None else {ACCOUNTS: self.accounts_why}
         of_accounts = {f"{TRANSACTIONS} of {each.account.id}": each.why for each in self.accounts}
-        return {**listed, **of_accounts, **{each.name: each.why for each in self.products}}
+        sharing = {SHARING: "changed"} if self.reads_sharing else {}
+        return {**listed, **of_accounts, **{each.name: each.why for each in self.products}, **sharing}
 
 
 def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = False) -> SyncPlan | None:
@@ -301,7 +311,8 @@ def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = Fal
         return None
     planner = _Planner(state, item, now=now, overlap_days=overlap_days, deep=deep)
     listed, accounts, products = planner.list_of_accounts(), planner.accounts(), planner.products()
-    if listed is None and not accounts and not products:
+    reads_sharing = planner.sharing()
+    if listed is None and not accounts and not products and not reads_sharing:
         return None
     return SyncPlan(
         seq=state.last_event_seq,
@@ -311,6 +322,7 @@ def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = Fal
         accounts_why=listed,
         accounts=accounts,
         products=products,
+        reads_sharing=reads_sharing,
     )
 
 
@@ -393,6 +405,14 @@ class _Planner:
         if any(event.account_id not in known and event.seq > self._state.synced_seq for event in self._state.events):
             return "an event names an unknown account"
         return None
+
+    def sharing(self) -> bool:
+        """Return whether to read what the bank shares: the Item says that it changed."""
+        item = self._item
+        if self._deep or not self._collections_count or not item.connector.is_open_finance:
+            return False
+        pending = item.has_resources_pending is True
+        return is_news(self._state.shared, collected_at=item.resources_collected_at, pending=pending)
 
     def _waits_for_retry(self, incomplete: Incomplete | None) -> bool:
         """Return whether a part could not be read and is not due yet."""

@@ -25,6 +25,8 @@ class Delivery:
     endpoint_id: str
     notification_id: str
     type: str
+    # When the webhook came that caused it; None: none did.
+    received_at: datetime | None
     item_id: str | None
     # Rising per Item; None for what is about no Item.
     sequence: int | None
@@ -45,7 +47,7 @@ class First(NamedTuple):
     is_urgent: bool
 
 
-_OF_OUTBOX = (outbox.c.type, outbox.c.body)
+_OF_OUTBOX = (outbox.c.type, outbox.c.body, outbox.c.received_at)
 _COLUMNS = (
     *(
         deliveries.c[name]
@@ -306,19 +308,34 @@ def redrive_range(
 
     Return their ids, which are above *after*. The sweep queues them.
     """
-    settled = _DEAD if only_dead else ~_PENDING
-    where = [
-        settled,
-        deliveries.c.id > after,
-        deliveries.c.created_at >= since,
-        deliveries.c.created_at < until,
-        _OF_ENDPOINTS,
-    ]
-    if endpoint_id is not None:
-        where.append(deliveries.c.endpoint_id == endpoint_id)
-    chosen = sa.select(deliveries.c.id).where(*where).order_by(deliveries.c.id).limit(limit).cte("chosen")
+    where = _in_range(only_dead=only_dead, since=since, until=until, endpoint_id=endpoint_id)
+    chosen = (
+        sa.select(deliveries.c.id)
+        .where(deliveries.c.id > after, *where)
+        .order_by(deliveries.c.id)
+        .limit(limit)
+        .cte("chosen")
+    )
     stmt = sa.update(deliveries).where(deliveries.c.id == chosen.c.id).values(_ANEW | {"due_at": now})
     return conn.scalars(stmt.returning(deliveries.c.id)).all()
+
+
+def _in_range(
+    *, only_dead: bool, since: datetime, until: datetime, endpoint_id: str | None
+) -> list[sa.ColumnElement[bool]]:
+    settled = _DEAD if only_dead else ~_PENDING
+    where = [settled, deliveries.c.created_at >= since, deliveries.c.created_at < until, _OF_ENDPOINTS]
+    return where if endpoint_id is None else [*where, deliveries.c.endpoint_id == endpoint_id]
+
+
+def count_range(
+    conn: Connection, *, only_dead: bool, since: datetime, until: datetime, endpoint_id: str | None, at_most: int
+) -> int:
+    """Return how many deliveries `redrive_range` would make due; counting stops at *at_most*."""
+    where = _in_range(only_dead=only_dead, since=since, until=until, endpoint_id=endpoint_id)
+    some = sa.select(deliveries.c.id).where(*where).limit(at_most).subquery()
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
 
 
 def recover(

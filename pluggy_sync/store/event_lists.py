@@ -141,7 +141,12 @@ def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     return number
 
 
-def ids_after(conn: Connection, number: int, wanted: Filter, *, limit: int) -> Sequence[tuple[int, str]]:
-    """Return the next *limit* events as *wanted*, oldest first, from those after *number*: number and event id."""
-    stmt = sa.select(inbox.c.id, inbox.c.event_id).where(inbox.c.id > number, *_matching(wanted))
+def newest_number(conn: Connection) -> int:
+    """Return the number of the newest event; 0 if there is none."""
+    return conn.scalar(sa.select(sa.func.max(inbox.c.id))) or 0
+
+
+def ids_after(conn: Connection, number: int, wanted: Filter, *, through: int, limit: int) -> Sequence[tuple[int, str]]:
+    """Return the next *limit* events as *wanted*, oldest first, numbered above *number* and up to *through*."""
+    stmt = sa.select(inbox.c.id, inbox.c.event_id).where(inbox.c.id > number, inbox.c.id <= through, *_matching(wanted))
     return [(row.id, row.event_id) for row in conn.execute(stmt.order_by(inbox.c.id).limit(limit))]

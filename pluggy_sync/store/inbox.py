@@ -216,6 +216,7 @@ class WaitingEvent:
     # None without an Item.
     item_seq: int | None
     attempts: int
+    received_at: datetime
     # JSON text.
     payload: str | None = field(repr=False)
 
@@ -330,6 +331,19 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
 
 
+def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
+    """Return how many requests to fetch an Item wait for that reason; counting stops at *at_most*."""
+    some = (
+        sa.select(inbox.c.id)
+        # As in the index, which is only used for values known as the statement is planned.
+        .where(sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"), inbox.c.payload["why"].astext == why)
+        .limit(at_most)
+        .subquery()
+    )
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
+
+
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
     """Return whether the Item is to be fetched for that reason already."""
     return bool(
@@ -363,6 +377,7 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
             inbox.c.item_id,
             inbox.c.item_seq,
             (inbox.c.attempts - 1).label("attempts"),
+            inbox.c.received_at,
             sa.cast(inbox.c.payload, sa.Text).label("payload"),
         )
     ).one_or_none()

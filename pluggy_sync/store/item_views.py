@@ -18,6 +18,7 @@ from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import ASSUMED_PERIOD, Known, State
 from pluggy_sync.rules.statuses import OFFLINE, UPDATED
 from pluggy_sync.store import items as item_queries
+from pluggy_sync.store import shared_resources, tables
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.tables import NOT_UPDATED, connectors, item_progress, items, user_actions
@@ -34,6 +35,8 @@ class ItemView(StoredItem):
     refetches: int
     connector_status: str | None
     connector_status_at: datetime | None
+    # What the bank shares (`shared_resources.of_json`); None: it was never read, as of a direct connector.
+    shared: dict[str, Any] | None
 
 
 _Source = Callable[[datetime], list[sa.Select[Any]]]
@@ -46,6 +49,7 @@ def _with_all(page: sa.FromClause) -> sa.Select[Any]:
     columns = [page.c[column.name] for column in item_queries.COLUMNS]
     # The limit of one row keeps the planner from reading the whole table for a page.
     progress = sa.select(item_progress).where(item_progress.c.item_id == page.c.id).limit(1).lateral("progress")
+    shared = sa.select(shared_resources.as_json()).where(tables.shared_resources.c.item_id == page.c.id)
     return (
         sa.select(
             *columns,
@@ -55,6 +59,7 @@ def _with_all(page: sa.FromClause) -> sa.Select[Any]:
             sa.func.coalesce(progress.c.refetches, 0).label("refetches"),
             connectors.c.status.label("connector_status"),
             connectors.c.updated_at.label("connector_status_at"),
+            shared.scalar_subquery().label("shared"),
         )
         .select_from(page)
         .outerjoin(progress, sa.true())
@@ -158,6 +163,19 @@ _CANDIDATES: dict[State | None, _Source] = {
     State.ERROR: _any_of(_not_updated, _contradicted, _unsynced),
     State.STALE: _overdue,
 }
+
+
+def of(conn: Connection, item_ids: Sequence[str]) -> Sequence[ItemView]:
+    """Return those of the Items that there are, with what belongs to their views."""
+    chosen = sa.select(items).where(items.c.id == sa.func.any(sa.literal(list(item_ids), sa.ARRAY(sa.Text))))
+    return [ItemView(**row._mapping) for row in conn.execute(_with_all(chosen.subquery("chosen")))]
+
+
+def perhaps_not_fresh(conn: Connection, *, expected_before: datetime) -> list[str]:
+    """Return the ids of all Items that may be in another state than fresh, but for those of banks that are offline."""
+    sources = (*_not_updated(expected_before), *_waiting(expected_before), *_contradicted(expected_before))
+    sources += (*_unsynced(expected_before), *_overdue(expected_before))
+    return list(conn.scalars(sa.union(*sources)))
 
 
 def known(item: ItemView, actions: Sequence[Action]) -> Known:

@@ -38,6 +38,7 @@ from pluggy_sync.store.tables import (
     items,
     loans,
     predecessor_searches,
+    shared_resources,
     sync_runs,
     tombstones,
     transactions,
@@ -63,6 +64,7 @@ _OF_THE_PERSON = (
     incomplete_parts,
     user_actions,
     predecessor_searches,
+    shared_resources,
     accounts,
 )
 

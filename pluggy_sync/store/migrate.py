@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,7 +12,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from pluggy_sync.store import schema
+from pluggy_sync.settings import DEFAULT_STALE_AFTER_HOURS
+from pluggy_sync.store import mirror, schema
 
 # Any fixed number: two processes that migrate at once take turns.
 _LOCK = 5_830_041
@@ -27,9 +29,11 @@ def alembic_config() -> Config:
     return config
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, *, stale_after: timedelta = timedelta(hours=DEFAULT_STALE_AFTER_HOURS)) -> list[str]:
     """
-    Bring our tables to the present form. Safe to call from several processes at once.
+    Bring our tables, and the views on them, to the present form; return what an administrator still has to do.
+
+    Safe to call from several processes at once. *stale_after* is for the view of freshness.
 
     Each migration is committed by itself. One that makes indexes online is committed in parts; it may be repeated.
 
@@ -49,6 +53,7 @@ def migrate(engine: Engine) -> None:
         of_before = {each.revision for each in scripts.iterate_revisions(schema.LAST_IN_PUBLIC, "base")}
         schema.prepare(conn, upgrade, of_before=of_before)
         upgrade("head")
+        return mirror.refresh(conn, stale_after)
 
 
 @contextmanager

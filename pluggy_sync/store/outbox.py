@@ -44,12 +44,23 @@ def add(
     item_id: str | None,
     sequence: int | None,
     body: str,
+    received_at: datetime | None = None,
     now: datetime,
 ) -> None:
-    """Store a notification. Who writes one of an Item holds the Item's lock."""
+    """
+    Store a notification. Who writes one of an Item holds the Item's lock.
+
+    *received_at*: when the webhook came that caused it; None: none did.
+    """
     conn.execute(
         sa.insert(outbox).values(
-            id=notification_id, type=type_, item_id=item_id, sequence=sequence, body=body, created_at=now
+            id=notification_id,
+            type=type_,
+            item_id=item_id,
+            sequence=sequence,
+            body=body,
+            received_at=received_at,
+            created_at=now,
         )
     )
     conn.execute(sa.insert(notification_stream).values(notification_id=notification_id))

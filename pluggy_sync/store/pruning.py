@@ -73,6 +73,17 @@ class _Way:
 _UNSETTLED = ", ".join(f"'{state}'" for state in UNSETTLED)
 _ID = (("id", "bigint"),)
 
+# What Pluggy's answer still contradicts is asked about again, with all that was told since. A sync that is due, and a
+# part that could not be read, are told by the events what to read.
+_IS_STILL_READ = """(
+    EXISTS (
+        SELECT FROM item_progress AS progress
+        WHERE progress.item_id = t.item_id AND (
+            (progress.contradiction IS NOT NULL AND progress.settled_seq < t.item_seq)
+            OR (progress.due_at IS NOT NULL AND progress.synced_seq < t.item_seq)))
+    OR EXISTS (SELECT FROM incomplete_parts WHERE item_id = t.item_id AND after_seq < t.item_seq)
+)"""
+
 # A delivery that somebody works on, or that an operator sends again at this moment, stays, and its notification too.
 _WITHOUT_DELIVERIES = "NOT EXISTS (SELECT FROM deliveries WHERE notification_id = t.id)"
 
@@ -92,20 +103,14 @@ _WAYS = {
         order=(("handled_at", "timestamptz"), *_ID),
         age="handled_at",
         within=EVENT_WITH_PAYLOAD,
-        goes=EVENT_WITH_PAYLOAD,
+        goes=f"{EVENT_WITH_PAYLOAD} AND NOT {_IS_STILL_READ}",
         cleared="payload = NULL, raw = NULL",
     ),
     Tier.EVENTS: _Way(
         table="inbox",
         order=_ID,
         age="received_at",
-        # What Pluggy's answer still contradicts is asked about again, with all that was told since.
-        goes="""
-            t.state = 'handled' AND t.received_at < :before AND NOT EXISTS (
-                SELECT FROM item_progress AS progress
-                WHERE progress.item_id = t.item_id AND progress.contradiction IS NOT NULL
-                  AND progress.settled_seq < t.item_seq)
-        """,
+        goes=f"t.state = 'handled' AND t.received_at < :before AND NOT {_IS_STILL_READ}",
     ),
     Tier.DEAD_EVENTS: _Way(
         table="inbox",
@@ -156,6 +161,13 @@ _WAYS = {
         order=(("collected_at", "timestamptz"), ("account_id", "text")),
         age="collected_at",
     ),
+    Tier.BULK_OPERATIONS: _Way(
+        table="bulk_operations",
+        order=(("started_at", "timestamptz"), ("id", "text")),
+        age="started_at",
+        goes="t.state <> 'running'",
+    ),
+    Tier.FIGURES: _Way(table="figure_samples", order=(("at", "timestamptz"),), age="at"),
 }
 
 

@@ -19,6 +19,11 @@ def done(conn: Connection, task: str, *, now: datetime) -> None:
     conn.execute(new.on_conflict_do_update(index_elements=[schedule.c.task], set_={"done_at": new.excluded.done_at}))
 
 
+def all_(conn: Connection) -> dict[str, datetime]:
+    """Return when each task was last done that ever was."""
+    return {row.task: row.done_at for row in conn.execute(sa.select(schedule).order_by(schedule.c.task))}
+
+
 def last_done(conn: Connection, task: str) -> datetime | None:
     """Return when the task was last done; None: never."""
     moment: datetime | None = conn.scalar(sa.select(schedule.c.done_at).where(schedule.c.task == task))

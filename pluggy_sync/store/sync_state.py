@@ -17,6 +17,7 @@ from pluggy_sync import events, wire
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.sync_plan import AccountState, Incomplete, Part, Reason, SyncState, TransactionEvent
+from pluggy_sync.store import shared_resources
 from pluggy_sync.store.tables import items
 
 _NAMES = (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED)
@@ -37,6 +38,7 @@ _READ = sa.text(
             FROM accounts WHERE item_id = items.id) AS accounts,
            (SELECT jsonb_object_agg(product, collected_at)
             FROM data_product_watermarks WHERE item_id = items.id) AS watermarks,
+           (SELECT to_jsonb(shared_resources) FROM shared_resources WHERE item_id = items.id) AS shared,
            (SELECT jsonb_agg(to_jsonb(incomplete_parts)) FROM incomplete_parts WHERE item_id = items.id) AS incomplete,
            (SELECT jsonb_agg(jsonb_build_object(
                        'seq', item_seq, 'name', name, 'accountId', payload -> 'accountId',
@@ -47,6 +49,9 @@ _READ = sa.text(
               AND item_seq > least(progress.synced_seq,
                                    (SELECT min(after_seq) FROM incomplete_parts WHERE item_id = items.id))
            ) AS events,
+           (SELECT min(received_at) FROM inbox
+            WHERE item_id = items.id AND item_seq > progress.synced_seq AND name <> 'local/fetch_requested'
+           ) AS received_at,
            (SELECT coalesce(bool_or(name = ANY(:names)), false)
             FROM (SELECT name FROM inbox WHERE item_id = items.id ORDER BY item_seq DESC LIMIT :newest_events) AS newest
            ) AS tells_of_transactions,
@@ -62,6 +67,7 @@ _READ = sa.text(
     incomplete=JSONB,
     events=JSONB,
     newest=JSONB,
+    shared=JSONB,
 )
 
 
@@ -92,10 +98,12 @@ def read(conn: Connection, item_id: str) -> SyncState | None:
         synced_seq=row.synced_seq or 0,
         sync_attempts=row.sync_attempts or 0,
         due_at=row.due_at,
+        received_at=row.received_at,
         accounts=_accounts(row.accounts or []),
         watermarks={name: _instant(at) for name, at in (row.watermarks or {}).items()},
         incomplete=_incomplete(row.incomplete or []),
         events=_events(row.events or []),
+        shared=shared_resources.of_json(row.shared),
         tells_of_transactions=row.tells_of_transactions,
         trigger=newest.get("name", "sweep"),
         triggered_by=triggered_by if isinstance(triggered_by, str) else None,

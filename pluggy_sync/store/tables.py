@@ -89,6 +89,7 @@ inbox = sa.Table(
     # For lists of what an operator may have to look at.
     sa.Index("inbox_unread_idx", "id", postgresql_where=sa.text("unread IS NOT NULL")),
     sa.Index("inbox_kept_idx", "id", postgresql_where=sa.text("outcome = 'kept'")),
+    sa.Index("inbox_of_connectors_idx", "id", postgresql_where=sa.text(f"name = '{events.CONNECTOR_STATUS_UPDATED}'")),
     # For the metrics.
     sa.Index("inbox_dead_idx", "id", postgresql_where=sa.text("state = 'dead'")),
     sa.Index("inbox_fetch_requests_idx", "id", postgresql_where=sa.text(f"name = '{events.FETCH_REQUESTED}'")),
@@ -224,6 +225,7 @@ items = sa.Table(
     ),
     # For counting them.
     sa.Index("items_status_idx", "status", postgresql_where=sa.text("deleted_at IS NULL")),
+    sa.Index("items_living_of_connector_idx", "connector_id", postgresql_where=sa.text("deleted_at IS NULL")),
     # For the metrics.
     sa.Index("items_stale_told_idx", "id", postgresql_where=sa.text("stale_told_of IS NOT NULL")),
 )
@@ -362,6 +364,19 @@ consents = _listed(
     sa.Column("created_at", INSTANT),
     sa.Column("expires_at", INSTANT),
     sa.Column("revoked_at", INSTANT),
+)
+
+# What the bank of an Open Finance Item shares, when Pluggy last said that it changed (`rules/sharing.py`).
+shared_resources = sa.Table(
+    "shared_resources",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # `resourcesCollectedAt` and `hasResourcesPendingAuthorization` of the Item then.
+    sa.Column("collected_at", INSTANT),
+    sa.Column("pending", sa.Boolean, nullable=False),
+    # Type and status of each; null: they could not be read.
+    sa.Column("resources", JSONB),
+    sa.Column("read_at", INSTANT, nullable=False),
 )
 
 # The categories of transactions: of no person and no Item.
@@ -588,6 +603,8 @@ outbox = sa.Table(
     sa.Column("item_id", sa.Text),
     sa.Column("sequence", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),
+    # When the webhook came that caused it; null: none of Pluggy's did.
+    sa.Column("received_at", INSTANT),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.Index("outbox_item_id_idx", "item_id", "sequence"),
     sa.Index("outbox_created_at_idx", "created_at"),
@@ -802,6 +819,27 @@ pruning = sa.Table(
     sa.Column("finished_at", INSTANT),
     # Rows over all of history.
     _count("removed"),
+)
+
+# How many Items of each bank were in each state of freshness when they were last counted; bank 0: none is known.
+freshness_counts = sa.Table(
+    "freshness_counts",
+    metadata,
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("counted_at", INSTANT, nullable=False),
+)
+
+# Of all counts of a day: how many Items, and how many of them were as fresh as promised, for each data product.
+freshness_days = sa.Table(
+    "freshness_days",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("product", sa.Text, primary_key=True),
+    sa.Column("fresh", sa.BigInteger, nullable=False),
+    sa.Column("counted", sa.BigInteger, nullable=False),
 )
 
 delivery_attempts = sa.Table(

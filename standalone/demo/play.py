@@ -40,7 +40,7 @@ def _stage(service: Service, checks: Checks, stack: ExitStack) -> Stage:
         supervisor=service.supervisor,
         sandbox=service.sandbox,
         api=stack.enter_context(closing(Api(plan.addresses["web"], plan.api_token))),
-        notifications=stack.enter_context(closing(Inbox(plan.addresses["receiver"]))),
+        notifications=stack.enter_context(closing(Inbox(plan.addresses["wallet"]))),
         database=engine,
         web=stack.enter_context(httpx.Client(base_url=plan.addresses["web"], timeout=10)),
         checks=checks,

@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, succession, sweep
+from pluggy_sync.engine import events, reconciliation, succession, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
@@ -27,6 +27,7 @@ _TASKS: dict[str, Callable[[Resources, str], None]] = {
     queue.FIND_PREDECESSORS: succession.find_predecessors,
     queue.DELIVER: delivery.deliver,
     queue.DELIVER_URGENT: delivery.deliver,
+    queue.RECONCILE_NOW: reconciliation.reconcile,
 }
 
 Message = tuple[str, str]

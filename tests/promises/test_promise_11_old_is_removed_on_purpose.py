@@ -21,9 +21,17 @@ KEPT = {
     "a row or a few of each Item as it is now": {
         *("data_product_watermarks", "incomplete_parts", "item_progress", "unreadable_rows"),
     },
-    "counts": {"counters", "item_counts"},
+    "counts": {"counters", "item_counts", "freshness_counts"},
+    "sixty days of counts": {"freshness_days"},
     "a row of each endpoint; a deleted one goes": {"endpoints"},
+    "which Item follows which, a row of each account and transaction of such": {
+        *("account_links", "item_links", "predecessor_searches", "transaction_links"),
+    },
     "a row of each tier": {"pruning"},
+    "a row of each task of beat": {"schedule"},
+    "the watchdog removes those that are over": {"alerts", "event_counts"},
+    "a row of each token": {"api_tokens"},
+    "the console removes those that are over": {"console_sessions", "audit_entries"},
     "goes with its notification": {"deliveries", "notification_stream"},
     "old rows of an Item become one": {"change_stream"},
 }

@@ -32,7 +32,7 @@ def shown(run):
 
 
 def test_the_box_has_what_a_newcomer_needs_and_fits_80_columns():
-    text = shown({**RUN, "SANDBOX_URL": "http://127.0.0.1:8001", "RECEIVER_URL": "http://127.0.0.1:8002"})
+    text = shown({**RUN, "SANDBOX_URL": "http://127.0.0.1:8001", "WALLET_URL": "http://127.0.0.1:8002"})
 
     for each in (
         "8000/v1/docs",

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 # The promise itself.
 WITHIN_S = 45.0
-BESIDE_THE_PROCFILE = ["sandbox", "receiver", "postgres", "valkey"]
+BESIDE_THE_PROCFILE = ["sandbox", "wallet", "postgres", "valkey"]
 WITH_CHILDREN = ["web", "worker", "notifications"]
 
 
@@ -82,7 +82,7 @@ class Up:
     def told(self):
         """Return the Items of which the product was told that they are synced."""
         try:
-            answer = httpx.get(f"{self.env['RECEIVER_URL']}/notifications", timeout=5, verify=tls.context())
+            answer = httpx.get(f"{self.env['WALLET_URL']}/notifications", timeout=5, verify=tls.context())
         except httpx.TransportError:
             return set()
         return {each["data"]["itemId"] for each in answer.json()["results"] if each["type"] == "item.synced"}

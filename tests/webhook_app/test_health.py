@@ -66,6 +66,8 @@ def test_without_postgres_it_is_ready_as_long_as_a_spill_takes_webhooks(shared_v
 
 
 def test_a_postgres_that_became_read_only_is_not_ready_and_is_left(web, resources):
+    # The next connection is the one that is made so.
+    resources.database.dispose()
     with resources.database.connect() as conn:
         conn.connection.driver_connection.execute("SET default_transaction_read_only = on")
 

@@ -341,7 +341,12 @@ def test_the_stored_row_is_committed_before_the_answer(post, database_url):
 
 def test_after_a_failover_the_server_that_cannot_write_is_left_and_nobody_notices(post, service, resources):
     opened = []
-    sa.event.listen(resources.database, "connect", lambda connection, _: opened.append(connection))
+
+    def remember(connection, _):
+        opened.append(connection)
+
+    resources.database.dispose()
+    sa.event.listen(resources.database, "connect", remember)
     assert post(an_event()).status_code == 202
     for connection in opened:
         # As a demoted primary; new connections are to the new one.
@@ -349,6 +354,7 @@ def test_after_a_failover_the_server_that_cannot_write_is_left_and_nobody_notice
     before = len(opened)
 
     assert [post(an_event()).status_code for _ in range(3)] == [202] * 3
+    sa.event.remove(resources.database, "connect", remember)
     assert len(service.events()) == 4
     assert len(opened) > before > 0
 

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pluggy_sync import spill
-from pluggy_sync.engine import reconciliation, sweep
+from pluggy_sync import spill, worker_signs
+from pluggy_sync.engine import freshness_counting, pruning, reconciliation, sweep
 from pluggy_sync.metrics import ServiceCollector
 from pluggy_sync.pluggy.unreadable import Unreadable, UnreadableRow
 from pluggy_sync.resources import create_resources
@@ -149,7 +149,7 @@ def test_metrics_answer_without_redis_and_say_so(settings, resources):
     assert answer.status_code == 200
     assert 'pluggy_sync_up{source="redis"} 0.0' in answer.text
     assert 'pluggy_sync_up{source="postgres"} 1.0' in answer.text
-    assert "budget_left" not in answer.text
+    assert "pluggy_sync_budget_left" not in answer.text
 
 
 def test_metrics_count_what_waits_in_the_spill_and_for_how_long(settings, resources, clock, tmp_path):
@@ -167,3 +167,68 @@ def test_metrics_count_what_waits_in_the_spill_and_for_how_long(settings, resour
 
 def test_without_a_spill_there_is_no_metric_of_it(scrape):
     assert not [name for name in scrape() if "spilled" in name]
+
+
+def test_metrics_show_what_waits_in_each_queue_and_who_serves_it(scrape, service, upstream):
+    service.deliver(an_event("item/created", itemId=upstream.connect()))
+    service.res.publisher.wait(within_s=30)
+    worker_signs.say(service.res.redis, "worker@a", ["events"], service.res.now())
+
+    found = scrape()
+
+    assert (found["queue_messages events"], found["queue_messages urgent"]) == (1, 0)
+    assert (found["workers events"], found["workers urgent"]) == (1, 0)
+
+
+def test_metrics_show_freshness_by_bank_and_the_budget_that_is_left(scrape, service, upstream, resources):
+    upstream.connect()
+    service.catch_up()
+    freshness_counting.count(resources)
+
+    found = scrape()
+
+    [bank] = {name.split()[1] for name in found if name.startswith("items_by_freshness ")}
+    assert found[f"items_by_freshness {bank} fresh"] == 1
+    assert found[f"freshness_ratio {bank} transactions"] == 1
+    assert found[f"freshness_budget_left_ratio {bank} transactions"] == 1
+    assert found["freshness_count_age_seconds"] < 60
+
+
+def test_what_is_overdue_is_told_and_what_was_put_off_is_not(scrape, service, upstream, clock):
+    upstream.fail({"endpoint": "GET /items/{id}", "do": "status", "status": 400})
+    service.deliver(an_event("item/updated", itemId=upstream.connect()))
+    clock.advance(minutes=10)
+    waits = scrape()
+    service.work()
+    put_off = scrape()
+
+    assert waits["work_overdue_seconds events"] >= 500
+    assert waits["work_overdue_seconds urgent_events"] == 0
+    assert put_off["events stored"] == 1
+    assert put_off["work_overdue_seconds events"] == 0
+
+
+def test_metrics_say_how_long_ago_the_sweep_was(scrape, service, clock):
+    sweep.sweep(service.res)
+    clock.advance(seconds=70)
+
+    assert 70 <= scrape()["schedule_age_seconds sweep"] < 75
+
+
+def test_metrics_count_what_was_removed_by_age(scrape, service, upstream, clock):
+    upstream.connect()
+    service.catch_up()
+    clock.advance(days=400)
+    pruning.prune(service.res)
+
+    found = scrape()
+
+    assert found["pruned_rows_total events"] > 0
+    assert found["pruning_age_seconds events"] < 60
+
+
+def test_metrics_count_deliveries_of_all_processes_once_they_are_in_redis(scrape, service, upstream):
+    service.deliver(an_event("item/created", itemId=upstream.connect()))
+    service.res.tallies.flush()
+
+    assert scrape()["deliveries_total recorded none"] == 1

@@ -7,9 +7,11 @@ import marshmallow as ma
 from marshmallow import validate
 
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.rules.sharing import Sharing
 from pluggy_sync.rules.sync_plan import ACCOUNTS, DATA_PRODUCTS, TRANSACTIONS, Reason
-from pluggy_sync.store import coverage
+from pluggy_sync.store import coverage, shared_resources
 from pluggy_sync.store.coverage import Covered, Incomplete
+from webhook_app.api import item_view
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Described, Instant
 from webhook_app.api.items import living
@@ -72,6 +74,12 @@ class CoveredSchema(ma.Schema):
     missingSince = Instant(
         required=True, allow_none=True, metadata={"description": "Since when Pluggy does not list the account"}
     )
+    sharing = ma.fields.Str(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf(list(Sharing)),
+        metadata={"description": item_view.SHARING},
+    )
 
 
 class CoverageSchema(ma.Schema):
@@ -102,8 +110,15 @@ def read_coverage(item_id: str) -> dict[str, Any]:
         covered = [*coverage.of_transactions(conn, item_id), *coverage.of_data_products(conn, item_id)]
         incomplete = coverage.incomplete(conn, item_id)
     view = None if item.raw is None else payloads.item(item.raw)
+    shared = shared_resources.of_json(item.shared)
     covered += [Covered.nothing_of(name) for name in _not_stored(covered, view, incomplete)]
-    results = [_covered(each, view, incomplete) for each in covered]
+    results = [
+        {
+            **_covered(each, view, incomplete),
+            "sharing": None if view is None else item_view.sharing(each.product, view, shared),
+        }
+        for each in covered
+    ]
     of_accounts = [_gap(each) for each in incomplete if each.product == ACCOUNTS]
     return {
         "itemId": item_id,

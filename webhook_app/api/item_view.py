@@ -1,5 +1,6 @@
 """An Item as products see it (product contract): Pluggy's fields as last seen, plus ours."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,13 +9,20 @@ import marshmallow as ma
 
 from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.rules.freshness import Freshness, State, freshness_of
+from pluggy_sync.rules.sharing import Shared, Sharing, sharing_of
 from pluggy_sync.rules.statuses import UPDATED
-from pluggy_sync.store import item_views
+from pluggy_sync.store import item_views, shared_resources
 from pluggy_sync.store.item_views import ItemView
 from pluggy_sync.store.user_actions import Action
 from webhook_app.api import pluggy_objects
 from webhook_app.api.fields import Described, Instant, PluggyObject
 from webhook_app.app_resources import resources
+
+SHARING = (
+    "What the bank shares of it by Open Finance: `shared`; `not_collected`: shared, and Pluggy has not collected it; "
+    "`not_shared`; `temporarily_unavailable`; `waiting_for_approval`: the person, or a further approver, has to "
+    "approve it at the bank. null: nothing says so, as of a direct connector"
+)
 
 
 class FreshnessSchema(ma.Schema):
@@ -33,6 +41,9 @@ class ItemProductSchema(ma.Schema):
     )
     last_updated_at = Instant(required=True, allow_none=True, data_key="lastUpdatedAt")
     warnings = ma.fields.List(Described("Warning"), required=True)
+    sharing = ma.fields.Str(
+        required=True, allow_none=True, validate=ma.validate.OneOf(list(Sharing)), metadata={"description": SHARING}
+    )
 
 
 class ItemSchema(PluggyObject):
@@ -89,7 +100,7 @@ def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str
         "syncedThrough": row.synced_through,
         "replacedBy": row.replaced_by,
         "openActions": [action.id for action in actions],
-        "products": {} if row.raw is None else _products(payloads.item(row.raw)),
+        "products": {} if row.raw is None else _products(payloads.item(row.raw), shared_resources.of_json(row.shared)),
     }
 
 
@@ -112,13 +123,18 @@ def _connector(row: ItemView) -> dict[str, Any] | None:
     }
 
 
-def _products(item: payloads.Item) -> Mapping[str, payloads.Product]:
+def _products(item: payloads.Item, shared: Shared | None) -> Mapping[str, Mapping[str, Any]]:
     """Return how each data product went; without detail from Pluggy, as the execution did (Pluggy facts 3.4)."""
-    if item.products:
-        return item.products
-    good = item.status == UPDATED
-    each = payloads.Product(is_updated=good, last_updated_at=item.last_updated_at, warnings=[])
-    return {_camel(name): each for name in item.requested}
+    found = item.products
+    if not found:
+        each = payloads.Product(is_updated=item.status == UPDATED, last_updated_at=item.last_updated_at, warnings=[])
+        found = {_camel(name): each for name in item.requested}
+    return {name: {**dataclasses.asdict(each), "sharing": sharing(name, item, shared)} for name, each in found.items()}
+
+
+def sharing(product: str, item: payloads.Item, shared: Shared | None) -> Sharing | None:
+    """Return what the bank shares of the data product; None: nothing says so."""
+    return sharing_of(product, shared, collected=item.collected_at(product) is not None)
 
 
 def _camel(name: str) -> str:

@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from pluggy_sync import rejections
+from pluggy_sync import rejections, tallies
 from pluggy_sync.engine.intake import Result
 from webhook_app.app_resources import resources
 from webhook_app.intake import authenticity, body
@@ -44,18 +44,28 @@ def of_app(app: Flask) -> Intake:
 def receive() -> Answer:
     """Store one delivery and answer that it is stored."""
     res = resources()
-    secret = request.headers.get(res.settings.webhook_secret_header, "")
-    if not authenticity.is_authentic(secret, res.settings):
-        why = rejections.WRONG if secret else rejections.MISSING
-        log.warning("webhook.rejected", reason=f"{why} secret")
-        rejections.count(res, why=why, address=request.remote_addr)
+    gate = authenticity.Gate(res.settings)
+    # The client, where `TRUSTED_PROXY_HOPS` says that proxies stand before us.
+    refusal = gate.refusal_of_head(_header, request.remote_addr)
+    # The front has not read the body of a stranger.
+    content = b"" if refusal is not None else request.get_data(cache=False)
+    refusal = refusal or gate.refusal_of_body(_header, content, res.now())
+    if refusal is not None:
+        log.warning("webhook.rejected", reason=refusal)
+        rejections.count(res, why=refusal, address=request.remote_addr)
+        res.tallies.count(tallies.DELIVERIES, "rejected", refusal.tallied)
         return _answer("rejected", 401)
     try:
-        result = _store(request.get_data(cache=False))
+        result = _store(content)
     except FullError:
         log.warning("webhook.not_stored", reason="too many wait", next="Pluggy sends it again")
         result = None
     return _answer("not stored", 503) if result is None else _answer(result, 202)
+
+
+def _header(name: str) -> str:
+    found = request.headers.getlist(name)
+    return found[0] if len(found) == 1 else ""
 
 
 def _store(content: bytes) -> Result | None:
@@ -73,6 +83,7 @@ def _store(content: bytes) -> Result | None:
 def _refused(error: HTTPException) -> Answer:
     status = error.code or 500
     log.warning("webhook.refused", status=status)
+    resources().tallies.count(tallies.DELIVERIES, "refused", str(status))
     return _answer(error.name.lower(), status)
 
 

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from pluggy_sync import tallies
 from pluggy_sync.engine.intake import STORED, Batch, Delivery, Result, messages
 from pluggy_sync.resources import Resources
 from pluggy_sync.spill import SpillError
@@ -171,6 +172,8 @@ class Writer:
                 told.append((each, None))
             else:
                 left.append(each)
+        for each, result in told:
+            self._count(each.delivery, result)
         _tell(told)
         self._res.publisher.publish(messages(each.delivery for each, result in told if result is not None))
         _log([(each.delivery, result) for each, result in told if result is not None])
@@ -198,10 +201,17 @@ class Writer:
             return
         deliveries = [each.delivery for each in waiting]
         kept = self._spill is not None and self._spill.keep(deliveries)
+        for each in deliveries:
+            self._count(each, Result.SPILLED if kept else None)
         _tell([(each, Result.SPILLED if kept else None) for each in waiting])
         if not kept:
             about = [each.about() for each in deliveries]
             log.error("webhook.not_stored", deliveries=about, error=type(error).__name__, next="Pluggy sends it again")
+
+    def _count(self, delivery: Delivery, result: Result | None) -> None:
+        unread = delivery.is_event and bool(delivery.arrival.unread)
+        reason = "unread" if unread else "none"
+        self._res.tallies.count(tallies.DELIVERIES, "not_stored" if result is None else result.value, reason)
 
     def _watch(self) -> None:
         """Look after those who wait too long, after a Postgres that is away, and after the spill."""

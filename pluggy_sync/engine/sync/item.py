@@ -12,12 +12,14 @@ from enum import Enum, auto
 
 import structlog
 
+from pluggy_sync import cause
 from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
 from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.engine.sync.lease import heartbeat
 from pluggy_sync.engine.sync.run import Run, reading, writing
+from pluggy_sync.engine.sync.sharing import sync_sharing
 from pluggy_sync.engine.sync.transactions import sync_accounts
 from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.client import READ_TRANSACTIONS
@@ -70,6 +72,7 @@ def _carry_out(res: Resources, run: Run) -> End:
     item_id = run.item.id
     with (
         structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
+        cause.received(run.received_at),
         heartbeat(res, item_id, run.id, run.stopped),
     ):
         before = res.pluggy.requests
@@ -108,6 +111,7 @@ def _read_and_write(res: Resources, run: Run) -> None:
         _read_accounts(res, run)
     sync_accounts(res, run)
     sync_products(res, run)
+    sync_sharing(res, run)
 
 
 def _read_accounts(res: Resources, run: Run) -> None:

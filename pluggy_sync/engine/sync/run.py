@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
-from pluggy_sync import queue
+from pluggy_sync import queue, tallies
 from pluggy_sync.engine import succession
 from pluggy_sync.engine.errors import ContradictionError, LeaseLostError
 from pluggy_sync.engine.sync import lease
@@ -77,6 +77,8 @@ class Run:
     item: payloads.Item
     state: SyncState
     plan: SyncPlan
+    # When the oldest webhook came that the run is for; None: none of Pluggy's asked for it.
+    received_at: datetime | None = None
     # A list of this run had rows, which shows that Pluggy gives the Item's data.
     shows_data: bool = False
     # The list of accounts was read, and has accounts that are new.
@@ -202,6 +204,7 @@ def claim(res: Resources, item_id: str, *, deep: bool, unless_since: datetime | 
             state=state,
             plan=plan,
             unreadable=_unreadable_before(conn, item_id),
+            received_at=None if deep else state.received_at,
         )
         item_lease.acquire(conn, item_id, run.id, until=lease.end_of(res, now))
         # If this process dies, the sweep finds the Item due after the lease has ended.
@@ -358,6 +361,7 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
             messages.synced(tx, done, state.client_user_id, cursor=cursor, incomplete=named, now=now)
         # Last: webhook intake waits for this row.
         again = _queue_what_came_meanwhile(tx, res, run, incomplete, now=now)
+    _tally(res, done)
     log.info(
         "sync.goes_on" if goes_on else "sync.done",
         trigger=done.trigger,
@@ -370,6 +374,14 @@ def _finish(res: Resources, run: Run, *, requests: int) -> None:
         told=told,
         again=again,
     )
+
+
+def _tally(res: Resources, ended: SyncRun) -> None:
+    if ended.finished_at is not None:
+        seconds = (ended.finished_at - ended.started_at).total_seconds()
+        res.tallies.time(tallies.SYNC_TOOK, seconds, ended.outcome)
+    for change in ("added", "modified", "removed", "repaired"):
+        res.tallies.count(tallies.ROWS, change, by=getattr(ended, change))
 
 
 def _is_news(run: Run, done: SyncRun, unread: Collection[Incomplete]) -> bool:
@@ -465,6 +477,8 @@ def fail(res: Resources, run: Run, error: Exception, *, requests: int) -> None:
         _save_parts(conn, run, _to_keep(run), now=now)
         item_lease.release(conn, item_id, run.id)
         item_progress.reschedule_sync(conn, item_id, until=now + wait, attempts=attempts)
+    if ended is not None:
+        _tally(res, ended)
     log.warning(
         "sync.failed" if outcome == "failed" else "sync.rescheduled",
         error=what,

@@ -31,8 +31,8 @@ def test_deliveries_in_a_state_are_listed_dead_letters_first(browser: Browser, s
     with service.res.database.begin() as conn:
         conn.execute(sa.update(deliveries).values(state="dead"))
     assert id_ in browser.text("/notifications")
-    assert id_ in browser.text("/notifications?state=&endpoint=ep_environment")
-    assert id_ not in browser.text("/notifications?state=&endpoint=ep_other")
+    assert id_ in browser.text("/notifications?state=&to=ep_environment")
+    assert id_ not in browser.text("/notifications?state=&to=ep_other")
 
 
 def test_pages_hold_every_delivery_once(browser: Browser, service: Service, item_id: str, monkeypatch):

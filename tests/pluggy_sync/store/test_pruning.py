@@ -1,5 +1,6 @@
 """Removal by age: what is over its life goes, what somebody may still need stays, and no pass loses its place."""
 
+import itertools
 import uuid
 from datetime import timedelta
 
@@ -100,7 +101,23 @@ def a_balance(conn, at):
     return insert(conn, tables.balances, **values, collected_at=at)
 
 
+def an_operation(conn, at, state="done"):
+    values = {"id": str(uuid.uuid4()), "operator": "ana", "what": "resend", "wanted": {}, "counted": 1, "state": state}
+    return insert(conn, tables.bulk_operations, **values, started_at=at)
+
+
+_moments = itertools.count()
+
+
+def a_sample(conn, at):
+    at += timedelta(minutes=next(_moments))
+    insert(conn, tables.figure_samples, at=at, figures={})
+    return at
+
+
 TABLES = {
+    Tier.BULK_OPERATIONS: tables.bulk_operations.c.id,
+    Tier.FIGURES: tables.figure_samples.c.at,
     Tier.EVENTS: tables.inbox.c.id,
     Tier.DEAD_EVENTS: tables.inbox.c.id,
     Tier.ATTEMPTS: tables.delivery_attempts.c.id,
@@ -131,6 +148,8 @@ MAKERS = {
     Tier.SUBMISSIONS: a_submission,
     Tier.ACTIONS: lambda conn, at: an_action(conn, at, at),
     Tier.BALANCES: a_balance,
+    Tier.BULK_OPERATIONS: an_operation,
+    Tier.FIGURES: a_sample,
 }
 
 
@@ -185,6 +204,26 @@ def test_an_event_stays_while_pluggys_answer_contradicts_it(conn):
     contradicted = an_event(conn, OLD, item_id="an-item", item_seq=8, name="item/deleted")
 
     assert prune(conn, Tier.EVENTS) == {contradicted}
+
+
+@pytest.mark.parametrize("tier", [Tier.EVENTS, Tier.EVENT_PAYLOADS])
+@pytest.mark.parametrize(
+    "progress", [{"due_at": NOON, "sync_requested_seq": 8, "synced_seq": 7}, {"synced_seq": 8}], ids=["due", "part"]
+)
+def test_what_a_sync_has_still_to_read_from_an_event_stays(conn, tier, progress):
+    insert(conn, tables.item_progress, item_id="an-item", last_event_seq=8, **progress)
+    if "due_at" not in progress:
+        part = {"item_id": "an-item", "product": "transactions", "part_of": "a", "reason": "refused", "detail": "403"}
+        insert(conn, tables.incomplete_parts, **part, attempts=1, since=OLD, after_seq=7)
+    covered = an_event(conn, OLD, item_id="an-item", item_seq=7)
+    read = an_event(conn, OLD, item_id="an-item", item_seq=8)
+
+    pruning.begin_anew(conn, [tier], now=NOON)
+    assert pruning.remove(conn, tier, before=BEFORE, rows=10, now=NOON).removed == 1
+
+    left = dict(conn.execute(sa.select(tables.inbox.c.id, tables.inbox.c.payload)).all())
+    assert left[read] is not None
+    assert left.get(covered) is None
 
 
 @pytest.mark.parametrize("states", [("pending",), ("dead",), ("delivered", "pending")])

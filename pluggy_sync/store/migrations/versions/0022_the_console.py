@@ -18,11 +18,16 @@ down_revision = "0024"
 branch_labels = None
 depends_on = None
 
+INDEXES = {
+    "inbox_kept_idx": "inbox (id) WHERE outcome = 'kept'",
+    "inbox_of_connectors_idx": "inbox (id) WHERE name = 'connector/status_updated'",
+}
+
 INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create the tables, then the index, which is made while its table is written."""
+    """Create the tables, then the indexes, which are made while their table is written."""
     op.create_table(
         "console_sessions",
         sa.Column("token_digest", sa.Text, nullable=False),
@@ -86,11 +91,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("at", name=op.f("figure_samples_pkey")),
         if_not_exists=True,
     )
-    online_indexes.create("inbox_kept_idx", "inbox (id) WHERE outcome = 'kept'")
+    for name, on in INDEXES.items():
+        online_indexes.create(name, on)
 
 
 def downgrade() -> None:
     """Remove them."""
-    op.drop_index("inbox_kept_idx", "inbox")
+    for name in INDEXES:
+        op.drop_index(name, "inbox")
     for name in ("figure_samples", "bulk_operations", "audit_entries", "console_sessions"):
         op.drop_table(name)

@@ -19,7 +19,7 @@ KEPT = {
     },
     "tombstones": {"tombstones"},
     "a row or a few of each Item as it is now": {
-        *("data_product_watermarks", "incomplete_parts", "item_progress", "unreadable_rows"),
+        *("data_product_watermarks", "incomplete_parts", "item_progress", "shared_resources", "unreadable_rows"),
     },
     "counts": {"counters", "item_counts", "freshness_counts"},
     "sixty days of counts": {"freshness_days"},

@@ -27,6 +27,7 @@ KEPT = {
     "which Item follows which, a row of each account and transaction of such": {
         *("account_links", "item_links", "predecessor_searches", "transaction_links"),
     },
+    "incidents of banks as they are told of now; Items until their product is told": {"bank_incidents", "bank_returns"},
     "a row of each tier": {"pruning"},
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},

@@ -42,7 +42,7 @@ def test_an_item_whose_events_were_all_lost_is_found_with_its_person_and_synced(
 
 
 def test_an_item_that_pluggy_does_not_list_is_asked_for_and_not_deleted_by_that_alone(listed):
-    gone, hidden = listed.upstream.connect("user-ok"), listed.upstream.connect("user-ok", connector=12)
+    gone, hidden = listed.upstream.connect("user-ok"), listed.upstream.connect("user-ok", connector=500)
     listed.catch_up()
     listed.upstream.delete(gone)
     listed.upstream.take_events()
@@ -74,9 +74,11 @@ def test_it_is_done_once_a_week(listed, clock):
 
 def test_a_refusal_is_kept_quietly_until_an_operator_asks(service, clock):
     item_list.compare(service.res)
+    # A 403 may mean an API key that is over: it is repeated once with another.
+    assert asked(service) == 2
     clock.advance(days=30)
     item_list.compare(service.res)
-    assert asked(service) == 1
+    assert asked(service) == 0
     assert check(service).refused_at is not None
 
     service.upstream.settings(listItemsEnabled=True)
@@ -87,7 +89,7 @@ def test_a_refusal_is_kept_quietly_until_an_operator_asks(service, clock):
 
 
 def test_a_comparison_that_breaks_off_goes_on_where_it_was(listed, monkeypatch):
-    ids = [listed.upstream.connect("user-ok", connector=number) for number in (2, 12, 16)]
+    ids = [listed.upstream.connect("user-ok", connector=number) for number in (2, 500, 16)]
     listed.upstream.take_events()
 
     def first_page_only(page):

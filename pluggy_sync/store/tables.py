@@ -495,6 +495,9 @@ transactions = sa.Table(
     sa.Column("created_at", INSTANT),
     sa.Column("updated_at", INSTANT),
     sa.Column("raw", JSONB, nullable=False),
+    # The pending transaction, gone now, whose place this one took, and what told so: a value of `replacements.Rule`.
+    sa.Column("replaces", sa.Text),
+    sa.Column("replaces_rule", sa.Text),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )

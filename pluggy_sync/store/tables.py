@@ -212,6 +212,8 @@ items = sa.Table(
     sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
     sa.Index("items_replaced_idx", "id", postgresql_where=sa.text("replaced_by IS NOT NULL")),
+    # For the copy of Pluggy's own list.
+    sa.Index("items_newest_idx", "first_seen_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
     # Without a planned update one is expected some time after the last.
     sa.Index(
         "items_unplanned_idx",
@@ -493,6 +495,9 @@ transactions = sa.Table(
     sa.Column("created_at", INSTANT),
     sa.Column("updated_at", INSTANT),
     sa.Column("raw", JSONB, nullable=False),
+    # The pending transaction, gone now, whose place this one took, and what told so: a value of `replacements.Rule`.
+    sa.Column("replaces", sa.Text),
+    sa.Column("replaces_rule", sa.Text),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )

@@ -2,14 +2,14 @@
 The comparison with Pluggy's list of Items.
 
 Revision ID: 0028
-Revises: 0027
+Revises: 0031
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0028"
-down_revision = "0027"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -110,6 +110,15 @@ def digests(conn: Connection, kind: str, id_: str) -> Sequence[bytes]:
 def is_item(conn: Connection, item_id: str) -> bool:
     """Return whether the Item was erased, or is being erased."""
     return _erasure_of(conn, ITEM, item_id) is not None
+
+
+def items_among(conn: Connection, item_ids: Collection[str]) -> set[str]:
+    """Return those of *item_ids* that were erased, or are being erased."""
+    by_digest = {digest: each for each in item_ids for digest in digests(conn, ITEM, each)}
+    if not by_digest:
+        return set()
+    stmt = sa.select(erasure_tombstones.c.digest).where(erasure_tombstones.c.digest.in_(by_digest))
+    return {by_digest[bytes(digest)] for digest in conn.scalars(stmt)}
 
 
 def erasure_of_user(conn: Connection, client_user_id: str) -> str | None:

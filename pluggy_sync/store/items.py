@@ -130,7 +130,9 @@ def save(conn: Connection, item: payloads.Item, *, application: str, now: dateti
 
 
 def name_user(conn: Connection, item_id: str, client_user_id: str) -> None:
-    """Keep whose Item it is, when Pluggy did not say."""
+    """Keep whose Item it is, when Pluggy did not say. One who was erased is not named: the fetch tells what to do."""
+    if erased.erasure_of_user(conn, client_user_id) is not None:
+        return
     conn.execute(
         sa.update(items)
         .where(items.c.id == item_id, items.c.client_user_id.is_(None))

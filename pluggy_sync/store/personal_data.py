@@ -119,6 +119,7 @@ ERASED: tuple[Held, ...] = (
     _by_item(tables.deliveries),
     _by_item(tables.outbox),
     _by_item(tables.sync_runs),
+    _by_item(tables.listed_items),
     _by_item(tables.item_progress),
     Held(table=tables.items, rows_of=lambda item_id: tables.items.c.id == item_id),
 )
@@ -180,6 +181,7 @@ NOT_OF_PERSONS: Mapping[str, str] = {
     "freshness_counts": "numbers",
     "freshness_days": "numbers",
     "item_counts": "numbers",
+    "item_list_checks": "moments, numbers, and while a comparison goes on a cursor of Pluggy's",
     "schedule": "moments",
     "sealed_keys": "keys of this service",
 }

@@ -119,6 +119,7 @@ def plant(service, item_id, asked, account_id):
             },
             tables.shared_resources: {"item_id": item_id, "pending": False, "read_at": now},
             tables.bank_returns: {"item_id": item_id, "connector_id": 2, "back_at": now},
+            tables.listed_items: {"item_id": item_id},
             tables.predecessor_searches: {"item_id": item_id, "due_at": now},
             tables.pruning: {"tier": "changes", "place": [item_id, "3"], "began_at": now},
         }.items():  # fmt: skip

@@ -135,6 +135,7 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     shown.call("createUpdateToken", f"{item}/connect-token", {"oauthRedirectUri": "https://product.example/back"})
     of_all_actions(service, shown)
     shown.call("getUser", "/v1/users/user-42")
+    of_what_is_not_stored(service, shown)
     shown.call("refreshItem", f"{item}/refresh")
     service.catch_up()
     shown.call("deleteItem", item)
@@ -143,6 +144,16 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     service.work()
     shown.call("getErasure", f"/v1/erasures/{erasure_id}")
     shown.call("listErasureKeys", "/v1/erasure-keys")
+
+
+def of_what_is_not_stored(service: Service, shown: Shown) -> None:
+    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": "761.092.776-73"})
+    service.upstream.approve(item_id)
+    service.catch_up()
+    shown.call("readCreditRegistry", f"/v1/items/{item_id}/scr", **{"from": "202601", "to": "202601"})
+    account_id = shown._product.get(f"/v1/items/{item_id}/accounts")["results"][0]["id"]
+    shown.call("listStatements", f"/v1/accounts/{account_id}/statements")
+    shown.call("readBalanceNow", f"/v1/accounts/{account_id}/balance")
 
 
 def of_all_endpoints(service: Service, shown: Shown) -> dict[str, Any]:

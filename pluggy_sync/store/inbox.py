@@ -335,8 +335,7 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     Store, for each of the Items, an event as `request_fetch` does, for something that nobody waits for.
 
     Return their event ids. An Item that is to be fetched for that reason already is left out, and one that was erased.
-    The Items are locked in
-    the order of their ids, so that no two transactions wait for each other in a circle.
+    The Items are locked in the order of their ids, so that no two transactions wait for each other in a circle.
     """
     item_ids = set(item_ids) - erased.items_among(conn, item_ids)
     if not item_ids:

@@ -24,8 +24,8 @@ def call(service, tmp_path, monkeypatch):
         DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url, PLUGGY_API_URL=settings.pluggy_api_url
     )
 
-    def run(*arguments, exit_code=0, answer=None):
-        result = CliRunner().invoke(main, ["erase", *arguments], env=environ, input=answer)
+    def run(*arguments, command="erase", exit_code=0, answer=None):
+        result = CliRunner().invoke(main, [command, *arguments], env=environ, input=answer)
         assert result.exit_code == exit_code, result.output
         return result
 
@@ -85,6 +85,20 @@ def test_whose_erasure_is_done_may_be_let_in_again_and_nobody_else(call, item_id
     with service.res.database.begin() as conn:
         assert erased.erasure_of_user(conn, PERSON) is None
         assert erased.is_item(conn, item_id)
+
+
+def test_an_erased_person_is_not_imported(call, item_id, service, upstream, tmp_path):
+    erasure.request(service.res, PERSON)
+    run_queued(service.res)
+    new = upstream.connect(products=["ACCOUNTS"])
+    (tmp_path / "items.csv").write_text(f"{new},{PERSON}\n{item_id}\n")
+
+    result = call("items.csv", command="import", exit_code=1)
+
+    assert "its person was erased" in result.output
+    with service.res.database.begin() as conn:
+        assert erasures.items_known_of(conn, PERSON) == []
+        assert erasures.count_rows(conn, [new, item_id]) == {}
 
 
 def test_a_user_has_to_be_named(call):

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from pluggy_sync import queue, spill, wire
-from pluggy_sync.engine import erasure, items, receipts, sweep
+from pluggy_sync.engine import erasure, item_list, items, receipts, sweep
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import erased, erasures, sealed_keys, tables
 from tests.kit.factories import an_event
@@ -219,6 +219,26 @@ def test_an_item_that_the_person_connects_later_stays_at_pluggy_and_nothing_of_i
     assert rows_naming(res, PERSON, later) == set()
     assert "erasure.person_is_back" in caplog.text
     assert state_of(res, done.id).state == "done"
+
+
+def test_items_that_pluggy_still_lists_are_not_brought_back(service, upstream, res, proxy, other):
+    upstream.settings(listItemsEnabled=True)
+    (item_id,) = connected(service, upstream)
+    proxy.before = lambda asked: Reply({"code": 503}, 503) if asked.method == "DELETE" else None
+    found = erase(res)
+    # Its events were all lost.
+    late = upstream.connect(clientUserId=PERSON, products=FEW)
+    upstream.take_events()
+
+    item_list.compare(res)
+    run_queued(res)
+
+    assert rows_naming(res, PERSON, item_id, late) == set()
+    assert res.pluggy.item(item_id) is not None
+    proxy.before = None
+    assert goes_on(res, found).state == "done"
+    assert {each.outcome for each in items_of(res, found)} == {"deleted"}
+    assert len(items_of(res, found)) == 2
 
 
 def test_whose_return_is_allowed_may_connect_again(service, upstream, res, other):

@@ -21,7 +21,11 @@ def call(service, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = service.res.settings
     environ = an_environ(
-        DATABASE_URL=settings.database_url, REDIS_URL=settings.redis_url, PLUGGY_API_URL=settings.pluggy_api_url
+        DATABASE_URL=settings.database_url,
+        REDIS_URL=settings.redis_url,
+        PLUGGY_API_URL=settings.pluggy_api_url,
+        PLUGGY_CLIENT_ID=settings.pluggy_client_id,
+        PLUGGY_CLIENT_SECRET=settings.pluggy_client_secret,
     )
 
     def run(*arguments, command="erase", exit_code=0, answer=None):

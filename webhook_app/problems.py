@@ -32,7 +32,17 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("too-slow", 408, "The body did not come in time."),
     ("action-required", 409, "A person must act first. `action` says what to do."),
     ("endpoint-of-settings", 409, "The endpoint of PRODUCT_WEBHOOK_URL is changed in the settings, by the operator."),
+    (
+        "history-not-kept",
+        410,
+        "What was stored at that moment is not known any more. `earliest` says since when it is.",
+    ),
     ("client-user-mismatch", 409, "The Item is known as another person's."),
+    (
+        "history-not-kept",
+        410,
+        "What was stored at that moment is not known any more. `earliest` says since when it is.",
+    ),
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),
     (TOO_MANY_REQUESTS, 429, "Too many requests are under way or came in a short time."),

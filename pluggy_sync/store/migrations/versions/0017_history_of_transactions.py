@@ -5,7 +5,7 @@ No row is written again: the present content of each counts as recorded now. The
 table.
 
 Revision ID: 0017
-Revises: 0016
+Revises: 0028
 """
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0017"
-down_revision = "0016"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 

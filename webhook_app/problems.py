@@ -33,17 +33,8 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("action-required", 409, "A person must act first. `action` says what to do."),
     ("endpoint-of-settings", 409, "The endpoint of PRODUCT_WEBHOOK_URL is changed in the settings, by the operator."),
     ("not-given", 409, "Pluggy does not give this: not to your plan, not by this consent, or not of this connector."),
-    (
-        "history-not-kept",
-        410,
-        "What was stored at that moment is not known any more. `earliest` says since when it is.",
-    ),
     ("client-user-mismatch", 409, "The Item is known as another person's."),
-    (
-        "history-not-kept",
-        410,
-        "What was stored at that moment is not known any more. `earliest` says since when it is.",
-    ),
+    ("history-not-kept", 410, "What was stored then is not known any more. `earliest` says since when it is."),
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),
     (TOO_MANY_REQUESTS, 429, "Too many requests are under way or came in a short time."),

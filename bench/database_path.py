@@ -25,7 +25,7 @@ from pluggy_sync.store.database import create_engine
 TURNS = 4
 TIMES_ORM = 20
 OF_COPY = 0.4
-_COLUMNS = [column.name for column in tables.transactions.columns]
+_COLUMNS = ["item_id", *transactions.COLUMNS]
 _COPY = f"COPY transactions ({', '.join(_COLUMNS)}) FROM STDIN"
 
 

@@ -38,6 +38,7 @@ RECONCILE = "reconcile"
 RECONCILE_NOW = "reconcile_now"
 FIND_MISSED = "find_missed"
 FIND_PREDECESSORS = "find_predecessors"
+READ_STATUS_PAGE = "read_status_page"
 WATCH = "watch"
 WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
@@ -65,6 +66,7 @@ QUEUE_OF_TASK = {
     FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
     REMIND: SCHEDULE,
+    READ_STATUS_PAGE: SCHEDULE,
     FIND_MISSED: SCHEDULE,
     WATCH: SCHEDULE,
     WATCH_PLUGGY: SCHEDULE,

@@ -322,6 +322,8 @@ class Settings:
             load_default="https://cdn.pluggy.ai/pluggy-connect/v2.9.2/pluggy-connect.js",
         )
     )
+    # Pluggy's public status page; None: it is not asked.
+    status_page_url: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
     webhook_secrets: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
     webhook_secret_header: str = _is(
         _text(

@@ -1,5 +1,5 @@
 """
-The tokens that open `/v1` and the metrics: those of the settings, and those that an operator made.
+The tokens that open `/v1`, `/pluggy` and the metrics: those of the settings, and those that an operator made.
 
 Those that were made are read from Postgres every two seconds while requests come, and kept in memory: a request costs
 no query, and one that is revoked opens nothing more after that time, in any process. Before the front reads a body, it
@@ -68,22 +68,28 @@ class ApiTokens:
         self._failed_at = -BELIEVED_FOR_S
         self._noted: dict[str, datetime] = {}
 
-    def known(self, authorization: str) -> Opened | None:
-        """Return what *authorization*, the header's value, opens, as far as memory tells; None: ask `find`."""
-        digest = _digest_in(authorization)
-        return None if digest is None else self._in_settings(digest) or self._in_memory(digest, READ_EVERY_S)
+    def known(self, digest: bytes) -> Opened | None:
+        """Return what the token of this digest opens, as far as memory tells; None: ask `find_by_digest`."""
+        return self._in_settings(digest) or self._in_memory(digest, READ_EVERY_S)
 
     def find(self, authorization: str) -> Opened | None:
         """
-        Return what *authorization* opens; None: nothing. It may ask Postgres.
+        Return what *authorization*, the header's value, opens; None: nothing. It may ask Postgres.
 
         Raises:
             CannotTellError: Postgres is away.
         """
-        digest = _digest_in(authorization)
-        if digest is None:
-            return None
-        known = self._in_settings(digest) or self._in_memory(digest, READ_EVERY_S)
+        digest = digest_in(authorization)
+        return None if digest is None else self.find_by_digest(digest)
+
+    def find_by_digest(self, digest: bytes) -> Opened | None:
+        """
+        Return what the token of this digest opens, as `find`.
+
+        Raises:
+            CannotTellError: as `find`.
+        """
+        known = self.known(digest)
         if known is not None or self._database is None:
             return known
         self._read_anew(self._database)
@@ -136,7 +142,8 @@ class ApiTokens:
             self._read = _Read(tokens=found, at=now)
 
 
-def _digest_in(authorization: str) -> bytes | None:
+def digest_in(authorization: str) -> bytes | None:
+    """Return the digest of the token in *authorization*, the header's value; None: there is none in it."""
     scheme, _, given = authorization.partition(" ")
     token = given.strip()
     return api_tokens.digest_of(token) if token and scheme.lower() == "bearer" else None

@@ -27,7 +27,21 @@ WATCH_EVERY_S = 60
 # Two requests of Pluggy.
 WATCH_PLUGGY_EVERY_S = 300
 PRUNE_EVERY_S = 30
+# No faster than Pluggy asks for (Pluggy facts 13.4).
+READ_STATUS_PAGE_EVERY_S = 60
 COUNT_FRESHNESS_EVERY_S = 300
+
+
+def _reading_of_the_status_page(settings: Settings) -> dict[str, Any]:
+    """Return the entry of the schedule; none if there is no page to read."""
+    if settings.status_page_url is None:
+        return {}
+    entry = {
+        "task": queue.READ_STATUS_PAGE,
+        "schedule": READ_STATUS_PAGE_EVERY_S,
+        "options": {"expires": READ_STATUS_PAGE_EVERY_S},
+    }
+    return {"read the status page": entry}
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -79,6 +93,7 @@ def create_celery(settings: Settings) -> Celery:
                 "schedule": COUNT_FRESHNESS_EVERY_S,
                 "options": {"expires": COUNT_FRESHNESS_EVERY_S},
             },
+            **_reading_of_the_status_page(settings),
             "watch": {"task": queue.WATCH, "schedule": WATCH_EVERY_S, "options": {"expires": WATCH_EVERY_S}},
             "watch Pluggy": {
                 "task": queue.WATCH_PLUGGY,

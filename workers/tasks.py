@@ -1,7 +1,16 @@
 """The tasks: ids in, nothing out, safe to run twice."""
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, freshness_counting, pruning, reconciliation, reminders, succession, watchdog
+from pluggy_sync.engine import (
+    events,
+    freshness_counting,
+    incidents,
+    pruning,
+    reconciliation,
+    reminders,
+    succession,
+    watchdog,
+)
 from pluggy_sync.engine import sweep as sweeping
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
@@ -31,6 +40,12 @@ def handle_urgent_event(event_id: str) -> None:
 def sync_item(item_id: str) -> None:
     """Sync one Item, if there is anything to sync."""
     item_sync.sync_item(resources(), item_id)
+
+
+@app.task(name=queue.READ_STATUS_PAGE)
+def read_status_page() -> None:
+    """Keep what Pluggy's status page tells of banks."""
+    incidents.read_status_page(resources())
 
 
 @app.task(name=queue.FIND_PREDECESSORS)

@@ -6,6 +6,9 @@ from console.cli.lazy_group import Entry, LazyGroup
 
 _ENTRIES = {
     "status": Entry("console.cli.status:status", "Show how the service does, on one screen."),
+    "doctor": Entry(
+        "console.cli.doctor:doctor", "Look at all that the service stands on, and say what is wrong and what to do."
+    ),
     "items": Entry("console.cli.items:items", "List Items, search them, or show one."),
     "explain": Entry(
         "console.cli.explain:explain", "Say why ITEM is as it is: one sentence, what is due next, and what happened."

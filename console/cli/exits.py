@@ -4,7 +4,7 @@ How a command ends when it does not succeed: its exit status, and one sentence.
 | Status | What it says |
 | --- | --- |
 | 0 | done |
-| 1 | it failed; `status`: an alert is open |
+| 1 | it failed; `status`: an alert is open; `doctor`, `webhooks check`: something is wrong |
 | 2 | the command line or the settings are wrong |
 | 3 | a sync run has the Item: it is being done |
 | 4 | not known here: no such Item, event, notification or endpoint |

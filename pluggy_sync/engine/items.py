@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from pluggy_sync.engine import actions, deletion, outages, requests
+from pluggy_sync.engine import actions, deletion, incidents, outages, requests
 from pluggy_sync.engine.sync import due
 from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.payloads import Item
@@ -23,6 +23,7 @@ from pluggy_sync.rules.contradictions import Contradiction, contradiction_of, is
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
 from pluggy_sync.rules.statuses import OFFLINE
 from pluggy_sync.store import connectors, contradictions, inbox, item_progress, items, sync_state, unreadable_rows
+from pluggy_sync.store.bank_incidents import Source
 from pluggy_sync.store.contradictions import Settlement
 from pluggy_sync.store.item_progress import ItemProgress
 from pluggy_sync.store.items import StoredItem
@@ -165,7 +166,11 @@ def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
     seen = connectors.save(tx.conn, connector, now=now)
     if connector.id is not None and seen.changed:
         outages.status_changed(tx, connector.id, seen.before, seen.after, name=connector.name, now=now)
-    return seen.after == OFFLINE
+    if connector.id is None:
+        return seen.after == OFFLINE
+    if connector.incidents is not None:
+        incidents.note(tx, connector.id, connector.incidents, Source.ITEM, now=now)
+    return connectors.is_offline(tx.conn, connector.id)
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:

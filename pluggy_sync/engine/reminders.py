@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from pluggy_sync.engine import actions, outages
+from pluggy_sync.engine import actions, incidents, outages
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.resources import Resources
@@ -42,6 +42,7 @@ def remind(res: Resources) -> None:
         _tell_stale(res, item_id)
     if not reminders.is_quiet(now, res.settings.quiet_hours):
         _disturb(res, now)
+        incidents.tell_returns(res)
 
 
 def _grace(res: Resources) -> timedelta:

@@ -16,7 +16,7 @@ from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import inbox, item_progress, metrics, schedule, user_actions
+from pluggy_sync.store import figures, inbox, item_progress, metrics, schedule, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,7 @@ def sweep(res: Resources) -> None:
     housekeeping.tidy(res)
     with res.begin() as tx:
         metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
+        figures.take(tx.conn, now=now)
         schedule.done(tx.conn, queue.SWEEP, now=now)
     if urgent or others or item_ids or late:
         log.info("sweep.found", urgent=len(urgent), events=len(others), syncs=len(item_ids), expired=len(late))

@@ -125,16 +125,24 @@ def _rooms(res: Resources, _: datetime) -> list[Finding]:
 
 
 def rooms(res: Resources) -> list[Room]:
-    """Return what is left at the places that this process sees."""
-    with res.database.begin() as conn:
-        folder = observations.data_folder(conn)
-    folders = {"spill": res.settings.spill_folder, "postgres": folder}
-    found = [_of_disk(place, Path(folder)) for place, folder in folders.items() if folder and Path(folder).is_dir()]
+    """
+    Return what is left at the places that this process sees.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
     memory = res.redis.info("memory")
     most = int(memory.get("maxmemory") or 0)
-    if most:
-        found.append(Room(place="redis", free=max(0, most - int(memory["used_memory"])), total=most))
-    return found
+    of_redis = [Room(place="redis", free=max(0, most - int(memory["used_memory"])), total=most)] if most else []
+    return [*disks(res), *of_redis]
+
+
+def disks(res: Resources) -> list[Room]:
+    """Return what is left on the disks that this process sees: of the spill, and of Postgres if it runs here."""
+    with res.database.begin() as conn:
+        data_folder = observations.data_folder(conn)
+    folders = {"spill": res.settings.spill_folder, "postgres": data_folder}
+    return [_of_disk(place, Path(folder)) for place, folder in folders.items() if folder and Path(folder).is_dir()]
 
 
 def _of_disk(place: str, folder: Path) -> Room:

@@ -15,6 +15,7 @@ from pluggy_sync.notifications import action_view
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.store import deliveries, endpoints, items, outbox
 from pluggy_sync.store.alerts import Alert
+from pluggy_sync.store.bank_incidents import Return
 from pluggy_sync.store.endpoints import Endpoint
 from pluggy_sync.store.items import StoredItem
 from pluggy_sync.store.sync_runs import SyncRun
@@ -31,6 +32,7 @@ STALE = "item.stale"
 SYNCED = "item.synced"
 SYNC_FAILED = "item.sync_failed"
 DELETED = "item.deleted"
+BANK_BACK = "item.bank_back"
 REPLACED = "item.replaced"
 REPLACEMENT_UNDONE = "item.replacement_undone"
 CONNECTOR_STATUS_CHANGED = "connector.status_changed"
@@ -49,6 +51,7 @@ TYPES = (
     STALE,
     DELETED,
     CONSENT_EXPIRING,
+    BANK_BACK,
     REPLACED,
     REPLACEMENT_UNDONE,
     CONNECTOR_STATUS_CHANGED,
@@ -161,6 +164,20 @@ def deleted(
     *replaced_by*: the Item that brings its accounts. Its `item.replaced` may be dropped with it before it is delivered.
     """
     _about_item(tx, DELETED, item_id, client_user_id, {"replacedBy": replaced_by}, due_at=due_at, now=now)
+
+
+def bank_back(tx: Transaction, item: StoredItem, returned: Return, *, name: str | None, now: datetime) -> None:
+    """Tell that the bank of an Item is back, which an incident had hit; *name*: of the connector."""
+    data = {
+        "connectorId": returned.connector_id,
+        "name": name,
+        "incident": {
+            "type": returned.incident_type,
+            "since": wire.to_text(returned.since),
+            "until": wire.to_text(returned.back_at),
+        },
+    }
+    _about_item(tx, BANK_BACK, item.id, item.client_user_id, data, now=now)
 
 
 def replaced(

@@ -26,6 +26,20 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Incident:
+    """Trouble at a bank, as Pluggy tells it (Pluggy facts 13.4). Its words are kept open."""
+
+    id: str
+    type: str | None
+    product: str | None
+    severity: str | None
+    state: str | None
+    title: str | None
+    started_at: dt.datetime | None
+    url: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connector:
     """The institution integration that an Item goes through (Pluggy facts 3.9)."""
 
@@ -34,6 +48,8 @@ class Connector:
     name: str | None
     image_url: str | None
     status: str | None
+    # What goes on at the bank; None: it does not say, as without a health.
+    incidents: Sequence[Incident] | None
     credentials: list[Raw]
     has_mfa: bool
     is_open_finance: bool
@@ -251,10 +267,32 @@ def _connector(raw: Raw) -> Connector:
         name=fields.text(raw.get("name")),
         image_url=fields.text(raw.get("imageUrl")),
         status=_code(health.get("status")),
+        incidents=None if health.get("status") is None else incidents(health.get("incidents")),
         credentials=fields.objects(raw.get("credentials")),
         has_mfa=raw.get("hasMFA") is True,
         is_open_finance=raw.get("isOpenFinance") is True,
     )
+
+
+def incidents(raw: Any) -> list[Incident]:
+    """Return the incidents in the list *raw*; what has no id is left out."""
+    found = []
+    for each in fields.objects(raw):
+        id_ = fields.identity(each.get("id"))
+        if id_ is not None:
+            found.append(
+                Incident(
+                    id=id_,
+                    type=_code(each.get("type")),
+                    product=_code(each.get("product")),
+                    severity=_code(each.get("severity")),
+                    state=_code(each.get("state")),
+                    title=fields.text(each.get("title")),
+                    started_at=fields.instant(each.get("startedAt")),
+                    url=fields.text(each.get("url")),
+                )
+            )
+    return found
 
 
 def _products(status_detail: Raw) -> dict[str, Product]:

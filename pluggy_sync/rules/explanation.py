@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pluggy_sync.rules.ages import ago, span
 from pluggy_sync.rules.freshness import BANK_OUTAGE, Freshness, Known, State, expected_update
-from pluggy_sync.rules.statuses import RUNNING
+from pluggy_sync.rules.statuses import RUNNING, WAITING
 from pluggy_sync.rules.timeline import Due, DueKind
 
 
@@ -109,6 +109,11 @@ def _error(item: Circumstances) -> str:
         return f"Pluggy does not find it (404, {times} in a row), though it was named; {_fetched_again(item)}."
     if item.known.sync_pending and item.freshness.reason == "SYNC_FAILED":
         return f"Storing what Pluggy collected {_ago(item)} does not work{_failed(item)}; {_sync_next(item)}."
+    if known.status in WAITING:
+        waits = (
+            f"Its execution stopped{_when(item)} for something that only its person can do ({item.freshness.reason})"
+        )
+        return f"{waits}, and nobody is asked for it any more; {_next_update(item)}."
     return f"Pluggy could not update it{_when(item)} ({item.freshness.reason}); {_next_update(item)}."
 
 

@@ -64,6 +64,10 @@ class Known:
     # How often Pluggy answered 404 in a row since an event or the product named the Item.
     not_found: int = 0
     is_replaced: bool = False
+    # The type of the worst incident at the bank, since when, and whether nobody is asked for anything meanwhile.
+    incident: str | None = None
+    incident_at: datetime | None = None
+    bank_away: bool = False
 
 
 def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
@@ -78,8 +82,7 @@ def freshness_of(item: Known, *, now: datetime, grace: timedelta) -> Freshness:
         or _bank_outage(item)
         or _waiting_for_person(item)
         or _syncing(item)
-        or _error(item)
-        or _stale(item, now=now, grace=grace)
+        or _hit_by_incident(item, _error(item) or _stale(item, now=now, grace=grace))
     )
     return found or Freshness(state=State.FRESH, since=item.last_updated_at)
 
@@ -92,7 +95,12 @@ def tells_stale(item: Known, *, now: datetime, grace: timedelta) -> bool:
     or Pluggy keeps failing (`error`, `bank_outage`). It is not told while a person must act, the connector is offline
     or an update goes on: it hears of these instead.
     """
-    if item.is_replaced or item.connector_status == OFFLINE or _stale(item, now=now, grace=grace) is None:
+    if (
+        item.is_replaced
+        or item.bank_away
+        or item.connector_status == OFFLINE
+        or _stale(item, now=now, grace=grace) is None
+    ):
         return False
     state = freshness_of(item, now=now, grace=grace).state
     return state in (State.STALE, State.ERROR, State.BANK_OUTAGE)
@@ -107,11 +115,20 @@ def _replaced(item: Known) -> Freshness | None:
 
 
 def _bank_outage(item: Known) -> Freshness | None:
+    if item.bank_away:
+        return Freshness(state=State.BANK_OUTAGE, since=item.incident_at, reason=item.incident)
     if item.connector_status == OFFLINE:
         return Freshness(state=State.BANK_OUTAGE, since=item.connector_status_at, reason=BANK_OUTAGE)
     if item.status != UPDATED and item.status not in RUNNING and item.execution_status in BANK_DOWN_CODES:
-        return Freshness(state=State.BANK_OUTAGE, since=item.updated_at, reason=item.execution_status)
+        return Freshness(state=State.BANK_OUTAGE, since=item.updated_at, reason=item.incident or item.execution_status)
     return None
+
+
+def _hit_by_incident(item: Known, found: Freshness | None) -> Freshness | None:
+    """Return *found*, which says that the Item is not well; if its bank has an incident, that is why."""
+    if found is None or item.incident is None:
+        return found
+    return Freshness(state=State.BANK_OUTAGE, since=item.incident_at, reason=item.incident)
 
 
 def _waiting_for_person(item: Known) -> Freshness | None:

@@ -30,10 +30,15 @@ class KnownConnector:
     updated_at: datetime
     # When it last came back from OFFLINE; None: never, as far as was heard.
     came_back_at: datetime | None
+    # The worst incident that goes on there; None: none. `away`: nobody is asked for anything meanwhile.
+    incident_type: str | None
+    incident_since: datetime | None
+    away: bool
 
     @property
     def is_offline(self) -> bool:
-        return self.status == OFFLINE
+        """Whether nobody can do anything there: the connector is offline, or the whole bank is away."""
+        return self.status == OFFLINE or self.away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +103,15 @@ def status(conn: Connection, connector_id: int) -> str | None:
 
 
 def is_offline(conn: Connection, connector_id: int | None) -> bool:
-    """Return whether the bank behind the connector is offline as last heard; None: no connector is known."""
-    return connector_id is not None and status(conn, connector_id) == OFFLINE
+    """Return whether the bank behind the connector is offline or away as last heard; None: no connector is known."""
+    if connector_id is None:
+        return False
+    return bool(conn.scalar(sa.select(sa.exists().where(connectors.c.id == connector_id, is_away()))))
+
+
+def is_away() -> sa.ColumnElement[bool]:
+    """Return the condition of a connector that is offline, or whose bank is away by an incident."""
+    return sa.or_(connectors.c.status == OFFLINE, connectors.c.away)
 
 
 def all_(conn: Connection) -> Sequence[KnownConnector]:
@@ -142,7 +154,7 @@ def back(conn: Connection) -> list[tuple[int, datetime]]:
     """Return the connectors that came back and have to be followed up, and when each came back."""
     rows = conn.execute(
         sa.select(connectors.c.id, connectors.c.back_at)
-        .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE))
+        .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE), ~connectors.c.away)
         .order_by(connectors.c.id)
     )
     return [(row.id, row.back_at) for row in rows]

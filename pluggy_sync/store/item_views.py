@@ -16,7 +16,8 @@ from pluggy_sync.rules import needs
 from pluggy_sync.rules.action_states import OPEN
 from pluggy_sync.rules.contradictions import Contradiction
 from pluggy_sync.rules.freshness import ASSUMED_PERIOD, Known, State
-from pluggy_sync.rules.statuses import OFFLINE, UPDATED
+from pluggy_sync.rules.statuses import UPDATED
+from pluggy_sync.store import connectors as connector_queries
 from pluggy_sync.store import items as item_queries
 from pluggy_sync.store import shared_resources, tables
 from pluggy_sync.store.item_progress import SYNC_PENDING
@@ -35,6 +36,10 @@ class ItemView(StoredItem):
     refetches: int
     connector_status: str | None
     connector_status_at: datetime | None
+    # The worst incident at its bank, since when, and whether nobody is asked for anything meanwhile.
+    incident_type: str | None
+    incident_since: datetime | None
+    bank_away: bool
     # What the bank shares (`shared_resources.of_json`); None: it was never read, as of a direct connector.
     shared: dict[str, Any] | None
 
@@ -59,6 +64,9 @@ def _with_all(page: sa.FromClause) -> sa.Select[Any]:
             sa.func.coalesce(progress.c.refetches, 0).label("refetches"),
             connectors.c.status.label("connector_status"),
             connectors.c.updated_at.label("connector_status_at"),
+            connectors.c.incident_type,
+            connectors.c.incident_since,
+            sa.func.coalesce(connectors.c.away, sa.false()).label("bank_away"),
             shared.scalar_subquery().label("shared"),
         )
         .select_from(page)
@@ -136,7 +144,7 @@ def _unsynced(_: datetime) -> list[sa.Select[Any]]:
 
 
 def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
-    offline = sa.select(connectors.c.id).where(connectors.c.status == OFFLINE)
+    offline = sa.select(connectors.c.id).where(connector_queries.is_away())
     return [sa.select(_any.c.id).where(_any.c.connector_id.in_(offline))]
 
 
@@ -199,4 +207,7 @@ def known(item: ItemView, actions: Sequence[Action]) -> Known:
         update_pending=item.contradiction is not None and not not_found,
         not_found=item.refetches if not_found else 0,
         is_replaced=item.replaced_by is not None,
+        incident=item.incident_type,
+        incident_at=item.incident_since,
+        bank_away=item.bank_away,
     )

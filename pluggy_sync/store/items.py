@@ -24,6 +24,7 @@ from pluggy_sync.store.tables import (
     NOT_UPDATED,
     accounts,
     balances,
+    bank_returns,
     bills,
     change_stream,
     changes,
@@ -65,6 +66,7 @@ _OF_THE_PERSON = (
     user_actions,
     predecessor_searches,
     shared_resources,
+    bank_returns,
     accounts,
 )
 

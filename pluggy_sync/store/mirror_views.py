@@ -170,6 +170,8 @@ _TRANSACTIONS = View(
         *_instant("created_at", "When Pluggy first had it"),
         *_instant("updated_at", "When Pluggy last changed it"),
         _RAW,
+        _column("replaces", "Id of a pending transaction, gone now, whose place this one probably took: a hint"),
+        _column("replaces_rule", "What tells so: provider_id, or amount_and_date"),
     ),
 )
 

@@ -1,18 +1,21 @@
 """
-How the whole service stands, on one screen: for the console and `pluggy-sync status`. Callers own the transaction.
+How the whole service stands, on one screen, for the console. Callers own the transaction.
 
 Every query reads a small index or a count that is kept, as for the metrics: it costs the same whatever the history.
 
 Tests: `store/test_overview.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from pluggy_sync.store import incomplete_parts, metrics
+from pluggy_sync import queue
+from pluggy_sync.rules.alerts import Work
+from pluggy_sync.store import alerts, incomplete_parts, metrics, observations, schedule
+from pluggy_sync.store.alerts import Alert
 
 _HOUR = timedelta(hours=1)
 
@@ -20,22 +23,22 @@ _HOUR = timedelta(hours=1)
 @dataclass(frozen=True, kw_only=True)
 class Overview:
     """
-    Numbers of what waits, failed or is open, and since when the oldest of it waits; None: nothing does.
+    Numbers of what waits, failed or is open. `overdue`: since when the oldest should have been done; None: all was.
 
     `items` is by status of Pluggy, `unseen` for those never fetched. `runs` are those begun in the last hour.
     """
 
+    alerts: Sequence[Alert]
+    # What was put off on purpose does not count.
+    overdue: Mapping[Work, datetime | None]
+    # When beat's work was done last; None: never.
+    last_sweep_at: datetime | None
     events_waiting: int
     events_dead: int
-    oldest_event: datetime | None
-    # That a person waits for.
-    oldest_urgent_event: datetime | None
     syncs_due: int
-    oldest_sync: datetime | None
     runs: Mapping[str, int]
     notifications_waiting: int
     notifications_dead: int
-    oldest_notification: datetime | None
     endpoints_failing: int
     endpoints_stopped: int
     open_actions: Mapping[str, int]
@@ -52,16 +55,15 @@ def read(conn: Connection, *, now: datetime) -> Overview:
     notifications = dict(metrics.notifications(conn))
     endpoints = dict(metrics.endpoints_in_trouble(conn))
     return Overview(
+        alerts=alerts.open_(conn),
+        overdue=observations.overdue_since(conn, now),
+        last_sweep_at=schedule.last_done(conn, queue.SWEEP),
         events_waiting=events["stored"],
         events_dead=events["dead"],
-        oldest_event=metrics.oldest_event(conn),
-        oldest_urgent_event=metrics.oldest_urgent_event(conn),
         syncs_due=metrics.syncs_due(conn),
-        oldest_sync=metrics.oldest_sync(conn),
         runs=dict(metrics.runs_since(conn, now - _HOUR)),
         notifications_waiting=notifications["pending"],
         notifications_dead=notifications["dead"],
-        oldest_notification=metrics.oldest_notification(conn),
         endpoints_failing=endpoints["failing"],
         endpoints_stopped=endpoints["stopped"],
         open_actions=dict(metrics.open_actions(conn)),

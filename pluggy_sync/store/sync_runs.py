@@ -97,6 +97,22 @@ def begin(
     )
 
 
+def feed_before(conn: Connection, run: uuid.UUID, item_id: str) -> int:
+    """
+    Return where the Item's change feed stood when *run* began.
+
+    Runs after the last that was complete count as one with it: what one of them could not read, the next one does.
+    """
+    last_done = sa.select(sa.func.max(sync_runs.c.started_at)).where(
+        sync_runs.c.item_id == item_id, sync_runs.c.outcome == "done", sync_runs.c.incomplete.is_(None)
+    )
+    since = sa.func.coalesce(last_done.scalar_subquery(), sa.literal("-infinity", sa.DateTime(timezone=True)))
+    stmt = sa.select(sa.func.min(sync_runs.c.cursor)).where(
+        sync_runs.c.item_id == item_id, sa.or_(sync_runs.c.id == run, sync_runs.c.started_at > since)
+    )
+    return int(conn.execute(stmt).scalar_one())
+
+
 def add_counts(
     conn: Connection,
     run_id: uuid.UUID,

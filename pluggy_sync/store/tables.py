@@ -242,6 +242,40 @@ connectors = sa.Table(
     sa.Column("back_at", INSTANT),
     # When it last came back; null: never, as far as was heard. The person's page says it.
     sa.Column("came_back_at", INSTANT),
+    # The worst incident that goes on, its type and when it began; null: none. `away`: nobody is asked for anything.
+    sa.Column("incident_type", sa.Text),
+    sa.Column("incident_since", INSTANT),
+    sa.Column("away", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Incidents of banks (`rules/incidents.py`), as an Item's connector or the status page told of them last.
+bank_incidents = sa.Table(
+    "bank_incidents",
+    metadata,
+    sa.Column("connector_id", sa.BigInteger, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    # item or status_page: what is told by the one is not ended by the other.
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text),
+    sa.Column("product", sa.Text),
+    sa.Column("severity", sa.Text),
+    sa.Column("state", sa.Text),
+    sa.Column("title", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("started_at", INSTANT),
+    sa.Column("seen_at", INSTANT, nullable=False),
+)
+
+# Items that an incident hit and whose bank is back: their product is told once, outside quiet hours.
+bank_returns = sa.Table(
+    "bank_returns",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("connector_id", sa.BigInteger, nullable=False),
+    sa.Column("incident_type", sa.Text),
+    sa.Column("since", INSTANT),
+    sa.Column("back_at", INSTANT, nullable=False),
+    sa.Index("bank_returns_back_at_idx", "back_at"),
 )
 
 accounts = sa.Table(
@@ -459,6 +493,9 @@ transactions = sa.Table(
     sa.Column("created_at", INSTANT),
     sa.Column("updated_at", INSTANT),
     sa.Column("raw", JSONB, nullable=False),
+    # The pending transaction, gone now, whose place this one took, and what told so: a value of `replacements.Rule`.
+    sa.Column("replaces", sa.Text),
+    sa.Column("replaces_rule", sa.Text),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )

@@ -23,9 +23,12 @@ from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.store import series, streams
 from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
 
-_COLUMNS = [column.name for column in transactions.columns if column.name != "item_id"]
-_COLUMN_LIST = ", ".join(f'"{name}"' for name in _COLUMNS)
-_SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in _COLUMNS if name != "id")
+# What is known of a transaction beside what Pluggy sends.
+_OURS = {"item_id", "replaces", "replaces_rule"}
+# The others, as `payloads.Transaction` has them; `raw` is the last.
+COLUMNS = [column.name for column in transactions.columns if column.name not in _OURS]
+_COLUMN_LIST = ", ".join(f'"{name}"' for name in COLUMNS)
+_SET_LIST = ", ".join(f'"{name}" = incoming."{name}"' for name in COLUMNS if name != "id")
 
 # One simple query, to save round trips. Stored rows have to be found by their key and in no other way. If the table
 # has grown since it was analyzed, or since a plan was cached, the planner would hash or walk far too many rows for each
@@ -39,7 +42,7 @@ _PREPARE = """
     DELETE FROM incoming;
 """
 _COPY_CHANGES = "COPY changes (item_id, seq, kind, transaction_id, account_id, changed_at) FROM STDIN"
-_values = attrgetter(*_COLUMNS[:-1])  # all but `raw`
+_values = attrgetter(*COLUMNS[:-1])  # all but `raw`
 
 # The Item of a stored row never changes: a row of another Item is not merged. Its account may change: Pluggy moves
 # rows, and they keep their id. A tombstone belongs to the account that the row disappeared from, and holds against
@@ -158,7 +161,7 @@ def remove(
     ).all()
     if gone:
         _add_tombstones(conn, item_id, account_id, gone, reason=reason, now=now)
-        _append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
+        append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
     return len(gone)
 
 
@@ -179,7 +182,8 @@ def _add_tombstones(
     )
 
 
-def _append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
+def append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
+    """Append to the Item's feed: kind, transaction and account each. The caller holds the Item's write lock."""
     last: int = conn.execute(
         sa.update(items)
         .where(items.c.id == item_id)
@@ -259,9 +263,12 @@ def newest_but(conn: Connection, account_id: str, ids: Collection[str]) -> str |
     return newest
 
 
+_SHOWN = (transactions.c.raw, transactions.c.replaces, transactions.c.replaces_rule)
+
+
 # Tuples, since a page has hundreds of them.
 class Change(NamedTuple):
-    """An entry of an Item's change feed. `raw` is the row as it is now; None: it is gone."""
+    """An entry of an Item's change feed. `raw` and what follows are the row as it is now; `raw` None: it is gone."""
 
     seq: int
     # added, modified or removed
@@ -269,20 +276,24 @@ class Change(NamedTuple):
     transaction_id: str
     account_id: str
     raw: dict[str, Any] | None
+    replaces: str | None
+    replaces_rule: str | None
 
 
 class StoredTransaction(NamedTuple):
-    """A transaction as last read. `raw` is Pluggy's object."""
+    """A transaction as last read. `raw` is Pluggy's object; `replaces` as in the table."""
 
     id: str
     date: datetime
     raw: dict[str, Any]
+    replaces: str | None = None
+    replaces_rule: str | None = None
 
 
 def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[Change]:
     """Return the next *limit* entries of the Item's change feed after *cursor*."""
     rows = conn.execute(
-        sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, transactions.c.raw)
+        sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, *_SHOWN)
         .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
         .where(changes.c.item_id == item_id, changes.c.seq > cursor)
         .order_by(changes.c.seq)
@@ -301,6 +312,8 @@ class StreamedChange(NamedTuple):
     transaction_id: str
     account_id: str
     raw: dict[str, Any] | None
+    replaces: str | None
+    replaces_rule: str | None
 
 
 def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
@@ -311,7 +324,7 @@ def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -
             change_stream.c.position,
             changes.c.item_id,
             *(changes.c[name] for name in ("seq", "kind", "transaction_id", "account_id")),
-            transactions.c.raw,
+            *_SHOWN,
         )
         .join(
             changes,
@@ -347,7 +360,7 @@ def before(
     rows that it does not have itself are among the returned.
     """
 
-    def rows_of(each: str) -> sa.Select[tuple[str, datetime, dict[str, Any]]]:
+    def rows_of(each: str) -> sa.Select[Any]:
         return _rows_before(each, position, date_from=date_from, date_to=date_to, status=status)
 
     own = rows_of(account_id).limit(limit)
@@ -368,10 +381,8 @@ def _rows_before(
     date_from: date | None,
     date_to: date | None,
     status: str | None,
-) -> sa.Select[tuple[str, datetime, dict[str, Any]]]:
-    stmt = sa.select(transactions.c.id, transactions.c.date, transactions.c.raw).where(
-        transactions.c.account_id == account_id
-    )
+) -> sa.Select[Any]:
+    stmt = sa.select(transactions.c.id, transactions.c.date, *_SHOWN).where(transactions.c.account_id == account_id)
     if position is not None:
         moment, last_id = position
         later_id = sa.and_(transactions.c.date == moment, transactions.c.id > last_id)

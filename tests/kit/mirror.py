@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from pluggy_sync.pluggy import payloads
+from pluggy_sync.store import transactions as merging
 from pluggy_sync.store.tables import (
     accounts,
     bills,
@@ -30,7 +31,7 @@ _PRODUCTS = {
     "loans": loans,
     "consents": consents,
 }
-_COLUMNS = [column.name for column in transactions.columns]
+_COLUMNS = merging.COLUMNS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,7 @@ class Mirror:
         for row in self.transactions:
             parsed = payloads.transaction(row.raw)
             for name in _COLUMNS:
-                if name != "item_id":
-                    assert getattr(row, name) == getattr(parsed, name), name
+                assert getattr(row, name) == getattr(parsed, name), name
             assert row.item_id == self.item.id
         for row in self.accounts:
             account = payloads.account(row.raw)

@@ -17,7 +17,7 @@ from standalone.ports import any_free
 
 
 @contextmanager
-def pooled(database_url: str, folder: Path, *, connections: int = 3) -> Iterator[str]:
+def pooled(database_url: str, folder: Path, *, connections: int = 3, mode: str = "transaction") -> Iterator[str]:
     """Yield the address of the same database through a pooler that has so many *connections*."""
     binary = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if binary is None:
@@ -35,7 +35,7 @@ def pooled(database_url: str, folder: Path, *, connections: int = 3) -> Iterator
     ini.write_text(
         f"[databases]\n{name} = host={host} port=5432 dbname={name} user={url.username}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
-        f"pool_mode = transaction\ndefault_pool_size = {connections}\nmax_client_conn = 200\n"
+        f"pool_mode = {mode}\ndefault_pool_size = {connections}\nmax_client_conn = 200\n"
         f"logfile = {folder}/pgbouncer.log\n"
     )
     owner = Path(host).owner()

@@ -19,7 +19,7 @@ KEPT = {
     },
     "tombstones": {"tombstones"},
     "a row or a few of each Item as it is now": {
-        *("data_product_watermarks", "incomplete_parts", "item_progress", "unreadable_rows"),
+        *("data_product_watermarks", "incomplete_parts", "item_progress", "shared_resources", "unreadable_rows"),
     },
     "counts": {"counters", "item_counts", "freshness_counts"},
     "sixty days of counts": {"freshness_days"},
@@ -27,6 +27,7 @@ KEPT = {
     "which Item follows which, a row of each account and transaction of such": {
         *("account_links", "item_links", "predecessor_searches", "transaction_links"),
     },
+    "incidents of banks as they are told of now; Items until their product is told": {"bank_incidents", "bank_returns"},
     "a row of each tier": {"pruning"},
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from pluggy_sync.store.database import schema_of
 from pluggy_sync.store.tables import balances, changes, metadata
 from tests.kit.interception import when_answered
 from tests.kit.mirror import mirror_of
@@ -60,9 +61,11 @@ def test_every_permutation_of_five_events_ends_in_the_same_rows(service, a_chang
 def saved(database, name):
     """Keep a copy of all tables in the schema *name*, and yield what puts it back."""
     names = [table.name for table in metadata.sorted_tables]
-    save = [f"CREATE TABLE {name}.{table} AS TABLE public.{table}" for table in names]
-    empty = [f"DELETE FROM public.{table}" for table in reversed(names)]
-    fill = [f"INSERT INTO public.{table} SELECT * FROM {name}.{table}" for table in names]
+    with database.connect() as conn:
+        ours = schema_of(conn)
+    save = [f"CREATE TABLE {name}.{table} AS TABLE {ours}.{table}" for table in names]
+    empty = [f"DELETE FROM {ours}.{table}" for table in reversed(names)]
+    fill = [f"INSERT INTO {ours}.{table} SELECT * FROM {name}.{table}" for table in names]
 
     def run(*statements):
         with database.begin() as conn:

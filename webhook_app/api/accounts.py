@@ -8,8 +8,10 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import validate
 
+from pluggy_sync.rules.replacements import Rule
 from pluggy_sync.store import accounts, balances, series, transactions
 from pluggy_sync.store.accounts import StoredAccount
+from pluggy_sync.store.transactions import Change, StoredTransaction, StreamedChange
 from webhook_app.api import exports, paging, pluggy_objects
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
@@ -60,6 +62,24 @@ class TransactionSchema(PluggyObject):
     accountId = ma.fields.Str(required=True)
     date = Instant(required=True)
     amount = Money(allow_none=True, metadata={"description": "Exact"})
+    replaces = ma.fields.Str(
+        metadata={
+            "description": (
+                "Id of a pending transaction, gone now, whose place this one probably took: carry your labels over. "
+                "A hint of ours; absent for most"
+            )
+        },
+    )
+    replacesRule = ma.fields.Str(
+        validate=validate.OneOf(list(Rule)),
+        metadata={"description": "What tells so: the bank's own id, or account, amount and a day close by"},
+    )
+
+
+def transaction_view(row: StoredTransaction | Change | StreamedChange) -> dict[str, Any]:
+    """Return the transaction as `TransactionSchema` dumps it. It must not be gone."""
+    hint = {} if row.replaces is None else {"replaces": row.replaces, "replacesRule": row.replaces_rule}
+    return {**(row.raw or {}), **hint}
 
 
 # Of a CSV export, in this order.
@@ -79,6 +99,8 @@ TRANSACTION_COLUMNS = (
     "providerId",
     "createdAt",
     "updatedAt",
+    "replaces",
+    "replacesRule",
 )
 
 
@@ -159,7 +181,7 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] 
             limit=query["limit"] + 1,
             predecessors=predecessors,
         )
-    return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], lambda row: row.raw)
+    return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], transaction_view)
 
 
 def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
@@ -180,7 +202,7 @@ def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
                 rows = transactions.before(
                     conn, account_id, position, **filters, limit=exports.ROWS_PER_PART, predecessors=predecessors
                 )
-            yield schema.dump([row.raw for row in rows])
+            yield schema.dump([transaction_view(row) for row in rows])
             if len(rows) < exports.ROWS_PER_PART:
                 return
             position = rows[-1].date, rows[-1].id

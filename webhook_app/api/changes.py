@@ -14,7 +14,7 @@ from marshmallow import validate
 from pluggy_sync.store import streams, transactions
 from pluggy_sync.store.transactions import Change, StreamedChange
 from webhook_app.api import paging
-from webhook_app.api.accounts import TransactionSchema
+from webhook_app.api.accounts import TransactionSchema, transaction_view
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Query
 from webhook_app.api.items import living
@@ -158,7 +158,7 @@ def page_of_changes(entries: Sequence[Change | StreamedChange]) -> dict[str, lis
             if entry.kind == "removed":
                 removed[row_id] = {"id": row_id, "accountId": entry.account_id, **item}
         elif entry.kind == "added":
-            added[row_id] = {**entry.raw, **item}
+            added[row_id] = {**transaction_view(entry), **item}
         elif entry.kind == "modified" and row_id not in added:
-            modified[row_id] = {**entry.raw, **item}
+            modified[row_id] = {**transaction_view(entry), **item}
     return {"added": list(added.values()), "modified": list(modified.values()), "removed": list(removed.values())}

@@ -106,6 +106,15 @@ _OF_ITEM: Mapping[str, tuple[Mapping[str, Schema], str, str]] = {
         "The person's consent ends soon",
         "Ask the person to renew it.",
     ),
+    messages.BANK_BACK: (
+        {
+            "connectorId": {"type": "integer"},
+            "name": _TEXT_OR_NULL,
+            "incident": _object({"type": _TEXT_OR_NULL, "since": _INSTANT_OR_NULL, "until": _INSTANT_OR_NULL}),
+        },
+        "The bank is back after an incident that hit this Item",
+        "Tell the person that their bank works again. It is told once, and never at night.",
+    ),
     messages.REPLACED: (
         {
             "by": _described(_TEXT, "The Item that brings the same accounts from now on"),

@@ -11,7 +11,7 @@ import structlog
 from flask import Flask
 
 from pluggy_sync.settings import Settings
-from webhook_app import pluggy_keys
+from webhook_app import api_tokens, pluggy_keys
 from webhook_app.api_tokens import ApiTokens, CannotTellError
 from webhook_app.front import unanswered, webhooks
 from webhook_app.front.areas import BUFFERED_BYTES, PLUGGY, STREAM_PART_S, STREAM_S, STREAMS, Area, areas
@@ -143,17 +143,20 @@ class Front:
             client = self._gate.client_of((scope.get("client") or (None,))[0], header(scope, b"x-forwarded-for"))
             return self._gate.refusal_of_head(_headers_of(scope), client) is None
         if area.name == "api":
-            return await self._has_token(area, header(scope, b"authorization"))
+            return await self._is_token(area, api_tokens.digest_in(header(scope, b"authorization")))
         if area.name == PLUGGY:
-            return pluggy_keys.is_valid(header(scope, b"x-api-key"), self._settings, now=datetime.now(UTC))
+            api_key = header(scope, b"x-api-key")
+            return await self._is_token(area, pluggy_keys.digest_in(api_key, self._settings, now=datetime.now(UTC)))
         return True
 
-    async def _has_token(self, area: Area, authorization: str) -> bool:
-        """Return whether *authorization* has a valid token. Only one that is not in memory takes a thread."""
-        if self._tokens.known(authorization) is not None:
+    async def _is_token(self, area: Area, digest: bytes | None) -> bool:
+        """Return whether *digest* is that of a valid token. Only one that is not in memory takes a thread."""
+        if digest is None:
+            return False
+        if self._tokens.known(digest) is not None:
             return True
         try:
-            return await self._threads[area.name].run(lambda: self._tokens.find(authorization)) is not None
+            return await self._threads[area.name].run(lambda: self._tokens.find_by_digest(digest)) is not None
         except CannotTellError:
             # The app answers 503. It needs no body for that.
             return False

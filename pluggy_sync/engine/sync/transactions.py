@@ -10,6 +10,7 @@ Tests: `engine/sync/test_item.py`, `promises/test_promise_4_...`, `promises/test
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
+from datetime import datetime
 
 import structlog
 
@@ -19,9 +20,11 @@ from pluggy_sync.pluggy.client import IDS_PER_REQUEST
 from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.pluggy.unreadable import TRANSACTION
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import replacements
 from pluggy_sync.rules.sync_plan import AccountPlan, Reason
 from pluggy_sync.rules.window import Batch, Window, spans, year_before
 from pluggy_sync.store import accounts, balances, sync_runs, transactions
+from pluggy_sync.store import replacements as replacement_queries
 from pluggy_sync.transaction import Transaction as OpenTransaction
 
 log = structlog.get_logger(__name__)
@@ -208,10 +211,21 @@ class _AccountRead:
                 log.warning("sync.empty_answer", account_id=self._id, kept=len(gone))
                 return
             now = self._res.now()
+            self._note_replacements(tx, gone, now)
             removed = 0
             for reason, ids in self._by_reason(gone):
                 removed += transactions.remove(tx.conn, self._run.item.id, self._id, ids, reason=reason, now=now)
             sync_runs.add_counts(tx.conn, self._run.id, removed=removed)
+
+    def _note_replacements(self, tx: OpenTransaction, gone: Sequence[str], now: datetime) -> None:
+        """Note which posted rows of this run take the place of the pending ones among *gone*, before these go."""
+        item_id = self._run.item.id
+        pending = replacement_queries.pending_among(tx.conn, self._id, gone)
+        if not pending:
+            return
+        since = sync_runs.feed_before(tx.conn, self._run.id, item_id)
+        posted = replacement_queries.posted_since(tx.conn, item_id, since, like=pending)
+        replacement_queries.note(tx.conn, item_id, replacements.find(pending, posted), now=now)
 
     def _by_reason(self, gone: Sequence[str]) -> Iterator[tuple[transactions.Reason, list[str]]]:
         yield "event", [each for each in gone if each in self._plan.deleted]

@@ -62,7 +62,7 @@ def test_a_notification_shows_its_attempts_and_no_words_for_the_person(browser: 
     page = browser.text(f"/notifications/{id_}")
 
     assert "item.action_required" in page
-    assert "<td>200</td>" in page
+    assert ">200</td>" in page
     with service.res.database.begin() as conn:
         parameter = conn.scalar(sa.select(user_actions.c.parameter))
     assert f"&#34;{parameter['label']}&#34;" not in page

@@ -149,6 +149,14 @@ ASKED = {"asked_at": NOON, "asked_reason": "WAITING_USER_INPUT"}
             "Pluggy could not update it 2 hours ago (UNEXPECTED_ERROR); Pluggy's next update is planned in 22 hours.",
         ),
         (
+            {"status": "WAITING_USER_INPUT", "execution_status": "WAITING_USER_INPUT"},
+            {},
+            (
+                "Its execution stopped 2 hours ago for something that only its person can do (WAITING_USER_INPUT), "
+                "and nobody is asked for it any more; Pluggy plans no next update."
+            ),
+        ),
+        (
             {"last_updated_at": NOW - 48 * HOUR, "next_auto_sync_at": NOW - 24 * HOUR},
             {},
             "Stale: Pluggy's next update was expected 24 hours ago and did not come; the last is from 2 days ago.",

@@ -1,12 +1,17 @@
 """The change feed: a consumer that applies the pages in order ends with exactly the mirror."""
 
+import csv
+import io
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
+
+HINT = ("replaces", "replacesRule")
 
 
 class Consumer:
@@ -23,7 +28,8 @@ class Consumer:
         query = {} if self.cursor is None else {"cursor": self.cursor}
         page = self._product.get(self._path, limit=limit, **query)
         for row in page["added"] + page["modified"]:
-            self.rows[row["id"]] = row
+            # What is ours is no part of the truth.
+            self.rows[row["id"]] = {name: value for name, value in row.items() if name not in HINT}
         for row in page["removed"]:
             self.rows.pop(row["id"], None)
         self.cursor = page["nextCursor"]
@@ -132,3 +138,36 @@ def test_a_cursor_beyond_the_feed_is_refused(service: Service, product: Product)
 
     path = f"/v1/items/{item_id}/transactions/sync"
     product.refused("GET", path, 400, "invalid-cursor", query_string={"cursor": "99999999"})
+
+
+def test_a_posted_row_names_the_pending_one_that_it_replaces_wherever_it_is_shown(
+    service: Service, product: Product, database_url: str
+) -> None:
+    item_id = service.upstream.connect()
+    service.catch_up()
+    cursor = str(service.item(item_id).change_seq)
+    done = service.upstream.evolve(item_id, "post_new_id")
+    service.upstream.run(item_id)
+    service.catch_up()
+    (old,), (new,) = done["removed"], done["added"]
+    hint = {"replaces": old, "replacesRule": "amount_and_date"}
+
+    page = product.get(f"/v1/items/{item_id}/transactions/sync", cursor=cursor)
+    of_all = product.get("/v1/transactions/sync", limit=500)
+    assert not of_all["hasMore"]
+    account = next(row["accountId"] for row in page["added"] if row["id"] == new)
+    path = f"/v1/accounts/{account}/transactions"
+    listed = {row["id"]: row for row in product.all_pages(path)}
+    cells = product.call("GET", path, headers={"Accept": "text/csv"}).get_data(as_text=True)
+    with psycopg.connect(database_url) as conn:
+        viewed = conn.execute("SELECT replaces, replaces_rule FROM mirror.transactions WHERE id = %s", [new]).fetchall()
+
+    shown = [
+        *(next(row for row in each["added"] if row["id"] == new) for each in (page, of_all)),
+        listed[new],
+        next(row for row in csv.DictReader(io.StringIO(cells)) if row["id"] == new),
+    ]
+    assert [{name: row[name] for name in hint} for row in shown] == [hint] * len(shown)
+    assert viewed == [tuple(hint.values())]
+    assert old in {row["id"] for row in page["removed"]}
+    assert [row["id"] for row in listed.values() if "replaces" in row] == [new]

@@ -24,6 +24,7 @@ from pluggy_sync.pluggy.payloads import SAO_PAULO
 from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.settings import Settings
 from pluggy_sync.store import alerts, items
+from pluggy_sync.store.bank_incidents import Return
 from pluggy_sync.store.tables import items as items_table
 from pluggy_sync.store.tables import outbox
 from tests.kit.clock import Clock
@@ -233,12 +234,26 @@ def of_all_notifications(service: Service, clock: Clock) -> None:
             .values(consent_expires_at=clock() + timedelta(days=6), next_auto_sync_at=clock() + timedelta(hours=1))
         )
     of_a_person_who_connects_anew(service)
+    of_a_bank_that_is_back(service, ends)
     # Nobody is reminded at night.
     clock.advance_to((datetime.now(SAO_PAULO) + timedelta(days=2)).replace(hour=12, minute=0))
     remind(service.res)
     clock.advance(days=2)
     remind(service.res)
     service.work_until_quiet()
+
+
+def of_a_bank_that_is_back(service: Service, item_id: str) -> None:
+    over = Return(
+        item_id=item_id,
+        connector_id=2,
+        incident_type="INSTITUTION_OUTAGE",
+        since=service.res.now() - timedelta(hours=3),
+        back_at=service.res.now(),
+    )
+    with service.res.begin() as tx:
+        row = items.lock(tx.conn, item_id, now=service.res.now())
+        messages.bank_back(tx, row, over, name="Pluggy Bank", now=service.res.now())
 
 
 def of_a_person_who_connects_anew(service: Service) -> None:

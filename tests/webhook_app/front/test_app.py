@@ -11,6 +11,7 @@ import pytest
 from pluggy_sync import tls
 from pluggy_sync.page_links import PageLinks
 from pluggy_sync.settings import read_settings
+from pluggy_sync.store.api_tokens import digest_of
 from standalone.polling import eventually
 from tests.kit.factories import API_TOKEN, WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.psql import psql
@@ -28,7 +29,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 AREAS = {area.name: area for area in areas(SETTINGS)}
 JSON = {"Content-Type": "application/json"}
 PAIR = {"clientId": "any", "clientSecret": API_TOKEN}
-SIGN_IN = {"client_id": "any", "client_secret": API_TOKEN}
 # More than there are threads in any area, and than all of them together.
 MANY = 40
 
@@ -78,7 +78,7 @@ def a_link(database_url):
 
 def with_key():
     """The headers of a program that has signed in at the copy of Pluggy."""
-    return {"X-API-KEY": pluggy_keys.sign_in(SETTINGS, **SIGN_IN, now=datetime.now(UTC)), **JSON}
+    return {"X-API-KEY": pluggy_keys.make(SETTINGS, "any", digest_of(API_TOKEN), now=datetime.now(UTC)), **JSON}
 
 
 def stored(database_url):

@@ -1,13 +1,17 @@
 """Signing in at `/pluggy`: a token in place of the secret, and a key that ends with it."""
 
+import base64
 import dataclasses
 from datetime import UTC, datetime
 
 import jwt
 import pytest
 
+from pluggy_sync.rules.scopes import Scope
+from pluggy_sync.store import api_tokens as store
+from pluggy_sync.store.api_tokens import digest_of
 from tests.kit.factories import API_TOKEN, a_settings
-from webhook_app import pluggy_keys
+from webhook_app import api_tokens, pluggy_keys
 
 PAIR = {"clientId": "any", "clientSecret": API_TOKEN}
 NOW = datetime.now(UTC)
@@ -77,18 +81,20 @@ def test_without_a_key_everything_but_signing_in_is_403(web):
         assert (answer.status_code, answer.get_json()["code"]) == (403, 403)
 
 
+def a_key(settings):
+    return pluggy_keys.make(settings, "any", digest_of(API_TOKEN), now=NOW)
+
+
 def of_another_secret_key(settings):
-    other = a_settings(SECRET_KEY="another-secret-key-of-the-tests-that-is-long")
-    return pluggy_keys.sign_in(other, "any", API_TOKEN, now=NOW)
+    return a_key(a_settings(SECRET_KEY="another-secret-key-of-the-tests-that-is-long"))
 
 
 def unsigned(settings):
-    claims = {"clientId": "any", "token": "x", "iat": 0, "exp": 2**33}
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(jwt.decode(a_key(settings), options={"verify_signature": False}), None, algorithm="none")
 
 
 def changed(settings):
-    head, claims, signature = pluggy_keys.sign_in(settings, "any", API_TOKEN, now=NOW).split(".")
+    head, claims, signature = a_key(settings).split(".")
     return ".".join([head, claims[:-2] + ("AA" if claims[-2:] != "AA" else "BB"), signature])
 
 
@@ -96,18 +102,76 @@ def changed(settings):
     "forge", [of_another_secret_key, unsigned, changed, lambda _: "nonsense", lambda _: "", lambda _: "x" * 5000]
 )
 def test_a_key_that_is_not_ours_is_refused(web, settings, forge):
+    assert categories(web, a_key(settings)) == 200
     assert categories(web, forge(settings)) == 403
 
 
-def test_a_key_ends_with_its_token_and_outlives_a_change_of_our_own_key(settings):
-    key = pluggy_keys.sign_in(settings, "any", API_TOKEN, now=NOW)
-    revoked = dataclasses.replace(settings, api_tokens=("another",))
+def test_a_key_outlives_a_change_of_our_own_key(settings):
     rotated = dataclasses.replace(
         settings,
         secret_key="a-new-secret-key-that-is-long-enough-to-be-one",
         previous_secret_keys=(settings.secret_key,),
     )
 
-    assert pluggy_keys.is_valid(key, settings, now=NOW)
-    assert not pluggy_keys.is_valid(key, revoked, now=NOW)
-    assert pluggy_keys.is_valid(key, rotated, now=NOW)
+    assert pluggy_keys.digest_in(a_key(settings), rotated, now=NOW) == digest_of(API_TOKEN)
+    assert pluggy_keys.digest_in(a_key(rotated), rotated, now=NOW) == digest_of(API_TOKEN)
+    assert pluggy_keys.digest_in(a_key(rotated), settings, now=NOW) is None
+
+
+def test_what_the_key_is_made_from_cannot_be_read_from_it(settings):
+    claims = jwt.decode(a_key(settings), options={"verify_signature": False})
+
+    assert digest_of(API_TOKEN).hex() not in str(claims)
+    assert base64.urlsafe_b64encode(digest_of(API_TOKEN)).decode()[:20] not in str(claims)
+
+
+@pytest.fixture
+def make_token(database):
+    def make_token(name, scope):
+        with database.begin() as conn:
+            return store.create(conn, name, scope, now=NOW)
+
+    return make_token
+
+
+def test_a_named_token_is_given_by_its_name_its_id_or_pluggys_client_id(web, settings, make_token):
+    token, text = make_token("reports", Scope.READ)
+
+    statuses = {
+        name: sign_in(web, json={"clientId": name, "clientSecret": text}).status_code
+        for name in ("reports", token.id, settings.pluggy_client_id, "another", "")
+    }
+
+    assert [*statuses.values()] == [200, 200, 200, 401, 401]
+
+
+def test_what_the_token_may_do_its_key_may_do(web, make_token):
+    _, reads = make_token("reads", Scope.READ)
+    _, acts = make_token("acts", Scope.ACT)
+
+    answers = {}
+    for name, text in (("reads", reads), ("acts", acts)):
+        key = sign_in(web, json={"clientId": name, "clientSecret": text}).get_json()["apiKey"]
+        assert categories(web, key) == 200
+        answers[name] = web.post("/pluggy/connect_token", json={}, headers={"X-API-KEY": key})
+
+    assert answers["reads"].status_code == 403
+    assert "`act`" in answers["reads"].get_json()["message"]
+    assert answers["acts"].status_code == 200
+
+
+def test_a_key_opens_nothing_more_once_its_token_is_revoked_and_the_use_is_noted(
+    web, database, make_token, monkeypatch
+):
+    monkeypatch.setattr(api_tokens, "READ_EVERY_S", 0.0)
+    monkeypatch.setattr(api_tokens, "READ_FOR_STRANGERS_EVERY_S", 0.0)
+    _, text = make_token("short", Scope.READ)
+    key = sign_in(web, json={"clientId": "short", "clientSecret": text}).get_json()["apiKey"]
+    assert categories(web, key) == 200
+
+    with database.begin() as conn:
+        assert store.all_(conn)[0].last_used_at is not None
+        store.revoke(conn, "short", now=NOW)
+
+    assert categories(web, key) == 403
+    assert sign_in(web, json={"clientId": "short", "clientSecret": text}).status_code == 401

@@ -1,0 +1,1 @@
+"""The checks of `pluggy-sync doctor`: each looks at one thing, and says what to do about it."""

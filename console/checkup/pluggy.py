@@ -1,0 +1,125 @@
+"""Whether Pluggy knows us, and reaches us."""
+
+from collections.abc import Iterator
+
+import httpx
+
+from console.checkup.results import Result, heads_up, not_seen, passed, problem
+from pluggy_sync import tls
+from pluggy_sync.engine import webhooks
+from pluggy_sync.pluggy.errors import PluggyUnauthorizedError, PluggyUnavailableError
+from pluggy_sync.resources import Resources
+from pluggy_sync.rules.webhooks import FaultKind
+from pluggy_sync.store import server
+
+_CLOCK_PROBLEM_S, _CLOCK_HEADS_UP_S = 30, 5
+_REACH_S = 10
+
+
+def sign_in(res: Resources) -> Iterator[Result]:
+    """Whether Pluggy answers, and takes our credentials."""
+    try:
+        res.pluggy.check_credentials()
+    except PluggyUnauthorizedError:
+        yield problem(
+            "Pluggy sign-in",
+            "refuses our client id and secret",
+            "Put those of this application and environment into PLUGGY_CLIENT_ID and PLUGGY_CLIENT_SECRET",
+        )
+    except PluggyUnavailableError as exc:
+        yield problem(
+            "Pluggy sign-in",
+            f"no answer: {exc}",
+            "See PLUGGY_API_URL, the way out of this network, Pluggy's status page",
+        )
+    else:
+        yield passed("Pluggy sign-in", "taken")
+
+
+def clock(res: Resources) -> Iterator[Result]:
+    """Whether our clock agrees with those of Pluggy and Postgres."""
+    with res.database.connect() as conn:
+        behind_postgres = (server.server(conn).now - res.now()).total_seconds()
+    differences = {"Postgres's": -behind_postgres}
+    if res.pluggy.clock_ahead_s is not None:
+        differences["Pluggy's"] = res.pluggy.clock_ahead_s
+    whose, ahead = max(differences.items(), key=lambda each: abs(each[1]))
+    said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} {whose}"
+    remedy = "Let NTP set the clock of the machine that is wrong"
+    if abs(ahead) > _CLOCK_PROBLEM_S:
+        yield problem("Clock", said, remedy)
+    elif abs(ahead) > _CLOCK_HEADS_UP_S:
+        yield heads_up("Clock", said, remedy)
+    else:
+        yield passed("Clock", f"agrees with {' and '.join(differences)}")
+
+
+ABOUT_WEBHOOK = {
+    FaultKind.MISSING: "Webhook exists",
+    FaultKind.SWITCHED_OFF: "Webhook is on",
+    FaultKind.EVENTS: "Webhook events",
+    FaultKind.SECRET: "Webhook secret header",
+    FaultKind.DUPLICATED: "Webhook is the only one",
+}
+
+
+def webhook(res: Resources) -> Iterator[Result]:
+    """Whether our webhook is there, on, with our secret, for all events, and once."""
+    found = {fault.kind: fault for fault in webhooks.check(res)}
+    if FaultKind.MISSING in found:
+        yield problem(
+            ABOUT_WEBHOOK[FaultKind.MISSING], found[FaultKind.MISSING].detail, "pluggy-sync webhooks register"
+        )
+        return
+    for kind, about in ABOUT_WEBHOOK.items():
+        if kind not in found:
+            yield passed(about, "yes")
+        elif kind is FaultKind.DUPLICATED:
+            yield heads_up(about, found[kind].detail, "pluggy-sync webhooks register --remove-others")
+        else:
+            yield problem(about, found[kind].detail, "pluggy-sync webhooks register")
+
+
+def reached(res: Resources) -> Iterator[Result]:
+    """Whether PUBLIC_URL leads to a web process of ours, as far as it can be seen from here."""
+    about, url = "PUBLIC_URL reaches us", res.settings.public_url
+    if not url.startswith("https://"):
+        yield heads_up(about, f"{url} is no https: Pluggy does not deliver there", "Put the web process behind HTTPS")
+    try:
+        with httpx.Client(verify=tls.context(), timeout=_REACH_S, follow_redirects=False) as client:
+            answer = client.get(f"{url}/health")
+            ready = client.get(f"{url}/ready")
+    except httpx.HTTPError as exc:
+        yield problem(
+            about,
+            f"no answer from {url} ({type(exc).__name__})",
+            "See DNS, certificate, proxy and firewall. A network may not reach its own public address: try outside",
+        )
+        return
+    try:
+        is_ours = (
+            answer.status_code == httpx.codes.OK and answer.json() == {"status": "ok"} and "postgres" in ready.json()
+        )
+    except ValueError:
+        is_ours = False
+    if is_ours and ready.status_code == httpx.codes.OK:
+        yield passed(about, f"{answer.elapsed.total_seconds():.1f} s")
+    elif is_ours:
+        yield problem(
+            about, "the web process takes no webhooks (/ready)", "See Postgres and the log of the web process"
+        )
+    else:
+        yield problem(
+            about, f"{url}/health answers {answer.status_code}, and not as we do", "Let the proxy pass all paths to us"
+        )
+
+
+def budget(res: Resources) -> Iterator[Result]:
+    """Whether other programs use the requests of our address."""
+    left = res.pluggy.budget.left(("GET /items/{id}",))["GET /items/{id}"]
+    if left:
+        yield passed("Budget of requests", f"{left} left in this minute for GET /items/{{id}}")
+    else:
+        yield not_seen(
+            "Budget of requests", "none left in this minute", "Look again in a minute; see pluggy-sync status"
+        )

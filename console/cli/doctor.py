@@ -1,0 +1,92 @@
+"""`pluggy-sync doctor`: looks at all that the service stands on, and says what is wrong and what to do."""
+
+from collections.abc import Sequence
+
+import click
+from rich.text import Text
+
+from console.checkup import go_live, pluggy, postgres, processes, redis
+from console.checkup.results import Check, Result, Verdict, passed, results_of
+from console.cli import connections, options, output
+from console.cli.exits import FAILED
+from pluggy_sync.resources import Resources
+
+_SERVICE: tuple[tuple[str, Check], ...] = (
+    ("Postgres", postgres.answers),
+    ("Schema", postgres.schema),
+    ("Pooler", postgres.pooler),
+    ("Autovacuum", postgres.autovacuum),
+    ("Postgres disk", postgres.disk),
+    ("Redis", redis.answers),
+    ("Redis persistence", redis.persistence),
+    ("Redis memory", redis.memory),
+    ("Pluggy sign-in", pluggy.sign_in),
+    ("Clock", pluggy.clock),
+    ("Webhook", pluggy.webhook),
+    ("PUBLIC_URL reaches us", pluggy.reached),
+    ("Budget of requests", pluggy.budget),
+    ("Workers", processes.workers),
+    ("Last sweep", processes.sweeps),
+    ("Endpoints", processes.product),
+    ("Spill", processes.spilled),
+    ("Alerts", processes.told),
+)
+
+
+@click.command()
+@click.option("--go-live/--no-go-live", "with_list", default=True, help="Pluggy's go-live list too; on unless refused.")
+@options.as_json
+def doctor(*, with_list: bool, as_json: bool) -> None:
+    """
+    Look at all that the service stands on, and say what is wrong and what to do.
+
+    Then Pluggy's go-live list, line by line. Changes nothing, and takes some seconds. Exits 1 if there is a problem; a
+    heads-up is none.
+    """
+    with connections.resources(pool_size=2) as res:
+        service = [passed("Settings", "complete"), *_looked_at(res, _SERVICE)]
+        listed = _looked_at(res, go_live.LINES) if with_list else []
+    if as_json:
+        output.as_json({"service": [_in_json(each) for each in service], "goLive": [_in_json(each) for each in listed]})
+    else:
+        _show("The service", service)
+        if listed:
+            _show("Pluggy's go-live list", listed)
+        click.echo(_summary([*service, *listed]))
+    if any(each.verdict is Verdict.PROBLEM for each in [*service, *listed]):
+        raise SystemExit(FAILED)
+
+
+def _looked_at(res: Resources, checks: Sequence[tuple[str, Check]]) -> list[Result]:
+    return [result for about, check in checks for result in results_of(check, about, res)]
+
+
+def _show(title: str, results: Sequence[Result]) -> None:
+    output.line(Text(title, style="bold"))
+    width = max(len(each.about) for each in results)
+    for each in results:
+        verdict = output.state(each.verdict.value)
+        verdict.pad_right(len(Verdict.HEADS_UP) - len(verdict.plain))
+        output.line(Text.assemble("  ", verdict, f"  {each.about:<{width}}  {each.detail}"))
+        if each.remedy is not None:
+            output.line(Text.assemble(" " * (width + 14), ("→ ", "dim"), each.remedy))
+
+
+def _summary(results: Sequence[Result]) -> str:
+    verdicts = [each.verdict for each in results]
+    named = {
+        Verdict.PROBLEM: "problems",
+        Verdict.HEADS_UP: "heads-ups",
+        Verdict.NOT_SEEN: "not seen",
+        Verdict.PASS: "pass",
+    }
+    return ", ".join(f"{verdicts.count(verdict)} {name}" for verdict, name in named.items() if verdict in verdicts)
+
+
+def _in_json(result: Result) -> dict[str, str | None]:
+    return {
+        "about": result.about,
+        "verdict": result.verdict.value,
+        "detail": result.detail,
+        "remedy": result.remedy,
+    }

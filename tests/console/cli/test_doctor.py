@@ -1,0 +1,94 @@
+"""`pluggy-sync doctor`: all checks on one screen, with an exit status for scripts."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from console.checkup import processes
+from console.checkup.results import passed, results_of
+from console.cli import doctor, exits, main
+from tests.kit.factories import WEBHOOK_SECRET, an_environ
+
+
+@pytest.fixture
+def environ(service, monkeypatch):
+    monkeypatch.setattr(processes, "INSPECT_S", 0.1)
+    settings = service.res.settings
+    return an_environ(
+        DATABASE_URL=settings.database_url,
+        REDIS_URL=settings.redis_url,
+        PLUGGY_API_URL=settings.pluggy_api_url,
+        PLUGGY_CLIENT_ID=settings.pluggy_client_id,
+        PLUGGY_CLIENT_SECRET=settings.pluggy_client_secret,
+        PUBLIC_URL="https://127.0.0.1:1",
+    )
+
+
+@pytest.fixture
+def call(environ, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, ["doctor", *arguments], env=environ)
+
+
+def test_a_service_without_processes_has_problems_each_with_a_remedy(call):
+    result = call()
+
+    assert result.exit_code == exits.FAILED, result.output
+    for words in ("Workers", "none for events", "Start the processes of the Procfile", "pluggy-sync webhooks register"):
+        assert words in result.output
+    assert "Pluggy's go-live list" in result.output
+    assert "problems" in result.output.splitlines()[-1]
+    assert WEBHOOK_SECRET not in result.output
+
+
+def test_the_same_as_json(call):
+    found = json.loads(call("--json").output)
+
+    assert {each["verdict"] for each in found["service"]} >= {"pass", "problem"}
+    assert len(found["goLive"]) == 10
+    assert all(each["remedy"] for each in found["service"] if each["verdict"] in ("problem", "heads-up"))
+    assert json.loads(call("--json", "--no-go-live").output)["goLive"] == []
+
+
+def test_everything_away_is_said_in_one_go(call, environ):
+    environ |= {
+        "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "PLUGGY_API_URL": "http://127.0.0.1:1",
+    }
+
+    result = call("--json")
+
+    found = {each["about"]: each["verdict"] for each in json.loads(result.output)["service"]}
+    assert result.exit_code == exits.FAILED
+    assert (found["Postgres"], found["Redis"], found["Pluggy sign-in"]) == ("problem", "problem", "problem")
+    assert found["Schema"] == found["Workers"] == "not seen"
+
+
+def test_without_problems_it_exits_0(call, monkeypatch):
+    monkeypatch.setattr(doctor, "_SERVICE", doctor._SERVICE[:2])
+
+    result = call("--no-go-live")
+
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "5 pass")
+
+
+def test_settings_that_are_wrong_are_said_first(call, environ):
+    environ["PUBLIC_URL"] = "ftp://x"
+
+    result = call()
+
+    assert result.exit_code == exits.WRONG
+    assert "PUBLIC_URL" in result.output
+
+
+def test_a_check_that_breaks_stops_no_other_and_keeps_what_it_saw(resources):
+    def breaks(_):
+        yield passed("first", "seen")
+        raise KeyError("secret")
+
+    found = results_of(breaks, "about", resources)
+
+    assert [(each.about, each.verdict.value) for each in found] == [("first", "pass"), ("about", "not seen")]
+    assert "secret" not in repr(found)

@@ -1,0 +1,166 @@
+"""
+Every page in Chromium: axe finds nothing in either theme, nothing is wider than a phone, and the policy stops nothing.
+
+Each leaves its pictures in build/screenshots/console, to be looked at.
+"""
+
+import math
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from werkzeug.serving import make_server
+
+from pluggy_sync.engine import bulk, submissions
+from pluggy_sync.engine.bulk import What
+from pluggy_sync.store import audit, bulk_operations, user_actions
+from pluggy_sync.store.tables import deliveries, endpoints, event_counts, figure_samples, inbox
+from tests.console.pages.conftest import OPERATOR, PASSWORD
+from tests.kit.clock import Clock
+from tests.kit.factories import PRODUCT_SECRET, an_event, an_id
+from tests.kit.product import running_product
+from tests.kit.service import Service
+from tests.webhook_app.browser.conftest import SCREENSHOTS, chromium  # noqa: F401 - the fixture
+from tests.webhook_app.browser.test_screens import RULES
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+
+FOLDER = SCREENSHOTS / "console"
+LOOKS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
+
+
+@pytest.fixture
+def address(console: Flask) -> Iterator[str]:
+    """Where the console is served."""
+    server = make_server("127.0.0.1", 0, console, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def pages(service: Service, clock: Clock) -> dict[str, str]:
+    """The address of each page by its name, in a service in which much happened."""
+    with running_product() as product:
+        object.__setattr__(service.res.settings, "product_webhook_url", product.url)
+        object.__setattr__(service.res.settings, "product_webhook_secrets", (PRODUCT_SECRET,))
+        asked = service.upstream.connect(connector=5, clientUserId="cliente-7")
+        answered = service.upstream.connect(connector=5)
+        service.catch_up()
+        with service.res.database.begin() as conn:
+            (action,) = user_actions.unsettled(conn, answered)
+        submissions.answer_mfa(service.res, action.id, "123456")
+        service.catch_up()
+        for user in ("user-ok", "user-bad", "user-error", "user-unavailable", "user-locked", "user-ok-account-error"):
+            service.upstream.connect(user, clientUserId=f"cliente-{user}")
+        service.catch_up()
+    dead = an_event("item/updated", itemId=an_id())
+    unread = {**an_event("transactions/created", itemId=asked), "transactionsCreatedAtFrom": "?"}
+    service.deliver(dead, unread, an_event("item/renamed", itemId=an_id(), newName="Conta"))
+    service.deliver(an_event("connector/status_updated", itemId=None, connectorId=2, data={"status": "UNSTABLE"}))
+    now = service.res.now()
+    with service.res.database.begin() as conn:
+        values = {"state": "dead", "error": "Pluggy: 500 for GET /items/{id}", "attempts": 12}
+        conn.execute(sa.update(inbox).where(inbox.c.event_id == dead["eventId"]).values(values))
+        notification_id = conn.scalar(
+            sa.update(deliveries)
+            .where(deliveries.c.id == sa.select(sa.func.max(deliveries.c.id)).scalar_subquery())
+            .values(state="dead")
+            .returning(deliveries.c.notification_id)
+        )
+        conn.execute(sa.update(endpoints).values(url_digest="x", stopped_at=now, stop_reason="gone"))
+        audit.record(conn, OPERATOR, "sync_item", now=now, about=asked, address="10.0.0.7")
+        _keep_a_day(conn, now)
+    bulk.begin(service.res, What.SYNC_ITEMS, {"freshness": "fresh"}, operator=OPERATOR)
+    bulk.step(service.res)
+    with service.res.database.begin() as conn:
+        (operation,) = bulk_operations.newest(conn, limit=1)
+    clock.advance(minutes=7)
+    return {
+        "overview": "/",
+        "items": "/items",
+        "items-none": "/items?user=nobody",
+        "item-asked": f"/items/{asked}",
+        "item-answered": f"/items/{answered}",
+        "events": "/events?which=all",
+        "event": f"/events/{unread['eventId']}",
+        "notifications": "/notifications?state=",
+        "notification": f"/notifications/{notification_id}",
+        "endpoints": "/endpoints",
+        "endpoint": "/endpoints/ep_environment",
+        "connectors": "/connectors",
+        "workers": "/workers",
+        "acts": "/acts",
+        "bulk-new": "/bulk/new?what=sync_items&freshness=fresh",
+        "bulk": f"/bulk/{operation.id}",
+        "problem": "/items/unknown",
+    }
+
+
+def _keep_a_day(conn: sa.Connection, now: datetime) -> None:
+    """Keep figures of a day with a busy noon, an hour without any, and a backlog."""
+    for minute in range(24 * 60):
+        at = (now - timedelta(days=1) + timedelta(minutes=minute)).replace(second=0, microsecond=0)
+        busy = math.exp(-(((minute - 800) / 240) ** 2))
+        if 300 < minute < 360:
+            continue
+        backlog = max(0, 60 - abs(minute - 1000)) * 9
+        sample = {"runs": round(70 * busy + minute % 7), "attempts": round(90 * busy + minute % 5), "overdue": backlog}
+        sample |= {"actions": 40 + minute // 60, "given_up": minute // 700, "attempts_ever": minute}
+        conn.execute(sa.insert(figure_samples).values(at=at, figures=sample))
+        if minute % 10 == 0:
+            conn.execute(sa.insert(event_counts).values(began_at=at, number=round(900 * busy + minute % 70)))
+
+
+def test_every_page_can_be_used_by_everyone_at_any_size(chromium: Any, address: str, pages: dict[str, str]):  # noqa: F811
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    faults: list[str] = []
+    for width, scheme in LOOKS:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page = context.new_page()
+        page.on("console", partial(_note, faults))
+        page.on("pageerror", partial(_fail, faults))
+        page.goto(f"{address}/sign-in")
+        faults += _look(page, f"sign-in-{width}-{scheme}", looks_at_all=width > 1000)
+        page.get_by_label("Name").fill(OPERATOR)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        for name, path in pages.items():
+            page.goto(f"{address}{path}")
+            if name == "workers":
+                page.get_by_role("region", name="Queues").wait_for()
+            if name == "item-answered":
+                page.locator("summary").first.click()
+            faults += _look(page, f"{name}-{width}-{scheme}", looks_at_all=width > 1000)
+        context.close()
+
+    assert [fault for fault in faults if "404 (NOT FOUND)" not in str(fault)] == []
+
+
+def _note(faults: list[str], said: Any) -> None:
+    if said.type in ("error", "warning"):
+        faults.append(said.text)
+
+
+def _fail(faults: list[str], error: Any) -> None:
+    faults.append(f"a script failed: {error}")
+
+
+def _look(page: Any, name: str, *, looks_at_all: bool) -> list[str]:
+    """Return what is wrong with the page. A phone has the same colours and names: axe takes a second for each page."""
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    too_wide = [f"{name}: {wide} pixels too wide"] if wide > 0 else []
+    if not looks_at_all:
+        return too_wide
+    found = axe.Axe().run(page, options=RULES).response["violations"]
+    faults = [f"{name}: {each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
+    return [*faults, *too_wide]

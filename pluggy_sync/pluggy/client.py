@@ -113,6 +113,14 @@ class PassedOn:
         return _code_in(self.body)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListedItems:
+    """A page of the list of Items; `after` is the cursor of the next page, None: this is the last one."""
+
+    items: Sequence[payloads.ListedItem]
+    after: str | None
+
+
 class PluggyClient:
     """
     Reads Items and their data, and updates Items.
@@ -230,6 +238,22 @@ class PluggyClient:
     def loans(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's loans (Pluggy facts 5.7)."""
         return self._pages("/loans", {"itemId": item_id})
+
+    def listed_items(self, after: str | None) -> ListedItems:
+        """
+        Return a page of the application's Items, newest first; *after*: the cursor of the page before.
+
+        Raises:
+            PluggyRefusedError: `LIST_ITEMS_FEATURE_NOT_ENABLED`: this application may not list them (facts 13.1).
+        """
+        raw = self._get("/v2/items", {} if after is None else {"after": after})
+        if raw is None:
+            raise PluggyUnavailableError("404 for GET /v2/items")
+        cursor = _cursor(raw.get("next"))
+        if cursor is not None and cursor == after:
+            raise PluggyUnavailableError("the cursor of GET /v2/items does not advance")
+        found = [payloads.listed_item(each) for each in _results(raw)]
+        return ListedItems(items=[each for each in found if each is not None], after=cursor)
 
     def resources(self, item_id: str) -> list[payloads.Resource]:
         """Return what the bank declares of an Open Finance Item; nothing for a direct one (Pluggy facts 13.2)."""

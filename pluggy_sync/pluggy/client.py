@@ -255,6 +255,21 @@ class PluggyClient:
         found = [payloads.listed_item(each) for each in _results(raw)]
         return ListedItems(items=[each for each in found if each is not None], after=cursor)
 
+    # The next three are asked because somebody waits for the answer, which is passed on as it came.
+
+    def credit_registry(self, item_id: str, first: str | None, last: str | None) -> Any:
+        """Return what the central bank's registry (SCR) has of the Item's person, None for a 404 (facts 13.13)."""
+        query = {name: value for name, value in (("from", first), ("to", last)) if value is not None}
+        return self._get(f"/items/{_segment(item_id)}/scr", query)
+
+    def balance_now(self, account_id: str) -> Any:
+        """Return the balance as the bank has it at this moment, None for a 404 (Pluggy facts 5.2)."""
+        return self._get(f"/accounts/{_segment(account_id)}/balance")
+
+    def statements(self, account_id: str) -> list[Any]:
+        """Return the account's statements; the address of each is good for half an hour (Pluggy facts 5.2)."""
+        return [raw for page in self._pages(f"/accounts/{_segment(account_id)}/statements", {}) for raw in page]
+
     def resources(self, item_id: str) -> list[payloads.Resource]:
         """Return what the bank declares of an Open Finance Item; nothing for a direct one (Pluggy facts 13.2)."""
         pages = self._pages(f"/items/{_segment(item_id)}/resources", {"pageSize": ROWS_PER_PAGE})

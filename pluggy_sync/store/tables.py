@@ -795,6 +795,29 @@ api_tokens = sa.Table(
     sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
 )
 
+# How far the weekly comparison with Pluggy's list of Items is. One row, once it was asked for.
+item_list_checks = sa.Table(
+    "item_list_checks",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),
+    # While one goes on: when it began, and the cursor of the next page.
+    sa.Column("began_at", INSTANT),
+    sa.Column("after", sa.Text),
+    sa.Column("finished_at", INSTANT),
+    # Pluggy does not list Items for this application: it is not asked again until an operator asks.
+    sa.Column("refused_at", INSTANT),
+    # What the last finished one found: Items that we did not know, and Items that Pluggy did not list.
+    sa.Column("unknown_here", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("unknown_there", sa.Integer, nullable=False, server_default="0"),
+)
+
+# The Items that Pluggy has listed so far in the comparison that goes on. Empty between two of them.
+listed_items = sa.Table(
+    "listed_items",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+)
+
 # Totals over all of history (`store/counters.py`).
 counters = sa.Table(
     "counters",

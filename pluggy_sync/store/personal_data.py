@@ -70,6 +70,7 @@ class _JsonPath(sa.types.UserDefinedType[str]):
 # Removed when the Item is deleted, and when its person is erased. A table comes before the one that its rows refer to.
 PURGED: tuple[Held, ...] = (
     _by_item(tables.transactions),
+    _by_item(tables.transaction_revisions),
     _by_item(tables.tombstones),
     _by_item(tables.changes),
     _by_item(tables.change_stream),
@@ -180,6 +181,7 @@ NOT_OF_PERSONS: Mapping[str, str] = {
     "figure_samples": "numbers",
     "freshness_counts": "numbers",
     "freshness_days": "numbers",
+    "history_begins": "a moment",
     "item_counts": "numbers",
     "item_list_checks": "moments, numbers, and while a comparison goes on a cursor of Pluggy's",
     "schedule": "moments",

@@ -2,14 +2,14 @@
 The code behind what was decided about an event.
 
 Revision ID: 0032
-Revises: 0028
+Revises: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0032"
-down_revision = "0028"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test screenshots docs bench bench-growth bench-sandbox chaos lint fuzz format lock audit sbom clean
+.PHONY: help setup demo up where quick test screenshots docs bench bench-growth bench-sandbox rehearse chaos lint fuzz format lock audit sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench: $(STAMP) ## measure the service
 
 bench-growth: $(STAMP) ## measure whether operations cost the same with a long history: ITEMS=20000 for a smaller one
 	@$(BIN)/python -m bench.growth --items $(or $(ITEMS),100000)
+
+rehearse: $(STAMP) ## migrate a large database while it is used, and look at every lock: make rehearse ROWS=100000
+	@$(BIN)/python -m bench.rehearse --rows $(or $(ROWS),1000000)
 
 chaos: $(STAMP) ## kill, stop and freeze every process while it works: make chaos SECONDS=60 SEED=1
 	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))

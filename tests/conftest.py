@@ -32,7 +32,7 @@ from webhook_app.app import create_app
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
 
-pytest_plugins = ["tests.kit.quick_tests", "tests.kit.documented"]
+pytest_plugins = ["tests.kit.quick_tests", "tests.kit.documented", "tests.kit.chromium"]
 
 
 @pytest.hookimpl(wrapper=True)

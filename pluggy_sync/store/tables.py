@@ -71,6 +71,8 @@ inbox = sa.Table(
     sa.Column("unread", sa.ARRAY(sa.Text)),
     sa.Column("state", sa.Text, nullable=False, server_default="stored"),
     sa.Column("outcome", sa.Text),
+    # The code behind the outcome, mostly Pluggy's `executionStatus`; null: there is none.
+    sa.Column("reason", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error", sa.Text),
     sa.Column("received_at", INSTANT, nullable=False),

@@ -4,7 +4,7 @@ Erasures of persons, and what remains of them: digests under a key of our own.
 Processes of the version before know nothing of erased persons. Erase nobody before all of them are replaced.
 
 Revision ID: 0021
-Revises: 0017
+Revises: 0032
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0021"
-down_revision = "0017"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 

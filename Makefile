@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up where quick test screenshots docs bench bench-growth bench-sandbox chaos lint fuzz format lock clean
+.PHONY: help setup demo up where quick test screenshots docs bench bench-growth bench-sandbox rehearse chaos lint fuzz format lock audit sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: $(STAMP) ## measure the service
 bench-growth: $(STAMP) ## measure whether operations cost the same with a long history: ITEMS=20000 for a smaller one
 	@$(BIN)/python -m bench.growth --items $(or $(ITEMS),100000)
 
+rehearse: $(STAMP) ## migrate a large database while it is used, and look at every lock: make rehearse ROWS=100000
+	@$(BIN)/python -m bench.rehearse --rows $(or $(ROWS),1000000)
+
 chaos: $(STAMP) ## kill, stop and freeze every process while it works: make chaos SECONDS=60 SEED=1
 	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
@@ -82,8 +85,17 @@ LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.1
 
 lock: ## choose the newest versions and write the two lock files (one for .venv, one for the image)
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
-	$(LOCK) --upgrade --extra build --extra standalone --extra dev --output-file requirements.lock
+	$(LOCK) --upgrade --extra build --extra standalone --extra sandbox --extra dev --output-file requirements.lock
 	$(LOCK) --extra build --constraint requirements.lock --output-file requirements-production.lock
+
+# Both fetch their tool, which no other target needs; audit asks for what is known to be vulnerable.
+audit: $(STAMP) ## look for known faults in what the image holds
+	$(BIN)/uv tool run --quiet pip-audit@2.10.1 --requirement requirements-production.lock --require-hashes --disable-pip
+
+sbom: $(STAMP) ## write what the image holds, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements-production.lock --output-file build/sbom.json
+	@echo "Wrote build/sbom.json"
 
 clean: ## remove .venv and everything that was made, .data/ too
 	rm -rf $(VENV) .data build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -5,6 +5,8 @@ Flower shows tasks and workers, and may stop them: nobody may do that without a 
 """
 
 import ipaddress
+import os
+from pathlib import Path
 
 from flower.app import Flower
 from flower.views import BaseHandler
@@ -22,6 +24,10 @@ def _is_loopback(address):
     except ValueError:
         return address == "localhost"
 
+
+# As every secret of ours.
+if os.environ.get("FLOWER_BASIC_AUTH_FILE"):
+    options.basic_auth = Path(os.environ["FLOWER_BASIC_AUTH_FILE"]).read_text().strip().split(",")
 
 if not (options.basic_auth or options.auth or _is_loopback(options.address)):
     raise SystemExit(

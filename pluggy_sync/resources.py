@@ -16,6 +16,7 @@ from pluggy_sync.pluggy.client import PluggyClient, create_client
 from pluggy_sync.pluggy.exchange import Hooks, shape
 from pluggy_sync.pluggy_clock import PluggyClock
 from pluggy_sync.product_client import ProductClient
+from pluggy_sync.radar import Radar
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
@@ -42,6 +43,8 @@ class Resources:
     publisher: queue.Publisher
     # What is counted that leaves no row.
     tallies: Tallies
+    # Signs that Pluggy's API changes.
+    radar: Radar
     links: PageLinks
     texts: Texts
     now: Callable[[], datetime]
@@ -89,6 +92,8 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     # Deployments for several applications may share one Redis.
     tallies = Tallies(redis_client, f"pluggy-sync:tallies:{settings.pluggy_client_id}")
     _count_requests(pluggy.hooks, tallies)
+    radar = Radar(redis_client, redis_breaker, tallies, f"pluggy-sync:radar:{settings.pluggy_client_id}")
+    pluggy.hooks.answered.append(radar.look_at_answer)
     return Resources(
         settings=settings,
         database=create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size),
@@ -100,6 +105,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
         sender=sender,
         publisher=queue.Publisher(sender, redis_breaker),
         tallies=tallies,
+        radar=radar,
         links=PageLinks(settings.secret_key, settings.public_url, previous=settings.previous_secret_keys),
         texts=_texts(settings),
         now=lambda: datetime.now(UTC),

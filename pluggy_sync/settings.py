@@ -10,7 +10,7 @@ import binascii
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -230,6 +230,12 @@ def _encrypted(address: str) -> None:
         raise ma.ValidationError("Must start with https://, unless it is this machine.")
 
 
+def _without_path(address: str) -> None:
+    """Refuse a path: the pages of persons find their files at the root of their host."""
+    if _parts(address).path.strip("/"):
+        raise ma.ValidationError("Must end with its host: the service has to be at the root of it.")
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -377,7 +383,7 @@ class Settings:
     product_texts_folder: str | None = _is(_text(_usable_texts, load_default=None))
     # Proxies of ours between clients and this service, each of which adds the address that it saw.
     trusted_proxy_hops: int = _is(_number(0, 0, 10))
-    public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query]))
+    public_url: str = _is(_Address(required=True, validate=[_HTTP_URL, _encrypted, _without_query, _without_path]))
     secret_key: str = _is(_text(validate.Length(min=32), required=True), secret=True)
     # They open what they have sealed and signed, and seal nothing more.
     previous_secret_keys: tuple[str, ...] = _is(_Secrets(load_default=(), validate=_long_keys), secret=True)
@@ -491,26 +497,65 @@ def setting_names() -> list[str]:
     return sorted(_FIELDS)
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
+def secret_names() -> list[str]:
+    """Return the names of the variables that hold a secret, sorted. `NAME_FILE` may name a file that holds it."""
+    return sorted(name for name, each in _FIELDS.items() if not each.repr)
+
+
+def required_names() -> frozenset[str]:
+    """Return the names of the variables that have no default."""
+    return frozenset(name for name, each in _FIELDS.items() if each.metadata["field"].required)
+
+
+def read_settings(environ: Mapping[str, str], *, without: Collection[str] = ()) -> Settings:
     """
     Return the settings in *environ*. A variable that is set to nothing counts as not set.
+
+    *without*: required ones that this process has no use for; one that is missing is empty. Of a secret, `NAME_FILE`
+    may name a file that holds it.
 
     Raises:
         SettingsError: names every missing or bad variable at once.
     """
     given = {name: environ[name] for name in _FIELDS if environ.get(name, "").strip()}
-    unclean = {
+    unreadable = _add_files(given, environ)
+    unclean = unreadable | {
         name: ["Must hold no line ends or other control characters."]
         for name, value in given.items()
         if not isinstance(_FIELDS[name].metadata["field"], _Pem) and not value.isprintable()
     }
     try:
-        values = _schema.load(given)
+        values = _schema.load(given, partial=tuple({*without, *unreadable}))
     except ma.ValidationError as exc:
         raise _error({**exc.messages_dict, **unclean}) from None
     if unclean:
         raise _error(unclean)
-    return Settings(**{each.name: values[variable] for variable, each in _FIELDS.items()})
+    return Settings(**{each.name: values.get(name, _nothing(each)) for name, each in _FIELDS.items()})
+
+
+def _nothing(setting: dataclasses.Field[Any]) -> str | tuple[()]:
+    return "" if isinstance(setting.metadata["field"], ma.fields.Str) else ()
+
+
+def _add_files(given: dict[str, str], environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """Add the secrets that are in files to *given*; return the faults, by the name of the secret."""
+    faults = {}
+    for name in secret_names():
+        file = environ.get(f"{name}_FILE", "").strip()
+        if not file:
+            continue
+        if name in given:
+            faults[name] = [f"Set it or {name}_FILE, not both."]
+            continue
+        try:
+            given[name] = Path(file).read_text().strip("\r\n")
+        except (OSError, ValueError) as exc:
+            faults[name] = [f"{name}_FILE cannot be read ({type(exc).__name__})."]
+            continue
+        if not given[name].strip():
+            del given[name]
+            faults[name] = [f"{name}_FILE names a file with nothing in it."]
+    return faults
 
 
 def _error(messages: Mapping[str, list[str]]) -> SettingsError:

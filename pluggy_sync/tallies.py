@@ -72,6 +72,9 @@ ROWS = Counted(name="rows", help="Transactions that sync runs changed here.", la
 PLUGGY_REQUESTS = Counted(
     name="pluggy_requests", help="Requests to Pluggy, by status; none: no answer.", labels=("endpoint", "status")
 )
+PLUGGY_CHANGES = Counted(
+    name="pluggy_changes", help="Signs that Pluggy's API changes (`radar.py`).", labels=("endpoint", "sign")
+)
 ATTEMPTS = Counted(name="attempts", help="Attempts to deliver a notification.", labels=("outcome",))
 SETTLED_AFTER = Timed(
     name="action_settled_seconds",
@@ -92,7 +95,17 @@ SETTLED_AFTER = Timed(
 )
 
 ALL: tuple[Counted, ...] = (
-    *(DELIVERIES, HANDLED_AFTER, NOTIFIED_AFTER, SYNC_TOOK, ROWS, PLUGGY_REQUESTS, ATTEMPTS, SETTLED_AFTER),
+    *(
+        DELIVERIES,
+        HANDLED_AFTER,
+        NOTIFIED_AFTER,
+        SYNC_TOOK,
+        ROWS,
+        PLUGGY_REQUESTS,
+        PLUGGY_CHANGES,
+        ATTEMPTS,
+        SETTLED_AFTER,
+    ),
 )
 
 

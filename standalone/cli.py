@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.text import Text
 
 from console import local_run
-from standalone import orphans
+from standalone import first_persons, orphans
 from standalone.addresses import box, show_on_enter
 from standalone.data_folder import LEDGER, LOGS, AlreadyRunningError, locked, make_private
 from standalone.demo.play import play
 from standalone.logs import ConsoleLog, LogFiles
 from standalone.plan import INSTEAD_OF, BadPlanError, Say
 from standalone.polling import WaitedInVainError
-from standalone.sandbox import SandboxRefusedError
+from standalone.sandbox import Sandbox, SandboxRefusedError
 from standalone.service import NAMES, running_service
 from standalone.signals import interrupt_on_signals
 from standalone.supervisor import ProcessEndedError
@@ -62,7 +62,8 @@ def main() -> None:
 
 @main.command()
 @_data_dir
-def up(data: Path) -> None:
+@click.option("--persons/--no-persons", default=True, help="Let some persons connect a bank at the local Pluggy first.")
+def up(data: Path, *, persons: bool) -> None:
     """Run everything until Ctrl-C. The data stay, and the next start continues with them."""
     console = Console(highlight=False)
     log, files = ConsoleLog(console, width=max(map(len, NAMES))), LogFiles(data / LOGS)
@@ -79,6 +80,8 @@ def up(data: Path) -> None:
         running = running_service(data.resolve(), given_settings(), sandbox_seed=seed, say=log.say, show=show)
         with files, running as service:
             addresses = box(service.plan.worth_knowing(), data / local_run.UP_ENV)
+            if persons and service.sandbox is not None:
+                _connect_first_persons(service.sandbox, log.say)
             console.print(addresses)
             show_on_enter(lambda: console.print(addresses))
             service.supervisor.keep_running()
@@ -87,6 +90,15 @@ def up(data: Path) -> None:
     except FAILURES as exc:
         _explain(exc, files, log.say)
         sys.exit(1)
+
+
+def _connect_first_persons(sandbox: Sandbox, say: Say) -> None:
+    """Give the console something to show. Without it everything runs all the same."""
+    try:
+        if number := first_persons.connect(sandbox):
+            say(f"{number} persons connect a bank at the local Pluggy, some of them in vain")
+    except (SandboxRefusedError, httpx.HTTPError) as exc:
+        say(f"nobody has connected a bank yet: {exc}")
 
 
 @main.command()

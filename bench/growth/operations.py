@@ -23,6 +23,7 @@ from pluggy_sync.store import (
     item_progress,
     items,
     metrics,
+    pluggy_reads,
     reconciliation,
     sync_runs,
     sync_state,
@@ -103,6 +104,24 @@ def _days(side: Side) -> object:
     return side.get(f"/v1/accounts/{account_id(ITEM)}/transactions", limit=5, dateTo=str(day))
 
 
+def _items_of_copy(
+    *, deep: bool = False, client_user_id: str | None = None
+) -> Callable[[Connection, datetime], object]:
+    def query(conn: Connection, _now: datetime) -> object:
+        row = items.get(conn, item_id(ITEM))
+        assert row is not None
+        place = (row.first_seen_at, row.id) if deep else None
+        return pluggy_reads.items_before(conn, place, client_user_id=client_user_id, connector_id=None, limit=101)
+
+    return query
+
+
+def _transactions_of_copy(conn: Connection, now: datetime) -> object:
+    return pluggy_reads.transactions_before(
+        conn, account_id(ITEM), (now, ""), date_from=None, date_to=now.date(), created_from=None, limit=501
+    )
+
+
 OPERATIONS = (
     Operation(name="GET /v1/items, first page", request=_items()),
     Operation(name="GET /v1/items, deep cursor", request=_items(after=paging.cursor_to([DEEP]))),
@@ -120,6 +139,21 @@ OPERATIONS = (
     Operation(name="GET /v1/actions?clientUserId=", request=_actions(clientUserId=f"user-{ITEM}")),
     Operation(name="GET /v1/actions?itemId=", request=_actions(itemId=item_id(ITEM))),
     Operation(name="GET /metrics", request=_all_metrics),
+    *(
+        Operation(name=f"GET /pluggy/v2/items?{name}", queries=query)
+        for name, query in {
+            "": _items_of_copy(),
+            "after=": _items_of_copy(deep=True),
+            "clientUserId=": _items_of_copy(client_user_id=f"user-{ITEM}"),
+        }.items()
+    ),
+    Operation(name="GET /pluggy/v2/transactions", queries=_transactions_of_copy),
+    Operation(
+        name="GET /pluggy/accounts",
+        queries=lambda conn, _: pluggy_reads.accounts_of(
+            conn, item_id(ITEM), type_=None, part=pluggy_reads.Slice(skip=0, most=500)
+        ),
+    ),
     Operation(name="an event stored", queries=_record),
     Operation(name="what there is to sync, read", queries=lambda conn, _: sync_state.read(conn, item_id(ITEM))),
     Operation(name="100 new rows merged", queries=_merge_new),

@@ -130,6 +130,7 @@ def update_flow(res: Resources) -> Iterator[Result]:
     """7: persons can act."""
     about = "7 Update flow"
     with res.database.begin() as conn:
+        endpoints.follow_settings(conn, res.settings.product_webhook_url)
         told = [each for each in endpoints.all_(conn) if each.is_live]
     if not told:
         yield heads_up(
@@ -176,7 +177,10 @@ def good_form(res: Resources) -> Iterator[Result]:
     about = "10 Good form"
     with res.database.connect() as conn:
         watched = schedule.last_done(conn, queue.WATCH_PLUGGY)
-    if watched is None or res.now() - watched > _WATCHED:
+        swept = schedule.last_done(conn, queue.SWEEP)
+    if watched is None and swept is not None and res.now() - swept < _WATCHED:
+        yield not_seen(about, "the watchdog looks at Pluggy for the first time five minutes after beat has started")
+    elif watched is None or res.now() - watched > _WATCHED:
         yield problem(
             about, "nobody notices a webhook that is switched off", "Start the processes `beat` and `schedule`"
         )

@@ -45,12 +45,16 @@ def sweeps(res: Resources) -> Iterator[Result]:
     with res.database.connect() as conn:
         done = {task: schedule.last_done(conn, task) for task in (queue.SWEEP, queue.WATCH)}
     limits = {queue.SWEEP: max(60, 3 * res.settings.sweep_interval_s), queue.WATCH: 300}
+    sweeps_now = False
     for task, about in ((queue.SWEEP, "Last sweep"), (queue.WATCH, "Last round of the watchdog")):
         last = done[task]
-        if last is None or res.now() - last > timedelta(seconds=limits[task]):
+        if last is None and sweeps_now:
+            yield not_seen(about, "none yet: the first comes a minute after beat has started", "Look again then")
+        elif last is None or res.now() - last > timedelta(seconds=limits[task]):
             said = "never" if last is None else ago(last, res.now())
             yield problem(about, said, "Start or restart the processes `beat` and `schedule`")
         else:
+            sweeps_now = True
             yield passed(about, ago(last, res.now()))
 
 
@@ -68,6 +72,7 @@ def told(res: Resources) -> Iterator[Result]:
 def product(res: Resources) -> Iterator[Result]:
     """Whether the product's endpoints can be reached."""
     with res.database.begin() as conn:
+        endpoints.follow_settings(conn, res.settings.product_webhook_url)
         found = [each for each in endpoints.all_(conn) if each.state not in ("unset", "disabled")]
     if not found:
         yield heads_up("Endpoints", "none: nobody is told of anything", "pluggy-sync endpoints create URL, or read /v1")

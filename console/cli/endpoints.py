@@ -177,6 +177,8 @@ def attempts(endpoint_id: str, *, limit: int, as_json: bool) -> None:
         for each in found
     ]
     output.listing(("Notification", "Type", "Started", "Took", "Status", "Answer"), rows)
+    if not rows:
+        click.echo("No attempts.")
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

@@ -48,18 +48,25 @@ def explain(item_id: str, *, since: datetime | None, limit: int, as_json: bool) 
 
 
 def _say(read: Reading, explained: Explained) -> None:
-    output.facts([("item", explained.item.id), ("state", output.state(explained.freshness.state))])
     output.line(Text(explained.sentence, style="bold"))
     for remark in explained.remarks:
         output.line(remark)
-    rows = [(output.moment(due.at), age(due.at, read.now), words.words_of_due(due)) for due in explained.due]
-    if rows:
-        output.listing(("At", "That is", "Next"), rows)
+    output.facts([("item", explained.item.id), ("state", output.state(explained.freshness.state))])
+    if explained.due:
+        output.line("Next")
+    for due in explained.due:
+        output.line(_line(due.at, read.now, words.words_of_due(due)))
 
 
 def _list(read: Reading, entries: list[words.Entry]) -> None:
-    rows = [(output.moment(each.at), age(each.at, read.now), words.words(each), each.id) for each in entries]
-    output.listing(("At", "That is", "What happened", "Id"), rows)
+    output.line("What happened, the newest first")
+    for each in entries:
+        output.line(_line(each.at, read.now, words.words(each), each.id))
+
+
+def _line(at: datetime, now: datetime, text: str, id_: str = "") -> Text:
+    when = f"  {output.moment(at)}  {age(at, now):<14}  "
+    return Text.assemble((when, "dim"), text, (f"  {id_}" if id_ else "", "dim"))
 
 
 def _in_json(item_id: str, explained: Explained | None, entries: list[words.Entry]) -> dict[str, object]:

@@ -15,10 +15,12 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console.cli import connections
-from console.cli.catch_up import PATIENCE_S, End, Result, catch_up, refuse_unknown
+from console.cli.catch_up import BUDGET_PATIENCE_S, PATIENCE_S, End, Result, catch_up, refuse_unknown
 from pluggy_sync import item_ids
+from pluggy_sync.engine import item_list
 from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy import rate_budget
+from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import items, sync_state
 
@@ -62,25 +64,45 @@ def read_lines(lines: Iterable[str]) -> Iterator[NamedItem | BadLine]:
 
 
 @click.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.File(encoding="utf-8"), required=False)
+@click.option("--all", "lists_all", is_flag=True, help="All Items at Pluggy, where it lists them for your application.")
 @click.option("--jobs", default=4, show_default=True, type=click.IntRange(1, 16), help="Items at a time.")
-def import_items(file: TextIO, *, jobs: int) -> None:
+def import_items(file: TextIO | None, *, lists_all: bool, jobs: int) -> None:
     """
     Take over the Items that FILE names (- for standard input), and sync each.
 
     One on each line: itemId, or itemId,clientUserId. Call it again to go on: Items that are synced are skipped. Exits 1
     if a line or an Item failed. An Item that waits for its person is registered, which is no failure.
     """
-    found = list(read_lines(file))
+    if lists_all == (file is not None):
+        raise click.UsageError("Name a FILE, or give --all.")
+    found = [] if file is None else list(read_lines(file))
     bad = [each for each in found if isinstance(each, BadLine)]
     named = [each for each in found if isinstance(each, NamedItem)]
     for each in bad:
         click.echo(f"line {each.number}: {each.why}", err=True)
     with connections.resources(pool_size=4 * jobs) as res:
+        if lists_all:
+            named = list(_all_at_pluggy(res))
+            click.echo(f"Pluggy lists {len(named)} Items.")
         ends = _import_all(res, named, jobs)
     click.echo(_summary(ends, bad))
     if bad or any(ends[end] for end in _BAD):
         raise SystemExit(1)
+
+
+def _all_at_pluggy(res: Resources) -> Iterator[NamedItem]:
+    try:
+        with rate_budget.waiting(BUDGET_PATIENCE_S):
+            for page in item_list.all_items(res):
+                for each in page:
+                    yield NamedItem(item_id=item_ids.read(each.id), client_user_id=each.client_user_id)
+    except PluggyRefusedError as exc:
+        if exc.status != item_list.FORBIDDEN:
+            raise
+        raise click.ClickException(
+            "Pluggy does not list Items for this application (GET /v2/items is opt-in and paid). Name them in a FILE."
+        ) from None
 
 
 def _import_all(res: Resources, named: Sequence[NamedItem], jobs: int) -> "Counter[End]":

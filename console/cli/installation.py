@@ -13,7 +13,7 @@ from pluggy_sync.store.schema import SchemaError
 @click.command()
 def migrate() -> None:
     """Bring the database to the present schema."""
-    settings = environment.settings()
+    settings = environment.settings(needs=("DATABASE_URL",))
     engine = create_engine(settings.database_url, schema=settings.database_schema)
     try:
         left = migrate_database(engine, stale_after=timedelta(hours=settings.stale_after_hours))

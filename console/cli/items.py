@@ -73,6 +73,8 @@ def items(
         for each in found
     ]
     output.listing(("Item", "Person", "Bank", "Freshness", "Since", "Collected", "Actions"), rows)
+    if not found:
+        click.echo("No such Items.")
     if len(found) == limit:
         click.echo(f"The first {limit}: --limit shows more, the other options narrow it.")
 

@@ -60,8 +60,10 @@ def _plain(cell: Cell) -> Text:
 
 
 def listing(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str | None = None) -> None:
-    """Print *rows*. The first column names a row."""
+    """Print *rows*. The first column names a row. Of no rows nothing is printed."""
     found = [[_plain(cell) for cell in row] for row in rows]
+    if not found:
+        return
     console = Console(highlight=False)
     table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for row in found:

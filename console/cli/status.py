@@ -127,13 +127,13 @@ def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
                 "Notifications",
                 f"{known['notifications']['pending']} wait, {known['notifications']['dead']} dead letters",
             ),
-            ("Endpoints", _counts(known["endpointsInTrouble"])),
+            ("Endpoints", f"in trouble: {_counts(known['endpointsInTrouble'])}"),
             ("Open actions", _counts(known["openActions"])),
             ("Overdue since", Text(", ".join(overdue), style="bold red") if overdue else "nothing is overdue"),
         ]
     if known["redis"]:
         lines += [
-            ("Queues", _counts(known["queues"])),
+            ("Queues", f"wait in Redis: {_counts(known['queues'])}"),
             ("Budget left", ", ".join(f"{name} {left}" for name, left in known["budgetLeft"].items())),
         ]
     return lines

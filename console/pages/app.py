@@ -19,6 +19,7 @@ from console.pages import (
     notifications,
     overview,
     page_resources,
+    provider,
     sign_in,
     words,
     workers,
@@ -90,6 +91,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     words.register(app)
     for each in (sign_in, overview, items, item, events, notifications, endpoints, connectors, workers, acts, bulk):
         app.register_blueprint(each.blueprint)
+    provider.register(app, settings)
     app.context_processor(lambda: {"pages": PAGES})
     app.before_request(sign_in.require_operator)
     app.after_request(_keep_private)

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from console.pages import passwords
 from console.pages.page_resources import resources
+from pluggy_sync.settings import Settings
 from pluggy_sync.store import audit, console_sessions
 
 blueprint = Blueprint("sign_in", __name__)
@@ -24,7 +25,9 @@ OF_OPERATOR = 5
 OF_ADDRESS = 30
 WINDOW = timedelta(minutes=15)
 
-OPEN_TO_ALL = frozenset({"static", "sign_in.show", "sign_in.submit", "sign_in.health"})
+OPEN_TO_ALL = frozenset(
+    {"static", "sign_in.show", "sign_in.submit", "sign_in.health", "provider.begin", "provider.back"}
+)
 _TOKEN = "token"  # noqa: S105 - the name of a key
 
 Answer = AnyResponse | str | tuple[str, int] | tuple[str, int, dict[str, str]]
@@ -65,8 +68,19 @@ def _operator() -> str | None:
 
 
 def _valid_digests(name: str) -> set[str]:
-    hashed = dict(resources().settings.console_logins).get(name)
-    return set() if hashed is None else {console_sessions.digest(hashed)}
+    """Return the digests of what lets operator *name* in as the settings are now."""
+    settings = resources().settings
+    logins = (dict(settings.console_logins).get(name), login_at_provider(settings, name))
+    return {console_sessions.digest(each) for each in logins if each is not None}
+
+
+def login_at_provider(settings: Settings, email: str) -> str | None:
+    """Return what lets the person in whose *email* a provider has verified; None: nothing does."""
+    name, _, domain = email.lower().rpartition("@")
+    allowed = {each.lower() for each in settings.console_oidc_allowed}
+    if settings.console_oidc_issuer is None or not name or not allowed & {email.lower(), f"@{domain}"}:
+        return None
+    return f"{settings.console_oidc_issuer} {email.lower()}"
 
 
 def begin_session(name: str, login: str) -> None:
@@ -92,7 +106,7 @@ def health() -> Answer:
 @blueprint.get("/sign-in")
 def show() -> Answer:
     """Show the form."""
-    return _form()
+    return form()
 
 
 @blueprint.post("/sign-in")
@@ -107,15 +121,15 @@ def submit() -> Answer:
         if own >= OF_OPERATOR or everybody >= OF_ADDRESS:
             log.warning("console.sign_in_limited")
             minutes = int(WINDOW.total_seconds() // 60)
-            return _form(f"Too many attempts failed. Try again in {minutes} minutes.", status=429)
+            return form(f"Too many attempts failed. Try again in {minutes} minutes.", status=429)
         hashed = passwords.hash_of(res.settings.console_logins, name, password)
         if hashed is None:
             audit.record(conn, name, audit.SIGN_IN_REFUSED, now=now, address=address)
     if hashed is None:
         log.warning("console.sign_in_refused")
-        return _form("Name and password do not belong together.", status=403)
+        return form("Name and password do not belong together.", status=403)
     begin_session(name, hashed)
-    return redirect(_local(request.form.get("next")))
+    return redirect(local(request.form.get("next")))
 
 
 @blueprint.post("/sign-out")
@@ -129,15 +143,16 @@ def sign_out() -> Answer:
     return redirect(url_for("sign_in.show"))
 
 
-def _form(error: str | None = None, *, status: int = 200) -> Answer:
+def form(error: str | None = None, *, status: int = 200) -> Answer:
+    """Return the page on which one signs in, with what went wrong."""
     settings = resources().settings
     page = render_template(
         "sign_in.html",
         error=error,
-        next=_local(request.values.get("next")),
+        next=local(request.values.get("next")),
         name=request.form.get("operator"),
         by_password=bool(settings.console_logins),
-        by_provider=None,
+        by_provider=urlsplit(settings.console_oidc_issuer or "").hostname,
     )
     return page, status
 
@@ -148,7 +163,7 @@ def _here() -> str:
     )
 
 
-def _local(address: str | None) -> str:
+def local(address: str | None) -> str:
     """Return *address* if it is one of ours; else the first page."""
     if not address or not address.startswith("/") or address.startswith(("//", "/\\")) or not address.isprintable():
         return "/"

@@ -5,8 +5,11 @@ from flask import Blueprint, Response
 from pluggy_sandbox.api.answers import answer, caller, paged, server_only, world
 from pluggy_sandbox.api.lookup import found_account, found_item, one, readable_items, shown_account
 from pluggy_sandbox.api.requests import argument, required_argument
+from pluggy_sandbox.bank.card import add_months
 from pluggy_sandbox.holdings.accounts import REDUCED
-from pluggy_sandbox.wire.errors import BadRequestError
+from pluggy_sandbox.wire.encoding import cents
+from pluggy_sandbox.wire.errors import BadRequestError, ForbiddenError
+from pluggy_sandbox.wire.instants import day_in_brazil, iso
 
 blueprint = Blueprint("accounts", __name__)
 
@@ -35,6 +38,45 @@ def show(account_id: str) -> Response:
     here, who = world(), server_only()
     with here.lock:
         return answer(shown_account(here, who, account_id).view)
+
+
+@blueprint.get("/accounts/<account_id>/balance")
+def balance(account_id: str) -> Response:
+    """Show the balance as the bank has it at this moment (Pluggy facts 5.2)."""
+    here, who = world(), server_only()
+    with here.lock:
+        item, held = found_account(here, who, account_id)
+        if not item.connector.is_open_finance or item.authorization.is_revoked:
+            raise ForbiddenError("The consent does not allow to read the balance", "BALANCE_CONSENT_ERROR")
+        return answer(
+            {
+                "balance": held.source.balance(here.clock.now),
+                "blockedBalance": cents(0),
+                "automaticallyInvestedBalance": cents(0),
+                "currencyCode": "BRL",
+                "updateDateTime": iso(here.clock.now),
+            }
+        )
+
+
+@blueprint.get("/accounts/<account_id>/statements")
+def statements(account_id: str) -> Response:
+    """List the statements of the last months (Pluggy facts 5.2). Their addresses lead nowhere."""
+    here, who = world(), server_only()
+    with here.lock:
+        item, held = found_account(here, who, account_id)
+        month = day_in_brazil(here.clock.now).replace(day=1)
+        months = [] if item.authorization.is_revoked else [add_months(month, -n) for n in range(1, 4)]
+        return paged(
+            [
+                {
+                    "id": here.ids.of("statement", held.id, f"{each:%Y%m}"),
+                    "monthYear": f"{each:%m-%Y}",
+                    "url": f"{here.address}/_sandbox/statements/{held.id}/{each:%Y-%m}.pdf",
+                }
+                for each in months
+            ]
+        )
 
 
 @blueprint.get("/bills")

@@ -15,10 +15,11 @@ import structlog
 from pluggy_sync.engine import actions, deletion, incidents, outages, requests
 from pluggy_sync.engine.sync import due
 from pluggy_sync.pluggy import unreadable
+from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.pluggy.unreadable import Unreadable
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import absence
+from pluggy_sync.rules import absence, novelties
 from pluggy_sync.rules.contradictions import Contradiction, contradiction_of, is_believed
 from pluggy_sync.rules.decision import Decision, Step, decide, of_view
 from pluggy_sync.rules.statuses import OFFLINE
@@ -141,6 +142,7 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
+            res.radar.look_at(FETCH_ITEM, item.raw, novelties.ITEM)
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
             asks = state.has_unsettled_actions or decision.need is not None
             if asks and not state.is_replaced:

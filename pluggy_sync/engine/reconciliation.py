@@ -13,8 +13,8 @@ import structlog
 from redis.exceptions import RedisError
 
 from pluggy_sync import queue
+from pluggy_sync.engine import item_list, requests
 from pluggy_sync.engine import items as item_fetching
-from pluggy_sync.engine import requests
 from pluggy_sync.engine.sync import data_products
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.engine.sync.item import End
@@ -49,6 +49,7 @@ def find_missed(res: Resources) -> None:
     silent = _request_silent(res, room.silent)
     due = _queue_due(res, min(room.deep, room.both - silent))
     _read_categories(res)
+    item_list.compare(res)
     if silent or due:
         log.info("reconciliation.due", silent=silent, deep=due)
 

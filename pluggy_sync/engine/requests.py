@@ -20,9 +20,13 @@ URGENT_CONTRADICTION = "Pluggy's answer contradicts an event that a person waits
 BANK_IS_BACK = "the bank is back"
 WATCHED = "its person watches"
 REGISTERED = "registered by the product"
+LISTED = "Pluggy lists it, and it was not known here"
+UNLISTED = "Pluggy does not list it"
 LINK_UNDONE = "a link to another Item was undone"
 # Any other reason is something that a person did, or a refresh.
-_NOBODY_WAITS = frozenset({CONTRADICTION, BANK_IS_BACK, REGISTERED, LINK_UNDONE, inbox.SILENT, inbox.OPERATOR})
+_NOBODY_WAITS = frozenset(
+    {CONTRADICTION, BANK_IS_BACK, REGISTERED, LINK_UNDONE, LISTED, UNLISTED, inbox.SILENT, inbox.OPERATOR}
+)
 
 
 def _task(why: str) -> str:

@@ -120,6 +120,10 @@ def _quota(res: Resources, _: datetime) -> list[Finding]:
         return rules.of_quota(observations.quota_used_up(conn))
 
 
+def _changes(res: Resources, now: datetime) -> list[Finding]:
+    return rules.of_changes(res.radar.signs(now))
+
+
 def _rooms(res: Resources, _: datetime) -> list[Finding]:
     return rules.of_room(rooms(res))
 
@@ -183,6 +187,7 @@ _OURS: Mapping[Collection[Code], _Look] = {
     (Code.ENDPOINT_STOPPED,): _endpoints,
     (Code.BALANCES_DRIFT,): _drift,
     (Code.QUOTA_USED_UP,): _quota,
+    (Code.PLUGGY_CHANGES,): _changes,
     (Code.DISK_LOW,): _rooms,
 }
 _PLUGGYS: Mapping[Collection[Code], _Look] = {

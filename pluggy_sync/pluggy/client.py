@@ -113,6 +113,14 @@ class PassedOn:
         return _code_in(self.body)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListedItems:
+    """A page of the list of Items; `after` is the cursor of the next page, None: this is the last one."""
+
+    items: Sequence[payloads.ListedItem]
+    after: str | None
+
+
 class PluggyClient:
     """
     Reads Items and their data, and updates Items.
@@ -230,6 +238,37 @@ class PluggyClient:
     def loans(self, item_id: str) -> Iterator[list[Any]]:
         """Yield pages of the Item's loans (Pluggy facts 5.7)."""
         return self._pages("/loans", {"itemId": item_id})
+
+    def listed_items(self, after: str | None) -> ListedItems:
+        """
+        Return a page of the application's Items, newest first; *after*: the cursor of the page before.
+
+        Raises:
+            PluggyRefusedError: `LIST_ITEMS_FEATURE_NOT_ENABLED`: this application may not list them (facts 13.1).
+        """
+        raw = self._get("/v2/items", {} if after is None else {"after": after})
+        if raw is None:
+            raise PluggyUnavailableError("404 for GET /v2/items")
+        cursor = _cursor(raw.get("next"))
+        if cursor is not None and cursor == after:
+            raise PluggyUnavailableError("the cursor of GET /v2/items does not advance")
+        found = [payloads.listed_item(each) for each in _results(raw)]
+        return ListedItems(items=[each for each in found if each is not None], after=cursor)
+
+    # The next three are asked because somebody waits for the answer, which is passed on as it came.
+
+    def credit_registry(self, item_id: str, first: str | None, last: str | None) -> Any:
+        """Return what the central bank's registry (SCR) has of the Item's person, None for a 404 (facts 13.13)."""
+        query = {name: value for name, value in (("from", first), ("to", last)) if value is not None}
+        return self._get(f"/items/{_segment(item_id)}/scr", query)
+
+    def balance_now(self, account_id: str) -> Any:
+        """Return the balance as the bank has it at this moment, None for a 404 (Pluggy facts 5.2)."""
+        return self._get(f"/accounts/{_segment(account_id)}/balance")
+
+    def statements(self, account_id: str) -> list[Any]:
+        """Return the account's statements; the address of each is good for half an hour (Pluggy facts 5.2)."""
+        return [raw for page in self._pages(f"/accounts/{_segment(account_id)}/statements", {}) for raw in page]
 
     def resources(self, item_id: str) -> list[payloads.Resource]:
         """Return what the bank declares of an Open Finance Item; nothing for a direct one (Pluggy facts 13.2)."""

@@ -113,6 +113,14 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListedItem:
+    """An Item as the list of all names it."""
+
+    id: str
+    client_user_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resource:
     """One thing that the bank of an Open Finance Item declares (Pluggy facts 13.2)."""
 
@@ -245,6 +253,13 @@ def item(raw: Any) -> Item:
         client_user_id=fields.text(get("clientUserId")),
         raw=raw,
     )
+
+
+def listed_item(raw: Any) -> ListedItem | None:
+    """Return an Item of the list; None: it has no id."""
+    found = fields.object_of(raw) or {}
+    id_ = fields.identity(found.get("id"))
+    return None if id_ is None else ListedItem(id=id_, client_user_id=fields.text(found.get("clientUserId")))
 
 
 def resource(raw: Any) -> Resource | None:

@@ -29,6 +29,7 @@ class Code(StrEnum):
     ENDPOINT_STOPPED = "endpoint_stopped"
     BALANCES_DRIFT = "balances_drift"
     QUOTA_USED_UP = "quota_used_up"
+    PLUGGY_CHANGES = "pluggy_changes"
     DISK_LOW = "disk_low"
 
 
@@ -77,6 +78,11 @@ MEANINGS: Mapping[Code, Meaning] = {
         text="The month's Open Finance requests are used up for Items of a bank",
         urgency=Urgency.TICKET,
         subject="bank",
+    ),
+    Code.PLUGGY_CHANGES: Meaning(
+        text="An endpoint of Pluggy is gone, announces its end, or shows what is new to us",
+        urgency=Urgency.TICKET,
+        subject="endpoint",
     ),
     Code.DISK_LOW: Meaning(text="A disk or Redis is nearly full", urgency=Urgency.PAGE, subject="place"),
 }
@@ -278,6 +284,26 @@ def of_quota(banks: Sequence[OfBank]) -> list[Finding]:
         Finding(code=Code.QUOTA_USED_UP, subject=str(each.connector_id), detail=f"{each.bank}: {each.number} Items")
         for each in banks
         if each.number >= QUOTA_AT_LEAST
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignOfChange:
+    """A sign of an *endpoint* (`pluggy_sync/radar.py`): `gone`, `deprecation`, `sunset`, or that *what* is new."""
+
+    endpoint: str
+    sign: str
+    what: str
+
+
+def of_changes(signs: Sequence[SignOfChange]) -> list[Finding]:
+    """Return one finding for each endpoint that shows signs of a change."""
+    by_endpoint: dict[str, list[str]] = {}
+    for each in signs:
+        by_endpoint.setdefault(each.endpoint, []).append(f"{each.sign} {each.what}".strip())
+    return [
+        Finding(code=Code.PLUGGY_CHANGES, subject=endpoint, detail=", ".join(said[:10]))
+        for endpoint, said in by_endpoint.items()
     ]
 
 

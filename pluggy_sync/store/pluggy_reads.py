@@ -7,7 +7,7 @@ Tests: `webhook_app/pluggy_copy/test_sdk.py`, `webhook_app/pluggy_copy/test_tran
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 from pluggy_sync.pluggy.fields import Raw
 from pluggy_sync.store.data_products import BILLS, IDENTITIES, Listed
 from pluggy_sync.store.tables import accounts, categories, items, transactions
-from pluggy_sync.store.transactions import StoredTransaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,15 @@ class ListedItem:
 
     id: str
     first_seen_at: datetime
+    raw: Raw
+
+
+# A tuple, since a page has hundreds of them.
+class DatedRow(NamedTuple):
+    """A transaction, Pluggy's object, at its place in the list."""
+
+    id: str
+    date: datetime
     raw: Raw
 
 
@@ -166,7 +174,7 @@ def transactions_before(
     date_to: date | None,
     created_from: datetime | None,
     limit: int,
-) -> Sequence[StoredTransaction]:
+) -> Sequence[DatedRow]:
     """
     Return the account's next *limit* transactions, newest first, from those after *place* (date, id); None begins.
 
@@ -186,7 +194,7 @@ def transactions_before(
     if created_from is not None:
         stmt = stmt.where(transactions.c.created_at >= created_from)
     newest_first = stmt.order_by(transactions.c.date.desc(), transactions.c.id)
-    return [StoredTransaction._make(each) for each in conn.execute(newest_first.limit(limit))]
+    return [DatedRow._make(each) for each in conn.execute(newest_first.limit(limit))]
 
 
 def _midnight(day: date) -> datetime:

@@ -212,6 +212,8 @@ items = sa.Table(
     sa.Index("items_not_updated_of_connector_idx", "connector_id", "id", postgresql_where=sa.text(NOT_UPDATED)),
     sa.Index("items_deleted_idx", "id", postgresql_where=sa.text("deleted_at IS NOT NULL")),
     sa.Index("items_replaced_idx", "id", postgresql_where=sa.text("replaced_by IS NOT NULL")),
+    # For the copy of Pluggy's own list.
+    sa.Index("items_newest_idx", "first_seen_at", "id", postgresql_where=sa.text("deleted_at IS NULL")),
     # Without a planned update one is expected some time after the last.
     sa.Index(
         "items_unplanned_idx",
@@ -791,6 +793,29 @@ api_tokens = sa.Table(
     sa.CheckConstraint(f"scope IN ({_listed_in_sql(Scope)})", name="scope"),
     # A name may be given again when its token is revoked.
     sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
+)
+
+# How far the weekly comparison with Pluggy's list of Items is. One row, once it was asked for.
+item_list_checks = sa.Table(
+    "item_list_checks",
+    metadata,
+    sa.Column("application", sa.Text, primary_key=True),
+    # While one goes on: when it began, and the cursor of the next page.
+    sa.Column("began_at", INSTANT),
+    sa.Column("after", sa.Text),
+    sa.Column("finished_at", INSTANT),
+    # Pluggy does not list Items for this application: it is not asked again until an operator asks.
+    sa.Column("refused_at", INSTANT),
+    # What the last finished one found: Items that we did not know, and Items that Pluggy did not list.
+    sa.Column("unknown_here", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("unknown_there", sa.Integer, nullable=False, server_default="0"),
+)
+
+# The Items that Pluggy has listed so far in the comparison that goes on. Empty between two of them.
+listed_items = sa.Table(
+    "listed_items",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
 )
 
 # Totals over all of history (`store/counters.py`).

@@ -4,13 +4,11 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from standalone.ports import any_free
 from tests.standalone.up_running import Run
-from tests.webhook_app.browser.conftest import CHROMIUM, FLAGS
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +22,3 @@ def up() -> Iterator[dict[str, str]]:
         finally:
             if run.popen.poll() is None:
                 run.stop(signal.SIGTERM)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium of the machine."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pluggy_sync.settings import SettingsError, read_settings, setting_names
+from pluggy_sync.settings import SettingsError, read_settings, secret_names, setting_names
 from tests.kit.factories import PRODUCT_SECRET, a_settings, an_environ
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -136,7 +136,7 @@ def test_a_bad_value_is_refused_by_name(name, value):
     [
         ("PUBLIC_URL", "http://localhost:8000"),
         ("PUBLIC_URL", "http://[::1]:8000"),
-        ("PUBLIC_URL", "https://example.com/banks"),
+        ("PUBLIC_URL", "https://banks.example.com"),
         ("PLUGGY_API_URL", "http://127.0.0.1:8001"),
         ("PRODUCT_WEBHOOK_URL", "http://product:8080/hook?key=1"),
         (
@@ -152,9 +152,9 @@ def test_what_can_work_is_taken(name, value):
 
 
 def test_an_address_has_no_slash_at_its_end():
-    settings = a_settings(PUBLIC_URL="https://example.com/banks//", PLUGGY_API_URL="https://api.pluggy.ai/")
+    settings = a_settings(PUBLIC_URL="https://example.com//", PLUGGY_API_URL="https://api.pluggy.ai/")
 
-    assert (settings.public_url, settings.pluggy_api_url) == ("https://example.com/banks", "https://api.pluggy.ai")
+    assert (settings.public_url, settings.pluggy_api_url) == ("https://example.com", "https://api.pluggy.ai")
 
 
 def test_a_fault_does_not_show_the_value():
@@ -194,7 +194,8 @@ def test_no_secret_shows_in_the_repr():
 
 
 def test_every_setting_is_documented_and_nothing_else_is():
-    documented = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+    of_the_service = DOCUMENT.read_text().partition("\n## Of the processes\n")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", of_the_service, re.MULTILINE)
 
     assert documented == setting_names()
 
@@ -208,3 +209,69 @@ def test_a_life_is_a_number_of_days_or_for_ever(text, days):
 def test_a_life_that_is_too_short_or_no_number_is_refused(text):
     with pytest.raises(SettingsError, match="KEEP_EVENTS_DAYS: Must be days, 7 to 36500, or forever"):
         a_settings(KEEP_EVENTS_DAYS=text)
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("a-secret-key-of-a-file-that-is-long-enough\n")
+
+    found = a_settings(SECRET_KEY=None, SECRET_KEY_FILE=str(file))
+
+    assert found.secret_key == "a-secret-key-of-a-file-that-is-long-enough"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_file_of_a_secret_that_cannot_be_read_or_is_empty_is_a_fault(tmp_path, content):
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(SettingsError, match="SECRET_KEY: SECRET_KEY_FILE"):
+        a_settings(SECRET_KEY=None, SECRET_KEY_FILE=str(file))
+
+
+def test_what_is_in_a_file_is_checked_and_not_quoted(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("too-short")
+
+    with pytest.raises(SettingsError, match="SECRET_KEY") as caught:
+        a_settings(SECRET_KEY=None, SECRET_KEY_FILE=str(file))
+
+    assert "too-short" not in str(caught.value)
+
+
+def test_a_secret_and_its_file_exclude_each_other(tmp_path):
+    with pytest.raises(SettingsError, match="SECRET_KEY: Set it or SECRET_KEY_FILE, not both"):
+        a_settings(SECRET_KEY_FILE=str(tmp_path))
+
+
+def test_only_secrets_are_read_from_files(tmp_path):
+    file = tmp_path / "level"
+    file.write_text("DEBUG")
+
+    assert a_settings(LOG_LEVEL_FILE=str(file)).log_level == "INFO"
+
+
+def test_every_secret_is_named_where_files_of_secrets_are_explained():
+    explained = DOCUMENT.read_text().partition("\n## Secrets in files\n")[2].partition("\n## ")[0]
+    listed = explained.partition("The secrets: ")[2].partition(".")[0]
+
+    assert re.findall(r"`(\w+)`", listed) == secret_names()
+
+
+def test_a_process_may_do_without_what_it_does_not_use():
+    found = read_settings(an_environ(API_TOKENS=None, SECRET_KEY=None), without={"API_TOKENS", "SECRET_KEY"})
+
+    assert (found.api_tokens, found.secret_key) == ((), "")
+    with pytest.raises(SettingsError, match="SECRET_KEY"):
+        read_settings(an_environ(SECRET_KEY="short"), without={"SECRET_KEY"})
+
+
+@pytest.mark.parametrize("url", ["https://example.com/pluggy", "https://example.com/a/b", "http://127.0.0.1:8000/x"])
+def test_an_address_with_a_path_is_refused_as_the_public_one(url):
+    with pytest.raises(SettingsError, match="PUBLIC_URL: Must end with its host"):
+        a_settings(PUBLIC_URL=url)
+
+
+def test_a_slash_at_the_end_of_the_public_address_is_no_path():
+    assert a_settings(PUBLIC_URL="https://example.com/").public_url == "https://example.com"

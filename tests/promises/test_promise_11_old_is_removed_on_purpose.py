@@ -28,6 +28,7 @@ KEPT = {
         *("account_links", "item_links", "predecessor_searches", "transaction_links"),
     },
     "incidents of banks as they are told of now; Items until their product is told": {"bank_incidents", "bank_returns"},
+    "a row of each application, and ids until a comparison ends": {"item_list_checks", "listed_items"},
     "a row of each tier": {"pruning"},
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},
@@ -45,6 +46,11 @@ def test_every_table_is_removed_by_age_or_does_not_grow_with_time():
     assert not stored.tables_of_tiers() & set(kept)
 
 
+def of_pluggy(row):
+    """Return the row without what is not Pluggy's: which row it takes the place of."""
+    return {name: value for name, value in row.items() if not name.startswith("replace")}
+
+
 class Consumer:
     """Reads the change feed of all Items on, and keeps the rows that it is told of."""
 
@@ -57,7 +63,7 @@ class Consumer:
         more = True
         while more:
             page = self._product.get("/v1/transactions/sync", limit=500, **self._cursor)
-            self.rows.update({row["id"]: row for row in page["added"] + page["modified"]})
+            self.rows.update({row["id"]: of_pluggy(row) for row in page["added"] + page["modified"]})
             for row in page["removed"]:
                 self.rows.pop(row["id"], None)
             self._cursor, more = {"cursor": page["nextCursor"]}, page["hasMore"]

@@ -77,6 +77,23 @@ def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
     assert "flower_" in metrics.text
 
 
+def test_its_login_may_stand_in_a_file_and_what_it_saw_outlives_it(shared_valkey, tmp_path):
+    (tmp_path / "login").write_text(":".join(LOGIN) + "\n")
+    env = environment(
+        shared_valkey,
+        HOST="0.0.0.0",
+        FLOWER_BASIC_AUTH_FILE=str(tmp_path / "login"),
+        FLOWER_PERSISTENT="true",
+        FLOWER_DB=str(tmp_path / "seen"),
+    )
+
+    with running_flower(env) as url:
+        assert httpx.get(f"{url}/workers", verify=tls.context()).status_code == 401
+        assert httpx.get(f"{url}/workers", auth=LOGIN, verify=tls.context()).status_code == 200
+
+    assert list(tmp_path.glob("seen*"))
+
+
 def test_its_page_of_the_broker_shows_every_queue_and_no_password(tmp_path):
     valkey = prepare_valkey(tmp_path / "valkey", port=any_free(), password="let-me-in", persistent=False)
     valkey.start()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from standalone.data_folder import locked
+from standalone.first_persons import PERSONS
 from standalone.ports import any_free
 from tests.kit.psql import psql
 from tests.standalone.liveness import is_running
@@ -57,6 +58,10 @@ def items_at_the_bank(env):
     return httpx.get(f"{env['PLUGGY_API_URL']}/_sandbox/items").json()["results"]
 
 
+def ids_of(items):
+    return {item["id"] for item in items}
+
+
 def stored_events(env):
     with psql(env["DATABASE_URL"]) as conn:
         return [event_id for (event_id,) in conn.execute("SELECT event_id FROM inbox")]
@@ -64,7 +69,7 @@ def stored_events(env):
 
 def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(start):
     with listening_port() as port:
-        first = start(port)
+        first = start(port, persons=True)
         env = first.wait_until_up()
         processes = first.processes()
 
@@ -74,17 +79,20 @@ def test_up_steps_aside_for_taken_ports_leaves_no_process_and_keeps_its_data(sta
         assert len(processes) > 8
         event_id = send_event(env)
         item_id = connect_item(env)
+        at_the_bank = items_at_the_bank(env)
         first.stop(signal.SIGINT)
 
     assert [pid for pid in processes if is_running(pid)] == []
     assert "Traceback" not in first.printed
 
-    second = start(env["PORT"])
+    second = start(env["PORT"], persons=True)
     again = second.wait_until_up()
     processes = second.processes()
 
     assert event_id in stored_events(again)
-    assert [item["id"] for item in items_at_the_bank(again)] == [item_id]
+    assert ids_of(items_at_the_bank(again)) == ids_of(at_the_bank)
+    assert item_id in ids_of(at_the_bank)
+    assert len(at_the_bank) == 1 + len(PERSONS)
     assert {name for name in env if env[name] != again.get(name)} <= {
         *(name for name in env if name.endswith(("_URL", "PORT"))),
     }

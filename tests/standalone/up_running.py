@@ -21,14 +21,14 @@ DOWN_WITHIN_S = 60.0
 class Run:
     """One run of `up` on the folder *data*. What it prints is in the file *output*."""
 
-    def __init__(self, data: Path, port: int, output: Path, **settings: str) -> None:
+    def __init__(self, data: Path, port: int, output: Path, *, persons: bool = False, **settings: str) -> None:
         self.data = data
         self.output = output
         (data / "up.env").unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if name not in INSTEAD_OF.values()}
         with output.open("w") as out:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "standalone", "up", "--data", data],
+                [sys.executable, "-m", "standalone", "up", "--data", data, "--persons" if persons else "--no-persons"],
                 env={**environment, "PORT": str(port), **settings},
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -25,13 +25,15 @@ from pluggy_sync.pluggy import rate_budget, unreadable
 from pluggy_sync.pluggy.client import READ_TRANSACTIONS
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import novelties
 from pluggy_sync.rules.sync_plan import ACCOUNTS, AccountState, Part, Reason, SyncState
 from pluggy_sync.store import accounts, item_progress
 
 log = structlog.get_logger(__name__)
 
 # What nearly every run asks first. Without budget for these none is begun.
-ENDPOINTS = ("GET /accounts", READ_TRANSACTIONS)
+READ_ACCOUNTS = "GET /accounts"
+ENDPOINTS = (READ_ACCOUNTS, READ_TRANSACTIONS)
 
 
 class End(Enum):
@@ -126,6 +128,8 @@ def _read_accounts(res: Resources, run: Run) -> None:
     with reading(run, part):
         found = [account for account in res.pluggy.accounts(run.item.id) if account.item_id == run.item.id]
         run.shows_data, run.lists_no_account = bool(found), not found
+        for account in found:
+            res.radar.look_at(READ_ACCOUNTS, account.raw, novelties.ACCOUNT)
         with writing(res, run) as tx:
             accounts.save(tx.conn, run.item.id, found, now=res.now())
             if not run.unreadable.any_of(unreadable.ACCOUNT):

@@ -16,11 +16,11 @@ import structlog
 
 from pluggy_sync.engine.errors import ContradictionError
 from pluggy_sync.engine.sync.run import Run, Trouble, reading, writing
-from pluggy_sync.pluggy.client import IDS_PER_REQUEST
+from pluggy_sync.pluggy.client import IDS_PER_REQUEST, READ_TRANSACTIONS
 from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.pluggy.unreadable import TRANSACTION
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules import replacements
+from pluggy_sync.rules import novelties, replacements
 from pluggy_sync.rules.sync_plan import AccountPlan, Reason
 from pluggy_sync.rules.window import Batch, Window, spans, year_before
 from pluggy_sync.store import accounts, balances, sync_runs, transactions
@@ -124,6 +124,8 @@ class _AccountRead:
         """Yield the rows of *pages* in batches large enough for a write; the last one may be smaller, or empty."""
         began_at, rows = self._res.now(), list[Transaction]()
         for page in pages:
+            for row in page[:1]:
+                self._res.radar.look_at(READ_TRANSACTIONS, row.raw, novelties.TRANSACTION)
             rows += page
             if len(rows) >= ROWS_PER_WRITE:
                 yield Batch(rows=rows, began_at=began_at)

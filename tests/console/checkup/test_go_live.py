@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from console.checkup import go_live
 from pluggy_sync import events, queue
-from pluggy_sync.engine import watchdog
+from pluggy_sync.engine import sweep, watchdog
 from pluggy_sync.store import endpoints, inbox, schedule, tables
 from tests.kit.factories import WEBHOOK_SECRET, a_raw_connector, a_raw_item, an_event, an_id
 
@@ -131,6 +131,8 @@ def test_security(verdict, with_settings):
 
 def test_good_form(verdict, resources, clock):
     assert verdict(go_live.good_form, resources) == "problem"
+    sweep.sweep(resources)
+    assert verdict(go_live.good_form, resources) == "not seen"
     watchdog.watch_pluggy(resources)
     assert verdict(go_live.good_form, resources) == "pass"
 

@@ -48,6 +48,7 @@ def test_a_sweep_that_is_long_ago_or_never_was_is_a_problem(said, resources, clo
     assert said(processes.sweeps, resources)["Last sweep"] == ("problem", "never")
 
     sweep.sweep(resources)
+    assert said(processes.sweeps, resources)["Last round of the watchdog"][0] == "not seen"
     watchdog.watch(resources)
     assert {verdict for verdict, _ in said(processes.sweeps, resources).values()} == {"pass"}
 

@@ -177,6 +177,28 @@ def test_import_of_another_persons_item_fails_and_keeps_whose_it_is(call, servic
     assert service.item(item_id).client_user_id == "user-42"
 
 
+def test_all_items_at_pluggy_are_imported_with_their_persons_where_it_lists_them(call, service):
+    service.upstream.settings(listItemsEnabled=True)
+    one = service.upstream.connect("user-ok", clientUserId="user-1")
+    other = service.upstream.connect("user-ok", connector=500, clientUserId="user-2")
+    service.upstream.take_events()
+
+    result = call("import", "--all")
+
+    assert "Pluggy lists 2 Items." in result.output
+    assert (service.item(one).client_user_id, service.item(other).client_user_id) == ("user-1", "user-2")
+    service.assert_mirrors(one)
+    service.assert_mirrors(other)
+
+
+def test_where_pluggy_lists_no_items_the_command_says_what_to_do_instead(call):
+    result = call("import", "--all")
+
+    assert result.exit_code == 1
+    assert "opt-in" in result.output
+    assert call("import").exit_code == exits.WRONG
+
+
 def test_no_command_shows_amounts_or_texts_of_the_bank(call, environ, service, upstream: Upstream):
     item_id = upstream.connect()
     with planted_pluggy(environ["PLUGGY_API_URL"]) as planted:

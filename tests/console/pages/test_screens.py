@@ -25,7 +25,7 @@ from tests.kit.clock import Clock
 from tests.kit.factories import PRODUCT_SECRET, an_event, an_id
 from tests.kit.product import running_product
 from tests.kit.service import Service
-from tests.webhook_app.browser.conftest import SCREENSHOTS, chromium  # noqa: F401 - the fixture
+from tests.webhook_app.browser.conftest import SCREENSHOTS
 from tests.webhook_app.browser.test_screens import RULES
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -119,7 +119,7 @@ def _keep_a_day(conn: sa.Connection, now: datetime) -> None:
             conn.execute(sa.insert(event_counts).values(began_at=at, number=round(900 * busy + minute % 70)))
 
 
-def test_every_page_can_be_used_by_everyone_at_any_size(chromium: Any, address: str, pages: dict[str, str]):  # noqa: F811
+def test_every_page_can_be_used_by_everyone_at_any_size(chromium: Any, address: str, pages: dict[str, str]):
     FOLDER.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
     for width, scheme in LOOKS:

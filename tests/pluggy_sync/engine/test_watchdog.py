@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from pluggy_sync.engine import watchdog
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.rules.alerts import CLEARED_AFTER, KEPT_FOR, Code, Finding, Room, Work
 from pluggy_sync.store import alerts, deliveries, endpoints, inbox, item_progress, items, observations, schedule, tables
+from standalone.polling import eventually
 from tests.kit.factories import WEBHOOK_SECRET, an_event, an_id
 
 URL = "https://sync.example.com/webhooks/pluggy"
@@ -73,6 +75,28 @@ def test_a_trouble_is_told_once_and_when_it_is_over(res, clock):
 
     assert told(res) == [("system.alert", "disk_low", "spill"), ("system.alert_cleared", "disk_low", "spill")]
     assert open_alerts(res) == []
+
+
+def test_of_two_watchdogs_that_see_the_same_at_once_one_tells_it(res):
+    finding = Finding(code=Code.DISK_LOW, subject="spill", detail="9 MB")
+    with res.database.begin() as first:
+        assert alerts.see(first, finding, now=res.now()) is not None
+        with ThreadPoolExecutor(1) as threads:
+            second = threads.submit(watchdog.settle, res, [finding], {Code.DISK_LOW}, res.now())
+            # It waits for the first one's row, and finds it once that is committed.
+            eventually(lambda: is_waiting(res), within_s=20, what="the second watchdog waits")
+            first.commit()
+            second.result(timeout=20)
+
+    assert (open_alerts(res), told(res)) == ([(Code.DISK_LOW, "spill")], [])
+
+
+def is_waiting(res):
+    with res.database.connect() as conn:
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%alerts%'"
+        )
+        return conn.scalar(waiting) > 0
 
 
 def test_what_comes_back_later_is_told_again(res, clock):

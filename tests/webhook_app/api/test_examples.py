@@ -133,10 +133,21 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     shown.call("createConnectToken", "/v1/connect-tokens", {"clientUserId": "user-42"})
     shown.call("createUpdateToken", f"{item}/connect-token", {"oauthRedirectUri": "https://product.example/back"})
     of_all_actions(service, shown)
+    of_what_is_not_stored(service, shown)
     shown.call("refreshItem", f"{item}/refresh")
     service.catch_up()
     shown.call("deleteItem", item)
     service.catch_up()
+
+
+def of_what_is_not_stored(service: Service, shown: Shown) -> None:
+    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": "761.092.776-73"})
+    service.upstream.approve(item_id)
+    service.catch_up()
+    shown.call("readCreditRegistry", f"/v1/items/{item_id}/scr", **{"from": "202601", "to": "202601"})
+    account_id = shown._product.get(f"/v1/items/{item_id}/accounts")["results"][0]["id"]
+    shown.call("listStatements", f"/v1/accounts/{account_id}/statements")
+    shown.call("readBalanceNow", f"/v1/accounts/{account_id}/balance")
 
 
 def of_all_endpoints(service: Service, shown: Shown) -> dict[str, Any]:

@@ -8,7 +8,6 @@ build/screenshots.
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +32,6 @@ from tests.kit.worker_processes import running_worker
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 # Set by `make screenshots`. Nobody looks at those of other runs, and they take longer than what is checked.
 TAKES_PICTURES = "SCREENSHOTS" in os.environ
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass(frozen=True)
@@ -183,18 +172,6 @@ def _as_product(asked: Asked) -> Reply:
 def _web(environ: Mapping[str, str], folder: Path, name: str) -> Any:
     (folder / name).mkdir()
     return running_web(dict(environ), folder / name)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium of the machine."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: the person's page is only tested without a browser")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Phone:

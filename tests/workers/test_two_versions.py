@@ -1,0 +1,106 @@
+"""
+While a new version is rolled out, its workers and those of the version before share queues and tables.
+
+The version before is what the repository held before the newest migration came; without the history there is none.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+from pluggy_sync.store.migrate import alembic_config
+from pluggy_sync.store.tables import inbox, sync_runs
+from standalone import procfile
+from standalone.polling import eventually
+from tests.kit.factories import an_environ
+from tests.kit.worker_processes import Worker, running_worker
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PEOPLE = 6
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False).stdout
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    """The folder of the version before the newest migration."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    newest = Path(scripts.get_revision("head").path).relative_to(ROOT)
+    commit = git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(newest)).decode().strip()
+    archive = git("archive", f"{commit}^") if commit else b""
+    if not archive:
+        pytest.skip("the history of the repository is not here")
+    folder = tmp_path_factory.mktemp("before")
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    assert not (folder / newest).exists()
+    return folder
+
+
+@contextmanager
+def running_before(environ, folder, before, monkeypatch):
+    """Run a worker of the version before, with its own Procfile and code."""
+    with monkeypatch.context() as patched:
+        patched.setattr(procfile, "PROCFILE", before / "Procfile")
+        patched.setattr(procfile.commands, "__defaults__", (before / "Procfile",))
+        with running_worker({**environ, "PYTHONPATH": str(before)}, folder) as worker:
+            yield worker
+
+
+def where_workers_are(before):
+    """Return the folder of the code that a process runs which is started there."""
+    code = "import workers; print(workers.__path__[0])"
+    env = {**os.environ, "PYTHONPATH": str(before)}
+    return Path(subprocess.check_output([sys.executable, "-c", code], cwd=before, env=env, text=True).strip())
+
+
+def is_quiet(database):
+    with database.begin() as conn:
+        waiting = conn.scalar(sa.select(sa.func.count()).where(inbox.c.state != "handled"))
+        running = conn.scalar(sa.select(sa.func.count()).where(sync_runs.c.outcome == "running"))
+        done = conn.scalar(
+            sa.select(sa.func.count(sync_runs.c.item_id.distinct())).where(sync_runs.c.outcome == "done")
+        )
+    return waiting == running == 0 and done == PEOPLE
+
+
+def test_workers_of_two_versions_share_the_work_and_every_item_is_mirrored(
+    service, upstream, settings, resources, before, tmp_path, monkeypatch
+):
+    environ = an_environ(
+        DATABASE_URL=settings.database_url,
+        REDIS_URL=settings.redis_url,
+        PLUGGY_API_URL=settings.pluggy_api_url,
+        PLUGGY_CLIENT_ID=settings.pluggy_client_id,
+        PLUGGY_CLIENT_SECRET=settings.pluggy_client_secret,
+        SWEEP_INTERVAL_S="2",
+    )
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+
+    with (
+        running_before(environ, tmp_path / "old", before, monkeypatch) as old,
+        running_worker(environ, tmp_path / "new", beat=True) as new,
+    ):
+        assert where_workers_are(before) == before / "workers"
+        items = [upstream.connect() for _ in range(PEOPLE)]
+        service.deliver(*upstream.take_events())
+        eventually(lambda: is_quiet(resources.database), what="everything is handled", within_s=120)
+        worked: list[Worker] = [each for each in (old, new) if each.count("event.handled") or each.count("sync.done")]
+
+    for item_id in items:
+        service.assert_mirrors(item_id)
+    assert worked == [old, new]
+    assert [each.count("task.failed") for each in (old, new)] == [0, 0]

@@ -36,6 +36,7 @@ def test_every_permutation_of_five_events_ends_in_the_same_rows(service, a_chang
 
     def handle(event, others):
         """Handle *event*, and then the *others* in every order, each from where the events before have led."""
+        assert event["eventId"] not in {row.event_id for row in service.events()}
         service.deliver(event)
         service.work()
         if not others:

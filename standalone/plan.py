@@ -131,6 +131,9 @@ def make_plan(data_dir: Path, given: Mapping[str, str], *, say: Say) -> Plan:
         "SPILL_FOLDER": given.get("SPILL_FOLDER", str((data_dir / "spill").absolute())),
         "PYTHONUNBUFFERED": "1",
     }
+    if "wallet" in port and "PRODUCT_RETURN_URLS" in given:
+        # Persons come back to the wallet as well.
+        env["PRODUCT_RETURN_URLS"] += f",{_url(port['wallet'])}/"
     return Plan(data_dir, given, port, env)
 
 

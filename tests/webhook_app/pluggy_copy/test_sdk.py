@@ -19,13 +19,17 @@ from tests.webhook_app.pluggy_copy.conftest import CLIENT_ID
 Sdk = pluggy_sdk.ApiClient
 Both = tuple[Sdk, Sdk]
 
-# By the user of each Item: what happens at its bank, twice.
-LIVES = {
-    "user-ok": ["add", "edit", "remove", "backdate"],
-    "user-ok-two-checking-accounts": ["add", "remove", "remove", "pending"],
-    "user-ok-account-warning": ["pending", "add", "edit"],
-    "user-ok-account-error": ["add"],
-}
+OPEN_FINANCE = "761.092.776-73"
+
+# Of each Item: its user, its bank, and what happens there, twice.
+LIVES: list[tuple[str, int, list[str]]] = [
+    ("user-ok", 2, ["add", "edit", "remove", "backdate"]),
+    ("user-ok-two-checking-accounts", 2, ["add", "remove", "remove", "pending"]),
+    ("user-ok-account-warning", 8, ["pending", "add", "edit"]),
+    ("user-ok-account-error", 2, ["add"]),
+    ("user-ok", 16, ["add", "edit", "edit"]),
+    (OPEN_FINANCE, 600, ["add", "pending", "remove"]),
+]
 
 
 def everything(sdk: Sdk, item_id: str) -> dict[str, Any]:
@@ -81,15 +85,24 @@ def all_transactions(sdk: Sdk, account_id: str, **filters: Any) -> dict[str, Any
     return by_id(rows)
 
 
+def connected(service: Service, user: str, bank: int) -> str:
+    """Return an Item; one of Open Finance is known by a CPF and approved at the bank."""
+    if user != OPEN_FINANCE:
+        return service.upstream.connect(user, connector=bank)
+    item_id = service.upstream.connect(connector=bank, parameters={"cpf": user})
+    service.upstream.approve(item_id)
+    return item_id
+
+
 @pytest.fixture
 def lives(service: Service) -> list[str]:
     """Items of many kinds whose banks have changed much since they were connected; all was synced."""
     upstream = service.upstream
-    ids = [upstream.connect(user) for user in LIVES]
+    ids = [connected(service, user, bank) for user, bank, _ in LIVES]
     service.catch_up()
     for _ in range(2):
         upstream.later(days=4)
-        for item_id, changes in zip(ids, LIVES.values(), strict=True):
+        for item_id, (_, _, changes) in zip(ids, LIVES, strict=True):
             upstream.evolve(item_id, *changes)
             upstream.run(item_id)
         service.catch_up()
@@ -105,6 +118,8 @@ def test_the_package_reads_of_many_evolved_items_what_it_reads_from_pluggy(lives
         assert read.keys() == expected.keys()
         for part in expected:
             assert read[part] == expected[part], part
+    # The last is of Open Finance: it has a consent.
+    assert expected["consents"]
 
 
 def test_what_the_bank_removed_is_absent(service: Service, sdks: Both) -> None:
@@ -188,17 +203,6 @@ def test_categories_are_the_same(service: Service, sdks: Both) -> None:
     assert len(copy[0]) > len(copy[1]) > 0
 
 
-def test_a_consent_of_open_finance_is_read(service: Service, sdks: Both) -> None:
-    item_id = service.upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
-    service.upstream.approve(item_id)
-    service.catch_up()
-
-    copy, pluggy = (by_id(apis.ConsentApi(sdk).consents_list(UUID(item_id)).results) for sdk in sdks)
-
-    assert copy == pluggy
-    assert copy
-
-
 def test_items_are_listed_newest_first_and_by_filter(service: Service, sdks: Both) -> None:
     service.upstream.settings(listItemsEnabled=True)
     mine = [service.upstream.connect(), service.upstream.connect(connector=8)]
@@ -274,3 +278,20 @@ def test_refusals_are_the_same(service: Service, sdks: Both) -> None:
 
     assert copy == pluggy
     assert {status for status, _ in copy} == {400, 401, 404, 410}
+
+
+def test_the_package_passes_on_what_is_meant_for_pluggy(service: Service, sdks: Both) -> None:
+    copy, _ = sdks
+    items = apis.ItemsApi(copy)
+    item_id = service.upstream.connect(connector=5)
+    service.catch_up()
+
+    options = models.ConnectTokenRequest(itemId=UUID(item_id), options=models.ItemOptions(clientUserId="user-42"))
+    token = apis.AuthApi(copy).connect_token_create(options).access_token
+    answered = items.items_send_mfa(item_id, {"token": "123456"})
+    service.catch_up()
+    updated = items.items_update(item_id, models.UpdateItem())
+
+    assert token.count(".") == 2
+    assert (answered.id, answered.status) == (item_id, "UPDATING")
+    assert (updated.id, updated.status) == (item_id, "UPDATING")

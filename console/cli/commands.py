@@ -21,6 +21,7 @@ _ENTRIES = {
         "console.cli.imports:import_items", "Take over the Items that FILE names (- for standard input), and sync each."
     ),
     "replay": Entry("console.cli.replays:replay", "Handle events of Pluggy once more, handled ones too."),
+    "quotas": Entry("console.cli.quotas:quotas", "Show whose Open Finance requests of this month are used up."),
     "links": Entry("console.cli.links:links", "Show, preview, confirm and undo links of Items for the same accounts."),
     "events": Entry("console.cli.events:events", "List events of Pluggy, or handle one again."),
     "notifications": Entry(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from console.checkup import go_live, pluggy, postgres, processes, redis
+from console.checkup import go_live, persons, pluggy, postgres, processes, redis
 from console.checkup.results import Check, Result, Verdict, passed, results_of
 from console.cli import connections, options, output
 from console.cli.exits import FAILED
@@ -29,6 +29,9 @@ _SERVICE: tuple[tuple[str, Check], ...] = (
     ("Last sweep", processes.sweeps),
     ("Endpoints", processes.product),
     ("Spill", processes.spilled),
+    ("Two Items of one person at one bank", persons.links),
+    ("Open Finance quotas", persons.quota),
+    ("Pluggy's list of Items", persons.listed),
     ("Alerts", processes.told),
 )
 

@@ -175,6 +175,39 @@ _TRANSACTIONS = View(
     ),
 )
 
+# Looked up by the account, as through an index: a filter on `series_account_id` reads no other account.
+_SERIES_ROWS = """
+    accounts a CROSS JOIN LATERAL (
+        WITH RECURSIVE of_series (account_id) AS (
+            SELECT a.id
+            UNION
+            SELECT l.old_account_id FROM account_links l JOIN of_series ON l.new_account_id = of_series.account_id
+        )
+        SELECT account_id FROM of_series
+    ) s JOIN transactions t ON t.account_id = s.account_id
+        AND NOT EXISTS (SELECT FROM account_links l WHERE l.old_account_id = a.id)
+        AND (
+            t.account_id = a.id
+            OR (
+                t.status IS DISTINCT FROM 'PENDING'
+                AND NOT EXISTS (SELECT FROM transaction_links l WHERE l.old_id = t.id)
+            )
+        )
+"""
+
+_TRANSACTION_SERIES = View(
+    name="transaction_series",
+    comment=(
+        "Movements of each account together with those that only the accounts have whose place it took, as when a "
+        "person connected the same bank anew: one series, each movement once."
+    ),
+    source=_SERIES_ROWS,
+    columns=(
+        _column("series_account_id", "The account that brings the series now", "a.id", leads_to="accounts"),
+        *_TRANSACTIONS.columns,
+    ),
+)
+
 _BILLS = View(
     name="bills",
     comment="Closed bills of cards.",
@@ -361,6 +394,7 @@ _VIEWS = (
     _ITEMS,
     _ACCOUNTS,
     _TRANSACTIONS,
+    _TRANSACTION_SERIES,
     _BILLS,
     _INVESTMENTS,
     _INVESTMENT_TRANSACTIONS,
@@ -384,6 +418,12 @@ class _Step:
     reason: str = "NULL"
 
 
+def _or_incident(step: _Step) -> tuple[_Step, _Step]:
+    """Return *step*, and before it that an incident of the bank is why."""
+    hit = f"({step.condition}) AND c.incident_type IS NOT NULL"
+    return _Step(hit, State.BANK_OUTAGE, "c.incident_since", "c.incident_type"), step
+
+
 def _listed(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
@@ -400,21 +440,25 @@ def _freshness(stale_after: timedelta) -> View:
     expected = f"coalesce(t.next_auto_sync_at, {assumed})"
     steps = (
         _Step("t.deleted_at IS NOT NULL", State.DELETED, "t.deleted_at"),
+        _Step("t.replaced_by IS NOT NULL", State.STALE, "t.last_updated_at", f"'{freshness.REPLACED}'"),
+        _Step("c.away", State.BANK_OUTAGE, "c.incident_since", "c.incident_type"),
         _Step(f"c.status = '{OFFLINE}'", State.BANK_OUTAGE, "c.updated_at", f"'{freshness.BANK_OUTAGE}'"),
         _Step(
             f"NOT {is_updated} AND NOT {running} AND t.execution_status IN ({_listed(freshness.BANK_DOWN_CODES)})",
             State.BANK_OUTAGE,
             "t.updated_at",
-            "t.execution_status",
+            "coalesce(c.incident_type, t.execution_status)",
         ),
         _Step("a.created_at IS NOT NULL", State.WAITING_FOR_PERSON, "a.created_at", "a.reason"),
-        _Step(not_found, State.ERROR, "t.updated_at", f"'{Contradiction.NOT_FOUND}'"),
+        *_or_incident(_Step(not_found, State.ERROR, "t.updated_at", f"'{Contradiction.NOT_FOUND}'")),
         _Step("t.status IS NULL", State.SYNCING, "t.first_seen_at"),
         _Step(running, State.SYNCING, "t.updated_at", "t.execution_status"),
         _Step(f"{behind} OR ({is_updated} AND {pending} AND NOT {fails})", State.SYNCING, "t.updated_at"),
-        _Step(f"NOT {is_updated}", State.ERROR, "t.updated_at", "t.execution_status"),
-        _Step(fails, State.ERROR, "t.updated_at", "'SYNC_FAILED'"),
-        _Step(f"now() > {expected} + {_interval(stale_after)}", State.STALE, expected, "'UPDATE_OVERDUE'"),
+        *_or_incident(_Step(f"NOT {is_updated}", State.ERROR, "t.updated_at", "t.execution_status")),
+        *_or_incident(_Step(fails, State.ERROR, "t.updated_at", "'SYNC_FAILED'")),
+        *_or_incident(
+            _Step(f"now() > {expected} + {_interval(stale_after)}", State.STALE, expected, "'UPDATE_OVERDUE'")
+        ),
         _Step("true", State.FRESH, "t.last_updated_at"),
     )
     whens = {

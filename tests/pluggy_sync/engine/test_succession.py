@@ -63,6 +63,13 @@ def series_of(service, account_id):
         after = f"&after={page['next']}"
 
 
+def series_in_sql(service, account_id):
+    """Return the ids of the series as a company's own query finds them."""
+    stmt = sa.text("SELECT id FROM mirror.transaction_series WHERE series_account_id = :account_id")
+    with service.res.database.begin() as conn:
+        return sorted(conn.scalars(stmt, {"account_id": account_id}))
+
+
 def told(service, type_):
     return [wire.decode(row.body)["data"] for row in service.rows(outbox, outbox.c.type == type_)]
 
@@ -374,6 +381,8 @@ def test_a_chain_of_three_items_is_one_series(service, two_items):
         accounts_of(service, each)["CHECKING_ACCOUNT"].id for each in (first, second, third)
     }
     assert_each_row_of_the_bank_once(service, found, third)
+    assert series_in_sql(service, account.id) == sorted(row["id"] for row in found)
+    assert series_in_sql(service, accounts_of(service, second)["CHECKING_ACCOUNT"].id) == []
 
     service.upstream.delete(second)
     service.upstream.delete(first)
@@ -440,6 +449,7 @@ def test_a_person_with_two_years_of_history_reconnects_by_open_finance_and_has_o
         headers={"Authorization": f"Bearer {API_TOKEN}", "Accept": "application/x-ndjson"},
     )
     assert [wire.decode(each)["id"] for each in stream.get_data().splitlines()] == ids
+    assert series_in_sql(service, account.id) == sorted(ids)
     with service.res.database.begin() as conn:
         assert series.ancestors(conn, account.id) == [checking.id]
     deletion.purge(service.res, new)

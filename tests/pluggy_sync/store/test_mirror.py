@@ -26,7 +26,17 @@ from tests.kit.tables_document import BEGINS, made_part
 DOCUMENT = Path(__file__).parents[3] / "docs" / "tables.md"
 GRACE = timedelta(hours=12)
 CONTRACT = {
-    *("items", "accounts", "transactions", "bills", "investments", "investment_transactions", "identity", "loans"),
+    *(
+        "items",
+        "accounts",
+        "transactions",
+        "transaction_series",
+        "bills",
+        "investments",
+        "investment_transactions",
+        "identity",
+        "loans",
+    ),
     *("consents", "categories", "actions", "changes", "sync_runs", "freshness"),
 }
 
@@ -148,8 +158,23 @@ def test_odd_values_of_banks_stop_no_view(database, database_url):
 def test_the_freshness_that_the_view_shows_is_the_rules_in_every_combination(database):
     with database.begin() as conn:
         now = conn.scalar(sa.select(sa.func.now()))
-        conn.execute(connectors.insert().values(id=2, status="OFFLINE", updated_at=now))
         hour = timedelta(hours=1)
+        incident = {"incident_type": "INSTITUTION_OUTAGE", "incident_since": now - 6 * hour, "updated_at": now}
+        conn.execute(
+            connectors.insert(),
+            [
+                {
+                    "id": 2,
+                    "status": "OFFLINE",
+                    **incident,
+                    "incident_type": None,
+                    "incident_since": None,
+                    "away": False,
+                },
+                {"id": 3, "status": "ONLINE", **incident, "away": True},
+                {"id": 4, "status": "ONLINE", **incident, "away": False},
+            ],
+        )
         times = [
             # Next planned update, last update.
             (None, None),
@@ -187,7 +212,7 @@ def test_the_freshness_that_the_view_shows_is_the_rules_in_every_combination(dat
             ("OUTDATED", "SITE_NOT_AVAILABLE"),
             ("LOGIN_ERROR", "INVALID_CREDENTIALS"),
         ]
-        combinations = itertools.product(statuses, times, progress, asked, (None, 2), (None, now - 5 * hour))
+        combinations = itertools.product(statuses, times, progress, asked, (None, 2, 3, 4), (None, now - 5 * hour))
         rows, steps, needed = [], [], []
         for number, ((status, execution), (planned, last), step, open_, connector, deleted) in enumerate(combinations):
             item_id = f"{number:05}"
@@ -202,6 +227,7 @@ def test_the_freshness_that_the_view_shows_is_the_rules_in_every_combination(dat
                     "next_auto_sync_at": planned,
                     "first_seen_at": now - (100 if number % 2 else 3) * hour,
                     "deleted_at": deleted,
+                    "replaced_by": "another" if number % 13 == 0 else None,
                 }
             )
             if step is not None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from bench.growth import history, operations
 from bench.growth.history import Size
 from pluggy_sync.resources import Resources, create_resources
-from pluggy_sync.store import deliveries, inbox
+from pluggy_sync.store import deliveries, inbox, item_links, series
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from tests.kit.factories import a_settings
@@ -94,6 +94,23 @@ def test_no_operation_reads_more_rows_than_it_has_to(side, plans, monkeypatch, o
     assert plans, "nothing was asked of Postgres"
     if not operation.reads_all_items:
         assert too_much(plans) == []
+
+
+def test_who_else_is_the_person_of_an_item_and_one_series_are_looked_up_and_not_searched_for(grown, plans):
+    with grown.database.connect() as conn:
+        conn.execute(sa.text("UPDATE accounts SET raw = jsonb_set(raw, '{taxNumber}', to_jsonb(item_id))"))
+        conn.execute(sa.text("ANALYZE accounts"))
+        account = conn.execute(sa.text("SELECT id, item_id FROM accounts ORDER BY id LIMIT 1")).one()
+        plans.clear()
+
+        assert item_links.perhaps_of_the_same_person(conn, account.item_id) == []
+        series.pair(conn, account.id)
+        stmt = sa.text("SELECT count(*) FROM mirror.transaction_series WHERE series_account_id = :id")
+        assert conn.scalar(stmt, {"id": account.id}) > 0
+        conn.rollback()
+
+    assert len(plans) >= 4
+    assert too_much(plans) == []
 
 
 def test_reading_all_of_a_table_is_noticed(grown, plans):

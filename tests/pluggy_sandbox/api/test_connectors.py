@@ -7,7 +7,7 @@ def test_connectors_are_listed_and_filtered(driver: Driver) -> None:
     def names(**params: str) -> set[int]:
         return {c["id"] for c in driver.api.get("/connectors", params=params).json()["results"]}
 
-    assert names() == {200, 601}
+    assert names() == {200, 201, 601}
     assert {0, 2, 5, 600} <= names(sandbox="true")
     assert names(sandbox="true", isOpenFinance="true") == {600, 601}
     assert names(sandbox="true", types="BUSINESS_BANK") == {8, 10, 11, 13}

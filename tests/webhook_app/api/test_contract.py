@@ -27,7 +27,10 @@ ITEM: dict[str, Any] = {
     "syncedThrough": "2026-03-10T15:00:00.000Z",
     "openActions": ["act_1"],
     "products": {"transactions": {"isUpdated": True, "lastUpdatedAt": "2026-03-10T15:00:00.000Z", "warnings": []}},
+    # Added to the contract.
+    "replacedBy": None,
 }
+ITEM["products"]["transactions"]["sharing"] = None
 
 ACTION: dict[str, Any] = {
     "id": "act_1",

@@ -185,6 +185,27 @@ def test_a_look_alike_is_left_alone(service, other):
     assert service.rows(transaction_links) == []
 
 
+@pytest.mark.parametrize("user", ["user-42", "user-43"], ids=["under one user", "under two users"])
+def test_a_joint_account_that_each_of_its_holders_connects_is_left_alone(service, user):
+    """The bank gives each holder the same account, with the document of the first holder."""
+    first = connect_directly(service)
+    service.upstream.later(days=1)
+    second = connect_by_open_finance(service, cpf=OTHER_CPF, clientUserId=user)
+    with service.res.database.begin() as conn:
+        for joint in conn.execute(sa.select(accounts).where(accounts.c.item_id == first)).all():
+            conn.execute(
+                sa.update(accounts)
+                .where(accounts.c.item_id == second, accounts.c.subtype == joint.subtype)
+                .values(number=joint.number, raw=joint.raw)
+            )
+
+    succession.find_predecessors(service.res, second)
+    succession.find_predecessors(service.res, first)
+
+    assert links(service) == []
+    assert service.item(first).replaced_by is None
+
+
 def test_a_person_at_two_banks_with_the_same_number_is_left_alone(service):
     connect_directly(service)
     service.upstream.later(days=1)

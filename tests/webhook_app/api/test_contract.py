@@ -25,8 +25,16 @@ ITEM: dict[str, Any] = {
     "consentExpiresAt": None,
     "freshness": {"state": "fresh", "since": "2026-03-10T15:00:00.000Z", "reason": None},
     "syncedThrough": "2026-03-10T15:00:00.000Z",
+    "replacedBy": None,
     "openActions": ["act_1"],
-    "products": {"transactions": {"isUpdated": True, "lastUpdatedAt": "2026-03-10T15:00:00.000Z", "warnings": []}},
+    "products": {
+        "transactions": {
+            "isUpdated": True,
+            "lastUpdatedAt": "2026-03-10T15:00:00.000Z",
+            "warnings": [],
+            "sharing": "shared",
+        }
+    },
 }
 
 ACTION: dict[str, Any] = {

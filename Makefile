@@ -46,10 +46,10 @@ quick: lint ## every check, and the tests that take seconds: under a minute
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test: lint ## every check and every test, and the branches of the core that no test takes
-	$(BIN)/pytest -n $(JOBS) --cov
+	$(BIN)/pytest -n $(JOBS) --dist loadscope --cov
 
 screenshots: $(STAMP) ## check every state of the person's page and picture it: build/screenshots/index.html
-	$(BIN)/pytest tests/webhook_app/browser/test_screens.py
+	SCREENSHOTS=1 $(BIN)/pytest tests/webhook_app/browser/test_screens.py
 	@echo "Look through build/screenshots/index.html"
 
 # The theme says with each build when it ends. So does decision 31.

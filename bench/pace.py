@@ -83,7 +83,7 @@ def play(engine: Engine, count: int, *, addresses: int | None = None) -> Played:
     updates = count * UPDATES_A_DAY / (24 * 60) * minutes
     with engine.begin() as conn:
         conn.execute(_FILL, {"count": count, "start": START, "spread": EVERY * (1 - LEAD)})
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+    with engine.begin() as conn:
         conn.execute(sa.text("ANALYZE items"))
     now, oldest, slowest = START, timedelta(0), 0.0
     silent_since: datetime | None = None

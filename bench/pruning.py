@@ -101,12 +101,12 @@ def measure(res: Resources, tier: Tier) -> Measured:
     try:
         with _timed(res.database, measured):
             measured.removed = pruning.prune(res, at_once=True).get(tier, 0)
-            # What the other held at that moment is left to the next pass.
-            measured.removed += pruning.prune(res, at_once=True).get(tier, 0)
     finally:
         measured.took_s = time.monotonic() - began
         ended.set()
         other.join()
+    # What the other held at that moment is left to the next pass.
+    measured.removed += pruning.prune(res, at_once=True).get(tier, 0)
     return measured
 
 

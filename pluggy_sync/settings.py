@@ -423,6 +423,7 @@ class Settings:
     keep_balances_days: int | None = _is(_Days(365))
     keep_bulk_operations_days: int | None = _is(_Days(365))
     keep_figures_days: int | None = _is(_Days(90))
+    keep_revisions_days: int | None = _is(_Days(180))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.
     keep_changes_days: int | None = _is(_Days(365, least=7))
     # Of the Items of a bank that do not wait for their person, so many are to be as fresh as promised.

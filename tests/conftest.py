@@ -32,7 +32,14 @@ from webhook_app.app import create_app
 from webhook_app.intake import view as intake
 from webhook_app.intake.intake import Intake
 
-pytest_plugins = ["tests.kit.quick_tests", "tests.kit.documented", "tests.kit.chromium"]
+# What comes later is asked first: what is slow is known before the tests are ordered.
+pytest_plugins = [
+    "tests.kit.documented",
+    "tests.kit.chromium",
+    "tests.kit.measured",
+    "tests.kit.distribution",
+    "tests.kit.quick_tests",
+]
 
 
 @pytest.hookimpl(wrapper=True)

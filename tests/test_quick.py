@@ -39,11 +39,13 @@ def burn(cpu_s):
 def run(pytester, monkeypatch):
     """Run these tests with the plugin, and small bounds in place of its own."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # Each is another pytest, and loading what it does not need takes most of its time.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(tests, *options, one=0.3, together=1.0):
         pytester.makeconftest(CONFTEST.format(one=one, together=together))
         pytester.makepyfile(f"{BURN}\nimport pytest\n{tests}")
-        return pytester.runpytest_subprocess(*options)
+        return pytester.runpytest_subprocess("-p", "xdist", *options)
 
     return run
 

@@ -49,6 +49,7 @@ ADVICE: Mapping[str, str] = {
     ),
     "insufficient-scope": "Use a token with that scope. An operator makes one: `pluggy-sync tokens create`.",
     "not-found": "Check the address against `/v1/docs`.",
+    "history-not-kept": "Ask for `earliest` or later. How far back it reaches is a setting, KEEP_REVISIONS_DAYS.",
     "account-not-found": "List the accounts with `GET /v1/items/{id}/accounts`. Their Item may have been deleted.",
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",
     "notification-not-found": "Check the id: it is the header `webhook-id`. Old notifications are not kept.",

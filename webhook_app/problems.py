@@ -34,6 +34,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("endpoint-of-settings", 409, "The endpoint of PRODUCT_WEBHOOK_URL is changed in the settings, by the operator."),
     ("not-given", 409, "Pluggy does not give this: not to your plan, not by this consent, or not of this connector."),
     ("client-user-mismatch", 409, "The Item is known as another person's."),
+    ("history-not-kept", 410, "What was stored then is not known any more. `earliest` says since when it is."),
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),
     (TOO_MANY_REQUESTS, 429, "Too many requests are under way or came in a short time."),

@@ -7,7 +7,7 @@ from celery import signals
 
 from pluggy_sync.engine.sync.transactions import PARALLEL_ACCOUNTS
 from pluggy_sync.resources import Resources, create_resources
-from workers import aside
+from workers import aside, draining
 from workers.app import settings
 
 # The accounts that a run reads at once, and its heartbeat: each finds a connection that is open.
@@ -17,7 +17,9 @@ CONNECTIONS = PARALLEL_ACCOUNTS + 1
 @cache
 def resources() -> Resources:
     """Return this process's resources. None is made before the fork, which connections do not survive."""
-    return create_resources(settings, pool_size=CONNECTIONS)
+    created = create_resources(settings, pool_size=CONNECTIONS)
+    created.pluggy.hooks.requested.append(draining.refuse_requests)
+    return created
 
 
 @signals.worker_process_shutdown.connect

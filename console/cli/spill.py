@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 import psycopg
@@ -19,8 +20,9 @@ from pluggy_sync.store.database import OPERATOR, connect_for
 @click.group(invoke_without_command=True)
 @click.option("--events", is_flag=True, help="The oldest events in it, without what they say.")
 @options.limit
+@options.as_json
 @click.pass_context
-def spill(ctx: click.Context, *, events: bool, limit: int) -> None:
+def spill(ctx: click.Context, *, events: bool, limit: int, as_json: bool) -> None:
     """
     List what waits while Postgres is away, or bring it in.
 
@@ -31,15 +33,17 @@ def spill(ctx: click.Context, *, events: bool, limit: int) -> None:
     settings = environment.settings()
     folder = _folder(settings)
     now = datetime.now(UTC)
+    waiting = spills.waiting(folder)
+    if as_json:
+        listed = _events(settings, folder, limit) if events else [_file(each) for each in spills.listed(folder)]
+        output.as_json({"waiting": waiting.deliveries, "oldestAt": waiting.oldest, "results": listed})
+        return
     if events:
-        _list_events(settings, folder, limit, now)
+        _list_events(_events(settings, folder, limit), now)
     else:
         _list_files(folder, now)
-    waiting = spills.waiting(folder)
-    click.echo(
-        f"{waiting.deliveries} wait"
-        + (f", the oldest came {output.age(waiting.oldest, now)}" if waiting.oldest else "")
-    )
+    oldest = f", the oldest came {output.age(waiting.oldest, now)}" if waiting.oldest else ""
+    click.echo(f"{waiting.deliveries} wait{oldest}")
 
 
 @spill.command()
@@ -73,16 +77,41 @@ def _list_files(folder: Path, now: datetime) -> None:
     output.listing(("File", "Its process", "Events", "Oldest", "Bytes"), rows)
 
 
-def _list_events(settings: Settings, folder: Path, limit: int, now: datetime) -> None:
-    rows = []
+def _file(listed: spills.Listed) -> dict[str, object]:
+    waiting = listed.waiting
+    return {
+        "name": listed.name,
+        "processLives": listed.lives,
+        "events": None if waiting is None else waiting.deliveries,
+        "oldestAt": None if waiting is None else waiting.oldest,
+        "bytes": listed.bytes,
+    }
+
+
+def _events(settings: Settings, folder: Path, limit: int) -> list[dict[str, Any]]:
+    """Return the oldest events without what they say. One that is sealed with another key has no id that is known."""
     box = spills.box_of(settings.secret_key, *settings.previous_secret_keys)
+    found = []
     for each in spills.deliveries(folder, box, limit=limit):
-        received, size = output.age(each.received_at, now), f"{each.size:,}"
-        if each.body is None:
-            rows.append(("sealed with another SECRET_KEY", "-", "-", received, size))
-            continue
-        found = intake.read(
-            each.body, received_at=each.received_at, client_id=settings.pluggy_client_id, fault=each.fault
-        ).arrival
-        rows.append((found.event_id, found.name, found.item_id or "-", received, size))
+        about: dict[str, Any] = {"id": None, "name": None, "itemId": None}
+        if each.body is not None:
+            arrival = intake.read(
+                each.body, received_at=each.received_at, client_id=settings.pluggy_client_id, fault=each.fault
+            ).arrival
+            about = {"id": arrival.event_id, "name": arrival.name, "itemId": arrival.item_id}
+        found.append({**about, "receivedAt": each.received_at, "bytes": each.size})
+    return found
+
+
+def _list_events(found: list[dict[str, Any]], now: datetime) -> None:
+    rows = [
+        (
+            each["id"] or "sealed with another SECRET_KEY",
+            each["name"] or "-",
+            each["itemId"] or "-",
+            output.age(each["receivedAt"], now),
+            f"{each['bytes']:,}",
+        )
+        for each in found
+    ]
     output.listing(("Event", "Name", "Item", "Received", "Bytes"), rows)

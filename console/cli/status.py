@@ -1,5 +1,6 @@
 """`pluggy-sync status`: how the service does, on one screen. It answers also while Postgres or Redis is away."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +17,9 @@ from console.cli.output import Cell, age
 from pluggy_sync import queue
 from pluggy_sync.pluggy.rate_budget import PATCH_ITEM
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import alerts, metrics, observations, schedule
+from pluggy_sync.store import freshness_counts, overview
 
 _ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", PATCH_ITEM)
-_HOUR = timedelta(hours=1)
 # What is due this moment is not late.
 _SOON = timedelta(minutes=1)
 Known = Mapping[str, Any]
@@ -62,23 +62,29 @@ def _of_postgres(res: Resources, now: datetime) -> Known | None:
 
 
 def _counted(conn: Connection, now: datetime) -> Known:
-    overdue = observations.overdue_since(conn, now)
+    it = overview.read(conn, now=now)
+    by_freshness: Counter[str] = Counter()
+    for _, state, number in freshness_counts.counted(conn):
+        by_freshness[state] += number
     return {
         "alerts": [
             {"code": each.code.value, "subject": each.subject or None, "detail": each.detail, "since": each.since}
-            for each in alerts.open_(conn)
+            for each in it.alerts
         ],
-        "lastSweepAt": schedule.last_done(conn, queue.SWEEP),
-        "lastWatchAt": schedule.last_done(conn, queue.WATCH),
-        "events": dict(metrics.events(conn)),
-        "overdueSince": {work.value: since for work, since in overdue.items() if since is not None},
-        "syncsDue": metrics.syncs_due(conn),
-        "runsLastHour": dict(metrics.runs_since(conn, now - _HOUR)),
-        "notifications": dict(metrics.notifications(conn)),
-        "endpointsInTrouble": dict(metrics.endpoints_in_trouble(conn)),
-        "items": dict(metrics.items_by_status(conn)),
-        "itemsOverdue": metrics.items_overdue(conn, now),
-        "openActions": dict(metrics.open_actions(conn)),
+        "lastSweepAt": it.last_sweep_at,
+        "events": {"waiting": it.events_waiting, "dead": it.events_dead},
+        "overdueSince": {work.value: since for work, since in it.overdue.items() if since is not None},
+        "syncsDue": it.syncs_due,
+        "runsLastHour": it.runs,
+        "notifications": {"waiting": it.notifications_waiting, "dead": it.notifications_dead},
+        "endpoints": {"failing": it.endpoints_failing, "stopped": it.endpoints_stopped},
+        "items": {
+            "byFreshness": dict(by_freshness),
+            "byStatus": it.items,
+            "overdue": it.items_overdue,
+            "incompleteParts": it.incomplete_parts,
+        },
+        "openActions": it.open_actions,
     }
 
 
@@ -117,17 +123,19 @@ def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
     ]
     if known["postgres"]:
         overdue = [f"{work} {age(since, now)}" for work, since in known["overdueSince"].items() if now - since > _SOON]
-        swept = known["lastSweepAt"]
+        swept, items = known["lastSweepAt"], known["items"]
         lines += [
             ("Last sweep", "never: does beat run?" if swept is None else age(swept, now)),
-            ("Items", _counts(known["items"]) + f"; {known['itemsOverdue']} past their update"),
-            ("Events", f"{known['events']['stored']} wait, {known['events']['dead']} dead letters"),
+            ("Items", f"{_counts(items['byFreshness'])}; {items['overdue']} past their update"),
+            ("Items at Pluggy", _counts(items["byStatus"])),
+            ("Incomplete", f"{items['incompleteParts']} accounts, lists or data products could not be read"),
+            ("Events", f"{known['events']['waiting']} wait, {known['events']['dead']} dead letters"),
             ("Syncs", f"{known['syncsDue']} due; runs of the last hour: {_counts(known['runsLastHour'])}"),
             (
                 "Notifications",
-                f"{known['notifications']['pending']} wait, {known['notifications']['dead']} dead letters",
+                f"{known['notifications']['waiting']} wait, {known['notifications']['dead']} dead letters",
             ),
-            ("Endpoints", f"in trouble: {_counts(known['endpointsInTrouble'])}"),
+            ("Endpoints", f"in trouble: {_counts(known['endpoints'])}"),
             ("Open actions", _counts(known["openActions"])),
             ("Overdue since", Text(", ".join(overdue), style="bold red") if overdue else "nothing is overdue"),
         ]

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 OF_OPERATOR = 5
 OF_ADDRESS = 30
 WINDOW = timedelta(minutes=15)
+UNKNOWN = "unknown"
 
 OPEN_TO_ALL = frozenset(
     {"static", "sign_in.show", "sign_in.submit", "sign_in.health", "provider.begin", "provider.back"}
@@ -124,7 +125,9 @@ def submit() -> Answer:
             return form(f"Too many attempts failed. Try again in {minutes} minutes.", status=429)
         hashed = passwords.hash_of(res.settings.console_logins, name, password)
         if hashed is None:
-            audit.record(conn, name, audit.SIGN_IN_REFUSED, now=now, address=address)
+            # A name that nobody has may be a password that was typed into the wrong field.
+            known = name if name in dict(res.settings.console_logins) else UNKNOWN
+            audit.record(conn, known, audit.SIGN_IN_REFUSED, now=now, address=address)
     if hashed is None:
         log.warning("console.sign_in_refused")
         return form("Name and password do not belong together.", status=403)

@@ -4,8 +4,10 @@ Handling an event: do what it asks for and mark it as handled, or reschedule it 
 Waiting is kept in Postgres (`due_at`); the sweep sends the event again when it is due.
 """
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -29,6 +31,15 @@ COVERED = "covered"
 _NOTHING_TO_ASK = frozenset({events.ITEM_LOGIN_SUCCEEDED})
 _OF_TRANSACTIONS = frozenset({events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED})
 
+_CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+
+class _Handled(NamedTuple):
+    """What came of an event: a word for it, and the code behind it, if there is one."""
+
+    outcome: str
+    reason: str | None = None
+
 
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
@@ -47,7 +58,7 @@ def handle_event(res: Resources, event_id: str) -> None:
             return
         try:
             with cause.received(waiting.received_at if _is_of_pluggy(waiting) else None):
-                outcome = _handle(res, waiting, progress)
+                handled = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
             _await_budget(res, waiting, exc)
         except PluggyError as exc:
@@ -58,8 +69,8 @@ def handle_event(res: Resources, event_id: str) -> None:
             _reschedule(res, waiting, type(exc).__name__, backoff.wait(waiting.attempts))
             raise
         else:
-            if outcome is not None:
-                _finish(res, event_id, outcome)
+            if handled is not None:
+                _finish(res, event_id, handled.outcome, reason=handled.reason)
             _time(res, waiting)
 
 
@@ -74,10 +85,15 @@ def _time(res: Resources, waiting: WaitingEvent) -> None:
         res.tallies.time(tallies.HANDLED_AFTER, (res.now() - waiting.received_at).total_seconds(), lane)
 
 
-def _finish(res: Resources, event_id: str, outcome: str, **about: object) -> None:
+def _finish(res: Resources, event_id: str, outcome: str, *, reason: str | None = None, **about: object) -> None:
     with res.database.begin() as conn:
-        inbox.finish(conn, event_id, outcome, now=res.now())
+        inbox.finish(conn, event_id, outcome, reason=_as_code(reason), now=res.now())
     log.info("event.handled", outcome=outcome, **about)
+
+
+def _as_code(reason: str | None) -> str | None:
+    """Return *reason* if it is a code: Pluggy may have put any text into it."""
+    return reason if reason is not None and _CODE.fullmatch(reason) else None
 
 
 def _reschedule(res: Resources, waiting: WaitingEvent, error: str, wait: timedelta) -> None:
@@ -99,29 +115,30 @@ def _await_budget(res: Resources, waiting: WaitingEvent, error: PluggyLimitedErr
     log.info("event.awaits_budget", error=str(error), next_try_at=str(until))
 
 
-def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> str | None:
-    """Return the outcome, or None when the event was rescheduled, or is finished already."""
+def _handle(res: Resources, waiting: WaitingEvent, progress: ItemProgress) -> _Handled | None:
+    """Return what came of it, or None when the event was rescheduled, or is finished already."""
     event = events.of_stored(waiting.event_id, waiting.name, waiting.item_id, waiting.payload)
     if event.name == events.CONNECTOR_STATUS_UPDATED:
         return _handle_connector(res, event)
     if event.item_id is None:
-        return "kept"
+        return _Handled("kept")
     if event.name in _NOTHING_TO_ASK:
-        return "noted"
+        return _Handled("noted")
     return _handle_item(res, waiting, event, event.item_id, progress)
 
 
 def _handle_item(
     res: Resources, waiting: WaitingEvent, event: events.Event, item_id: str, progress: ItemProgress
-) -> str | None:
+) -> _Handled | None:
     if event.name == events.FETCH_REQUESTED and requests.is_of_contradiction(event.payload.get("why")):
         return _fetch_again(res, waiting, item_id, progress)
     if _is_covered(waiting, event, progress):
         # A fetch after this event was stored has also asked whether there is anything to sync.
-        return COVERED
+        return _Handled(COVERED)
     with _lane_of(event):
         decision = item_fetching.fetch_at(res, item_id, progress)
-    return "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
+    outcome = "fetched" if event.name in _OF_TRANSACTIONS else decision.step.value
+    return _Handled(outcome, decision.reason)
 
 
 def _lane_of(event: events.Event) -> AbstractContextManager[None]:
@@ -149,21 +166,21 @@ def _is_covered(waiting: WaitingEvent, event: events.Event, progress: ItemProgre
     return event.name != events.FETCH_REQUESTED or progress.status not in RUNNING
 
 
-def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: ItemProgress) -> str | None:
+def _fetch_again(res: Resources, waiting: WaitingEvent, item_id: str, progress: ItemProgress) -> _Handled | None:
     """Fetch an Item because Pluggy's last answer contradicted an event; reschedule the request while it still does."""
     decision = item_fetching.fetch_again(res, item_id, progress)
     if decision is None:
-        return "settled"
+        return _Handled("settled")
     if decision.contradiction is not None:
         _reschedule(res, waiting, f"Pluggy: {decision.contradiction}", backoff.wait(waiting.attempts + 1))
         return None
-    return decision.step.value
+    return _Handled(decision.step.value, decision.reason)
 
 
-def _handle_connector(res: Resources, event: events.Event) -> str | None:
+def _handle_connector(res: Resources, event: events.Event) -> _Handled | None:
     """Save the connector's status and tell the product. If the bank is back, follow up its Items and persons."""
     if event.connector_id is None:
-        return "kept"
+        return _Handled("kept")
     now = res.now()
     with res.begin() as tx:
         before = connectors.status(tx.conn, event.connector_id)

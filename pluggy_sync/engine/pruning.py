@@ -40,6 +40,7 @@ def lives(settings: Settings) -> dict[Tier, int | None]:
         Tier.BALANCES: settings.keep_balances_days,
         Tier.BULK_OPERATIONS: settings.keep_bulk_operations_days,
         Tier.FIGURES: settings.keep_figures_days,
+        Tier.REVISIONS: settings.keep_revisions_days,
         Tier.CHANGES: settings.keep_changes_days,
     }
 

@@ -28,6 +28,8 @@ class Tier(StrEnum):
     # What operators did to many things at once, and the figures of the console's charts.
     BULK_OPERATIONS = "bulk_operations"
     FIGURES = "figures"
+    # What transactions were before they were modified or removed.
+    REVISIONS = "revisions"
     # Entries of the change feed that a later one of the same transaction makes needless.
     CHANGES = "changes"
 

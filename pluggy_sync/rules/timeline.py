@@ -104,7 +104,8 @@ def _event(facts: Mapping[str, Any]) -> str:
     name = facts["name"]
     said = f"Fetch requested: {facts['why']}" if name == events.FETCH_REQUESTED and facts.get("why") else f"{name} came"
     if facts["state"] == "handled":
-        return f"{said}. Decided: {_DECIDED.get(facts['outcome'] or '', facts['outcome'] or 'nothing')}"
+        why = f" ({facts['reason']})" if facts.get("reason") else ""
+        return f"{said}. Decided: {_DECIDED.get(facts['outcome'] or '', facts['outcome'] or 'nothing')}{why}"
     if facts["state"] == "dead":
         return f"{said}. Given up after {facts['attempts']} attempts: {facts['error']}"
     tried = f" after {facts['attempts']} attempts: {facts['error']}" if facts["attempts"] else ""

@@ -390,12 +390,12 @@ def get(conn: Connection, event_id: str) -> StoredEvent | None:
     return None if row is None else StoredEvent(**row._mapping)
 
 
-def finish(conn: Connection, event_id: str, outcome: str, *, now: datetime) -> None:
-    """Mark the event as handled."""
+def finish(conn: Connection, event_id: str, outcome: str, *, reason: str | None = None, now: datetime) -> None:
+    """Mark the event as handled. *reason*: the code behind the outcome, for people."""
     was_silent = conn.scalar(
         sa.update(inbox)
         .where(inbox.c.event_id == event_id)
-        .values(state="handled", outcome=outcome, handled_at=now, error=None)
+        .values(state="handled", outcome=outcome, reason=reason, handled_at=now, error=None)
         .returning(sa.and_(inbox.c.name == events.FETCH_REQUESTED, inbox.c.payload["why"].astext == SILENT))
     )
     if was_silent and outcome in _NEWS:

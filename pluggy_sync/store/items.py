@@ -42,6 +42,7 @@ from pluggy_sync.store.tables import (
     shared_resources,
     sync_runs,
     tombstones,
+    transaction_revisions,
     transactions,
     unreadable_rows,
     user_actions,
@@ -50,6 +51,7 @@ from pluggy_sync.store.tables import (
 # Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
 _OF_THE_PERSON = (
     transactions,
+    transaction_revisions,
     tombstones,
     changes,
     change_stream,

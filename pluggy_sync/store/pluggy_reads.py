@@ -17,6 +17,13 @@ from pluggy_sync.store.data_products import BILLS, IDENTITIES, Listed
 from pluggy_sync.store.tables import accounts, categories, items, transactions
 
 
+@dataclass(frozen=True)
+class PluggyObject:
+    """One object of Pluggy's, as it was read last."""
+
+    raw: Raw
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """Rows of a list, Pluggy's objects, and how many the whole list has."""
@@ -74,12 +81,12 @@ def items_before(
     return [ListedItem(**row._mapping) for row in conn.execute(newest_first.limit(limit))]
 
 
-def account(conn: Connection, account_id: str) -> Raw | None:
+def account(conn: Connection, account_id: str) -> PluggyObject | None:
     """Return the account, or None."""
     raw: Raw | None = conn.scalar(
         sa.select(accounts.c.raw).where(accounts.c.id == account_id, accounts.c.missing_since.is_(None))
     )
-    return raw
+    return None if raw is None else PluggyObject(raw)
 
 
 def accounts_of(conn: Connection, item_id: str, *, type_: str | None, part: Slice) -> Part:
@@ -90,11 +97,11 @@ def accounts_of(conn: Connection, item_id: str, *, type_: str | None, part: Slic
     return _part(conn, listed, part, accounts.c.id)
 
 
-def row(conn: Connection, listed: Listed, row_id: str) -> Raw | None:
+def row(conn: Connection, listed: Listed, row_id: str) -> PluggyObject | None:
     """Return one row of a data product, or None."""
     table = listed.table
     raw: Raw | None = conn.scalar(sa.select(table.c.raw).where(table.c.id == row_id, table.c.missing_since.is_(None)))
-    return raw
+    return None if raw is None else PluggyObject(raw)
 
 
 def rows_of(conn: Connection, listed: Listed, parent_id: str, *, type_: str | None = None, part: Slice) -> Part:
@@ -108,7 +115,7 @@ def rows_of(conn: Connection, listed: Listed, parent_id: str, *, type_: str | No
     return _part(conn, found, part, *order)
 
 
-def identity_of(conn: Connection, item_id: str) -> Raw | None:
+def identity_of(conn: Connection, item_id: str) -> PluggyObject | None:
     """Return whose the Item is, as read last; None: that is not known."""
     table = IDENTITIES.table
     raw: Raw | None = conn.scalar(
@@ -117,13 +124,13 @@ def identity_of(conn: Connection, item_id: str) -> Raw | None:
         .order_by(table.c.synced_at.desc(), table.c.id)
         .limit(1)
     )
-    return raw
+    return None if raw is None else PluggyObject(raw)
 
 
-def category(conn: Connection, category_id: str) -> Raw | None:
+def category(conn: Connection, category_id: str) -> PluggyObject | None:
     """Return the category, or None."""
     raw: Raw | None = conn.scalar(sa.select(categories.c.raw).where(categories.c.id == category_id))
-    return raw
+    return None if raw is None else PluggyObject(raw)
 
 
 def categories_below(conn: Connection, parent_id: str | None, *, part: Slice) -> Part:
@@ -146,15 +153,15 @@ def _of_listed_account() -> sa.ColumnElement[bool]:
     return sa.exists().where(accounts.c.id == transactions.c.account_id, accounts.c.missing_since.is_(None))
 
 
-def transaction(conn: Connection, transaction_id: str) -> Raw | None:
+def transaction(conn: Connection, transaction_id: str) -> PluggyObject | None:
     """Return the transaction, or None."""
     raw: Raw | None = conn.scalar(
         sa.select(transactions.c.raw).where(transactions.c.id == transaction_id, _of_listed_account())
     )
-    return raw
+    return None if raw is None else PluggyObject(raw)
 
 
-def transactions_by_ids(conn: Connection, account_id: str, ids: Sequence[str]) -> dict[str, Raw]:
+def transactions_by_ids(conn: Connection, account_id: str, ids: Sequence[str]) -> dict[str, PluggyObject]:
     """Return those of *ids* that are transactions of the account."""
     found = conn.execute(
         sa.select(transactions.c.id, transactions.c.raw).where(
@@ -162,7 +169,7 @@ def transactions_by_ids(conn: Connection, account_id: str, ids: Sequence[str]) -
             transactions.c.account_id == account_id,
         )
     )
-    return {each.id: each.raw for each in found}
+    return {each.id: PluggyObject(each.raw) for each in found}
 
 
 def transactions_before(

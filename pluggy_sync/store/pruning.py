@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.retention import Tier
-from pluggy_sync.store import superseded_changes
+from pluggy_sync.store import superseded_changes, transaction_revisions
 from pluggy_sync.store.tables import EVENT_WITH_PAYLOAD, pruning
 
 # What a batch may wait for and take. A row that somebody holds is passed over until the next pass.
@@ -156,6 +156,11 @@ _WAYS = {
         age="created_at",
         goes="t.settled_at < :before",
     ),
+    Tier.REVISIONS: _Way(
+        table="transaction_revisions",
+        order=(("ended_at", "timestamptz"), ("item_id", "text"), ("seq", "bigint")),
+        age="ended_at",
+    ),
     Tier.BALANCES: _Way(
         table="balances",
         order=(("collected_at", "timestamptz"), ("account_id", "text")),
@@ -222,6 +227,9 @@ def remove(conn: Connection, tier: Tier, *, before: datetime, rows: int, now: da
         step = superseded_changes.remove(conn, None if place is None else place[0], before=before, rows=rows)
         removed, is_last, place = step.removed, step.is_last, None if step.item_id is None else [step.item_id]
     else:
+        if tier is Tier.REVISIONS:
+            # Who asks for an older moment is told that it is not kept.
+            transaction_revisions.begin_at(conn, before)
         removed, is_last, place = _remove_rows(conn, _WAYS[tier], place, before=before, rows=rows)
     conn.execute(
         sa.update(pruning)

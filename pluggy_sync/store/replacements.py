@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.rules.replacements import PENDING, Replacement
+from pluggy_sync.store import transaction_revisions
 from pluggy_sync.store.tables import changes, transactions
 from pluggy_sync.store.transactions import append_changes
 
@@ -79,15 +80,21 @@ def note(conn: Connection, item_id: str, found: Sequence[Replacement], *, now: d
     """
     if not found:
         return
+    ids = transaction_revisions.keep(conn, item_id, [each.id for each in found], account_id=None, now=now)
     columns = (sa.column("id", sa.Text), sa.column("replaces", sa.Text), sa.column("rule", sa.Text))
     given = sa.values(*columns, name="found").data([(each.id, each.replaces, each.rule.value) for each in found])
     noted = conn.execute(
         sa.update(transactions)
         .where(transactions.c.id == given.c.id, transactions.c.item_id == item_id)
-        .values(replaces=given.c.replaces, replaces_rule=given.c.rule)
+        .values(
+            replaces=given.c.replaces,
+            replaces_rule=given.c.rule,
+            recorded_at=sa.func.greatest(sa.literal(now, sa.DateTime(timezone=True)), transactions.c.recorded_at),
+        )
         .returning(transactions.c.id, transactions.c.account_id)
     ).all()
-    append_changes(conn, item_id, [("modified", row.id, row.account_id) for row in noted], now=now)
+    account_of = {row.id: row.account_id for row in noted}
+    append_changes(conn, item_id, [("modified", each, account_of[each]) for each in ids], now=now)
 
 
 def _any(texts: Collection[str]) -> sa.ColumnElement[str]:

@@ -30,7 +30,7 @@ def of_json(found: Any) -> Shared | None:
     )
 
 
-def as_json() -> sa.ColumnElement[dict[str, Any]]:
+def as_json() -> sa.ColumnElement[object]:
     """Return the expression of a row as `of_json` reads it."""
     columns = (shared_resources.c.collected_at, shared_resources.c.pending, shared_resources.c.resources)
     pairs = [part for each in columns for part in (sa.literal_column(f"'{each.name}'", sa.Text), each)]

@@ -71,6 +71,8 @@ inbox = sa.Table(
     sa.Column("unread", sa.ARRAY(sa.Text)),
     sa.Column("state", sa.Text, nullable=False, server_default="stored"),
     sa.Column("outcome", sa.Text),
+    # The code behind the outcome, mostly Pluggy's `executionStatus`; null: there is none.
+    sa.Column("reason", sa.Text),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error", sa.Text),
     sa.Column("received_at", INSTANT, nullable=False),
@@ -498,8 +500,42 @@ transactions = sa.Table(
     # The pending transaction, gone now, whose place this one took, and what told so: a value of `replacements.Rule`.
     sa.Column("replaces", sa.Text),
     sa.Column("replaces_rule", sa.Text),
+    # Since when this is its content here. What it was before stands in `transaction_revisions`.
+    sa.Column("recorded_at", INSTANT, nullable=False, server_default=sa.func.now()),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
+)
+
+# What transactions were before they were modified or removed: the content in [recorded_at, ended_at).
+transaction_revisions = sa.Table(
+    "transaction_revisions",
+    metadata,
+    sa.Column("item_id", sa.Text, primary_key=True),
+    # The entry of the Item's change feed that ended it.
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, comment="id of the transaction"),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("recorded_at", INSTANT, nullable=False),
+    sa.Column("ended_at", INSTANT, nullable=False),
+    # As in `transactions`, for the filters of lists.
+    sa.Column("date", INSTANT, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("status", sa.Text),
+    sa.Column("raw", JSONB, nullable=False),
+    sa.Column("replaces", sa.Text),
+    sa.Column("replaces_rule", sa.Text),
+    sa.Index("transaction_revisions_account_id_ended_at_idx", "account_id", "ended_at"),
+    # For their removal by age.
+    sa.Index("transaction_revisions_ended_at_item_id_seq_idx", "ended_at", "item_id", "seq"),
+)
+
+# Since when `transaction_revisions` has all that there was. At most one row; without one, since the first transaction.
+history_begins = sa.Table(
+    "history_begins",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.CheckConstraint("is_only", name="is_only"),
 )
 
 # Removed transactions. A page that was read before `removed_at` cannot bring one back; a later one lifts the tombstone.

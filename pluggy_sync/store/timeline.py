@@ -24,7 +24,8 @@ _SOURCES: tuple[_Source, ...] = (
         "received_at",
         "event_id",
         """'name', name, 'why', CASE WHEN name LIKE 'local/%' THEN payload ->> 'why' END, 'state', state,
-           'outcome', outcome, 'attempts', attempts, 'error', error, 'handledAt', handled_at, 'unread', unread""",
+           'outcome', outcome, 'reason', reason, 'attempts', attempts, 'error', error, 'handledAt', handled_at,
+           'unread', unread""",
         "inbox WHERE item_id = :item_id",
     ),
     (

@@ -3,7 +3,7 @@ Transactions of the mirror, their tombstones and the change feed.
 
 Rows arrive by COPY in a temporary table and are merged by set: insert, update where different, leave the rest
 untouched. A row that was removed after its page was asked for is dropped. Every effective change takes the next number
-of the Item's feed. Callers own the transaction and hold the Item's write lock.
+of the Item's feed, and what the row was before is kept. Callers own the transaction and hold the Item's write lock.
 """
 
 from collections.abc import Collection, Sequence, Set
@@ -20,11 +20,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
-from pluggy_sync.store import series, streams
+from pluggy_sync.store import series, streams, transaction_revisions
 from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
+from pluggy_sync.store.tables import transaction_revisions as revisions
 
 # What is known of a transaction beside what Pluggy sends.
-_OURS = {"item_id", "replaces", "replaces_rule"}
+_OURS = {"item_id", "replaces", "replaces_rule", "recorded_at"}
 # The others, as `payloads.Transaction` has them; `raw` is the last.
 COLUMNS = [column.name for column in transactions.columns if column.name not in _OURS]
 _COLUMN_LIST = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -38,10 +39,12 @@ _PREPARE = """
     SET LOCAL enable_mergejoin = off;
     SET LOCAL enable_seqscan = off;
     SET LOCAL jit = off;
-    CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE transactions) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE transactions INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
     DELETE FROM incoming;
 """
 _COPY_CHANGES = "COPY changes (item_id, seq, kind, transaction_id, account_id, changed_at) FROM STDIN"
+_CONTENT_LIST = ", ".join(transaction_revisions.CONTENT)
+_CONTENT_LIST_OF_T = ", ".join(f"t.{name}" for name in transaction_revisions.CONTENT)
 _values = attrgetter(*COLUMNS[:-1])  # all but `raw`
 
 # The Item of a stored row never changes: a row of another Item is not merged. Its account may change: Pluggy moves
@@ -51,7 +54,7 @@ _values = attrgetter(*COLUMNS[:-1])  # all but `raw`
 _MERGE = sa.text(
     f"""
     WITH modified AS (
-        UPDATE transactions SET {_SET_LIST}
+        UPDATE transactions SET {_SET_LIST}, recorded_at = greatest(:now, transactions.recorded_at)
         FROM incoming
         WHERE transactions.id = incoming.id
           AND (transactions.item_id = :item_id) IS TRUE -- in this form no index is taken for it
@@ -60,8 +63,8 @@ _MERGE = sa.text(
                OR incoming.updated_at >= transactions.updated_at)
         RETURNING transactions.id, transactions.account_id
     ), added AS (
-        INSERT INTO transactions (item_id, {_COLUMN_LIST})
-        SELECT :item_id, {_COLUMN_LIST} FROM incoming
+        INSERT INTO transactions (item_id, recorded_at, {_COLUMN_LIST})
+        SELECT :item_id, :now, {_COLUMN_LIST} FROM incoming
         WHERE NOT EXISTS (SELECT FROM transactions WHERE transactions.id = incoming.id)
           AND NOT EXISTS (
               SELECT FROM tombstones
@@ -83,6 +86,12 @@ _MERGE = sa.text(
         INSERT INTO changes (item_id, seq, kind, transaction_id, account_id, changed_at)
         SELECT :item_id, before + place, kind, id, account_id, :now FROM changed, counted
         RETURNING kind
+    ), kept AS (
+        -- Each part of the statement sees the table as it was before: here the content that was modified.
+        INSERT INTO transaction_revisions (item_id, seq, ended_at, {_CONTENT_LIST})
+        SELECT :item_id, before + place, greatest(:now, t.recorded_at), {_CONTENT_LIST_OF_T}
+        FROM changed JOIN transactions AS t ON t.id = changed.id, counted
+        WHERE changed.kind = 'modified'
     )
     SELECT (SELECT count(*) FROM added) AS added,
            (SELECT count(*) FROM modified) AS modified,
@@ -150,16 +159,9 @@ def remove(
     """
     if not ids:
         return 0
-    gone = conn.scalars(
-        sa.delete(transactions)
-        .where(
-            transactions.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))),
-            transactions.c.item_id == item_id,
-            transactions.c.account_id == account_id,
-        )
-        .returning(transactions.c.id)
-    ).all()
+    gone = transaction_revisions.keep(conn, item_id, ids, account_id=account_id, now=now)
     if gone:
+        conn.execute(sa.delete(transactions).where(transactions.c.id == sa.func.any(sa.cast(gone, sa.ARRAY(sa.Text)))))
         _add_tombstones(conn, item_id, account_id, gone, reason=reason, now=now)
         append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
     return len(gone)
@@ -263,7 +265,8 @@ def newest_but(conn: Connection, account_id: str, ids: Collection[str]) -> str |
     return newest
 
 
-_SHOWN = (transactions.c.raw, transactions.c.replaces, transactions.c.replaces_rule)
+_SHOWN_NAMES = ("raw", "replaces", "replaces_rule")
+_SHOWN = [transactions.c[name] for name in _SHOWN_NAMES]
 
 
 # Tuples, since a page has hundreds of them.
@@ -352,18 +355,22 @@ def before(
     status: str | None,
     limit: int,
     predecessors: Sequence[str] = (),
+    as_of: datetime | None = None,
 ) -> Sequence[StoredTransaction]:
     """
     Return the account's next *limit* transactions, newest first, from those before *position* (date, id).
 
     *date_from* and *date_to* are days in São Paulo, both included. *predecessors*: accounts whose place it took; their
-    rows that it does not have itself are among the returned.
+    rows that it does not have itself are among the returned. *as_of*: of this account alone, what was stored at that
+    moment; None: what is stored now.
     """
 
-    def rows_of(each: str) -> sa.Select[Any]:
-        return _rows_before(each, position, date_from=date_from, date_to=date_to, status=status)
+    def rows_of(each: str, table: sa.Table = transactions) -> sa.Select[Any]:
+        return _rows_before(table, each, position, date_from=date_from, date_to=date_to, status=status)
 
     own = rows_of(account_id).limit(limit)
+    if as_of is not None:
+        return _as_of(conn, rows_of(account_id), rows_of(account_id, revisions), as_of, limit)
     if not predecessors:
         return [StoredTransaction._make(row) for row in conn.execute(own)]
     # Of each account the first ones, found by its index; the rest of them is not sorted.
@@ -374,7 +381,21 @@ def before(
     return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
 
 
+def _as_of(
+    conn: Connection, stored: sa.Select[Any], ended: sa.Select[Any], as_of: datetime, limit: int
+) -> Sequence[StoredTransaction]:
+    """Return the first of the *stored* rows and of the *ended* revisions whose content was that of *as_of*."""
+    of_both = (
+        stored.where(transactions.c.recorded_at <= as_of).limit(limit),
+        ended.where(revisions.c.recorded_at <= as_of, revisions.c.ended_at > as_of).limit(limit),
+    )
+    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_both)).subquery()
+    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
+    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
+
+
 def _rows_before(
+    table: sa.Table,
     account_id: str,
     position: tuple[datetime, str] | None,
     *,
@@ -382,18 +403,19 @@ def _rows_before(
     date_to: date | None,
     status: str | None,
 ) -> sa.Select[Any]:
-    stmt = sa.select(transactions.c.id, transactions.c.date, *_SHOWN).where(transactions.c.account_id == account_id)
+    columns = [table.c[name] for name in ("id", "date", *_SHOWN_NAMES)]
+    stmt = sa.select(*columns).where(table.c.account_id == account_id)
     if position is not None:
         moment, last_id = position
-        later_id = sa.and_(transactions.c.date == moment, transactions.c.id > last_id)
-        stmt = stmt.where(transactions.c.date <= moment, sa.or_(transactions.c.date < moment, later_id))
+        later_id = sa.and_(table.c.date == moment, table.c.id > last_id)
+        stmt = stmt.where(table.c.date <= moment, sa.or_(table.c.date < moment, later_id))
     # The day decides. The instant beside it is what the index knows: no row of a day is further away.
     if date_from is not None:
-        stmt = stmt.where(transactions.c.day >= date_from, transactions.c.date >= _midnight(date_from))
+        stmt = stmt.where(table.c.day >= date_from, table.c.date >= _midnight(date_from))
     if date_to is not None:
-        stmt = stmt.where(transactions.c.day <= date_to)
+        stmt = stmt.where(table.c.day <= date_to)
         if date_to < date.max - _TWO_DAYS:
-            stmt = stmt.where(transactions.c.date < _midnight(date_to + _TWO_DAYS))
+            stmt = stmt.where(table.c.date < _midnight(date_to + _TWO_DAYS))
     if status is not None:
-        stmt = stmt.where(transactions.c.status == status)
-    return stmt.order_by(transactions.c.date.desc(), transactions.c.id)
+        stmt = stmt.where(table.c.status == status)
+    return stmt.order_by(table.c.date.desc(), table.c.id)

@@ -30,6 +30,7 @@ KEPT = {
     "incidents of banks as they are told of now; Items until their product is told": {"bank_incidents", "bank_returns"},
     "a row of each application, and ids until a comparison ends": {"item_list_checks", "listed_items"},
     "a row of each tier": {"pruning"},
+    "one row: since when history is whole": {"history_begins"},
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},
     "a row of each token": {"api_tokens"},

@@ -1,15 +1,17 @@
 """Accounts of the mirror, and their transactions by filter."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 from marshmallow import validate
+from sqlalchemy import Connection
 
+from pluggy_sync import wire
 from pluggy_sync.rules.replacements import Rule
-from pluggy_sync.store import accounts, balances, series, transactions
+from pluggy_sync.store import accounts, balances, series, transaction_revisions, transactions
 from pluggy_sync.store.accounts import StoredAccount
 from pluggy_sync.store.transactions import Change, StoredTransaction, StreamedChange
 from webhook_app.api import exports, paging, pluggy_objects
@@ -17,7 +19,7 @@ from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, Money, PageQuery, PluggyObject, page_of
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.problems import ProblemError
+from webhook_app.problems import INVALID_REQUEST, ProblemError
 
 blueprint = ApiBlueprint("accounts", __name__, description="Accounts and transactions as last synced")
 
@@ -110,6 +112,18 @@ class TransactionsQuery(PageQuery):
     )
     date_to = ma.fields.Date(load_default=None, data_key="dateTo", metadata={"description": "Last day, in São Paulo"})
     status = ma.fields.Str(load_default=None, validate=validate.OneOf(["PENDING", "POSTED"]))
+    as_of = Instant(
+        load_default=None,
+        data_key="asOf",
+        metadata={
+            "description": (
+                "The rows as they were stored here at that moment, the removed ones among them; absent: as they are. "
+                "It reaches back as far as the service keeps revisions (KEEP_REVISIONS_DAYS)"
+            ),
+            "format": "date-time",
+            "type": "string",
+        },
+    )
     with_predecessors = ma.fields.Bool(
         load_default=False,
         data_key="withPredecessors",
@@ -125,6 +139,8 @@ class TransactionsQuery(PageQuery):
     def _in_order(self, data: dict[str, Any], **_: Any) -> None:
         if data["date_from"] and data["date_to"] and data["date_from"] > data["date_to"]:
             raise ma.ValidationError("Must not be before dateFrom.", field_name="dateTo")
+        if data["as_of"] and data["with_predecessors"]:
+            raise ma.ValidationError("Is of one account: leave out withPredecessors.", field_name="asOf")
 
 
 @blueprint.get("/items/<item_id>/accounts")
@@ -155,7 +171,7 @@ def list_accounts(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 @blueprint.arguments(TransactionsQuery, location="query")
 @blueprint.response(200, page_of(TransactionSchema, "TransactionPage"))
 @blueprint.streams(*exports.TYPES)
-@blueprint.refuses("account-not-found", "invalid-cursor")
+@blueprint.refuses("account-not-found", "history-not-kept", "invalid-cursor")
 def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] | Response:
     """
     List the account's transactions, newest first.
@@ -168,8 +184,7 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] 
         return _export(query, account_id, type_)
     position = paging.position_of(query["after"], paging.moment, paging.text)
     with resources().database.begin() as conn:
-        if not accounts.is_stored(conn, account_id):
-            raise ProblemError("account-not-found")
+        _require(conn, account_id, query["as_of"])
         predecessors = series.ancestors(conn, account_id) if query["with_predecessors"] else []
         rows = transactions.before(
             conn,
@@ -180,18 +195,39 @@ def list_transactions(query: dict[str, Any], account_id: str) -> dict[str, Any] 
             status=query["status"],
             limit=query["limit"] + 1,
             predecessors=predecessors,
+            as_of=query["as_of"],
         )
     return paging.page(rows, query["limit"], lambda row: [row.date.isoformat(), row.id], transaction_view)
+
+
+def _require(conn: Connection, account_id: str, as_of: datetime | None) -> None:
+    """
+    Check that the account's transactions of *as_of* can be told.
+
+    Raises:
+        ProblemError: they cannot.
+    """
+    if as_of is not None and as_of > resources().now():
+        raise ProblemError(
+            INVALID_REQUEST, more={"errors": [{"where": "query", "field": "asOf", "message": "Lies in the future."}]}
+        )
+    if not accounts.is_stored(conn, account_id):
+        raise ProblemError("account-not-found")
+    if as_of is not None:
+        earliest = transaction_revisions.begins_at(conn, account_id)
+        if earliest is not None and as_of < earliest:
+            # In full milliseconds, not before the moment itself.
+            told = wire.to_text(earliest + timedelta(microseconds=999))
+            raise ProblemError("history-not-kept", more={"earliest": told})
 
 
 def _export(query: dict[str, Any], account_id: str, type_: str) -> Response:
     res = resources()
     with res.database.begin() as conn:
-        if not accounts.is_stored(conn, account_id):
-            raise ProblemError("account-not-found")
+        _require(conn, account_id, query["as_of"])
         predecessors = series.ancestors(conn, account_id) if query["with_predecessors"] else []
     # Each part is a query of its own: a client that reads slowly holds no connection and no snapshot.
-    filters = {name: query[name] for name in ("date_from", "date_to", "status")}
+    filters = {name: query[name] for name in ("date_from", "date_to", "status", "as_of")}
 
     schema = TransactionSchema(many=True)
 

@@ -106,6 +106,7 @@ _PROBLEM: Schema = {
             "format": "date-time",
             "description": "Not to be tried before; null: Pluggy gave no time",
         },
+        "earliest": {"type": "string", "format": "date-time", "description": "Since when it is known"},
         "replacedBy": {"type": "string", "description": "The Item that brings the accounts now"},
         "pluggyCode": {"type": "string", "description": "Pluggy's own word, where it gave one"},
     },

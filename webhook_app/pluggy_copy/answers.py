@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Response, current_app
 
-from pluggy_sync.store.pluggy_reads import Part
+from pluggy_sync.store.pluggy_reads import Part, PluggyObject
 
 PREFIX = "/pluggy/"
 
@@ -43,16 +43,16 @@ def page(part: Part, *, number: int, size: int) -> Response:
     )
 
 
-def found(raw: Mapping[str, Any] | None, what: str) -> Response:
+def found(shown: PluggyObject | None, what: str) -> Response:
     """
     Return the object; *what* says which one was asked for.
 
     Raises:
         RefusedError: there is none.
     """
-    if raw is None:
+    if shown is None:
         raise not_found(what)
-    return answer(raw)
+    return answer(shown.raw)
 
 
 def not_found(what: str) -> RefusedError:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from pluggy_sync.store import items, pluggy_reads
+from pluggy_sync.store.pluggy_reads import PluggyObject
 from webhook_app.app_resources import resources
 from webhook_app.pluggy_copy import cursors, query
 from webhook_app.pluggy_copy.answers import PREFIX, RefusedError, answer, found, not_found
@@ -24,7 +25,7 @@ def show(item_id: str) -> Response:
     """Show an Item as it was last fetched."""
     with resources().database.begin() as conn:
         row = items.get(conn, query.item_id(item_id))
-    return found(None if row is None else row.raw, "Item")
+    return found(None if row is None or row.raw is None else PluggyObject(row.raw), "Item")
 
 
 @blueprint.get("/v2/items")

@@ -54,7 +54,7 @@ def _page(conn: Connection, account_id: str) -> tuple[list[Raw], str | None]:
 def _chosen(conn: Connection, account_id: str, ids: list[str]) -> list[Raw]:
     """Return those that exist, in the order in which they were asked for."""
     stored = pluggy_reads.transactions_by_ids(conn, account_id, ids)
-    return [stored[each] for each in dict.fromkeys(ids) if each in stored]
+    return [stored[each].raw for each in dict.fromkeys(ids) if each in stored]
 
 
 def _day(name: str) -> date | None:

@@ -418,7 +418,8 @@ def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, servi
     assert alarmed.exit_code == exits.FAILED
     assert "9 MB left" in alarmed.output
     known = json.loads(call("status", "--json").output)
-    assert known["events"] == {"stored": 0, "dead": 1}
+    assert known["events"] == {"waiting": 0, "dead": 1}
+    assert sum(known["items"]["byStatus"].values()) == 1
     assert known["alerts"][0]["code"] == "disk_low"
     assert set(known["queues"]) == set(queue.QUEUE_OF_TASK.values())
 

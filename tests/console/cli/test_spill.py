@@ -73,6 +73,15 @@ def test_draining_leaves_the_file_of_a_living_process_and_brings_in_that_of_a_de
     assert {row.received_at for row in service.events()} == {NOON}
 
 
+def test_both_lists_are_there_as_json(call, file):
+    event_ids = spilled(file, 3)
+
+    files, events = json.loads(call("--json").output), json.loads(call("--events", "--json", "--limit", "2").output)
+
+    assert (files["waiting"], files["results"][0]["events"], files["results"][0]["processLives"]) == (3, 3, True)
+    assert [each["id"] for each in events["results"]] == event_ids[:2]
+
+
 def test_without_postgres_draining_says_so_and_loses_nothing(call, file, environ):
     spilled(file, 3)
     file.close()

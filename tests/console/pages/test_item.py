@@ -20,7 +20,7 @@ def test_the_page_begins_with_the_sentence_and_tells_what_happened_and_what_is_d
 
     assert "asks for a code (WAITING_USER_INPUT)" in page
     assert "A person is asked: mfa, WAITING_USER_INPUT" in page
-    assert "Decided: a person must act" in page
+    assert "Decided: a person must act (WAITING_USER_INPUT)" in page
     assert "The person&#39;s time to act ends" in page
     assert 'class="action_opened"' in page
 

@@ -17,6 +17,7 @@ def said(kind: Kind, **facts: object) -> str:
     "change, text",
     [
         ({}, "item/updated came. Decided: there is data to sync; open actions are settled"),
+        ({"outcome": "ask", "reason": "LOGIN"}, "item/updated came. Decided: a person must act (LOGIN)"),
         ({"outcome": "new-word"}, "item/updated came. Decided: new-word"),
         ({"state": "stored", "attempts": 0}, "item/updated came. Waits"),
         ({"state": "stored", "attempts": 2, "error": "503"}, "item/updated came. Waits after 2 attempts: 503"),

@@ -115,7 +115,18 @@ def a_sample(conn, at):
     return at
 
 
+_seqs = itertools.count(1)
+
+
+def a_revision(conn, at):
+    seq = next(_seqs)
+    values = {"id": str(uuid.uuid4()), "account_id": "a", "date": at, "day": at.date(), "raw": {}}
+    insert(conn, tables.transaction_revisions, item_id="an-item", seq=seq, recorded_at=at, ended_at=at, **values)
+    return seq
+
+
 TABLES = {
+    Tier.REVISIONS: tables.transaction_revisions.c.seq,
     Tier.BULK_OPERATIONS: tables.bulk_operations.c.id,
     Tier.FIGURES: tables.figure_samples.c.at,
     Tier.EVENTS: tables.inbox.c.id,
@@ -139,6 +150,7 @@ def prune(conn, tier, rows=100):
 
 
 MAKERS = {
+    Tier.REVISIONS: a_revision,
     Tier.EVENTS: an_event,
     Tier.DEAD_EVENTS: lambda conn, at: an_event(conn, at, state="dead"),
     Tier.ATTEMPTS: an_attempt,

@@ -1,5 +1,9 @@
 """Accounts and transactions by filter."""
 
+from datetime import datetime, timedelta
+
+from pluggy_sync import wire
+from pluggy_sync.store import transaction_revisions
 from tests.kit.factories import an_id
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
@@ -66,3 +70,45 @@ def test_a_day_is_a_day_in_sao_paulo_and_both_ends_are_included(service: Service
 
 def test_an_unknown_account_is_not_found(product: Product):
     product.refused("GET", f"/v1/accounts/{an_id()}/transactions", 404, "account-not-found")
+
+
+def test_the_transactions_of_a_moment_are_what_was_listed_then(service: Service, product: Product) -> None:
+    item_id = service.upstream.connect()
+    service.catch_up()
+    before = {}
+    accounts = [each["id"] for each in product.get(f"/v1/items/{item_id}/accounts")["results"]]
+    for account in accounts:
+        before[account] = product.all_pages(f"/v1/accounts/{account}/transactions")
+    moment = wire.to_text(service.res.now())
+    service.res.now.advance(seconds=5)
+    service.upstream.evolve(item_id, {"kind": "add", "count": 3}, "post_new_id", "edit", "remove")
+    service.upstream.run(item_id)
+    service.catch_up()
+
+    changed = [each for each in accounts if product.all_pages(f"/v1/accounts/{each}/transactions") != before[each]]
+    assert changed
+    for account in accounts:
+        path = f"/v1/accounts/{account}/transactions"
+        lines = product.call("GET", path, query_string={"asOf": moment}, headers={"Accept": "application/x-ndjson"})
+        assert product.all_pages(path, asOf=moment) == before[account]
+        assert [wire.decode(line) for line in lines.get_data().splitlines()] == before[account]
+
+
+def test_a_moment_that_is_not_kept_or_not_there_yet_is_refused(service: Service, product: Product) -> None:
+    item_id = service.upstream.connect()
+    service.catch_up()
+    account = product.get(f"/v1/items/{item_id}/accounts")["results"][0]["id"]
+    path, now = f"/v1/accounts/{account}/transactions", service.res.now()
+    with service.res.database.begin() as conn:
+        transaction_revisions.begin_at(conn, now - timedelta(days=180))
+
+    def asked(moment: datetime, **more: str) -> dict[str, str]:
+        return {"asOf": wire.to_text(moment) or "", **more}
+
+    old = product.refused("GET", path, 410, "history-not-kept", query_string=asked(now - timedelta(days=181)))
+    product.refused("GET", path, 400, "invalid-request", query_string=asked(now + timedelta(days=1)))
+    product.refused("GET", path, 400, "invalid-request", query_string=asked(now, withPredecessors="true"))
+    product.refused("GET", path, 400, "invalid-request", query_string={"asOf": "yesterday"})
+
+    assert old["earliest"] == wire.to_text(now - timedelta(days=180) + timedelta(microseconds=999))
+    assert product.get(path, asOf=old["earliest"])["results"] == []

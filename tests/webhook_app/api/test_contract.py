@@ -25,17 +25,12 @@ ITEM: dict[str, Any] = {
     "consentExpiresAt": None,
     "freshness": {"state": "fresh", "since": "2026-03-10T15:00:00.000Z", "reason": None},
     "syncedThrough": "2026-03-10T15:00:00.000Z",
-    "replacedBy": None,
     "openActions": ["act_1"],
-    "products": {
-        "transactions": {
-            "isUpdated": True,
-            "lastUpdatedAt": "2026-03-10T15:00:00.000Z",
-            "warnings": [],
-            "sharing": "shared",
-        }
-    },
+    "products": {"transactions": {"isUpdated": True, "lastUpdatedAt": "2026-03-10T15:00:00.000Z", "warnings": []}},
+    # Added to the contract.
+    "replacedBy": None,
 }
+ITEM["products"]["transactions"]["sharing"] = None
 
 ACTION: dict[str, Any] = {
     "id": "act_1",

@@ -2,10 +2,12 @@
 The whole service as real processes (web server, worker with beat, Postgres, Valkey), a product that is told and that
 persons come back to, and a person with a browser.
 
-One stack for all tests of this folder; every test connects Items of its own. Screenshots go to build/screenshots.
+One stack for all tests of this folder; every test connects Items of its own. Screenshots, if wanted, go to
+build/screenshots.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ from tests.kit.web_server import running_web
 from tests.kit.worker_processes import running_worker
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+# Set by `make screenshots`. Nobody looks at those of other runs, and they take longer than what is checked.
+TAKES_PICTURES = "SCREENSHOTS" in os.environ
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,9 @@ class Phone:
         self.page.wait_for_selector(f'main[data-screen="{screen}"]', timeout=within_s * 1000)
 
     def screenshot(self, name: str) -> None:
-        """Keep what is seen, whole."""
+        """Keep what is seen, whole, if pictures are wanted."""
+        if not TAKES_PICTURES:
+            return
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size
         # A picture of more than the window would be taken as if this were no phone.

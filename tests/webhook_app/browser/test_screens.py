@@ -1,12 +1,15 @@
 """
 Every state of the page: axe finds nothing in either theme and language, and it fits however narrow or large its text.
 
-Each leaves its pictures, and all of them together a sheet that a person can look through: build/screenshots/index.html.
+Under `make screenshots` each leaves its pictures, and all of them together a sheet that a person can look through:
+build/screenshots/index.html.
 """
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,17 +17,21 @@ import pytest
 
 from pluggy_sync.store.tables import connectors, items
 from standalone.polling import eventually
-from tests.webhook_app.browser.conftest import SCREENSHOTS
+from tests.webhook_app.browser.conftest import SCREENSHOTS, TAKES_PICTURES
 from tests.webhook_app.browser.test_walks import pending
+from webhook_app import person
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 RULES = {"runOnly": {"type": "tag", "values": TAGS}}
 
+STYLES = Path(person.__file__).parent / "static" / "act.css"
+
 # Width, and size of the text in percent of the usual one.
 SIZES = {"390": (390, 100), "320": (320, 100), "195": (195, 100), "390-text-200": (390, 200)}
-LOOKS = [(scheme, locale) for scheme in ("light", "dark") for locale in ("pt-BR", "en-GB")]
+# Each theme and each language once: no style depends on the language, and no word on the theme.
+LOOKS = [("light", "pt-BR"), ("dark", "en-GB")]
 
 
 def needs(user: str, connector: int = 2, **columns: Any) -> Callable[[Any], str]:
@@ -150,6 +157,8 @@ STATES: dict[str, tuple[str, Callable[[Any], str]]] = {
 def _sheet() -> Iterator[None]:
     """Put all pictures on one page."""
     yield
+    if not TAKES_PICTURES:
+        return
     rows = []
     for name in STATES:
         pictures = [f"{name}-{size}" for size in SIZES] + [f"{name}-{scheme}-{locale}" for scheme, locale in LOOKS[1:]]
@@ -206,6 +215,10 @@ def fits_at_every_size(phone: Any, name: str) -> None:
         )
         assert wider == [], size
         assert phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), size
+
+
+def test_no_style_depends_on_the_language():
+    assert not re.search(r":lang\(|\[lang", STYLES.read_text())
 
 
 def test_what_follows_an_answer_is_read_from_its_beginning(stack, browse):

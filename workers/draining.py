@@ -1,0 +1,44 @@
+"""
+The end of a worker: it takes nothing more, and what is under way ends within a limit.
+
+Tasks of its processes have a moment to end by themselves. After that they ask Pluggy for nothing more: a request is
+refused as if there were no budget, so each task stores what it has read, gives its Item back and is due again. Another
+worker goes on with it, and nothing waits for the end of a lease.
+"""
+
+import multiprocessing
+import threading
+from typing import Any
+
+import structlog
+from celery import signals
+
+from pluggy_sync.pluggy.errors import PluggyLimitedError
+
+log = structlog.get_logger(__name__)
+
+# Most tasks take less.
+MOMENT_S = 10.0
+
+# Made before the fork, so that all processes of the worker share it.
+_is_over = multiprocessing.Event()
+
+
+@signals.worker_shutting_down.connect
+def begin(**_: Any) -> None:
+    """Let what is under way end, from in a moment on without asking Pluggy."""
+    log.info("worker.drains", within_s=MOMENT_S, next="what has not ended then is done by another worker")
+    timer = threading.Timer(MOMENT_S, _is_over.set)
+    timer.daemon = True
+    timer.start()
+
+
+def refuse_requests(_request: object) -> None:
+    """
+    Refuse a request to Pluggy once the moment is over.
+
+    Raises:
+        PluggyLimitedError: it is.
+    """
+    if _is_over.is_set():
+        raise PluggyLimitedError("the worker ends", retry_after_s=0.0)

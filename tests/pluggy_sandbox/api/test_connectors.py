@@ -55,6 +55,7 @@ def test_a_person_is_one_customer_of_an_institution_with_two_connectors(driver: 
     driver.do(regulated, "approve")
     stranger = driver.connect("none", 601, parameters={"cpf": "238.242.640-30"})
     driver.do(stranger, "approve")
+    driver.advance(seconds=180)  # a further holder approves
 
     one, other = driver.account(direct), driver.account(regulated)
     assert (one["number"], one["owner"], one["balance"]) == (other["number"], other["owner"], other["balance"])

@@ -5,10 +5,11 @@ Sending fails fast and may fail: Postgres has what must be done, and the sweep s
 """
 
 import base64
+import re
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,6 +43,7 @@ READ_STATUS_PAGE = "read_status_page"
 WATCH = "watch"
 WATCH_PLUGGY = "watch_pluggy"
 PRUNE = "prune"
+ERASE = "erase"
 COUNT_FRESHNESS = "count_freshness"
 
 EVENTS = "events"
@@ -62,6 +64,7 @@ QUEUE_OF_TASK = {
     DELIVER: NOTIFICATIONS,
     DELIVER_URGENT: URGENT_NOTIFICATIONS,
     RECONCILE: RECONCILIATIONS,
+    ERASE: EVENTS,
     RECONCILE_NOW: RECONCILIATIONS,
     FIND_PREDECESSORS: SYNCS,
     SWEEP: SCHEDULE,
@@ -128,6 +131,45 @@ def length(client: redis.Redis, queue: str) -> int:
         RedisError: Redis does not answer.
     """
     return client.llen(queue)
+
+
+# Where kombu keeps messages that a worker has taken and not acknowledged.
+_TAKEN, _TAKEN_INDEX = "unacked", "unacked_index"
+
+
+def forget(client: redis.Redis, ids: Collection[str]) -> int:
+    """
+    Remove the keys whose names hold one of *ids*, and the messages that carry one; return how many.
+
+    Raises:
+        RedisError: Redis does not answer; some may be removed.
+    """
+    words = [each.encode() for each in ids]
+    if not words:
+        return 0
+    named = [key for key in client.scan_iter(count=AT_ONCE) if any(word in key for word in words)]
+    removed: int = client.delete(*named) if named else 0
+    for name in sorted(set(QUEUE_OF_TASK.values())):
+        # From the end, where the oldest are: what is added at the front meanwhile shifts the rest.
+        for last in range(-1, -client.llen(name) - 1, -AT_ONCE):
+            for message in client.lrange(name, last - AT_ONCE + 1, last):
+                if _carries(message, words):
+                    removed += client.lrem(name, 0, message)  # type: ignore[arg-type]  # it takes bytes as well
+    for tag, message in client.hscan_iter(_TAKEN, count=AT_ONCE):
+        if _carries(message, words):
+            removed += client.hdel(_TAKEN, tag)
+            client.zrem(_TAKEN_INDEX, tag)
+    return removed
+
+
+def _carries(message: bytes | str, words: Sequence[bytes]) -> bool:
+    """Return whether the body of *message*, in base64, or anything else of it, holds one of *words*."""
+    whole = message.encode() if isinstance(message, str) else message
+    bodies = [base64.b64decode(each) for each in _BODY.findall(whole)]
+    return any(word in text for text in (whole, *bodies) for word in words)
+
+
+_BODY = re.compile(rb'"body":\s*"([A-Za-z0-9+/=]*)"')
 
 
 class Message(NamedTuple):

@@ -19,6 +19,7 @@ from pluggy_sync.product_client import ProductClient
 from pluggy_sync.radar import Radar
 from pluggy_sync.redis_options import redis_options
 from pluggy_sync.settings import Settings
+from pluggy_sync.store import erased
 from pluggy_sync.store.database import WORKER, Bounds, create_engine
 from pluggy_sync.tallies import PLUGGY_REQUESTS, Tallies, of_endpoint
 from pluggy_sync.texts import catalogue
@@ -88,6 +89,8 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     """Return the connections for *settings*; nothing connects before it is used. The caller closes them."""
     redis_client = redis_options(settings.redis_url).client(connect_timeout_s=1, timeout_s=2)
     pluggy = create_client(settings, redis_client)
+    database = create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size)
+    erased.guard(database, erased.box(settings.secret_key, *settings.previous_secret_keys))
     redis_breaker, sender = Breaker(), queue.Sender(settings.redis_url)
     # Deployments for several applications may share one Redis.
     tallies = Tallies(redis_client, f"pluggy-sync:tallies:{settings.pluggy_client_id}")
@@ -96,7 +99,7 @@ def create_resources(settings: Settings, bounds: Bounds = WORKER, *, pool_size: 
     pluggy.hooks.answered.append(radar.look_at_answer)
     return Resources(
         settings=settings,
-        database=create_engine(settings.database_url, bounds, schema=settings.database_schema, pool_size=pool_size),
+        database=database,
         pluggy=pluggy,
         pluggy_clock=PluggyClock(redis_client, lambda: pluggy.clock_ahead_s),
         product=ProductClient(),

@@ -16,6 +16,7 @@ from pluggy_sync.logs import configure_logs
 from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
+from pluggy_sync.store import erased
 from pluggy_sync.store.database import WORKER, create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
@@ -169,6 +170,7 @@ def resources(
     monkeypatch.setattr(client, "READ_BACKOFF_S", 0.0)
     with closing(create_resources(settings)) as created:
         created.redis.flushall()
+        erased.guard(shared_engine.engine, erased.box(settings.secret_key))
         yield dataclasses.replace(created, database=shared_engine.engine, now=clock)
 
 

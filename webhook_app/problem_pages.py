@@ -51,6 +51,12 @@ ADVICE: Mapping[str, str] = {
     "not-found": "Check the address against `/v1/docs`.",
     "history-not-kept": "Ask for `earliest` or later. How far back it reaches is a setting, KEEP_REVISIONS_DAYS.",
     "account-not-found": "List the accounts with `GET /v1/items/{id}/accounts`. Their Item may have been deleted.",
+    "user-not-found": "Check the id. A person is known here by the `clientUserId` of an Item.",
+    "erasure-not-found": "Check the id: `DELETE /v1/users/{clientUserId}` answers with it.",
+    "user-erased": (
+        "Use another `clientUserId` for a person who comes back. To let the same one in again, an operator calls "
+        "`pluggy-sync erase --allow-return`."
+    ),
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",
     "notification-not-found": "Check the id: it is the header `webhook-id`. Old notifications are not kept.",
     "endpoint-of-settings": "Change `PRODUCT_WEBHOOK_URL` or `PRODUCT_WEBHOOK_SECRET`, or make another endpoint.",

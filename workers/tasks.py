@@ -2,6 +2,7 @@
 
 from pluggy_sync import queue
 from pluggy_sync.engine import (
+    erasure,
     events,
     freshness_counting,
     incidents,
@@ -116,6 +117,12 @@ def count_freshness() -> None:
 def reconcile(item_id: str) -> None:
     """Compare everything stored of one Item with Pluggy."""
     reconciliation.reconcile_if_due(resources(), item_id)
+
+
+@app.task(name=queue.ERASE)
+def erase(erasure_id: str) -> None:
+    """Go on with the erasure of one person."""
+    erasure.work(resources(), erasure_id)
 
 
 @app.task(name=queue.RECONCILE_NOW)

@@ -6,7 +6,7 @@ How a command ends when it does not succeed: its exit status, and one sentence.
 | 0 | done |
 | 1 | it failed; `status`: an alert is open; `doctor`, `webhooks check`: something is wrong |
 | 2 | the command line or the settings are wrong |
-| 3 | a sync run has the Item: it is being done |
+| 3 | it is being done: a sync run has the Item, or an erasure goes on |
 | 4 | not known here: no such Item, event, notification or endpoint |
 | 5 | Postgres, Redis or Pluggy does not answer: try again later |
 

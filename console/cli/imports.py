@@ -22,7 +22,7 @@ from pluggy_sync.engine.sync.due import plan_of
 from pluggy_sync.pluggy import rate_budget
 from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import items, sync_state
+from pluggy_sync.store import erased, items, sync_state
 
 _GOOD = frozenset({End.SYNCED, End.UP_TO_DATE})
 _BAD = (End.FAILED, End.LEASED, End.UNKNOWN)
@@ -136,6 +136,8 @@ def _import_one(res: Resources, named: NamedItem) -> Result:
 def _register(res: Resources, named: NamedItem) -> Result | None:
     """Make the Item known; return how it ended if there is nothing to do."""
     with res.database.begin() as conn:
+        if named.client_user_id is not None and erased.erasure_of_user(conn, named.client_user_id) is not None:
+            return Result(end=End.GONE, detail="its person was erased; `pluggy-sync erase --allow-return` lets them in")
         row = items.lock(conn, named.item_id, now=res.now())
         if row.deleted_at is not None:
             return Result(end=End.GONE, detail="deleted before; its data is purged")

@@ -19,7 +19,7 @@ from pluggy_sync.pluggy.client import ListedItems
 from pluggy_sync.pluggy.errors import PluggyError, PluggyRefusedError
 from pluggy_sync.pluggy.payloads import ListedItem
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import item_list, items
+from pluggy_sync.store import erased, item_list, items
 from pluggy_sync.store.item_list import Check
 
 log = structlog.get_logger(__name__)
@@ -63,8 +63,9 @@ def compare(res: Resources) -> None:
 def _note(res: Resources, check: Check, page: ListedItems) -> Check:
     """Keep that the Items of *page* are listed, and have those fetched that we do not know."""
     now = res.now()
-    listed = {each.id: each for each in page.items}
     with res.begin() as tx:
+        kept_out = erased.items_among(tx.conn, [each.id for each in page.items])
+        listed = {each.id: each for each in page.items if each.id not in kept_out}
         item_list.add(tx.conn, listed.keys())
         unknown = sorted(item_list.unknown_here(tx.conn, listed.keys()))
         register(tx.conn, [listed[each] for each in unknown], now=now)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from pluggy_sync.engine import actions, deletion, incidents, outages, requests
+from pluggy_sync.engine import actions, deletion, erasure, incidents, outages, requests
 from pluggy_sync.engine.sync import due
 from pluggy_sync.pluggy import unreadable
 from pluggy_sync.pluggy.client import FETCH_ITEM
@@ -125,6 +125,8 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         conn = tx.conn
         row = items.lock(conn, item.id, now=now)
         if row.deleted_at is not None:
+            return decide(None, None, deleted=True, offline=False)
+        if row.client_user_id != item.client_user_id and erasure.keeps_out(tx, res, item):
             return decide(None, None, deleted=True, offline=False)
         state = sync_state.read(conn, item.id)
         if state is None:

@@ -10,13 +10,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from pluggy_sync import queue
-from pluggy_sync.engine import actions, outages, succession
+from pluggy_sync.engine import actions, erasure, outages, succession
 from pluggy_sync.engine.sync.item import ENDPOINTS
 from pluggy_sync.notifications import delivery, housekeeping
 from pluggy_sync.pluggy.client import FETCH_ITEM
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import figures, inbox, item_progress, metrics, schedule, user_actions
+from pluggy_sync.store import erasures, figures, inbox, item_progress, metrics, schedule, user_actions
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +43,13 @@ def sweep(res: Resources) -> None:
         item_ids = item_progress.take_due_syncs(tx.conn, now=now, until=now + RESEND_SYNC_AFTER, limit=syncs)
         url = res.settings.product_webhook_url
         delivery.queue_due(tx, environment_url=url, now=now, limit=NOTIFICATIONS_LIMIT)
+        erasure_ids = erasures.take_due(tx.conn, now=now, until=now + erasure.ATTEMPT, limit=LIMIT)
         late = user_actions.past_deadline(tx.conn, now=res.pluggy_now(), limit=LIMIT)
         for task, ids in (
             (queue.HANDLE_URGENT_EVENT, urgent),
             (queue.HANDLE_EVENT, others),
             (queue.SYNC_ITEM, item_ids),
+            (queue.ERASE, erasure_ids),
         ):
             for each in ids:
                 tx.after_commit(task, each)
@@ -56,6 +58,7 @@ def sweep(res: Resources) -> None:
     outages.follow_up(res)
     succession.queue_due_searches(res)
     housekeeping.tidy(res)
+    erasure.seal_anew(res)
     with res.begin() as tx:
         metrics.count_items(tx.conn, now=now, unless_since=now - COUNT_ITEMS_EVERY)
         figures.take(tx.conn, now=now)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events, wire
-from pluggy_sync.store import counters, tables
+from pluggy_sync.store import counters, erased, tables
 from pluggy_sync.store.database import run_alone
 from pluggy_sync.store.tables import inbox
 
@@ -100,11 +100,22 @@ def arrival_of(
 # ids, new ones and then events are inserted in the order of theirs: two such statements never wait for one another in
 # a circle. Numbers follow the order of arrival, `n`. Arrivals without an Item are not numbered.
 _STORE = """
-    WITH given AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(%s::json) AS given (
+    WITH arrived AS MATERIALIZED (
+        SELECT *,
+               -- Of an Item that was erased.
+               EXISTS (
+                   SELECT FROM erasure_tombstones AS tombstone WHERE tombstone.digest = ANY (arrived.digests)
+               ) AS is_erased
+        FROM json_to_recordset(%s::json) AS arrived (
             n int, event_id text, name text, item_id text, account_id text, payload jsonb, raw text, unread text[],
-            received_at timestamptz, due_at timestamptz, state text, outcome text
+            received_at timestamptz, due_at timestamptz, state text, outcome text, digests bytea[]
         )
+    ), given AS MATERIALIZED (
+        SELECT n, event_id, name, item_id, account_id, payload, raw, unread, received_at, due_at, state, outcome
+        FROM arrived WHERE NOT is_erased
+        UNION ALL
+        SELECT n, event_id, name, NULL, NULL, NULL, NULL, NULL, received_at, due_at, 'handled', 'erased'
+        FROM arrived WHERE is_erased
     ), known AS MATERIALIZED (
         SELECT given.n,
                (given.name, given.item_id) IS DISTINCT FROM (inbox.name, inbox.item_id)
@@ -173,15 +184,16 @@ def store_alone(conn: Connection, arrivals: Sequence[Arrival]) -> list[Fate]:
     Raises:
         psycopg.Error: nothing is stored, unless the connection was lost.
     """
-    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(arrivals)], _BY_INDEX)
+    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(conn, arrivals)], _BY_INDEX)
     return [Fate(str(value)) for (value,) in rows]
 
 
-def _parameter(arrivals: Sequence[Arrival]) -> str:
-    return wire.encode([_row(n, each) for n, each in enumerate(arrivals)]).decode()
+def _parameter(conn: Connection, arrivals: Sequence[Arrival]) -> str:
+    return wire.encode([_row(conn, n, each) for n, each in enumerate(arrivals)]).decode()
 
 
-def _row(n: int, arrival: Arrival) -> dict[str, Any]:
+def _row(conn: Connection, n: int, arrival: Arrival) -> dict[str, Any]:
+    digests = () if arrival.item_id is None else erased.digests(conn, erased.ITEM, arrival.item_id)
     return {
         "n": n,
         "event_id": arrival.event_id,
@@ -195,6 +207,7 @@ def _row(n: int, arrival: Arrival) -> dict[str, Any]:
         "due_at": arrival.due_at.isoformat(),
         "state": arrival.state,
         "outcome": arrival.outcome,
+        "digests": [rf"\x{each.hex()}" for each in digests],
     }
 
 
@@ -258,7 +271,7 @@ def record(
     """
     arrival = arrival_of(event, received_at=received_at, due_at=due_at, raw=raw)
     while True:
-        fate = Fate(conn.exec_driver_sql(_STORE_OF_LOCK[Lock.WAIT], (_parameter([arrival]),)).scalar_one())
+        fate = Fate(conn.exec_driver_sql(_STORE_OF_LOCK[Lock.WAIT], (_parameter(conn, [arrival]),)).scalar_one())
         if fate in (Fate.STORED, Fate.REPEATED):
             return Recorded(event_id=arrival.event_id, is_new=fate is Fate.STORED)
         if fate is Fate.ANOTHER:
@@ -321,9 +334,10 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     """
     Store, for each of the Items, an event as `request_fetch` does, for something that nobody waits for.
 
-    Return their event ids. An Item that is to be fetched for that reason already is left out. The Items are locked in
-    the order of their ids, so that no two transactions wait for each other in a circle.
+    Return their event ids. An Item that is to be fetched for that reason already is left out, and one that was erased.
+    The Items are locked in the order of their ids, so that no two transactions wait for each other in a circle.
     """
+    item_ids = set(item_ids) - erased.items_among(conn, item_ids)
     if not item_ids:
         return []
     event_ids = [str(uuid.uuid4()) for _ in item_ids]

@@ -19,57 +19,20 @@ from pluggy_sync import events
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.statuses import RUNNING, UPDATED
+from pluggy_sync.store import erased
 from pluggy_sync.store import inbox as inbox_queries
+from pluggy_sync.store.personal_data import PURGED, Held
 from pluggy_sync.store.tables import (
     NOT_UPDATED,
     accounts,
     balances,
-    bank_returns,
     bills,
-    change_stream,
-    changes,
-    consents,
-    data_product_watermarks,
-    identities,
     inbox,
-    incomplete_parts,
-    investment_transactions,
-    investments,
     item_progress,
     items,
-    loans,
-    predecessor_searches,
-    shared_resources,
     sync_runs,
-    tombstones,
-    transaction_revisions,
     transactions,
-    unreadable_rows,
     user_actions,
-)
-
-# Emptied when the Item is deleted, in this order. `sync_runs` hold only counts.
-_OF_THE_PERSON = (
-    transactions,
-    transaction_revisions,
-    tombstones,
-    changes,
-    change_stream,
-    balances,
-    bills,
-    investments,
-    investment_transactions,
-    identities,
-    loans,
-    consents,
-    data_product_watermarks,
-    unreadable_rows,
-    incomplete_parts,
-    user_actions,
-    predecessor_searches,
-    shared_resources,
-    bank_returns,
-    accounts,
 )
 
 
@@ -117,15 +80,28 @@ def get(conn: Connection, item_id: str) -> StoredItem | None:
 
 
 def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
-    """Return the Item, which is made if it is new, and take its write lock until the transaction ends."""
+    """
+    Return the Item, which is made if it is new, and take its write lock until the transaction ends.
+
+    One whose person was erased is not made again: what is returned is a deleted Item.
+    """
     locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
     row = conn.execute(locked).one_or_none()
+    if row is None and erased.is_item(conn, item_id):
+        return _deleted(item_id, at=now)
     if row is None:
         conn.execute(
             insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
         )
         row = conn.execute(locked).one()
     return StoredItem(**row._mapping)
+
+
+def _deleted(item_id: str, *, at: datetime) -> StoredItem:
+    of_nobody: dict[str, Any] = {each.name: None for each in dataclasses.fields(StoredItem)}
+    return StoredItem(
+        **{**of_nobody, "id": item_id, "first_seen_at": at, "deleted_at": at, "change_seq": 0, "notification_seq": 0}
+    )
 
 
 def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
@@ -154,7 +130,9 @@ def save(conn: Connection, item: payloads.Item, *, application: str, now: dateti
 
 
 def name_user(conn: Connection, item_id: str, client_user_id: str) -> None:
-    """Keep whose Item it is, when Pluggy did not say."""
+    """Keep whose Item it is, when Pluggy did not say. One who was erased is not named: the fetch tells what to do."""
+    if erased.erasure_of_user(conn, client_user_id) is not None:
+        return
     conn.execute(
         sa.update(items)
         .where(items.c.id == item_id, items.c.client_user_id.is_(None))
@@ -244,7 +222,7 @@ def remove_unseen(conn: Connection, item_id: str, *, through: int, now: datetime
 
 def purge(conn: Connection, item_id: str, *, now: datetime) -> None:
     """Remove everything that is the person's and leave the Item's tombstone. The caller holds the lock."""
-    _purge(conn, item_id, _OF_THE_PERSON, kept={"connector_id"}, now=now)
+    _purge(conn, item_id, PURGED, kept={"connector_id"}, now=now)
 
 
 def purge_all_but_history(conn: Connection, item_id: str, *, now: datetime) -> None:
@@ -253,13 +231,13 @@ def purge_all_but_history(conn: Connection, item_id: str, *, now: datetime) -> N
 
     The caller has removed what is not kept (`series.remove_what_successors_have`).
     """
-    tables = [each for each in _OF_THE_PERSON if each not in (transactions, balances, bills, accounts)]
+    tables = [each for each in PURGED if each.table not in (transactions, balances, bills, accounts)]
     _purge(conn, item_id, tables, kept={"connector_id", "replaced_by"}, now=now)
 
 
-def _purge(conn: Connection, item_id: str, tables: Iterable[sa.Table], *, kept: Collection[str], now: datetime) -> None:
-    for table in tables:
-        conn.execute(sa.delete(table).where(table.c.item_id == item_id))
+def _purge(conn: Connection, item_id: str, tables: Iterable[Held], *, kept: Collection[str], now: datetime) -> None:
+    for held in tables:
+        conn.execute(sa.delete(held.table).where(held.rows_of(item_id)))
     cleared = {column.name: None for column in items.columns if column.nullable and column.name not in kept}
     conn.execute(sa.update(items).where(items.c.id == item_id).values({**cleared, "deleted_at": now}))
     # They name the person's accounts.

@@ -501,7 +501,8 @@ transactions = sa.Table(
     sa.Column("replaces", sa.Text),
     sa.Column("replaces_rule", sa.Text),
     # Since when this is its content here. What it was before stands in `transaction_revisions`.
-    sa.Column("recorded_at", INSTANT, nullable=False, server_default=sa.func.now()),
+    # Never null, and not declared so: a process of the version before copies the declaration, and knows no value.
+    sa.Column("recorded_at", INSTANT, server_default=sa.func.now()),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )
@@ -829,6 +830,75 @@ api_tokens = sa.Table(
     sa.CheckConstraint(f"scope IN ({_listed_in_sql(Scope)})", name="scope"),
     # A name may be given again when its token is revoked.
     sa.Index("api_tokens_name_key", "name", unique=True, postgresql_where=sa.text("revoked_at IS NULL")),
+)
+
+# Keys that this service made for itself, each sealed with SECRET_KEY. The newest of a purpose is used.
+sealed_keys = sa.Table(
+    "sealed_keys",
+    metadata,
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    # What everybody may know of a key that signs.
+    sa.Column("public", sa.LargeBinary),
+    sa.Column("created_at", INSTANT, nullable=False),
+)
+
+# Persons that are erased or to be erased. `state`: running -> done.
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False, server_default="running"),
+    # The person's id, sealed, until it is done.
+    sa.Column("user_sealed", sa.Text),
+    sa.Column("requested_at", INSTANT, nullable=False),
+    sa.Column("completed_at", INSTANT),
+    # When everything was looked through for Items of the person.
+    sa.Column("searched_at", INSTANT),
+    # By the clock of Postgres: since when each transaction that begins sees all the tombstones; since when all rows are
+    # gone; and when they were removed once more, after the last transaction that began before.
+    sa.Column("visible_at", INSTANT),
+    sa.Column("removed_at", INSTANT),
+    sa.Column("confirmed_at", INSTANT),
+    # By table: how many rows were removed.
+    sa.Column("removed", JSONB, nullable=False, server_default="{}"),
+    # What it waits for, when it goes on, and how often it went on without an end.
+    sa.Column("waits_for", sa.Text),
+    sa.Column("due_at", INSTANT, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # Signed (JWS), once it is done.
+    sa.Column("receipt", sa.Text),
+    sa.CheckConstraint("state IN ('running', 'done')", name="state"),
+    sa.Index("erasures_due_at_idx", "due_at", postgresql_where=sa.text("state = 'running'")),
+)
+
+# The Items of an erasure, each by a digest under a key of our own.
+erasure_items = sa.Table(
+    "erasure_items",
+    metadata,
+    sa.Column("erasure_id", sa.Text, sa.ForeignKey("erasures.id"), primary_key=True),
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    # The Item's id, sealed, until the erasure is done.
+    sa.Column("item_sealed", sa.Text),
+    # What Pluggy answered: deleted, or absent (404, while it shows another Item of ours); null: not asked, or in vain.
+    sa.Column("outcome", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trouble", sa.Text),
+    sa.Column("due_at", INSTANT, nullable=False),
+    sa.CheckConstraint("outcome IN ('deleted', 'absent')", name="outcome"),
+)
+
+# What remains of erased persons and their Items: digests, with which they are recognised and kept out.
+erasure_tombstones = sa.Table(
+    "erasure_tombstones",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("erasure_id", sa.Text, sa.ForeignKey("erasures.id"), nullable=False),
+    sa.Column("erased_at", INSTANT, nullable=False),
+    sa.CheckConstraint("kind IN ('user', 'item')", name="kind"),
+    sa.Index("erasure_tombstones_erasure_id_idx", "erasure_id"),
 )
 
 # How far the weekly comparison with Pluggy's list of Items is. One row, once it was asked for.

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync import wire
 from pluggy_sync.pluggy.unreadable import MAX_KEPT, Unreadable, UnreadableRow
+from pluggy_sync.store import erased
 from pluggy_sync.store.tables import unreadable_rows
 
 # Of rows that belong to no Item.
@@ -46,7 +47,9 @@ def known(conn: Connection, item_id: str) -> frozenset[tuple[str, str]]:
 
 
 def save(conn: Connection, item_id: str, found: Unreadable, *, now: datetime) -> None:
-    """Keep the rows that were *found*, and remove those that could be read."""
+    """Keep the rows that were *found*, unless the Item was erased; remove those that could be read."""
+    if found.rows and erased.is_item(conn, item_id):
+        return
     _remove(conn, item_id, found.healed)
     _upsert(conn, item_id, found.rows, now=now)
 

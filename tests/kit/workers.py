@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pluggy_sync import queue
-from pluggy_sync.engine import events, reconciliation, succession, sweep
+from pluggy_sync.engine import erasure, events, reconciliation, succession, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
@@ -24,6 +24,7 @@ _TASKS: dict[str, Callable[[Resources, str], None]] = {
     queue.HANDLE_EVENT: events.handle_event,
     queue.HANDLE_URGENT_EVENT: events.handle_event,
     queue.SYNC_ITEM: item_sync.sync_item,
+    queue.ERASE: erasure.work,
     queue.FIND_PREDECESSORS: succession.find_predecessors,
     queue.DELIVER: delivery.deliver,
     queue.DELIVER_URGENT: delivery.deliver,

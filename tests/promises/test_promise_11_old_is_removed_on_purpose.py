@@ -17,7 +17,9 @@ KEPT = {
         *("accounts", "bills", "categories", "consents", "identities", "investment_transactions", "investments"),
         *("items", "loans", "transactions", "connectors"),
     },
-    "tombstones": {"tombstones"},
+    "tombstones": {"tombstones", "erasure_tombstones"},
+    "a receipt for each erased person, and a row of each of their Items": {"erasures", "erasure_items"},
+    "a few keys of this service": {"sealed_keys"},
     "a row or a few of each Item as it is now": {
         *("data_product_watermarks", "incomplete_parts", "item_progress", "shared_resources", "unreadable_rows"),
     },

@@ -9,6 +9,7 @@ from marshmallow import validate
 from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.rules import refusals
+from pluggy_sync.store import erased
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
@@ -58,9 +59,12 @@ class ConnectTokenSchema(ma.Schema):
 @blueprint.post("/connect-tokens")
 @blueprint.arguments(NewConnectTokenSchema)
 @blueprint.response(200, ConnectTokenSchema)
-@blueprint.refuses("pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
+@blueprint.refuses("user-erased", "pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
 def create_connect_token(given: dict[str, Any]) -> dict[str, Any]:
     """Make a token with which a person connects a bank."""
+    with resources().database.begin() as conn:
+        if erased.erasure_of_user(conn, given["client_user_id"]) is not None:
+            raise ProblemError("user-erased")
     return _token(None, {_OPTIONS[name]: value for name, value in given.items()})
 
 

@@ -67,7 +67,9 @@ _PATH_PARAMETERS: Mapping[str, Schema] = {
     "item_id": {"type": "string", "format": "uuid"},
     "account_id": {"type": "string"},
     "action_id": {"type": "string"},
+    "client_user_id": {"type": "string"},
     "endpoint_id": {"type": "string"},
+    "erasure_id": {"type": "string"},
     "notification_id": {"type": "string"},
     "product": {"type": "string", "enum": NAMES},
 }
@@ -75,7 +77,9 @@ _PARAMETER_TEXTS: Mapping[str, str] = {
     "item_id": "Pluggy's id of the Item",
     "account_id": "Pluggy's id of the account",
     "action_id": "Id of the action",
+    "client_user_id": "Your id of the person",
     "endpoint_id": "Id of the endpoint",
+    "erasure_id": "Id of the erasure",
     "notification_id": "Id of the notification, as in the header `webhook-id`",
     "product": "The data product",
 }

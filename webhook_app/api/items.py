@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pluggy_sync.engine import deletion, requests
 from pluggy_sync.rules import refusals
 from pluggy_sync.rules.freshness import State
-from pluggy_sync.store import item_lists, item_views, items, user_actions
+from pluggy_sync.store import erased, item_lists, item_views, items, user_actions
 from pluggy_sync.store.item_views import ItemView
 from webhook_app.api import item_view, paging
 from webhook_app.api.blueprint import ApiBlueprint
@@ -122,7 +122,7 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/items")
 @blueprint.arguments(NewItemSchema)
 @blueprint.response(202, ItemSchema)
-@blueprint.refuses("item-deleted", "client-user-mismatch")
+@blueprint.refuses("item-deleted", "client-user-mismatch", "user-erased")
 def register_item(new: dict[str, Any]) -> dict[str, Any]:
     """
     Register an Item, after the widget's success.
@@ -133,6 +133,8 @@ def register_item(new: dict[str, Any]) -> dict[str, Any]:
     item_id, client_user_id = new["item_id"], new["client_user_id"]
     with res.begin() as tx:
         conn = tx.conn
+        if client_user_id is not None and erased.erasure_of_user(conn, client_user_id) is not None:
+            raise ProblemError("user-erased")
         row = items.lock(conn, item_id, now=res.now())
         if row.deleted_at is not None:
             raise ProblemError("item-deleted")

@@ -15,12 +15,14 @@ from webhook_app.api import (
     docs,
     document,
     endpoints,
+    erasures,
     items,
     live_reads,
     notifications,
     refresh,
     sync_runs,
     timeline,
+    users,
 )
 
 SUBJECTS = (
@@ -37,6 +39,8 @@ SUBJECTS = (
     connect_tokens,
     notifications,
     endpoints,
+    users,
+    erasures,
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from pluggy_sync import events
-from pluggy_sync.store import inbox, item_progress, items, tables
+from pluggy_sync.store import inbox, item_progress, items, personal_data, tables
 from tests.kit.factories import NOON, an_event, an_item
 
 ITEM = "11111111-1111-4111-8111-111111111111"
@@ -131,4 +131,4 @@ def test_a_purge_empties_every_table_that_holds_data_of_the_person():
     }
     of_items = {table.name for table in tables.metadata.sorted_tables if "item_id" in table.columns} | {"items"}
 
-    assert of_items - {table.name for table in items._OF_THE_PERSON} == kept.keys()
+    assert of_items - {held.table.name for held in personal_data.PURGED} == kept.keys()

@@ -115,6 +115,7 @@ class Shown:
 
 
 def of_all_calls(service: Service, shown: Shown) -> None:
+    service.upstream.connect(clientUserId="user-43")
     item_id = service.upstream.connect()
     service.catch_up()
     shown.call("registerItem", "/v1/items", {"itemId": item_id, "clientUserId": "user-42"})
@@ -133,11 +134,16 @@ def of_all_calls(service: Service, shown: Shown) -> None:
     shown.call("createConnectToken", "/v1/connect-tokens", {"clientUserId": "user-42"})
     shown.call("createUpdateToken", f"{item}/connect-token", {"oauthRedirectUri": "https://product.example/back"})
     of_all_actions(service, shown)
+    shown.call("getUser", "/v1/users/user-42")
     of_what_is_not_stored(service, shown)
     shown.call("refreshItem", f"{item}/refresh")
     service.catch_up()
     shown.call("deleteItem", item)
     service.catch_up()
+    erasure_id = shown.call("deleteUser", "/v1/users/user-43")["id"]
+    service.work()
+    shown.call("getErasure", f"/v1/erasures/{erasure_id}")
+    shown.call("listErasureKeys", "/v1/erasure-keys")
 
 
 def of_what_is_not_stored(service: Service, shown: Shown) -> None:

@@ -14,12 +14,13 @@ def test_an_item_has_pluggys_fields_and_ours(service: Service, product: Product)
     item = product.get(f"/v1/items/{item_id}")
 
     truth = service.upstream.truth(item_id)["item"]
-    ours = {"freshness", "syncedThrough", "openActions", "products"}
+    ours = {"freshness", "syncedThrough", "openActions", "products", "replacedBy"}
     assert {name: value for name, value in item.items() if name not in ours} == {
         name: value for name, value in truth.items() if name not in ours
     }
     assert item["freshness"] == {"state": "fresh", "since": truth["lastUpdatedAt"], "reason": None}
     assert item["openActions"] == []
+    assert item["replacedBy"] is None
     assert item["products"]["transactions"]["isUpdated"] is True
     assert item["syncedThrough"] == truth["lastUpdatedAt"]
 

@@ -60,7 +60,8 @@ def new() -> str:
 def begin() -> Response:
     """Begin it."""
     what, wanted = _asked(request.form)
-    acts.record(f"bulk_{what.value}", None, wanted)
+    # Whose Items they are is not kept for as long as the log is.
+    acts.record(f"bulk_{what.value}", None, {**wanted, **({"user": "one"} if "user" in wanted else {})})
     id_ = work.begin(resources(), what, wanted, operator=operator())
     return redirect(url_for("bulk.one", operation_id=id_))
 

@@ -15,8 +15,14 @@ def show() -> str:
     """Show the connectors, those in trouble first, and what was heard of them lately."""
     with resources().database.begin() as conn:
         found = connector_lists.in_trouble_first(conn)
+        told = connector_lists.told(conn, limit=INCIDENTS)
         incidents = connector_lists.incidents(conn, limit=INCIDENTS)
     names = {each.id: each.name for each in found}
     return render_template(
-        "connectors.html", connectors=found, incidents=incidents, names=names, counted=connector_lists.COUNTED
+        "connectors.html",
+        connectors=found,
+        told=told,
+        incidents=incidents,
+        names=names,
+        counted=connector_lists.COUNTED,
     )

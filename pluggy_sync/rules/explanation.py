@@ -13,6 +13,9 @@ from pluggy_sync.rules.freshness import BANK_OUTAGE, Freshness, Known, State, ex
 from pluggy_sync.rules.statuses import RUNNING, WAITING
 from pluggy_sync.rules.timeline import Due, DueKind
 
+# Of an execution: what could be collected was (Pluggy facts 3.2).
+PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
@@ -125,14 +128,16 @@ def _stale(item: Circumstances) -> str:
 
 
 def _fresh(item: Circumstances) -> str:
-    stored = "all of it is stored"
+    stored = "all of that is stored"
     if item.unread:
         again = _due(item, DueKind.PART)
         when = "with the next update" if again is None else _soon(item, again.at)
         stored = f"it is stored but for {_listed(item.unread)}, to be read again {when}"
     if item.known.last_updated_at is None:
         return f"Fresh, though Pluggy says no time of a collection; {stored}."
-    return f"Fresh: Pluggy collected it {_ago(item)}, and {stored}; {_next_update(item)}."
+    # The warnings of the Item say what was not collected.
+    what = "a part of it (PARTIAL_SUCCESS)" if item.known.execution_status == PARTIAL_SUCCESS else "it"
+    return f"Fresh: Pluggy collected {what} {_ago(item)}, and {stored}; {_next_update(item)}."
 
 
 _SENTENCES: Mapping[State, Callable[[Circumstances], str]] = {

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.store import audit
 from pluggy_sync.store.tables import bulk_operations
 
 RUNNING = "running"
@@ -89,11 +90,18 @@ def advance(conn: Connection, id_: str, *, done: int, position: str) -> None:
     )
 
 
+def remove_old(conn: Connection, *, now: datetime) -> None:
+    """Remove the operations that are older than their entries in the audit log."""
+    old = bulk_operations.c.started_at < now - audit.KEPT_FOR
+    conn.execute(sa.delete(bulk_operations).where(old, bulk_operations.c.state != RUNNING))
+
+
 def finish(conn: Connection, id_: str, state: str, *, now: datetime) -> bool:
     """Let the operation be `done` or `stopped`; return False if it does not run."""
     finished = conn.execute(
         sa.update(bulk_operations)
         .where(bulk_operations.c.id == id_, bulk_operations.c.state == RUNNING)
-        .values(state=state, finished_at=now)
+        # Whose Items they were is not kept.
+        .values(state=state, finished_at=now, wanted=bulk_operations.c.wanted.op("-")("user"))
     )
     return finished.rowcount == 1

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events
-from pluggy_sync.store.tables import NOT_UPDATED, connectors, inbox, items
+from pluggy_sync.store.tables import NOT_UPDATED, bank_incidents, connectors, inbox, items
 
 # Counting the Items of one connector stops there.
 COUNTED = 1_000
@@ -38,6 +38,29 @@ class Incident:
     event_id: str
     connector_id: str | None
     status: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """An incident at a bank, as it is told of now: by its Items, or by Pluggy's status page (`source`)."""
+
+    connector_id: int
+    source: str
+    type: str | None
+    product: str | None
+    severity: str | None
+    state: str | None
+    started_at: datetime | None
+
+
+def told(conn: Connection, *, limit: int) -> Sequence[Told]:
+    """Return the incidents that are told of, those seen last first."""
+    rows = conn.execute(
+        sa.select(*(bank_incidents.c[name] for name in Told.__dataclass_fields__))
+        .order_by(bank_incidents.c.seen_at.desc(), bank_incidents.c.connector_id, bank_incidents.c.id)
+        .limit(limit)
+    )
+    return [Told(**row._mapping) for row in rows]
 
 
 def in_trouble_first(conn: Connection) -> Sequence[ConnectorSeen]:

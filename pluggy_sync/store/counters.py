@@ -17,6 +17,9 @@ ROWS_REPAIRED = "rows_repaired"
 # Fetches of silent Items that found news: their webhooks were missed.
 FOUND_BY_FETCHING = "found_by_fetching"
 
+# The newest position in the stream of notifications of those that were removed by age.
+NOTIFICATIONS_REMOVED_THROUGH = "notifications_removed_through"
+
 
 def add(conn: Connection, name: str, number: int) -> None:
     """Raise a counter. Its row stays locked until the transaction ends: count what is rare, and count it last."""

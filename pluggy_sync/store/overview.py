@@ -6,6 +6,7 @@ Every query reads a small index or a count that is kept, as for the metrics: it 
 Tests: `store/test_overview.py`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from pluggy_sync import queue
 from pluggy_sync.rules.alerts import Work
-from pluggy_sync.store import alerts, incomplete_parts, metrics, observations, schedule
+from pluggy_sync.store import alerts, freshness_counts, incomplete_parts, metrics, observations, schedule
 from pluggy_sync.store.alerts import Alert
 
 _HOUR = timedelta(hours=1)
@@ -43,6 +44,8 @@ class Overview:
     endpoints_stopped: int
     open_actions: Mapping[str, int]
     items: Mapping[str, int]
+    # By freshness, as last counted.
+    freshness: Mapping[str, int]
     items_overdue: int
     items_stale: int
     incomplete_parts: int
@@ -68,7 +71,15 @@ def read(conn: Connection, *, now: datetime) -> Overview:
         endpoints_stopped=endpoints["stopped"],
         open_actions=dict(metrics.open_actions(conn)),
         items=dict(metrics.items_by_status(conn)),
+        freshness=_freshness(conn),
         items_overdue=metrics.items_overdue(conn, now),
         items_stale=metrics.items_stale(conn),
         incomplete_parts=sum(number for _, number in incomplete_parts.counts(conn)),
     )
+
+
+def _freshness(conn: Connection) -> Mapping[str, int]:
+    found: Counter[str] = Counter()
+    for _, state, number in freshness_counts.counted(conn):
+        found[state] += number
+    return dict(sorted(found.items()))

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.retention import Tier
-from pluggy_sync.store import superseded_changes, transaction_revisions
+from pluggy_sync.store import counters, superseded_changes, transaction_revisions
 from pluggy_sync.store.tables import EVENT_WITH_PAYLOAD, pruning
 
 # What a batch may wait for and take. A row that somebody holds is passed over until the next pass.
@@ -68,6 +68,8 @@ class _Way:
     # What refers to the row and goes before it, and what must be true of the row then; None: what *goes* says.
     referring: str | None = None
     goes_then: str | None = None
+    # What is noted of those that go, just before they do.
+    noted: str | None = None
 
 
 _UNSETTLED = ", ".join(f"'{state}'" for state in UNSETTLED)
@@ -86,6 +88,15 @@ _IS_STILL_READ = """(
 
 # A delivery that somebody works on, or that an operator sends again at this moment, stays, and its notification too.
 _WITHOUT_DELIVERIES = "NOT EXISTS (SELECT FROM deliveries WHERE notification_id = t.id)"
+# Who reads the stream on from before there would miss some, and is told (`streams.removed_through`).
+_NOTE_POSITION = f"""
+    INSERT INTO counters (name, value)
+    SELECT '{counters.NOTIFICATIONS_REMOVED_THROUGH}', max(position)
+    FROM outbox AS t JOIN notification_stream ON notification_id = t.id
+    WHERE t.ctid = ANY (CAST(:ctids AS tid[])) AND {_WITHOUT_DELIVERIES}
+    HAVING max(position) IS NOT NULL
+    ON CONFLICT (name) DO UPDATE SET value = greatest(counters.value, excluded.value)
+"""  # noqa: S608 - nothing in it comes from outside
 
 
 def _deliveries(which: str) -> str:
@@ -127,6 +138,7 @@ _WAYS = {
         goes="NOT EXISTS (SELECT FROM deliveries WHERE notification_id = t.id AND state <> 'delivered')",
         referring=_deliveries("state = 'delivered'"),
         goes_then=_WITHOUT_DELIVERIES,
+        noted=_NOTE_POSITION,
     ),
     Tier.UNDELIVERED: _Way(
         table="outbox",
@@ -134,6 +146,7 @@ _WAYS = {
         age="created_at",
         referring=_deliveries("true"),
         goes_then=_WITHOUT_DELIVERIES,
+        noted=_NOTE_POSITION,
     ),
     Tier.SYNC_RUNS: _Way(
         table="sync_runs",
@@ -256,6 +269,8 @@ def _remove_rows(
     if visited.ctids:
         if way.referring is not None:
             conn.execute(sa.text(way.referring), {"ctids": visited.ctids})
+        if way.noted is not None:
+            conn.execute(sa.text(way.noted), {"ctids": visited.ctids})
         # Asked once more: what was locked meanwhile may have been changed before.
         removed = conn.execute(_remove(way), {"ctids": visited.ctids, "before": before}).rowcount
     is_last = visited.number < rows or not visited.is_over

@@ -11,6 +11,7 @@ Callers own the transaction.
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.store import counters
 from pluggy_sync.store.tables import change_stream, items, notification_stream, stream_positions
 
 # Rows that get a position at a time.
@@ -49,6 +50,11 @@ def newest(conn: Connection) -> int:
         sa.text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {stream_positions.name}")  # noqa: S608 - a name of ours
     ).scalar_one()
     return position
+
+
+def removed_through(conn: Connection) -> int:
+    """Return the newest position of the notifications that were removed by age; 0: none was."""
+    return counters.value(conn, counters.NOTIFICATIONS_REMOVED_THROUGH)
 
 
 def add_changes(conn: Connection, item_id: str) -> None:

@@ -501,7 +501,8 @@ transactions = sa.Table(
     sa.Column("replaces", sa.Text),
     sa.Column("replaces_rule", sa.Text),
     # Since when this is its content here. What it was before stands in `transaction_revisions`.
-    sa.Column("recorded_at", INSTANT, nullable=False, server_default=sa.func.now()),
+    # Never null, and not declared so: a process of the version before copies the declaration, and knows no value.
+    sa.Column("recorded_at", INSTANT, server_default=sa.func.now()),
     sa.Index("transactions_account_id_date_id_idx", "account_id", sa.text("date DESC"), "id"),
     sa.Index("transactions_item_id_idx", "item_id"),
 )

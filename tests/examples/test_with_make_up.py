@@ -129,6 +129,7 @@ def test_every_piece_of_the_tutorial_works_in_its_order(up, tmp_path):
     log = (tmp_path / "product.log").read_text() if (tmp_path / "product.log").exists() else ""
     assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}\n{log}"
     assert '"statusCode":204' in run.stdout
+    assert '"signedReceipt":"ey' in run.stdout
     assert re.search(r"^send user-42 to http://127\.0\.0\.1:\d+/act/", log, re.MULTILINE)
     assert re.search(r"^[1-9]\d+ transactions$", log, re.MULTILINE)
     assert "Traceback" not in log

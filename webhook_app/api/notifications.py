@@ -65,7 +65,8 @@ def list_notifications(query: dict[str, Any]) -> dict[str, Any]:
     """
     Read the notifications in the order in which they were committed, without gaps.
 
-    Keep the `cursor` of the last one. A product that was away reads on from it, also when `next` was null.
+    Keep the `cursor` of the last one. A product that was away reads on from it, also when `next` was null. A cursor
+    after which some were removed by age is refused: what they told is in the change feed and the Items.
     """
     position = paging.position_of(query["after"], paging.number)
     with resources().database.begin() as conn:
@@ -73,6 +74,8 @@ def list_notifications(query: dict[str, Any]) -> dict[str, Any]:
     with resources().database.begin() as conn:
         if position is not None and position[0] > streams.newest(conn):
             raise paging.invalid_cursor()
+        if position is not None and position[0] < streams.removed_through(conn):
+            raise paging.outdated_cursor()
         found = outbox.after(
             conn,
             0 if position is None else position[0],

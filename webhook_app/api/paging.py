@@ -43,6 +43,11 @@ def invalid_cursor() -> ProblemError:
     return ProblemError("invalid-cursor")
 
 
+def outdated_cursor() -> ProblemError:
+    """Return the problem of a cursor after which some rows were removed by age."""
+    return ProblemError("invalid-cursor", "The cursor is older than what is kept: some rows after it were removed.")
+
+
 def page(
     rows: Sequence[_Row], limit: int, position: Callable[[_Row], Sequence[Any]], view: Callable[[_Row], Any]
 ) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What is meant for Pluggy itself: connect tokens, updates, MFA values. Its answers are given as they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, Response
 
@@ -21,7 +22,7 @@ def connect_token() -> Response:
     """Give a token for the widget (Pluggy facts 1.3)."""
     given = bodies.given()
     options = given.get("options")
-    _refuse_erased(options.get("clientUserId") if isinstance(options, dict) else None)
+    _refuse_erased(options if isinstance(options, dict) else {})
     return _answer(lambda: passing_on.connect_token(resources(), given))
 
 
@@ -29,6 +30,7 @@ def connect_token() -> Response:
 def update(item_id: str) -> Response:
     """Change an Item and start an execution (Pluggy facts 3.8)."""
     named, given = query.item_id(item_id), bodies.given()
+    _refuse_erased(given)
     return _answer(lambda: passing_on.update_item(resources(), named, given))
 
 
@@ -39,13 +41,20 @@ def answer_mfa(item_id: str) -> Response:
     return _answer(lambda: passing_on.answer_mfa(resources(), named, given))
 
 
-def _refuse_erased(client_user_id: object) -> None:
-    """Give no token to a person who was erased: nothing that came of it would be taken."""
+def _refuse_erased(given: Mapping[str, Any]) -> None:
+    """
+    Let nobody be called by the id of a person who was erased: their Item would be erased too.
+
+    Raises:
+        RefusedError: `clientUserId` is such an id.
+    """
+    client_user_id = given.get("clientUserId")
     if not isinstance(client_user_id, str):
         return
     with resources().database.begin() as conn:
-        if erased.erasure_of_user(conn, client_user_id) is not None:
-            raise RefusedError(HTTPStatus.CONFLICT, "The person was erased, or is being erased.")
+        is_erased = erased.erasure_of_user(conn, client_user_id) is not None
+    if is_erased:
+        raise RefusedError(HTTPStatus.CONFLICT, "This person was erased. No call brings them back.", "USER_ERASED")
 
 
 def _answer(ask: Callable[[], PassedOn]) -> Response:

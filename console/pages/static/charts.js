@@ -30,7 +30,7 @@
           },
           { ...axis, size: 44, space: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6, 1e7] },
         ],
-        series: [{}, { stroke: color("--accent"), width: 1.5, fill: color("--quiet"), points: { show: false } }],
+        series: [{}, { stroke: color("--accent"), width: 1.5, fill: color("--quiet"), points: { size: 4 } }],
       },
       [JSON.parse(element.dataset.times), JSON.parse(element.dataset.values)],
       element,

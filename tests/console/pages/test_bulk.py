@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from console.pages import bulk
+from pluggy_sync.engine import bulk as work
 from pluggy_sync.store import audit
 from pluggy_sync.store.tables import inbox, items
 from standalone.polling import eventually
@@ -83,3 +84,29 @@ def test_what_cannot_be_done_is_refused(browser: Browser, query: str):
 
 def test_an_unknown_operation_is_not_found(browser: Browser):
     assert browser.get("/bulk/bulk_x").status_code == 404
+
+
+def test_whose_items_they_were_is_not_kept(browser: Browser, service: Service):
+    service.upstream.connect(clientUserId="maria-77")
+    service.catch_up()
+    answer = browser.send("/bulk/new?what=sync_items&user=maria-77", "/bulk", what="sync_items", user="maria-77")
+    assert "maria-77" in browser.text(answer.location)
+
+    while work.step(service.res) is work.Step.WORKED:
+        pass
+
+    assert "1 of 1" in browser.text(answer.location)
+    assert "maria-77" not in browser.text(answer.location)
+    assert "maria-77" not in browser.text("/acts")
+
+
+def test_what_is_over_its_time_is_removed_when_somebody_signs_in(browser: Browser, service: Service, clock, dead):
+    answer = browser.send("/bulk/new?what=process_events&which=dead", "/bulk", what="process_events", which="dead")
+    browser.send(answer.location, f"{answer.location}/stop")
+    clock.advance(days=audit.KEPT_FOR.days + 1)
+
+    browser.sign_in()
+
+    assert browser.get(answer.location).status_code == 404
+    with service.res.database.begin() as conn:
+        assert [each.what for each in audit.before(conn, None, limit=9)] == ["signed_in"]

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from pluggy_sync.store.tables import connectors
+from pluggy_sync.store.tables import bank_incidents, connectors
 from tests.console.pages.conftest import Browser
 from tests.kit.factories import an_event
 from tests.kit.service import Service
@@ -34,6 +34,24 @@ def test_changes_that_pluggy_told_of_are_listed_and_no_other_text_is(browser: Br
     heard = page.split("What was heard lately")[1]
     assert heard.index(">ONLINE<") < heard.index(">OFFLINE<")
     assert heard.count("Pluggy Bank") == 3
+    assert "Maria" not in page
+
+
+def test_incidents_that_are_told_of_are_listed(browser: Browser, service: Service):
+    service.upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        told = {"type": "DATA_DELAY", "severity": "MAJOR", "state": "OPEN", "title": "Saldo da Maria"}
+        conn.execute(
+            sa.insert(bank_incidents).values(
+                connector_id=2, id="1", source="status_page", seen_at=service.res.now(), **told
+            )
+        )
+
+    page = browser.text("/connectors")
+
+    assert "DATA_DELAY" in page
+    assert "status page" in page
     assert "Maria" not in page
 
 

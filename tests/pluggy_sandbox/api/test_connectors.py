@@ -1,6 +1,6 @@
 """Connectors, listed and shown (Pluggy facts 3.9)."""
 
-from tests.pluggy_sandbox.driver import Driver
+from tests.pluggy_sandbox.driver import CPF, Driver
 
 
 def test_connectors_are_listed_and_filtered(driver: Driver) -> None:
@@ -46,3 +46,20 @@ def test_health_details_count_the_applications_own_connections(driver: Driver) -
     assert told == {"connectionRateLast6Hours": 50, "connectionsLast6Hours": 4}
     assert later == {"connectionRateLast6Hours": None, "connectionsLast6Hours": 0}
     assert "details" not in driver.api.get("/connectors/2").json()["health"]
+
+
+def test_a_person_is_one_customer_of_an_institution_with_two_connectors(driver: Driver) -> None:
+    """Each Item has accounts and rows of its own. Only the Open Finance one has the institution's own ids."""
+    direct = driver.connect("user-ok", 201, parameters={"cpf": CPF})
+    regulated = driver.connect("none", 601, parameters={"cpf": CPF})
+    driver.do(regulated, "approve")
+    stranger = driver.connect("none", 601, parameters={"cpf": "238.242.640-30"})
+    driver.do(stranger, "approve")
+    driver.advance(seconds=180)  # a further holder approves
+
+    one, other = driver.account(direct), driver.account(regulated)
+    assert (one["number"], one["owner"], one["balance"]) == (other["number"], other["owner"], other["balance"])
+    assert one["id"] != other["id"]
+    assert driver.account(stranger)["number"] != one["number"]
+    assert {row["providerId"] for row in driver.transactions(one["id"])} == {None}
+    assert None not in {row["providerId"] for row in driver.transactions(other["id"])}

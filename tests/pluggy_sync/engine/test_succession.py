@@ -43,6 +43,8 @@ def connect_directly(service, cpf=CPF, user="user-ok", **more):
 def connect_by_open_finance(service, cpf=CPF, **more):
     item_id = service.upstream.connect("none", connector=OPEN_FINANCE, parameters={"cpf": cpf}, **more)
     service.upstream.approve(item_id)
+    # Another holder of some of these persons' accounts approves a little later.
+    service.upstream.later(seconds=180)
     service.catch_up()
     return item_id
 
@@ -178,11 +180,34 @@ def test_a_look_alike_is_left_alone(service, other):
     connect_directly(service, clientUserId=other.get("clientUserId", "user-42"))
     service.upstream.later(days=1)
 
-    connect_by_open_finance(service, **other)
+    second = connect_by_open_finance(service, **other)
 
+    assert accounts_of(service, second)
     assert links(service) == []
     assert told(service, "item.replaced") == []
     assert service.rows(transaction_links) == []
+
+
+@pytest.mark.parametrize("user", ["user-42", "user-43"], ids=["under one user", "under two users"])
+def test_a_joint_account_that_each_of_its_holders_connects_is_left_alone(service, user):
+    """The bank gives each holder the same account, with the document of the first holder."""
+    first = connect_directly(service)
+    service.upstream.later(days=1)
+    second = connect_by_open_finance(service, cpf=OTHER_CPF, clientUserId=user)
+    assert accounts_of(service, second).keys() == accounts_of(service, first).keys()
+    with service.res.database.begin() as conn:
+        for joint in conn.execute(sa.select(accounts).where(accounts.c.item_id == first)).all():
+            conn.execute(
+                sa.update(accounts)
+                .where(accounts.c.item_id == second, accounts.c.subtype == joint.subtype)
+                .values(number=joint.number, raw=joint.raw)
+            )
+
+    succession.find_predecessors(service.res, second)
+    succession.find_predecessors(service.res, first)
+
+    assert links(service) == []
+    assert service.item(first).replaced_by is None
 
 
 def test_a_person_at_two_banks_with_the_same_number_is_left_alone(service):
@@ -192,7 +217,7 @@ def test_a_person_at_two_banks_with_the_same_number_is_left_alone(service):
     service.upstream.approve(item_id)
     service.catch_up()
     with service.res.database.begin() as conn:
-        first = conn.execute(sa.select(accounts).where(accounts.c.item_id != item_id)).first()
+        first = conn.execute(sa.select(accounts).where(accounts.c.item_id != item_id, accounts.c.type == "BANK")).one()
         # The number of the account at the first bank, under the code of the second one.
         raw = {**first.raw, "bankData": {**(first.raw["bankData"] or {}), "transferNumber": f"260/{first.number}"}}
         conn.execute(

@@ -50,7 +50,15 @@ ASKED = {"asked_at": NOON, "asked_reason": "WAITING_USER_INPUT"}
             PLANNED,
             {},
             (
-                "Fresh: Pluggy collected it 2 hours ago, and all of it is stored; "
+                "Fresh: Pluggy collected it 2 hours ago, and all of that is stored; "
+                "Pluggy's next update is planned in 22 hours."
+            ),
+        ),
+        (
+            {**PLANNED, "execution_status": "PARTIAL_SUCCESS"},
+            {},
+            (
+                "Fresh: Pluggy collected a part of it (PARTIAL_SUCCESS) 2 hours ago, and all of that is stored; "
                 "Pluggy's next update is planned in 22 hours."
             ),
         ),
@@ -65,7 +73,7 @@ ASKED = {"asked_at": NOON, "asked_reason": "WAITING_USER_INPUT"}
         (
             {"last_updated_at": None, "first_seen_at": NOON},
             {},
-            "Fresh, though Pluggy says no time of a collection; all of it is stored.",
+            "Fresh, though Pluggy says no time of a collection; all of that is stored.",
         ),
         ({"deleted_at": NOON, "status": None}, {}, "Deleted 2 hours ago; its data here was purged."),
         (

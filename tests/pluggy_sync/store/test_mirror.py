@@ -21,8 +21,9 @@ from pluggy_sync.store.mirror import READER
 from pluggy_sync.store.mirror_views import views
 from pluggy_sync.store.tables import connectors, item_progress, items
 from pluggy_sync.store.tables import user_actions as actions
-from tests.kit.tables_document import BEGINS, made_part
+from tests.kit.tables_document import BEGINS, made_part, picture
 
+PICTURE = Path(__file__).parents[3] / "docs" / "tables.svg"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "tables.md"
 GRACE = timedelta(hours=12)
 CONTRACT = {
@@ -361,8 +362,10 @@ def test_the_document_and_its_picture_are_made_from_the_views(database_url):
     by_hand, _, shown = DOCUMENT.read_text().partition(BEGINS)
     if os.environ.get("TABLES") == "write":
         DOCUMENT.write_text(by_hand + made)
+        PICTURE.write_text(picture(views(GRACE)))
 
     assert BEGINS + shown == made
+    assert PICTURE.read_text() == picture(views(GRACE))
 
 
 def test_the_queries_of_the_document_run_with_the_role_alone(database_url):

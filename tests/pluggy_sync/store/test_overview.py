@@ -1,5 +1,6 @@
 """How the whole service stands, in numbers."""
 
+from pluggy_sync.engine import freshness_counting
 from pluggy_sync.rules.alerts import Work
 from pluggy_sync.store import overview
 from pluggy_sync.store.overview import Overview
@@ -35,6 +36,8 @@ def test_what_waits_what_ran_and_what_is_open_is_counted(service: Service, clock
     assert before.events_waiting > 0
     assert before.overdue[Work.EVENTS] is not None
     assert after.events_waiting == 0
+    freshness_counting.count(service.res)
+    assert read(service).freshness == {"fresh": 1, "waiting_for_person": 1}
     assert after.open_actions["mfa"] == 1
     assert after.runs["done"] == 1
     assert after.notifications_waiting == 2

@@ -20,6 +20,7 @@ def test_an_item_has_pluggys_fields_and_ours(service: Service, product: Product)
     }
     assert item["freshness"] == {"state": "fresh", "since": truth["lastUpdatedAt"], "reason": None}
     assert item["openActions"] == []
+    assert item["replacedBy"] is None
     assert item["products"]["transactions"]["isUpdated"] is True
     assert item["syncedThrough"] == truth["lastUpdatedAt"]
 

@@ -1,7 +1,12 @@
 """The stream of notifications: a product that reads on from its cursor gets each once and in order."""
 
-import pytest
+import dataclasses
+from datetime import timedelta
 
+import pytest
+import sqlalchemy as sa
+
+from pluggy_sync.engine import pruning
 from pluggy_sync.store.tables import deliveries
 from tests.kit.factories import an_id
 
@@ -42,6 +47,30 @@ def test_what_the_stream_is_not_read_by_is_refused(product, query):
 )
 def test_a_cursor_that_the_stream_did_not_give_is_refused(product, cursor):
     product.refused("GET", "/v1/notifications", 400, "invalid-cursor", query_string={"after": cursor})
+
+
+def test_a_cursor_after_which_some_were_removed_by_age_is_refused_and_not_answered_with_a_gap(
+    service, product, upstream, clock
+):
+    first = upstream.connect()
+    service.catch_up()
+    (told,) = product.all_pages("/v1/notifications")
+    upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(deliveries).values(state="delivered"))
+    (_, newest) = product.all_pages("/v1/notifications")
+    long_after = clock() + timedelta(days=100)
+    pruning.prune(dataclasses.replace(service.res, now=lambda: long_after))
+
+    product.refused("GET", "/v1/notifications", 400, "invalid-cursor", query_string={"after": told["cursor"]})
+    assert product.all_pages("/v1/notifications") == []
+    upstream.later(days=1)
+    upstream.evolve(first, {"kind": "add", "count": 1})
+    upstream.run(first)
+    service.catch_up()
+    rest = product.all_pages("/v1/notifications", after=newest["cursor"])
+    assert [each["data"]["itemId"] for each in rest] == [first]
 
 
 def test_a_notification_is_resent_with_the_same_id(service, product, upstream):

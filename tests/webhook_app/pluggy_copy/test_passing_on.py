@@ -2,7 +2,7 @@
 
 import pytest
 
-from pluggy_sync.engine import passing_on
+from pluggy_sync.engine import erasure, passing_on
 from tests.kit.factories import an_id
 
 
@@ -115,3 +115,17 @@ def test_pluggys_limit_holds_here_too(copy, service):
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.json()["code"] == 429
+
+
+def test_the_id_of_an_erased_person_is_given_to_nobody(copy, service):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    erasure.request(service.res, "user-gone")
+
+    token = copy.post("/connect_token", json={"options": {"clientUserId": "user-gone"}})
+    renamed = copy.patch(f"/items/{item_id}", json={"clientUserId": "user-gone"})
+
+    for answer in (token, renamed):
+        assert (answer.status_code, answer.json()["codeDescription"]) == (409, "USER_ERASED")
+    assert service.upstream.item(item_id)["clientUserId"] == "user-42"
+    assert copy.post("/connect_token", json={"options": {"clientUserId": "user-42"}}).status_code == 200

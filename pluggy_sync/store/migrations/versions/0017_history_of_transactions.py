@@ -66,12 +66,9 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.execute("SET LOCAL lock_timeout = '5s'")
-    # The default is taken once, and stands for all rows that are there.
-    op.add_column(
-        "transactions",
-        sa.Column("recorded_at", INSTANT, nullable=False, server_default=sa.func.now()),
-        if_not_exists=True,
-    )
+    # The default is taken once, and stands for all rows that are there. A process of the version before makes a
+    # temporary table like this one and gives no value for the column: with NOT NULL it could not.
+    op.add_column("transactions", sa.Column("recorded_at", INSTANT, server_default=sa.func.now()), if_not_exists=True)
     # A process of the version before may still change rows for a moment, without a revision.
     op.execute(
         "INSERT INTO history_begins (at) SELECT now() + interval '5 minutes' "

@@ -14,6 +14,7 @@ from pluggy_sync import queue, spill, wire
 from pluggy_sync.engine import erasure, item_list, items, receipts, sweep
 from pluggy_sync.resources import create_resources
 from pluggy_sync.store import erased, erasures, sealed_keys, tables
+from pluggy_sync.store import items as stored_items
 from tests.kit.factories import an_event
 from tests.kit.scripted_server import Reply
 from tests.kit.workers import run_queued, take_messages
@@ -367,6 +368,23 @@ def test_a_fetch_that_began_before_the_request_brings_nothing_back(service, upst
     with monkeypatch.context() as patch:
         patch.setattr(res.pluggy, "item", slow)
         items.fetch(res, item_id)
+    run_queued(res)
+
+    assert rows_naming(res, PERSON, item_id) == set()
+
+
+def test_an_item_of_which_pluggy_does_not_say_whose_it_is_is_kept_out_by_its_own_id(
+    service, upstream, res, proxy, other
+):
+    item_id = upstream.connect(clientUserId=None, products=FEW)
+    service.catch_up()
+    with res.database.begin() as conn:
+        stored_items.name_user(conn, item_id, PERSON)
+    proxy.before = lambda asked: Reply({"code": 503}, 503) if asked.method == "DELETE" else None
+    erase(res)
+    assert res.pluggy.item(item_id).client_user_id is None
+
+    items.fetch(res, item_id)
     run_queued(res)
 
     assert rows_naming(res, PERSON, item_id) == set()

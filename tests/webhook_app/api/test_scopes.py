@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pluggy_sync.rules.scopes import Scope, allows
+from pluggy_sync.rules.scopes import Scope
 from pluggy_sync.store import api_tokens
 from tests.kit.documented import document
 from tests.kit.factories import NOON
@@ -16,6 +16,8 @@ OPERATIONS = {
     for method, operation in methods.items()
     if method != "parameters"
 }
+# Said here once more: the test must not believe what it tests.
+LESSER = {Scope.READ: set(), Scope.ACT: {Scope.READ}, Scope.ADMIN: {Scope.READ, Scope.ACT}}
 ID = "33333333-3333-4333-8333-333333333333"
 
 
@@ -74,7 +76,7 @@ def test_each_operation_refuses_a_lesser_token_and_takes_one_with_its_scope(call
 
     for scope in Scope:
         answer = call(scope, operation_id)
-        if allows(scope, needed):
+        if scope not in LESSER[needed]:
             assert answer.status_code not in (401, 403), answer.get_data(as_text=True)
         else:
             assert answer.status_code == 403

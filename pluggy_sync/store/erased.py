@@ -70,9 +70,9 @@ class _Keys:
     def _own_transaction(self) -> Iterator[Connection]:
         """Open a transaction on a connection that is not kept: the writer of webhooks shares none with anybody."""
         with self._engine.connect() as conn:
-            conn.detach()
             with conn.begin():
                 yield conn
+            conn.invalidate()
 
     def _opened(self, stored: Sequence[SealedKey]) -> tuple[bytes, ...]:
         opened = [self._box.open(each.sealed.encode()) for each in stored]

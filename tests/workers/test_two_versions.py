@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -33,30 +33,39 @@ def git(*arguments):
     return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False).stdout
 
 
+def last_without(newest):
+    """Return the last commit that has all migrations but the *newest*; None: there is none."""
+    folder = str(newest.parent)
+    wanted = {each.name for each in (ROOT / folder).glob("*.py")} - {newest.name}
+    for commit in git("rev-list", "--max-count=1000", "HEAD").decode().split():
+        if {Path(name).name for name in git("ls-tree", "--name-only", commit, f"{folder}/").decode().split()} == wanted:
+            return commit
+    return None
+
+
 @pytest.fixture(scope="module")
 def before(tmp_path_factory):
     """The folder of the version before the newest migration."""
-    scripts = ScriptDirectory.from_config(alembic_config())
-    newest = Path(scripts.get_revision("head").path).relative_to(ROOT)
-    commit = git("log", "--format=%H", "--diff-filter=A", "-1", "--", str(newest)).decode().strip()
-    archive = git("archive", f"{commit}^") if commit else b""
-    if not archive:
+    newest = Path(ScriptDirectory.from_config(alembic_config()).get_revision("head").path)
+    commit = last_without(newest.relative_to(ROOT))
+    if commit is None:
         pytest.skip("the history of the repository is not here")
+    archive = git("archive", commit)
     folder = tmp_path_factory.mktemp("before")
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
-    assert not (folder / newest).exists()
     return folder
 
 
 @contextmanager
 def running_before(environ, folder, before, monkeypatch):
     """Run a worker of the version before, with its own Procfile and code."""
-    with monkeypatch.context() as patched:
-        patched.setattr(procfile, "PROCFILE", before / "Procfile")
-        patched.setattr(procfile.commands, "__defaults__", (before / "Procfile",))
-        with running_worker({**environ, "PYTHONPATH": str(before)}, folder) as worker:
-            yield worker
+    with ExitStack() as stack:
+        with monkeypatch.context() as patched:
+            patched.setattr(procfile, "PROCFILE", before / "Procfile")
+            patched.setattr(procfile.commands, "__defaults__", (before / "Procfile",))
+            worker = stack.enter_context(running_worker({**environ, "PYTHONPATH": str(before)}, folder))
+        yield worker
 
 
 def where_workers_are(before):
@@ -95,6 +104,7 @@ def test_workers_of_two_versions_share_the_work_and_every_item_is_mirrored(
         running_worker(environ, tmp_path / "new", beat=True) as new,
     ):
         assert where_workers_are(before) == before / "workers"
+        assert [Path(f"/proc/{each.process.pid}/cwd").readlink() for each in (old, new)] == [before, ROOT]
         items = [upstream.connect() for _ in range(PEOPLE)]
         service.deliver(*upstream.take_events())
         eventually(lambda: is_quiet(resources.database), what="everything is handled", within_s=120)

@@ -25,6 +25,11 @@ def ids(service):
     return {table.name: {row.id for row in service.rows(table)} for table in TABLES}
 
 
+def gone_at_the_bank(service, upstream, item_id):
+    """Return the ids of transactions that the bank itself removed: on some days it replaces a pending row."""
+    return service.transaction_ids() - {row["id"] for row in upstream.truth(item_id)["transactions"]}
+
+
 @pytest.fixture
 def item_id(service, upstream):
     """An Item in sync, whose next run is ready to be told of."""
@@ -40,7 +45,7 @@ def item_id(service, upstream):
     ["GET /v2/transactions", "GET /accounts", "GET /bills", "GET /investments", "GET /identity", "GET /loans", "*"],
 )
 def test_an_empty_answer_removes_nothing(service, upstream, item_id, endpoint):
-    before = ids(service)
+    before, gone = ids(service), gone_at_the_bank(service, upstream, item_id)
     assert all(before.values())
     events = upstream.take_events()
     if endpoint == "*":
@@ -57,14 +62,14 @@ def test_an_empty_answer_removes_nothing(service, upstream, item_id, endpoint):
 
     after = ids(service)
     for name, stored in before.items():
-        assert stored <= after[name], name
-    assert service.rows(tombstones) == []
-    assert service.rows(changes, changes.c.kind == "removed") == []
+        assert stored - gone <= after[name], name
+    assert {row.id for row in service.rows(tombstones)} <= gone
+    assert {row.transaction_id for row in service.rows(changes, changes.c.kind == "removed")} <= gone
 
 
 def test_a_window_that_came_back_empty_by_mistake_removes_nothing(service, upstream, item_id):
     # Only the pages are empty; asked for by their ids, the rows are there.
-    before = service.transaction_ids()
+    before = service.transaction_ids() - gone_at_the_bank(service, upstream, item_id)
     accounts_of = len(service.rows(accounts))
     upstream.fail({"endpoint": "GET /v2/transactions", "do": "empty", "times": accounts_of})
 

@@ -30,7 +30,9 @@ _ENTRIES = {
     "webhooks": Entry("console.cli.webhooks:webhooks", "List, check, register and rotate our webhook at Pluggy."),
     "endpoints": Entry("console.cli.endpoints:endpoints", "List, make, change and help the endpoints of the product."),
     "tokens": Entry("console.cli.tokens:tokens", "Make, list and revoke the tokens of `/v1`."),
-    "erase": Entry("console.cli.erase:erase", "Erase a person, at Pluggy and here, with a receipt."),
+    "erase": Entry(
+        "console.cli.erase:erase", "Erase the person whom the product calls USER: at Pluggy, and everything here."
+    ),
     "console-login": Entry(
         "console.cli.console_login:console_login", "Print what CONSOLE_LOGINS takes for operator NAME."
     ),

@@ -608,7 +608,7 @@ def test_a_code_of_digits_has_the_numeric_keyboard_and_the_focus(service: Servic
 def test_what_becomes_of_what_is_typed_is_said_on_every_screen_that_asks(service: Service):
     for user, connector, words in (
         ("user-ok", 5, "É enviado com segurança ao banco, por meio da Pluggy, e não fica guardado aqui."),
-        ("user-bad", 2, "O que você digita nela é enviado com segurança ao banco"),
+        ("user-bad", 2, "O que você digitar nela é enviado com segurança ao banco"),
         ("user-account-need-actions", 2, "Nesta página você não digita nada"),
         ("user-ok", 19, "Nesta página você não digita nada"),
     ):

@@ -170,11 +170,10 @@ def _write_connector(tx: Transaction, item: Item, *, now: datetime) -> bool:
     seen = connectors.save(tx.conn, connector, now=now)
     if connector.id is not None and seen.changed:
         outages.status_changed(tx, connector.id, seen.before, seen.after, name=connector.name, now=now)
-    if connector.id is None:
-        return seen.after == OFFLINE
-    if connector.incidents is not None:
+    if connector.id is not None and connector.incidents is not None and (connector.incidents or seen.has_incidents):
         incidents.note(tx, connector.id, connector.incidents, Source.ITEM, now=now)
-    return connectors.is_offline(tx.conn, connector.id)
+        return connectors.is_offline(tx.conn, connector.id)
+    return seen.after == OFFLINE or seen.is_away
 
 
 def _refetches(settlement: Settlement, found: Contradiction, *, again: bool) -> int:

@@ -15,7 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy.payloads import Connector
 from pluggy_sync.rules.statuses import OFFLINE
-from pluggy_sync.store.tables import connectors, items
+from pluggy_sync.store.bank_incidents import Source
+from pluggy_sync.store.tables import bank_incidents, connectors, items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,16 @@ class KnownConnector:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusSeen:
-    """The status of a connector before and after an Item showed it; None: not known."""
+    """
+    The status of a connector before and after an Item showed it; None: not known.
+
+    *is_away*: its bank was away by an incident. *has_incidents*: Items told of incidents there that are kept.
+    """
 
     before: str | None
     after: str | None
+    is_away: bool = False
+    has_incidents: bool = False
 
     @property
     def changed(self) -> bool:
@@ -81,10 +88,17 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen
         .cte("saved")
     )
     # Both parts of the statement see the table as it was before.
-    before = sa.select(connectors.c.status).where(connectors.c.id == connector.id).scalar_subquery()
+    of_connector = connectors.c.id == connector.id
+    before = sa.select(connectors.c.status).where(of_connector).scalar_subquery()
     after = sa.select(saved.c.status).scalar_subquery()
-    row = conn.execute(sa.select(before.label("before"), after.label("after"))).one()
-    return StatusSeen(before=row.before, after=row.after or row.before)
+    away = sa.exists().where(of_connector, connectors.c.away)
+    told = sa.exists().where(bank_incidents.c.connector_id == connector.id, bank_incidents.c.source == Source.ITEM)
+    row = conn.execute(
+        sa.select(before.label("before"), after.label("after"), away.label("is_away"), told.label("has_incidents"))
+    ).one()
+    return StatusSeen(
+        before=row.before, after=row.after or row.before, is_away=row.is_away, has_incidents=row.has_incidents
+    )
 
 
 def set_status(conn: Connection, connector_id: int, to: str | None, *, now: datetime) -> bool:

@@ -219,7 +219,7 @@ def failed_items(service, number):
 
 def requested(service):
     rows = service.rows(inbox, inbox.c.name == event_names.FETCH_REQUESTED)
-    return [row.item_id for row in rows if row.payload["why"] == requests.BANK_IS_BACK]
+    return sorted(row.item_id for row in rows if row.payload["why"] == requests.BANK_IS_BACK)
 
 
 def test_every_item_of_a_bank_that_is_back_is_fetched_once_however_many_there_are(service, monkeypatch):

@@ -32,7 +32,7 @@ def handle_events(resources):
     return held_back
 
 
-def test_handling_one_event_with_news_takes_three_transactions_and_eleven_statements(service, upstream, resources):
+def test_handling_one_event_with_news_takes_three_transactions_and_nine_statements(service, upstream, resources):
     in_sync(service, upstream)
     told = next(event for event in upstream.take_events() if event["event"] == "transactions/created")
     service.deliver(told)
@@ -42,7 +42,7 @@ def test_handling_one_event_with_news_takes_three_transactions_and_eleven_statem
 
     assert synced(take_messages(resources))
     assert counted.transactions <= 3
-    assert len(counted.statements) <= 11, counted.statements
+    assert len(counted.statements) <= 9, counted.statements
 
 
 def test_an_event_that_was_covered_by_an_earlier_fetch_takes_one_transaction_and_three_statements(

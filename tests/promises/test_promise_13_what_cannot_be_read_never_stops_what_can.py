@@ -246,7 +246,8 @@ def test_a_stored_row_whose_new_version_cannot_be_read_stays_until_it_can(servic
 
     (stored,) = service.rows(transactions, transactions.c.id == newest.id)
     assert stored.raw == newest.raw
-    assert service.rows(tombstones) == []
+    # The bank itself may have removed others as the day passed.
+    assert service.rows(tombstones, tombstones.c.id == newest.id) == []
     (kept,) = service.rows(unreadable_table)
     assert (kept.what, kept.key, kept.parent_id) == ("transaction", newest.id, newest.account_id)
 

@@ -1,6 +1,8 @@
 """Who may call `/v1`, and how large a request may be."""
 
-from flask import Flask, current_app, request
+from typing import Any
+
+from flask import Flask, current_app, g, request
 
 from pluggy_sync.rules.scopes import Scope, allows
 from webhook_app import api_tokens
@@ -56,4 +58,12 @@ def require_token(needed: Scope) -> None:
             f"The token has the scope `{opened.scope}`; this call asks for `{needed}`.",
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
         )
+    g.scope = opened.scope
     tokens.note_use(opened, now=resources().now())
+
+
+def without_link(action: dict[str, Any]) -> dict[str, Any]:
+    """Return *action* as the present request's token may see it: whoever holds the link of its page can act."""
+    if "pageUrl" not in action or allows(g.scope, Scope.ACT):
+        return action
+    return {**action, "pageUrl": None}

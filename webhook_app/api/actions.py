@@ -13,7 +13,7 @@ from pluggy_sync.rules.action_states import STATES, UNSETTLED
 from pluggy_sync.rules.needs import Kind
 from pluggy_sync.store import user_actions
 from pluggy_sync.store.user_actions import Action
-from webhook_app.api import paging
+from webhook_app.api import access, paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Described, Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
@@ -82,7 +82,9 @@ class ActionSchema(ma.Schema):
         metadata={"description": "When it may be tried again: the person must wait after failed logins"},
     )
     pageUrl = ma.fields.Str(
-        required=True, allow_none=True, metadata={"description": "The person's page; null once settled"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "The person's page; null once settled, and for a token of the scope `read`"},
     )
     createdAt = Instant(required=True)
     submittedAt = Instant(allow_none=True)
@@ -114,7 +116,7 @@ class PageLinkSchema(ma.Schema):
 
 
 def _view(row: Action) -> dict[str, Any]:
-    return action_view.of_row(row, resources().links, resources().texts)
+    return access.without_link(action_view.of_row(row, resources().links, resources().texts))
 
 
 class ActionsQuery(PageQuery):

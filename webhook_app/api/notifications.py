@@ -10,7 +10,7 @@ from pluggy_sync.notifications import endpoints as use
 from pluggy_sync.notifications.messages import TYPES
 from pluggy_sync.store import outbox, streams
 from pluggy_sync.store.outbox import Streamed
-from webhook_app.api import paging
+from webhook_app.api import access, paging
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
@@ -101,4 +101,7 @@ def resend_notification(given: dict[str, Any], notification_id: str) -> dict[str
 
 
 def _view(row: Streamed) -> dict[str, Any]:
-    return {"id": row.id, **wire.decode(row.body), "cursor": paging.cursor_to([row.position])}
+    body = wire.decode(row.body)
+    if "action" in body["data"]:
+        body["data"]["action"] = access.without_link(body["data"]["action"])
+    return {"id": row.id, **body, "cursor": paging.cursor_to([row.position])}

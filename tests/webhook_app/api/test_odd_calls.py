@@ -25,6 +25,12 @@ CHECKS = [
     response_schema_conformance,
 ]
 CALLS = 5
+# They take neither a parameter nor a body.
+NOTHING_TO_GET_WRONG = {"listErasureKeys"}
+
+
+def takes_nothing(operation: Any) -> bool:
+    return operation.definition.raw["operationId"] in NOTHING_TO_GET_WRONG
 
 
 def call(case: Any, ids: dict[str, str]) -> None:
@@ -51,6 +57,8 @@ def test_every_call_is_answered_as_the_document_says_and_none_makes_us_fail(serv
 
     for operation in schema.get_all_operations():
         found = operation.ok()
+        if mode is GenerationMode.NEGATIVE and takes_nothing(found):
+            continue
 
         # Ids that exist, and those that the document allows.
         @seed(20260310)
@@ -74,4 +82,4 @@ def test_every_call_is_answered_as_the_document_says_and_none_makes_us_fail(serv
         for name, operation in operations.items()
         if name != "parameters"
     }
-    assert called == everything
+    assert everything - called == (NOTHING_TO_GET_WRONG if mode is GenerationMode.NEGATIVE else set())

@@ -94,3 +94,25 @@ def test_an_address_that_is_not_there_is_404_with_any_token_and_metrics_are_read
     assert web.get("/v1/nothing", headers=headers).status_code == 404
     assert web.get("/metrics", headers=headers).status_code == 200
     assert web.get("/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/actions", "/v1/actions/{action}", "/v1/notifications", "/v1/users/user-42"])
+def test_a_token_that_may_only_read_sees_no_link_with_which_one_can_act(service, upstream, database, path):
+    upstream.connect(connector=5)
+    service.catch_up()
+    (action,) = service.actions()
+    with database.begin() as conn:
+        tokens = {each: api_tokens.create(conn, each, each, now=service.res.now())[1] for each in Scope}
+
+    shown = {
+        scope: service.web.get(
+            path.replace("{action}", action.id), headers={"Authorization": f"Bearer {token}"}
+        ).get_data(as_text=True)
+        for scope, token in tokens.items()
+    }
+
+    assert {scope: "/act/" in text for scope, text in shown.items()} == {
+        Scope.READ: False,
+        Scope.ACT: True,
+        Scope.ADMIN: True,
+    }

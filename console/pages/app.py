@@ -16,6 +16,7 @@ from console.pages import (
     events,
     item,
     items,
+    links,
     notifications,
     overview,
     page_resources,
@@ -44,6 +45,7 @@ _POLICY = (
 PAGES = (
     ("overview.show", "Overview"),
     ("items.show", "Items"),
+    ("links.show", "Links"),
     ("events.show", "Events"),
     ("notifications.show", "Notifications"),
     ("endpoints.show", "Endpoints"),
@@ -89,7 +91,8 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     page_resources.keep(app, resources or create_resources(settings, BOUNDS, pool_size=4))
     CSRFProtect(app)
     words.register(app)
-    for each in (sign_in, overview, items, item, events, notifications, endpoints, connectors, workers, acts, bulk):
+    rooms = (sign_in, overview, items, item, links, events, notifications, endpoints, connectors, workers, acts, bulk)
+    for each in rooms:
         app.register_blueprint(each.blueprint)
     provider.register(app, settings)
     app.context_processor(lambda: {"pages": PAGES})

@@ -14,6 +14,7 @@ from console.pages import (
     connectors,
     endpoints,
     events,
+    freshness,
     item,
     items,
     links,
@@ -41,6 +42,11 @@ _POLICY = (
 )
 
 
+_ROOMS = (
+    *(sign_in, overview, items, item, links, events, notifications),
+    *(endpoints, connectors, freshness, workers, acts, bulk),
+)
+
 # In the order in which they are offered.
 PAGES = (
     ("overview.show", "Overview"),
@@ -50,6 +56,7 @@ PAGES = (
     ("notifications.show", "Notifications"),
     ("endpoints.show", "Endpoints"),
     ("connectors.show", "Connectors"),
+    ("freshness.show", "Freshness"),
     ("workers.show", "Workers"),
     ("bulk.show", "Acts"),
 )
@@ -91,8 +98,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     page_resources.keep(app, resources or create_resources(settings, BOUNDS, pool_size=4))
     CSRFProtect(app)
     words.register(app)
-    rooms = (sign_in, overview, items, item, links, events, notifications, endpoints, connectors, workers, acts, bulk)
-    for each in rooms:
+    for each in _ROOMS:
         app.register_blueprint(each.blueprint)
     provider.register(app, settings)
     app.context_processor(lambda: {"pages": PAGES})

@@ -101,6 +101,7 @@ def pages(service: Service, clock: Clock) -> dict[str, str]:
         "endpoints": "/endpoints",
         "endpoint": "/endpoints/ep_environment",
         "connectors": "/connectors",
+        "freshness": "/freshness",
         "workers": "/workers",
         "acts": "/acts",
         "bulk-new": "/bulk/new?what=sync_items&freshness=fresh",

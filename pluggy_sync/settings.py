@@ -421,7 +421,11 @@ class Settings:
     keep_submissions_days: int | None = _is(_Days(180))
     keep_actions_days: int | None = _is(_Days(365, least=7))
     keep_balances_days: int | None = _is(_Days(365))
+    # Not less than a refused sign-in counts.
+    keep_audit_entries_days: int | None = _is(_Days(400, least=7))
     keep_bulk_operations_days: int | None = _is(_Days(365))
+    # From the end of the session.
+    keep_console_sessions_days: int | None = _is(_Days(1))
     keep_figures_days: int | None = _is(_Days(90))
     keep_revisions_days: int | None = _is(_Days(180))
     # Not less than a product that reads the feed by cursor may be away and still hear of every step.

@@ -1,10 +1,10 @@
 """
-What an operator does to one thing: process, sync, reconcile, resend, resume, ping.
+What an operator does to one thing: process, sync, reconcile, resend, resume, ping; confirm and undo a link of Items.
 
 Each is written into the audit log before it is done: nothing is done that is not in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
@@ -13,9 +13,11 @@ from werkzeug.wrappers import Response
 from console.pages.page_resources import resources
 from console.pages.sign_in import operator
 from pluggy_sync import queue
-from pluggy_sync.engine import requests
+from pluggy_sync.engine import requests, succession
+from pluggy_sync.engine.succession import CannotLinkError
 from pluggy_sync.notifications import endpoints as use
 from pluggy_sync.queue import Message
+from pluggy_sync.resources import Resources
 from pluggy_sync.store import audit, inbox, item_views
 
 blueprint = Blueprint("acts", __name__)
@@ -111,3 +113,32 @@ def ping(endpoint_id: str) -> Response:
         abort(404, "There is no such endpoint.")
     flash("endpoint.ping is on its way. Its answer will be among the attempts.", "good")
     return redirect(url_for("endpoints.one", endpoint_id=endpoint_id))
+
+
+@blueprint.post("/links/<old_item_id>/<new_item_id>/confirm")
+def confirm_link(old_item_id: str, new_item_id: str) -> Response:
+    """Link the Items: the older one is no longer synced, and the product is told."""
+    return _to_link("confirm_link", succession.confirm, old_item_id, new_item_id, done="Linked. The product is told.")
+
+
+@blueprint.post("/links/<old_item_id>/<new_item_id>/undo")
+def undo_link(old_item_id: str, new_item_id: str) -> Response:
+    """Undo the link, or turn the suggestion down. The rule links the Items no more."""
+    done = "The older Item stands in its own place. The rule links the two no more."
+    return _to_link("undo_link", succession.undo, old_item_id, new_item_id, done=done)
+
+
+def _to_link(
+    what: str, act: Callable[[Resources, str, str], None], old_item_id: str, new_item_id: str, *, done: str
+) -> Response:
+    with resources().database.begin() as conn:
+        if item_views.get(conn, old_item_id) is None or item_views.get(conn, new_item_id) is None:
+            abort(404, "One of the Items is not known here.")
+    record(what, old_item_id, {"newer": new_item_id})
+    try:
+        act(resources(), old_item_id, new_item_id)
+    except CannotLinkError as exc:
+        flash(f"Nothing was done. {exc}", "bad")
+    else:
+        flash(done, "good")
+    return redirect(url_for("links.one", old_item_id=old_item_id, new_item_id=new_item_id))

@@ -14,8 +14,10 @@ from console.pages import (
     connectors,
     endpoints,
     events,
+    freshness,
     item,
     items,
+    links,
     notifications,
     overview,
     page_resources,
@@ -40,14 +42,21 @@ _POLICY = (
 )
 
 
+_ROOMS = (
+    *(sign_in, overview, items, item, links, events, notifications),
+    *(endpoints, connectors, freshness, workers, acts, bulk),
+)
+
 # In the order in which they are offered.
 PAGES = (
     ("overview.show", "Overview"),
     ("items.show", "Items"),
+    ("links.show", "Links"),
     ("events.show", "Events"),
     ("notifications.show", "Notifications"),
     ("endpoints.show", "Endpoints"),
     ("connectors.show", "Connectors"),
+    ("freshness.show", "Freshness"),
     ("workers.show", "Workers"),
     ("bulk.show", "Acts"),
 )
@@ -89,7 +98,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     page_resources.keep(app, resources or create_resources(settings, BOUNDS, pool_size=4))
     CSRFProtect(app)
     words.register(app)
-    for each in (sign_in, overview, items, item, events, notifications, endpoints, connectors, workers, acts, bulk):
+    for each in _ROOMS:
         app.register_blueprint(each.blueprint)
     provider.register(app, settings)
     app.context_processor(lambda: {"pages": PAGES})

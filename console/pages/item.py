@@ -7,7 +7,7 @@ from flask import Blueprint, abort, render_template, request
 
 from console.pages.page_resources import grace, resources
 from pluggy_sync.rules.timeline import Entry
-from pluggy_sync.store import explanations, item_progress, timeline
+from pluggy_sync.store import explanations, item_links, item_progress, timeline
 
 blueprint = Blueprint("item", __name__)
 
@@ -25,9 +25,12 @@ def show(item_id: str) -> str:
         explained = explanations.read(conn, item_id, now=now, grace=grace())
         progress = item_progress.get(conn, item_id)
         entries = timeline.before(conn, item_id, None, limit=ENTRIES + 1)
+        links = item_links.of_item(conn, item_id)
     if explained is None and not entries:
         abort(404, "No Item of this id is known here, and no event has named it.")
-    return render_template("item.html", item_id=item_id, explained=explained, progress=progress, **_page(entries))
+    return render_template(
+        "item.html", item_id=item_id, explained=explained, progress=progress, links=links, **_page(entries)
+    )
 
 
 @blueprint.get("/items/<item_id>/timeline")

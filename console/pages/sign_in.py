@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from console.pages import passwords
 from console.pages.page_resources import resources
 from pluggy_sync.settings import Settings
-from pluggy_sync.store import audit, bulk_operations, console_sessions
+from pluggy_sync.store import audit, console_sessions
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -92,8 +92,6 @@ def begin_session(name: str, login: str) -> None:
     with res.database.begin() as conn:
         token = console_sessions.begin(conn, name, login, now=now, ends_at=ends_at)
         audit.record(conn, name, audit.SIGNED_IN, now=now, address=request.remote_addr)
-        audit.remove_old(conn, now=now)
-        bulk_operations.remove_old(conn, now=now)
     session.clear()
     session[_TOKEN] = token
     log.info("console.signed_in")

@@ -25,8 +25,11 @@ class Tier(StrEnum):
     SUBMISSIONS = "submissions"
     ACTIONS = "actions"
     BALANCES = "balances"
-    # What operators did to many things at once, and the figures of the console's charts.
+    # What operators did, what they did to many things at once, their sessions that are over, and the figures of the
+    # console's charts.
+    AUDIT_ENTRIES = "audit_entries"
     BULK_OPERATIONS = "bulk_operations"
+    CONSOLE_SESSIONS = "console_sessions"
     FIGURES = "figures"
     # What transactions were before they were modified or removed.
     REVISIONS = "revisions"

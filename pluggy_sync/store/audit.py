@@ -6,7 +6,7 @@ Tests: `console/pages/test_sign_in.py`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +17,6 @@ from pluggy_sync.store.tables import audit_entries
 SIGNED_IN = "signed_in"
 SIGNED_OUT = "signed_out"
 SIGN_IN_REFUSED = "sign_in_refused"
-
-KEPT_FOR = timedelta(days=400)
-_REMOVED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +87,3 @@ def before(
         stmt = stmt.where(audit_entries.c.about == about)
     rows = conn.execute(stmt.order_by(audit_entries.c.id.desc()).limit(limit))
     return [AuditEntry(**row._mapping) for row in rows]
-
-
-def remove_old(conn: Connection, *, now: datetime) -> None:
-    """Remove some of the entries that are older than `KEPT_FOR`."""
-    old = sa.select(audit_entries.c.id).where(audit_entries.c.at < now - KEPT_FOR).limit(_REMOVED_AT_ONCE)
-    conn.execute(sa.delete(audit_entries).where(audit_entries.c.id.in_(old)))

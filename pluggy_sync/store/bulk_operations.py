@@ -13,7 +13,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.store import audit
 from pluggy_sync.store.tables import bulk_operations
 
 RUNNING = "running"
@@ -88,12 +87,6 @@ def advance(conn: Connection, id_: str, *, done: int, position: str) -> None:
         .where(bulk_operations.c.id == id_)
         .values(done=bulk_operations.c.done + done, position=position)
     )
-
-
-def remove_old(conn: Connection, *, now: datetime) -> None:
-    """Remove the operations that are older than their entries in the audit log."""
-    old = bulk_operations.c.started_at < now - audit.KEPT_FOR
-    conn.execute(sa.delete(bulk_operations).where(old, bulk_operations.c.state != RUNNING))
 
 
 def finish(conn: Connection, id_: str, state: str, *, now: datetime) -> bool:

@@ -112,10 +112,10 @@ def perhaps_of_the_same_person(conn: Connection, item_id: str) -> list[str]:
 
 
 def facts(conn: Connection, item_id: str) -> ItemFacts | None:
-    """Return what tells the Item apart; None if it is not known here or nothing of it was seen yet."""
+    """Return what tells the Item apart; None if it is not known here, deleted, or nothing of it was seen yet."""
     row = conn.execute(
         sa.select(items.c.id, items.c.client_user_id, items.c.connector_id, items.c.first_seen_at, items.c.raw).where(
-            items.c.id == item_id, items.c.raw.is_not(None)
+            items.c.id == item_id, items.c.raw.is_not(None), items.c.deleted_at.is_(None)
         )
     ).one_or_none()
     if row is None:

@@ -179,6 +179,12 @@ _WAYS = {
         order=(("collected_at", "timestamptz"), ("account_id", "text")),
         age="collected_at",
     ),
+    Tier.AUDIT_ENTRIES: _Way(table="audit_entries", order=_ID, age="at", goes="t.at < :before"),
+    Tier.CONSOLE_SESSIONS: _Way(
+        table="console_sessions",
+        order=(("ends_at", "timestamptz"), ("token_digest", "text")),
+        age="ends_at",
+    ),
     Tier.BULK_OPERATIONS: _Way(
         table="bulk_operations",
         order=(("started_at", "timestamptz"), ("id", "text")),

@@ -36,7 +36,6 @@ KEPT = {
     "a row of each task of beat": {"schedule"},
     "the watchdog removes those that are over": {"alerts", "event_counts"},
     "a row of each token": {"api_tokens"},
-    "the console removes those that are over": {"console_sessions", "audit_entries"},
     "goes with its notification": {"deliveries", "notification_stream"},
     "old rows of an Item become one": {"change_stream"},
 }

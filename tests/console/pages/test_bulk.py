@@ -98,15 +98,3 @@ def test_whose_items_they_were_is_not_kept(browser: Browser, service: Service):
     assert "1 of 1" in browser.text(answer.location)
     assert "maria-77" not in browser.text(answer.location)
     assert "maria-77" not in browser.text("/acts")
-
-
-def test_what_is_over_its_time_is_removed_when_somebody_signs_in(browser: Browser, service: Service, clock, dead):
-    answer = browser.send("/bulk/new?what=process_events&which=dead", "/bulk", what="process_events", which="dead")
-    browser.send(answer.location, f"{answer.location}/stop")
-    clock.advance(days=audit.KEPT_FOR.days + 1)
-
-    browser.sign_in()
-
-    assert browser.get(answer.location).status_code == 404
-    with service.res.database.begin() as conn:
-        assert [each.what for each in audit.before(conn, None, limit=9)] == ["signed_in"]

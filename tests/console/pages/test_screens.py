@@ -21,6 +21,7 @@ from pluggy_sync.engine.bulk import What
 from pluggy_sync.store import audit, bulk_operations, user_actions
 from pluggy_sync.store.tables import deliveries, endpoints, event_counts, figure_samples, inbox
 from tests.console.pages.conftest import OPERATOR, PASSWORD
+from tests.console.pages.test_links import connect_twice
 from tests.kit.clock import Clock
 from tests.kit.factories import PRODUCT_SECRET, an_event, an_id
 from tests.kit.product import running_product
@@ -61,6 +62,7 @@ def pages(service: Service, clock: Clock) -> dict[str, str]:
         for user in ("user-ok", "user-bad", "user-error", "user-unavailable", "user-locked", "user-ok-account-error"):
             service.upstream.connect(user, clientUserId=f"cliente-{user}")
         service.catch_up()
+    older, newer = connect_twice(service, products=["ACCOUNTS", "TRANSACTIONS", "IDENTITY"])
     dead = an_event("item/updated", itemId=an_id())
     unread = {**an_event("transactions/created", itemId=asked), "transactionsCreatedAtFrom": "?"}
     service.deliver(dead, unread, an_event("item/renamed", itemId=an_id(), newName="Conta"))
@@ -89,6 +91,9 @@ def pages(service: Service, clock: Clock) -> dict[str, str]:
         "items-none": "/items?user=nobody",
         "item-asked": f"/items/{asked}",
         "item-answered": f"/items/{answered}",
+        "item-replaced": f"/items/{older}",
+        "links": "/links",
+        "link": f"/links/{older}/{newer}",
         "events": "/events?which=all",
         "event": f"/events/{unread['eventId']}",
         "notifications": "/notifications?state=",
@@ -96,6 +101,7 @@ def pages(service: Service, clock: Clock) -> dict[str, str]:
         "endpoints": "/endpoints",
         "endpoint": "/endpoints/ep_environment",
         "connectors": "/connectors",
+        "freshness": "/freshness",
         "workers": "/workers",
         "acts": "/acts",
         "bulk-new": "/bulk/new?what=sync_items&freshness=fresh",

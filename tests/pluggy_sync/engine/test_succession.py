@@ -248,6 +248,16 @@ def test_an_account_that_the_new_consent_does_not_cover_leaves_the_decision_to_a
     assert len(told(service, "item.replaced")) == 1
 
 
+def test_a_deleted_item_has_no_preview_and_no_search_of_it_fails(service, two_items):
+    old, new = two_items
+    service.upstream.delete(old)
+    service.catch_up()
+
+    with pytest.raises(CannotLinkError, match="deleted"):
+        succession.preview(service.res, old, new)
+    succession.find_predecessors(service.res, old)
+
+
 def test_an_undone_link_is_not_made_again_and_the_old_item_goes_on(service, two_items):
     old, new = two_items
 

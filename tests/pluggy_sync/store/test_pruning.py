@@ -106,6 +106,17 @@ def an_operation(conn, at, state="done"):
     return insert(conn, tables.bulk_operations, **values, started_at=at)
 
 
+def an_audit_entry(conn, at):
+    return insert(conn, tables.audit_entries, at=at, operator="ana", what="sync_item")
+
+
+def a_session(conn, ends_at):
+    values = {"token_digest": str(uuid.uuid4()), "operator": "ana", "login_digest": "x"}
+    # Begun long before it ends: it is old only from its end on.
+    began_at = OLD - timedelta(days=1)
+    return insert(conn, tables.console_sessions, **values, signed_in_at=began_at, used_at=began_at, ends_at=ends_at)
+
+
 _moments = itertools.count()
 
 
@@ -127,7 +138,9 @@ def a_revision(conn, at):
 
 TABLES = {
     Tier.REVISIONS: tables.transaction_revisions.c.seq,
+    Tier.AUDIT_ENTRIES: tables.audit_entries.c.id,
     Tier.BULK_OPERATIONS: tables.bulk_operations.c.id,
+    Tier.CONSOLE_SESSIONS: tables.console_sessions.c.token_digest,
     Tier.FIGURES: tables.figure_samples.c.at,
     Tier.EVENTS: tables.inbox.c.id,
     Tier.DEAD_EVENTS: tables.inbox.c.id,
@@ -160,7 +173,9 @@ MAKERS = {
     Tier.SUBMISSIONS: a_submission,
     Tier.ACTIONS: lambda conn, at: an_action(conn, at, at),
     Tier.BALANCES: a_balance,
+    Tier.AUDIT_ENTRIES: an_audit_entry,
     Tier.BULK_OPERATIONS: an_operation,
+    Tier.CONSOLE_SESSIONS: a_session,
     Tier.FIGURES: a_sample,
 }
 
@@ -252,6 +267,12 @@ def test_what_belongs_to_a_notification_goes_with_it(conn):
     assert prune(conn, Tier.NOTIFICATIONS) == set()
     for table in (tables.deliveries, tables.delivery_attempts, tables.notification_stream):
         assert conn.execute(sa.select(table)).all() == [], table.name
+
+
+def test_a_bulk_operation_that_goes_on_stays(conn):
+    running = an_operation(conn, OLD, state="running")
+
+    assert prune(conn, Tier.BULK_OPERATIONS) == {running}
 
 
 def test_a_run_that_goes_on_stays(conn):

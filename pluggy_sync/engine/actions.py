@@ -5,7 +5,7 @@ The caller holds the Item's write lock: one need is one action and one notificat
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -26,6 +26,9 @@ from pluggy_sync.store.user_actions import Action
 from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
+
+# After a deadline Pluggy ends the execution and tells so within seconds. Then the Item shows what became of it.
+LOOK_AFTER = timedelta(seconds=30)
 
 
 def apply(
@@ -198,7 +201,11 @@ def _is_after(action: Action, item: Item) -> bool:
 
 
 def expire(res: Resources, item_id: str, action_id: str) -> None:
-    """Close an action whose deadline has passed, and tell the product."""
+    """
+    Close an action whose deadline has passed, and tell the product.
+
+    Pluggy tells by an event how the Item does now. In case that is lost, the Item is fetched a little later.
+    """
     now = res.now()
     with res.begin() as tx:
         items.lock(tx.conn, item_id, now=now)
@@ -210,6 +217,7 @@ def expire(res: Resources, item_id: str, action_id: str) -> None:
         user_actions.settle(tx.conn, action_id, EXPIRED, "deadline_passed", now=now)
         time_to_settle(res, action, EXPIRED, now=now)
         messages.action_settled(tx, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
+        requests.fetch_once(tx, item_id, why=requests.DEADLINE_PASSED, now=now, due_at=now + LOOK_AFTER)
     log.info("action.expired", item_id=item_id, action_id=action_id)
 
 

@@ -117,6 +117,20 @@ def test_a_question_that_nobody_answered_expires_once_and_then_asks_for_a_new_up
     assert states == [("WAITING_USER_INPUT", "expired"), ("USER_INPUT_TIMEOUT", "open")]
 
 
+def test_a_person_is_asked_anew_though_the_event_of_the_deadline_is_lost(service, upstream, clock):
+    waits_for_a_code(service, upstream)
+    upstream.later(seconds=130)
+    clock.advance(seconds=130)
+    assert "item/error" in [event["event"] for event in upstream.take_events()]
+
+    sweep.sweep(service.res)
+    clock.advance(minutes=1)
+    sweep.sweep(service.res)
+    service.work_until_quiet()
+
+    assert [(each.reason, each.state) for each in service.actions()][-1] == ("USER_INPUT_TIMEOUT", "open")
+
+
 @pytest.mark.parametrize("user", ["user-unavailable", "user-error", "user-connection-error", "user-logged"])
 def test_nobody_is_asked_when_pluggy_or_the_bank_has_trouble(service, upstream, user):
     upstream.connect(user)

@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from redis import Redis
 
+from pluggy_sync import queue
 from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.resources import create_resources
@@ -67,9 +68,16 @@ def test_a_worker_killed_in_the_middle_of_a_sync_leaves_nothing_undone(service, 
     assert [run.outcome for run in service.runs()] == ["abandoned", "done"]
 
 
+def queued(resources):
+    return sum(queue.length(resources.redis, name) for name in set(queue.QUEUE_OF_TASK.values()))
+
+
 def test_redis_emptied_after_the_answer_loses_no_event(service, upstream, resources):
     item_id = upstream.connect()
-    service.deliver(*upstream.take_events())
+    events = upstream.take_events()
+    service.deliver(*events)
+    # An answer does not wait for Redis: the messages may come after it.
+    eventually(lambda: queued(resources) == len(events), within_s=30, what="a message of each event")
 
     resources.redis.flushall()
     assert run_queued(resources) == 0

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.dialects.postgresql import insert
 from werkzeug.serving import make_server
 
 from pluggy_sync.engine import bulk, submissions
@@ -120,7 +121,8 @@ def _keep_a_day(conn: sa.Connection, now: datetime) -> None:
         backlog = max(0, 60 - abs(minute - 1000)) * 9
         sample = {"runs": round(70 * busy + minute % 7), "attempts": round(90 * busy + minute % 5), "overdue": backlog}
         sample |= {"actions": 40 + minute // 60, "given_up": minute // 700, "attempts_ever": minute}
-        conn.execute(sa.insert(figure_samples).values(at=at, figures=sample))
+        # A sweep may have sampled this minute.
+        conn.execute(insert(figure_samples).values(at=at, figures=sample).on_conflict_do_nothing())
         if minute % 10 == 0:
             conn.execute(sa.insert(event_counts).values(began_at=at, number=round(900 * busy + minute % 70)))
 

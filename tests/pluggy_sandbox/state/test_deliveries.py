@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import statistics
 import time
 from collections import Counter
 from itertools import pairwise
@@ -46,7 +47,11 @@ def test_attempts_come_in_three_batches_of_three(driver: Driver, receiver: Recei
     deliver(driver)
 
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert [round(gap * 2.5) for gap in gaps] == [0, 0, 1, 0, 0, 2, 0, 0]
+    within = [gaps[number] for number in (0, 1, 3, 4, 6, 7)]
+    assert len(gaps) == 8
+    assert (gaps[2] >= 0.4, gaps[5] >= 0.8) == (True, True)
+    # One of them may be long on a busy machine.
+    assert statistics.median(within) < 0.4
 
 
 def test_login_succeeded_is_tried_three_times_only(driver: Driver, receiver: Receiver) -> None:

@@ -81,7 +81,7 @@ def begin(res: Resources, what: What, wanted: Mapping[str, Any], *, operator: st
     now = res.now()
     with res.database.begin() as conn:
         # What comes later was not counted, and what is done may come again under a new number: it is not done twice.
-        last = {"through": event_lists.newest_number(conn)} if what is What.PROCESS_EVENTS else {}
+        last = {"through": inbox.newest_id(conn)} if what is What.PROCESS_EVENTS else {}
         until = {"until": wanted.get("until") or now.isoformat()} if what is What.RESEND_NOTIFICATIONS else {}
         return bulk_operations.begin(
             conn, operator=operator, what=what.value, wanted={**wanted, **last, **until}, counted=counted, now=now

@@ -47,7 +47,7 @@ def count(res: Resources) -> None:
         freshness_counts.save(conn, counts, now=now)
         freshness_counts.add_to_day(conn, now.date(), _shares(counts, incomplete))
         # As long again as the budget is for.
-        freshness_counts.forget_before(conn, (now - 2 * OVER).date())
+        freshness_counts.remove_before(conn, (now - 2 * OVER).date())
 
 
 def _states(res: Resources, candidates: list[str], offline: set[int]) -> dict[str, tuple[int, State]]:
@@ -61,8 +61,9 @@ def _states(res: Resources, candidates: list[str], offline: set[int]) -> dict[st
             actions = user_actions.unsettled_of(conn, ids)
         for view in views:
             bank = view.connector_id or UNKNOWN_BANK
-            state = freshness_of(item_views.known(view, actions.get(view.id, [])), now=now, grace=grace).state
-            if bank not in offline and state not in (State.FRESH, State.DELETED):
+            known = item_views.known(view, actions.get(view.id, []))
+            state = freshness_of(known, now=now, grace=grace).state
+            if bank not in offline and not known.is_replaced and state not in (State.FRESH, State.DELETED):
                 found[view.id] = (bank, state)
     return found
 

@@ -44,7 +44,7 @@ def compare(res: Resources) -> None:
             return
         check = dataclasses.replace(check, began_at=now, after=None, unknown_here=0, unknown_there=0)
         with res.database.begin() as conn:
-            item_list.forget_listed(conn)
+            item_list.remove_listed(conn)
             item_list.save(conn, application, check)
     try:
         with rate_budget.lane(rate_budget.Lane.RECONCILIATION):
@@ -97,7 +97,7 @@ def _finish(res: Resources, check: Check) -> None:
         last = found[-1]
     check = dataclasses.replace(check, began_at=None, after=None, finished_at=res.now(), unknown_there=unlisted)
     with res.database.begin() as conn:
-        item_list.forget_listed(conn)
+        item_list.remove_listed(conn)
         item_list.save(conn, res.settings.pluggy_client_id, check)
     log.info("item_list.compared", unknown_here=check.unknown_here, unknown_there=unlisted)
 
@@ -111,7 +111,7 @@ def _refused(res: Resources, check: Check, error: PluggyRefusedError) -> None:
         log.info("item_list.not_enabled", next="Pluggy is not asked again before `pluggy-sync import --all`")
         check = dataclasses.replace(check, refused_at=res.now())
     with res.database.begin() as conn:
-        item_list.forget_listed(conn)
+        item_list.remove_listed(conn)
         item_list.save(conn, res.settings.pluggy_client_id, dataclasses.replace(check, began_at=None, after=None))
 
 

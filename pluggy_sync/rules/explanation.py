@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pluggy_sync.rules.ages import ago, span
-from pluggy_sync.rules.freshness import BANK_OUTAGE, Freshness, Known, State, expected_update
+from pluggy_sync.rules.freshness import BANK_OUTAGE, REPLACED, Freshness, Known, State, expected_update
 from pluggy_sync.rules.statuses import RUNNING, WAITING
 from pluggy_sync.rules.timeline import Due, DueKind
 
@@ -66,6 +66,11 @@ def _bank_outage(item: Circumstances) -> str:
     if item.freshness.reason == BANK_OUTAGE:
         offline = f"{_bank(item)} is offline{_for(item)}"
         return f"{offline}: nobody is asked for anything, and the Item goes on once the bank is back."
+    if item.known.bank_away:
+        away = f"{_bank(item)} is away{_for(item)} ({item.freshness.reason})"
+        return f"{away}: nobody is asked for anything, and the Item goes on once the bank is back."
+    if item.known.incident is not None:
+        return f"{_bank(item)} has an incident{_for(item)} ({item.freshness.reason}); {_next_update(item)}."
     return f"{_bank(item)} did not answer Pluggy{_when(item)} ({item.freshness.reason}); {_next_update(item)}."
 
 
@@ -121,6 +126,8 @@ def _error(item: Circumstances) -> str:
 
 
 def _stale(item: Circumstances) -> str:
+    if item.freshness.reason == REPLACED:
+        return "Replaced: another Item brings its accounts now, and this one is no longer synced."
     last = item.known.last_updated_at
     collected = "it was never collected" if last is None else f"the last is from {ago(last, item.now)}"
     expected = ago(expected_update(item.known), item.now)

@@ -141,11 +141,6 @@ def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     return number
 
 
-def newest_number(conn: Connection) -> int:
-    """Return the number of the newest event; 0 if there is none."""
-    return conn.scalar(sa.select(sa.func.max(inbox.c.id))) or 0
-
-
 def ids_after(conn: Connection, number: int, wanted: Filter, *, through: int, limit: int) -> Sequence[tuple[int, str]]:
     """Return the next *limit* events as *wanted*, oldest first, numbered above *number* and up to *through*."""
     stmt = sa.select(inbox.c.id, inbox.c.event_id).where(inbox.c.id > number, inbox.c.id <= through, *_matching(wanted))

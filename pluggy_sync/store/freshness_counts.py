@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.rules.freshness_objective import Share
-from pluggy_sync.rules.statuses import OFFLINE
+from pluggy_sync.store import connectors as connector_queries
 from pluggy_sync.store.tables import connectors, freshness_counts, freshness_days, incomplete_parts, items
 
 # The bank of Items that were not seen yet.
@@ -25,15 +25,16 @@ _BANK = sa.func.coalesce(items.c.connector_id, UNKNOWN_BANK)
 
 
 def living(conn: Connection) -> dict[int, int]:
-    """Return how many Items each bank has."""
+    """Return how many Items each bank has. One that was replaced is not kept fresh any more, and counts nowhere."""
     number = sa.func.count().label("number")
-    stmt = sa.select(items.c.connector_id, number).where(items.c.deleted_at.is_(None)).group_by(items.c.connector_id)
+    kept = (items.c.deleted_at.is_(None), items.c.replaced_by.is_(None))
+    stmt = sa.select(items.c.connector_id, number).where(*kept).group_by(items.c.connector_id)
     return {row.connector_id or UNKNOWN_BANK: row.number for row in conn.execute(stmt)}
 
 
 def offline(conn: Connection) -> set[int]:
-    """Return the banks that are marked as offline."""
-    return set(conn.scalars(sa.select(connectors.c.id).where(connectors.c.status == OFFLINE)))
+    """Return the banks that are offline, or away by an incident."""
+    return set(conn.scalars(sa.select(connectors.c.id).where(connector_queries.is_away())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ def incomplete(conn: Connection) -> Sequence[IncompletePart]:
     rows = conn.execute(
         sa.select(incomplete_parts.c.item_id, _BANK.label("connector_id"), incomplete_parts.c.product)
         .join(items, items.c.id == incomplete_parts.c.item_id)
-        .where(items.c.deleted_at.is_(None))
+        .where(items.c.deleted_at.is_(None), items.c.replaced_by.is_(None))
         .distinct()
     )
     return [IncompletePart(**row._mapping) for row in rows]
@@ -112,6 +113,6 @@ def since(conn: Connection, day: date) -> dict[tuple[int, str], Share]:
     }
 
 
-def forget_before(conn: Connection, day: date) -> None:
+def remove_before(conn: Connection, day: date) -> None:
     """Remove the sums of the days before *day*."""
     conn.execute(sa.delete(freshness_days).where(freshness_days.c.day < day))

@@ -47,7 +47,7 @@ def save(conn: Connection, application: str, check: Check) -> None:
     )
 
 
-def forget_listed(conn: Connection) -> None:
+def remove_listed(conn: Connection) -> None:
     """Forget what was listed in a comparison."""
     conn.execute(sa.delete(listed_items))
 

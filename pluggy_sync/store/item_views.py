@@ -165,7 +165,8 @@ def _any_of(*sources: _Source) -> _Source:
 
 # Which Items may be in a state, each found by a small index. Without an entry: any Item may.
 _CANDIDATES: dict[State | None, _Source] = {
-    State.BANK_OUTAGE: _any_of(_bank_offline, _not_updated),
+    # An incident that goes on is told as the reason of what would be an error, or stale.
+    State.BANK_OUTAGE: _any_of(_bank_offline, _not_updated, _contradicted, _unsynced, _overdue),
     State.WAITING_FOR_PERSON: _waiting,
     State.SYNCING: _any_of(_not_updated, _contradicted, _unsynced),
     State.ERROR: _any_of(_not_updated, _contradicted, _unsynced),

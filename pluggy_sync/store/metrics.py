@@ -175,11 +175,12 @@ def count_items(conn: Connection, *, now: datetime, unless_since: datetime) -> N
 
 
 def items_overdue(conn: Connection, now: datetime) -> int:
-    """Return how many Items wait for an auto-sync that should have begun, and are not running."""
+    """Return how many Items wait for an auto-sync that should have begun, and are not running; none was replaced."""
     return _count(
         conn,
         items.c.next_auto_sync_at < now,
         items.c.deleted_at.is_(None),
+        items.c.replaced_by.is_(None),
         items.c.status.not_in(RUNNING),
     )
 

@@ -142,8 +142,13 @@ def stopped_endpoints(conn: Connection) -> list[Stopped]:
 
 
 def items_overdue(conn: Connection, *, before: datetime) -> tuple[int, int]:
-    """Return how many good Items were to be updated before *before* and were not, and how many Items there are."""
-    overdue = _count(conn, items.c.next_auto_sync_at < before, items.c.deleted_at.is_(None), items.c.status == UPDATED)
+    """
+    Return how many good Items were to be updated before *before* and were not, and how many Items there are.
+
+    One that was replaced is updated no more.
+    """
+    kept = (items.c.deleted_at.is_(None), items.c.replaced_by.is_(None))
+    overdue = _count(conn, items.c.next_auto_sync_at < before, *kept, items.c.status == UPDATED)
     total = conn.scalar(sa.select(sa.func.sum(item_counts.c.number)))
     return overdue, int(total or 0)
 
@@ -192,7 +197,7 @@ def count_events(conn: Connection, *, now: datetime) -> None:
     conn.execute(insert(counters).values(name=COUNTED_THROUGH, value=0).on_conflict_do_nothing())
     of_counter = counters.c.name == COUNTED_THROUGH
     through: int = conn.execute(sa.select(counters.c.value).where(of_counter).with_for_update()).scalar_one()
-    newest: int = conn.scalar(sa.select(sa.func.max(inbox.c.id))) or 0
+    newest = inbox_queries.newest_id(conn)
     if not through:
         # The first time: no more than the days that are compared.
         oldest = sa.select(sa.func.min(inbox.c.id)).where(inbox.c.received_at >= now - DAYS_COMPARED * _DAY)

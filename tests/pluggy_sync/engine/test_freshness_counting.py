@@ -65,12 +65,13 @@ def test_items_in_every_state_are_counted_as_the_rule_says(service, upstream, re
     assert locked
 
 
-def test_all_items_of_a_bank_that_is_offline_count_as_its_outage(service, upstream, resources, count):
+@pytest.mark.parametrize("gone", [{"status": "OFFLINE"}, {"away": True}], ids=["offline", "away by an incident"])
+def test_all_items_of_a_bank_that_is_gone_count_as_its_outage(service, upstream, resources, count, gone):
     upstream.connect()
     upstream.connect("user-locked")
     service.catch_up()
     with resources.database.begin() as conn:
-        conn.execute(sa.update(connectors).values(status="OFFLINE"))
+        conn.execute(sa.update(connectors).values(**gone))
 
     found = count()
 
@@ -78,13 +79,16 @@ def test_all_items_of_a_bank_that_is_offline_count_as_its_outage(service, upstre
     assert {state for _, state in found} == {State.BANK_OUTAGE}
 
 
-def test_an_item_that_is_deleted_counts_nowhere(service, upstream, resources, count):
+@pytest.mark.parametrize("gone", ["deleted", "replaced"])
+def test_an_item_that_is_gone_counts_nowhere(service, upstream, resources, count, shares, gone):
     upstream.connect()
     service.catch_up()
+    values = {"deleted_at": resources.now()} if gone == "deleted" else {"replaced_by": "another"}
     with resources.database.begin() as conn:
-        conn.execute(sa.update(items).values(deleted_at=resources.now()))
+        conn.execute(sa.update(items).values(values))
 
     assert count() == {}
+    assert shares() == {}
 
 
 def test_a_count_replaces_the_one_before_and_adds_to_the_day(service, upstream, resources, count, shares):

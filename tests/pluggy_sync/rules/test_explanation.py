@@ -82,6 +82,24 @@ ASKED = {"asked_at": NOON, "asked_reason": "WAITING_USER_INPUT"}
             "Banco X is offline for 2 hours: nobody is asked for anything, and the Item goes on once the bank is back.",
         ),
         (
+            {"bank_away": True, "incident": "INSTITUTION_OUTAGE", "incident_at": NOON},
+            {},
+            (
+                "Banco X is away for 2 hours (INSTITUTION_OUTAGE): nobody is asked for anything, "
+                "and the Item goes on once the bank is back."
+            ),
+        ),
+        (
+            {"status": "OUTDATED", "execution_status": "SITE_NOT_AVAILABLE", "incident": "CONNECTION_NOT_UPDATING"},
+            {},
+            "Banco X has an incident for 2 hours (CONNECTION_NOT_UPDATING); Pluggy plans no next update.",
+        ),
+        (
+            {**PLANNED, "is_replaced": True},
+            {},
+            "Replaced: another Item brings its accounts now, and this one is no longer synced.",
+        ),
+        (
             {"status": "OUTDATED", "execution_status": "SITE_NOT_AVAILABLE"},
             {"bank": None},
             "The bank did not answer Pluggy 2 hours ago (SITE_NOT_AVAILABLE); Pluggy plans no next update.",

@@ -22,13 +22,17 @@ PLANNED = [None, NOON - timedelta(hours=4), NOON - timedelta(hours=2)]
 LAST_UPDATED = [None, NOON - timedelta(hours=28), NOON]
 # sync requested, attempts, contradiction, refetches
 PROGRESS = [None, (0, 0, None, 0), (1, 0, None, 0), (1, 3, None, 0), (0, 0, "ITEM_NOT_FOUND", 3), (0, 0, "OTHER", 1)]
-CONNECTORS = [1, 2]
+# Online, offline, with an incident, and away by one.
+CONNECTORS = [1, 2, 3, 4]
 ASKED = [False, True]
 
 
 def keep_every_kind(conn):
-    for number, status in ((1, "ONLINE"), (2, "OFFLINE")):
-        conn.execute(sa.insert(tables.connectors).values(id=number, status=status, updated_at=NOON))
+    for number, status in ((1, "ONLINE"), (2, "OFFLINE"), (3, "ONLINE"), (4, "ONLINE")):
+        incident = {"incident_type": "INSTITUTION_OUTAGE", "incident_since": NOON} if number > 2 else {}
+        conn.execute(
+            sa.insert(tables.connectors).values(id=number, status=status, updated_at=NOON, away=number == 4, **incident)
+        )
     kinds = itertools.product(EXECUTIONS, PLANNED, LAST_UPDATED, PROGRESS, CONNECTORS, ASKED)
     for number, ((status, execution), planned, last, progress, connector, asked) in enumerate(kinds):
         id_ = f"{number:05}"

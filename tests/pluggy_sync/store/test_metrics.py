@@ -129,6 +129,7 @@ def test_an_item_is_overdue_if_its_update_is_late_and_does_not_run(conn):
     keep(conn, "runs", status="UPDATING", next_auto_sync_at=NOON)
     keep(conn, "on time", status="UPDATED", next_auto_sync_at=SOON + timedelta(days=1))
     keep(conn, "deleted", status="UPDATED", next_auto_sync_at=NOON, deleted_at=NOON)
+    keep(conn, "replaced", status="UPDATED", next_auto_sync_at=NOON, replaced_by="late")
 
     assert metrics.items_overdue(conn, SOON) == 1
 

@@ -150,16 +150,28 @@ def forget(client: redis.Redis, ids: Collection[str]) -> int:
     named = [key for key in client.scan_iter(count=AT_ONCE) if any(word in key for word in words)]
     removed: int = client.delete(*named) if named else 0
     for name in sorted(set(QUEUE_OF_TASK.values())):
-        # From the end, where the oldest are: what is added at the front meanwhile shifts the rest.
-        for last in range(-1, -client.llen(name) - 1, -AT_ONCE):
-            for message in client.lrange(name, last - AT_ONCE + 1, last):
-                if _carries(message, words):
-                    removed += client.lrem(name, 0, message)  # type: ignore[arg-type]  # it takes bytes as well
+        for message in _found(client, name, words):
+            removed += client.lrem(name, 0, message)  # type: ignore[arg-type]  # it takes bytes as well
     for tag, message in client.hscan_iter(_TAKEN, count=AT_ONCE):
         if _carries(message, words):
             removed += client.hdel(_TAKEN, tag)
             client.zrem(_TAKEN_INDEX, tag)
     return removed
+
+
+def _found(client: redis.Redis, name: str, words: Sequence[bytes]) -> set[bytes | str]:
+    """
+    Return the messages of the queue that carry one of *words*.
+
+    They are read from the front, where others are added meanwhile: that shows some twice, and passes none over. Nothing
+    is removed before all are read.
+    """
+    found: set[bytes | str] = set()
+    first = 0
+    while page := client.lrange(name, first, first + AT_ONCE - 1):
+        found |= {each for each in page if _carries(each, words)}
+        first += AT_ONCE
+    return found
 
 
 def _carries(message: bytes | str, words: Sequence[bytes]) -> bool:

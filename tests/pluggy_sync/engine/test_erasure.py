@@ -433,6 +433,17 @@ def test_queued_messages_and_keys_that_name_an_item_are_removed_and_no_others(se
     assert res.redis.exists(f"pluggy-sync:followed:{item_id}", "unacked", "unacked_index") == 0
 
 
+def test_of_a_long_queue_every_message_that_names_an_item_is_removed(res, other, monkeypatch):
+    monkeypatch.setattr(queue, "AT_ONCE", 3)
+    gone = "22222222-2222-4222-8222-222222222222"
+    order = [gone, gone, other, gone, gone, gone, other, gone, gone, gone]
+    for each in order:
+        res.send([queue.Message(queue.SYNC_ITEM, each)])
+
+    assert queue.forget(res.redis, [gone]) == order.count(gone)
+    assert take_messages(res) == [(queue.SYNC_ITEM, other)] * 2
+
+
 def test_an_erasure_waits_for_the_spill(service, upstream, res, other, tmp_path):
 
     (item_id,) = connected(service, upstream)

@@ -28,7 +28,7 @@ from pluggy_sync.transaction import Transaction
 log = structlog.get_logger(__name__)
 
 # After a deadline Pluggy ends the execution and tells so within seconds. Then the Item shows what became of it.
-LOOK_AFTER = timedelta(seconds=30)
+FETCH_AFTER = timedelta(seconds=30)
 
 
 def apply(
@@ -217,7 +217,7 @@ def expire(res: Resources, item_id: str, action_id: str) -> None:
         user_actions.settle(tx.conn, action_id, EXPIRED, "deadline_passed", now=now)
         time_to_settle(res, action, EXPIRED, now=now)
         messages.action_settled(tx, action, messages.ACTION_EXPIRED, "deadline_passed", now=now)
-        requests.fetch_once(tx, item_id, why=requests.DEADLINE_PASSED, now=now, due_at=now + LOOK_AFTER)
+        requests.fetch_once(tx, item_id, why=requests.DEADLINE_PASSED, now=now, due_at=now + FETCH_AFTER)
     log.info("action.expired", item_id=item_id, action_id=action_id)
 
 

@@ -121,6 +121,8 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
     *event_seq*: the Item's `last_event_seq` before Pluggy was asked. *again*: as `fetch_again`.
     """
     now = res.now()
+    # Before the Item is locked: what is new goes to Redis, which may be slow.
+    res.radar.look_at(FETCH_ITEM, item.raw, novelties.ITEM)
     with res.begin() as tx:
         conn = tx.conn
         row = items.lock(conn, item.id, now=now)
@@ -144,7 +146,6 @@ def save(res: Resources, item: Item, *, event_seq: int, again: bool = False) -> 
         offline = connectors.is_offline(conn, item.connector.id) if older else _write_connector(tx, item, now=now)
         decision = decide(item, open_contradiction, deleted=False, offline=offline)
         if not older and decision.step is not Step.FETCH_AGAIN:
-            res.radar.look_at(FETCH_ITEM, item.raw, novelties.ITEM)
             items.save(conn, item, application=res.settings.pluggy_client_id, now=now)
             asks = state.has_unsettled_actions or decision.need is not None
             if asks and not state.is_replaced:

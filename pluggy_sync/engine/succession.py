@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from pluggy_sync import queue
-from pluggy_sync.engine import requests
+from pluggy_sync.engine import actions, requests
 from pluggy_sync.engine.errors import EngineError
 from pluggy_sync.notifications import messages
 from pluggy_sync.resources import Resources
@@ -155,6 +155,7 @@ def _link(res: Resources, old: ItemFacts, new: ItemFacts, comparison: Comparison
             series.pair(conn, each.new.id)
         for action in user_actions.unsettled(conn, old.id):
             user_actions.settle(conn, action.id, SUPERSEDED, REPLACED, now=now)
+            actions.time_to_settle(res, action, SUPERSEDED, now=now)
         messages.replaced(
             tx,
             old.id,

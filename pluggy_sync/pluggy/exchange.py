@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from pluggy_sync.pluggy import deadline
-from pluggy_sync.pluggy.errors import PluggyUnavailableError
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyUnavailableError
 
 CONNECT_S = 5.0
 # A page of 500 transactions takes about 1 MB, unpacked.
@@ -96,6 +96,9 @@ class Exchange:
         """
         try:
             return self._send(method, path, query, body, httpx.USE_CLIENT_DEFAULT if auth is None else auth)
+        except PluggyLimitedError:
+            # It was not sent.
+            raise
         except PluggyUnavailableError:
             for told in tuple(self._hooks.unanswered):
                 told(shape(method, path))

@@ -2,7 +2,7 @@
 What an incident of a bank means for its Items and persons (Pluggy facts 13.4).
 
 While the whole bank is away, nobody is asked for anything, as if the connector were OFFLINE. A lesser incident only
-says why an Item is not fresh.
+says why an Item is not fresh. One that is not about data says nothing of it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ _OURS = frozenset({None, "dados", "DATA"})
 _WHOLE = frozenset({"MAJOR_OUTAGE", "MAINTENANCE"})
 # Nobody can give or renew a consent, however few the bank says are hit.
 _OF_CONSENT = "CONSENT_ERROR"
-# They make data late or wrong, or webhooks. What persons must do can still be done.
-_NEVER_AWAY = frozenset({"WEBHOOK_DELAY", "PAYMENT_FAILURE"})
+# Late webhooks and payments: no Item is stale because of them.
+_IGNORED = frozenset({"WEBHOOK_DELAY", "PAYMENT_FAILURE"})
 _WORST_FIRST = ("MAJOR_OUTAGE", "MAINTENANCE", "PARTIAL_OUTAGE", "DEGRADED")
 RESOLVED = "RESOLVED"
 
@@ -30,7 +30,7 @@ def of_data(found: Iterable[Incident], *, now: datetime) -> Sequence[Incident]:
         if each.product in _OURS
         and each.state != RESOLVED
         and (each.started_at is None or each.started_at <= now)
-        and each.type not in _NEVER_AWAY
+        and each.type not in _IGNORED
     ]
     return sorted(going_on, key=_order)
 

@@ -16,7 +16,6 @@ from sqlalchemy.dialects.postgresql import insert
 from pluggy_sync.store import metrics, observations
 from pluggy_sync.store.tables import INSTANT, event_counts, figure_samples, sync_runs
 
-KEPT_FOR = timedelta(days=8)
 # Of the spans that are charted.
 _EPOCH = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
@@ -45,7 +44,7 @@ class Point:
 
 
 def take(conn: Connection, *, now: datetime) -> None:
-    """Take the sample of this minute, unless it was taken; remove those that are over their time."""
+    """Take the sample of this minute, unless it was taken."""
     at = now.replace(second=0, microsecond=0)
     last = conn.execute(
         sa.select(figure_samples.c.at, figure_samples.c.figures).order_by(figure_samples.c.at.desc()).limit(1)
@@ -65,7 +64,6 @@ def take(conn: Connection, *, now: datetime) -> None:
         Figure.GIVEN_UP: dict(metrics.events(conn))["dead"] + dict(metrics.notifications(conn))["dead"],
     }
     conn.execute(insert(figure_samples).values(at=at, figures=figures).on_conflict_do_nothing())
-    conn.execute(sa.delete(figure_samples).where(figure_samples.c.at < now - KEPT_FOR))
 
 
 def _runs(conn: Connection, since: datetime, until: datetime) -> int:

@@ -30,9 +30,9 @@ def show_page() -> Response:
     if ids is not None and len(ids) > _MOST_IDS:
         raise query.bad(f"ids must have at most {_MOST_IDS} elements", "IDS_PARAMETER_EXCEEDS_MAX_LENGTH")
     with resources().database.begin() as conn:
-        rows, following = _page(conn, account_id) if ids is None else (_chosen(conn, account_id, ids), None)
-        if not rows and pluggy_reads.account(conn, account_id) is None:
+        if pluggy_reads.account(conn, account_id) is None:
             raise not_found("Account")
+        rows, following = _page(conn, account_id) if ids is None else (_chosen(conn, account_id, ids), None)
     return answer({"results": rows, "next": following})
 
 

@@ -447,6 +447,7 @@ def test_a_claim_outlives_its_attempt(res, product, monkeypatch):
 
     def and_then_stop(*args, **more):
         claimed = claim(*args, **more)
+        # Longer than a delivery may take.
         time.sleep(0.4)
         return claimed
 
@@ -558,6 +559,7 @@ def test_an_endpoint_that_fails_gets_one_notification_at_a_time(res, product, cl
     product.most_at_once = 0
 
     def hang_a_moment(request):
+        # Time for another one to come, which must not.
         time.sleep(0.3)
         request.respond(500)
 

@@ -12,7 +12,7 @@ import pytest
 
 from pluggy_sync import tls
 from pluggy_sync.pluggy import deadline, exchange
-from pluggy_sync.pluggy.errors import PluggyUnavailableError
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.pluggy.exchange import MAX_ANSWER_BYTES, Exchange, Hooks
 from tests.kit.raw_server import raw_server
 from tests.kit.scripted_server import Reply, scripted_server
@@ -274,3 +274,20 @@ def test_hooks_see_each_request_and_each_answer(an_exchange):
         an_exchange(server.url, total_s=30, hooks=hooks).send("GET", "/items/x", query={"page": 2})
 
     assert seen == ["GET", 404]
+
+
+def test_a_request_that_was_not_sent_is_not_one_that_pluggy_did_not_answer(an_exchange):
+    unanswered = []
+
+    def refuse(_):
+        raise PluggyLimitedError("the worker ends", retry_after_s=0.0)
+
+    hooks = Hooks(requested=[refuse], unanswered=[unanswered.append])
+
+    with pytest.raises(PluggyLimitedError):
+        an_exchange("http://127.0.0.1:1", hooks=hooks).send("GET", "/items/1")
+    assert unanswered == []
+    hooks.requested.clear()
+    with pytest.raises(PluggyUnavailableError):
+        an_exchange("http://127.0.0.1:1", hooks=hooks).send("GET", "/items/1")
+    assert unanswered == ["GET /items/1"]

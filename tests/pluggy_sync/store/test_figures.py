@@ -49,13 +49,6 @@ def test_every_run_is_counted_in_one_sample(conn):
     assert [found[Figure.RUNS] for _, found in samples(conn)] == [1, 2, 1]
 
 
-def test_samples_that_are_over_their_time_are_removed(conn):
-    figures.take(conn, now=NOON)
-    figures.take(conn, now=NOON + figures.KEPT_FOR + MINUTE)
-
-    assert len(samples(conn)) == 1
-
-
 def test_a_step_has_the_sum_or_the_most_and_none_where_nothing_is_known(conn):
     for minute, runs, actions in ((0, 1, 5), (9, 2, 7), (20, 4, 3)):
         found = {Figure.RUNS: runs, Figure.ACTIONS: actions}

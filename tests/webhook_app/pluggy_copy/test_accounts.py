@@ -31,7 +31,8 @@ def test_an_account_that_pluggy_lists_no_more_is_gone_with_its_transactions_and_
 
     assert gone not in [each["id"] for each in listed["results"]]
     assert listed["total"] == len(accounts) - 1
-    for path in (f"/accounts/{gone}", f"/bills?accountId={gone}", f"/transactions/{row['id']}"):
+    paths = [f"/accounts/{gone}", f"/bills?accountId={gone}", f"/transactions/{row['id']}"]
+    for path in (*paths, f"/v2/transactions?accountId={gone}", f"/v2/transactions?accountId={gone}&ids={row['id']}"):
         assert copy.get(path).status_code == 404
 
 

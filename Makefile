@@ -52,7 +52,7 @@ screenshots: $(STAMP) ## check every state of the person's page and picture it: 
 	SCREENSHOTS=1 $(BIN)/pytest tests/webhook_app/browser/test_screens.py
 	@echo "Look through build/screenshots/index.html"
 
-# The theme says with each build when it ends. So does decision 31.
+# Material prints with each build when its support ends; decision 31 says what follows.
 docs: $(STAMP) ## build the documents as a site: build/site/index.html; a link that leads nowhere is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"

@@ -25,7 +25,7 @@ def _is_loopback(address):
         return address == "localhost"
 
 
-# As every secret of ours.
+# Like our own secrets, the login may stand in a file.
 if os.environ.get("FLOWER_BASIC_AUTH_FILE"):
     options.basic_auth = Path(os.environ["FLOWER_BASIC_AUTH_FILE"]).read_text().strip().split(",")
 

@@ -15,7 +15,7 @@ def console_login(name: str, *, generate: bool) -> None:
     The password is asked for, and stored nowhere. Put the line in single quotes: it holds dollar signs.
     """
     # Werkzeug and Flask take time to load, and no other command needs them.
-    from console.pages import passwords  # noqa: PLC0415
+    from console.pages import passwords  # noqa: PLC0415 - loaded only here
 
     if not passwords.is_name(name):
         raise click.ClickException("A name has up to 64 letters, digits and any of . _ @ -")

@@ -66,7 +66,7 @@ def _erase(res: Resources, user: str, *, yes: bool, wait_s: int, as_json: bool) 
     else:
         click.echo(_in_words(res, ended))
     if ended.state != erasures.DONE:
-        raise SystemExit(exits.LEASED)
+        raise SystemExit(exits.GOES_ON)
 
 
 def _wait(res: Resources, erasure_id: str, wait_s: int) -> Erasure:

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from console.cli import connections
 from console.cli.catch_up import End, Result, catch_up, is_leased, newest_run
-from console.cli.exits import FAILED, LEASED, UNKNOWN
+from console.cli.exits import FAILED, GOES_ON, UNKNOWN
 from console.cli.item_argument import ITEM
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 
 log = structlog.get_logger(__name__)
 
-_EXITS = {End.LEASED: LEASED, End.UNKNOWN: UNKNOWN}
+_EXITS = {End.LEASED: GOES_ON, End.UNKNOWN: UNKNOWN}
 _POLL_S = 0.2
 
 
@@ -52,7 +52,7 @@ def reconcile(ctx: click.Context, item_id: str) -> None:
 def _refuse_leased(res: Resources, item_id: str) -> None:
     if is_leased(res, item_id):
         click.echo(f"{item_id}: another sync run has the Item; it will sync what is new.", err=True)
-        raise SystemExit(LEASED)
+        raise SystemExit(GOES_ON)
 
 
 def _deeply(res: Resources, item_id: str) -> Result:

@@ -36,9 +36,7 @@ def list_webhooks(*, as_json: bool) -> None:
             each.id,
             "ours" if each.id in ours else "-",
             each.event,
-            output.state("working")
-            if each.disabled_at is None
-            else output.state("disabled", f" {age(each.disabled_at, now)}"),
+            _state(each, now),
             _headers(each),
             age(each.created_at, now),
             each.url,
@@ -82,12 +80,10 @@ def check(*, as_json: bool) -> None:
     with connections.resources() as res:
         faults = use.check(res)
     if as_json:
-        output.as_json(
-            [{"kind": each.kind.value, "webhookId": each.webhook_id, "detail": each.detail} for each in faults]
-        )
+        output.as_json([_fault(each) for each in faults])
     elif faults:
         output.listing(("Fault", "Detail"), [(Text(each.kind.value, style="bold red"), each.detail) for each in faults])
-        click.echo("`pluggy-sync webhooks register` mends it.")
+        click.echo("`pluggy-sync webhooks register` mends it; with `--remove-others` it removes duplicates.")
     else:
         click.echo("Our webhook is as it should be.")
     if faults:

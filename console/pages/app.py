@@ -81,6 +81,7 @@ def create_app(settings: Settings, resources: Resources | None = None) -> Flask:
     app = Flask("console.pages")
     if settings.trusted_proxy_hops:
         hops = settings.trusted_proxy_hops
+        # As Flask's documents do it.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0, x_host=0, x_port=0, x_prefix=0)  # type: ignore[method-assign]
     is_https = (settings.console_url or "").startswith("https://")
     app.config.update(

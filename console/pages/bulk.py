@@ -1,7 +1,5 @@
 """
 What an operator does to many things at once: counted before, confirmed, then done in the background with its progress.
-
-
 """
 
 import threading
@@ -13,7 +11,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
-from console.pages import acts, events, items, notifications
+from console.pages import acts, addresses, events, items, notifications
 from console.pages.page_resources import resources
 from console.pages.sign_in import operator
 from pluggy_sync.engine import bulk as work
@@ -37,7 +35,7 @@ def show() -> str:
     before = request.args.get("before", "")
     with resources().database.begin() as conn:
         operations = bulk_operations.newest(conn, limit=SHOWN)
-        entries = audit.before(conn, int(before) if before.isdecimal() else None, limit=ENTRIES + 1)
+        entries = audit.before(conn, addresses.number(before), limit=ENTRIES + 1)
     following = None
     if len(entries) > ENTRIES:
         entries = entries[:ENTRIES]

@@ -46,9 +46,7 @@ def one(endpoint_id: str) -> str:
         endpoint = endpoints.get(conn, endpoint_id)
         if endpoint is None:
             abort(404, "There is no such endpoint.")
-        attempts = deliveries.attempts_before(
-            conn, endpoint_id, int(before) if before.isdecimal() else None, limit=ATTEMPTS + 1
-        )
+        attempts = deliveries.attempts_before(conn, endpoint_id, addresses.number(before), limit=ATTEMPTS + 1)
         seen = _seen(conn, endpoint)
     following = None
     if len(attempts) > ATTEMPTS:

@@ -22,7 +22,7 @@ def show() -> str:
     wanted = wanted_of(request.args)
     before = request.args.get("before", "")
     with resources().database.begin() as conn:
-        page = event_lists.page(conn, int(before) if before.isdecimal() else None, wanted, limit=LIMIT)
+        page = event_lists.page(conn, addresses.number(before), wanted, limit=LIMIT)
     following = None
     if page.next is not None:
         following = addresses.with_more("events.show", before=page.next)

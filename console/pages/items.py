@@ -41,7 +41,7 @@ def wanted_of(given: Mapping[str, str]) -> Filter:
     bank, freshness, status = (given.get(name, "") for name in ("bank", "freshness", "status"))
     return Filter(
         client_user_id=given.get("user", "").strip() or None,
-        connector_id=int(bank) if bank.isascii() and bank.isdecimal() and len(bank) < 19 else None,
+        connector_id=addresses.number(bank),
         freshness=State(freshness) if freshness in list(State) else None,
         status=status if status in STATUSES else None,
     )

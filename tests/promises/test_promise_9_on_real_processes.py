@@ -76,6 +76,7 @@ class Listener(threading.Thread):
                 except TimeoutError:
                     continue
                 except (OSError, redis.RedisError):
+                    # Redis is away: try again.
                     time.sleep(0.2)
 
     def end(self):

@@ -112,6 +112,7 @@ def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(database_u
             with trouble(valkey, other):
                 for _ in range(5):
                     assert sender.send([queue.Message(queue.HANDLE_EVENT, "event-2")]) is False
+                    # The trouble lasts five seconds.
                     time.sleep(1)
         swept_before, seen_before = sweeps(), time.time()
 

@@ -81,7 +81,7 @@ def test_sync_of_an_item_that_a_sync_run_has_says_so_and_reads_nothing(call, ser
 
     result = call("sync", item_id)
 
-    assert result.exit_code == exits.LEASED
+    assert result.exit_code == exits.GOES_ON
     assert "another sync run has" in result.output
     assert upstream.take_requests() == []
 

@@ -59,6 +59,7 @@ def raising(error: Exception) -> LazyGroup:
         raise error
 
     group = LazyGroup(entries={"fails": Entry("none:none", "Fail.")})
+    # So that no module has to be there.
     group.get_command = lambda ctx, cmd_name: fails  # type: ignore[method-assign]
     return group
 

@@ -37,6 +37,7 @@ class Settings:
     auto_sync_hours: Annotated[float, Meta(ge=0.25, le=10_000)] = 24
     overlap_days: Days = 3  # 3, 5 or 7 (Pluggy facts 4.1)
     first_run_days: Days = 365
+    history_days: Days = 365  # of the year behind a new customer, so many have rows
     opening_day: Day = ""  # what a bank calls the day on which a customer opens, for the same story on any; "": today
     run_seconds: Seconds = 0.25  # how long one good execution takes
     min_update_frequency_hours: Hours = 1  # virtual; the default of new client ids (Pluggy facts 13.6); 0: no 409

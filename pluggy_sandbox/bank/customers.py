@@ -73,10 +73,12 @@ def open_customer(
     checking_accounts: int = 1,
     times: int = 1,
     opening_day: str = "",
+    history_days: int = HISTORY_DAYS,
 ) -> Customer:
     """
     Return a customer with a year behind them; *times* multiplies the rows of each account.
 
+    Of that year the bank still shows the last *history_days*.
     *opening_day* is what the bank's calendar calls today, empty for today itself.
     """
     today = day_in_brazil(now)
@@ -91,6 +93,8 @@ def open_customer(
     customer.accounts.append(_card(customer, own, volume))
     customer.investments = investments.portfolio(key, own, opened)
     customer.contracts = loans.contracts(key, own, opened)
+    for account in customer.accounts:
+        account.lived_until = max(opened, today - timedelta(days=history_days)) - timedelta(days=1)
     customer.live_until(now)
     return customer
 

@@ -18,7 +18,6 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.store import alerts, deliveries, inbox, item_lease, items, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
-from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -135,9 +134,7 @@ def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):
     result = call("sync", item_id, "--deep")
 
     assert result.exit_code == 0, result.output
-    assert {row.id for row in mirror_of(service.res.database, item_id).transactions} == {
-        each["id"] for each in upstream.truth(item_id)["transactions"]
-    }
+    service.assert_mirrors(item_id)
 
 
 def test_import_syncs_each_item_and_names_bad_lines_without_losing_the_others(call, service, upstream, tmp_path: Path):

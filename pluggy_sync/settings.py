@@ -11,6 +11,7 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -435,6 +436,11 @@ class Settings:
         ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
     )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
+
+    @property
+    def stale_after(self) -> timedelta:
+        """How far an Item may be behind its expected update before it is stale."""
+        return timedelta(hours=self.stale_after_hours)
 
     @property
     def webhook_signature_keys(self) -> tuple[bytes, ...]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 import click
 
@@ -86,10 +85,6 @@ def _whole_id(what: str | None) -> str | None:
         return None
 
 
-def _grace(read: Reading) -> timedelta:
-    return timedelta(hours=read.settings.stale_after_hours)
-
-
 def _listed(read: Reading, wanted: Filter, limit: int) -> list[Listed]:
     found: list[Listed] = []
     for page in _pages(read, None, wanted, limit):
@@ -101,7 +96,7 @@ def _listed(read: Reading, wanted: Filter, limit: int) -> list[Listed]:
 
 def _pages(read: Reading, after: str | None, wanted: Filter, limit: int) -> Iterator[Sequence[Listed]]:
     while True:
-        page = item_lists.page(read.conn, after, wanted, now=read.now, grace=_grace(read), limit=limit)
+        page = item_lists.page(read.conn, after, wanted, now=read.now, grace=read.settings.stale_after, limit=limit)
         yield page.items
         if page.next is None:
             return
@@ -142,7 +137,7 @@ def _in_json(listed: Listed) -> dict[str, object]:
 
 def _show(read: Reading, item_id: str, *, as_json: bool) -> None:
     """Show the state, freshness, open actions and last sync runs of one Item."""
-    explained = explanations.read(read.conn, item_id, now=read.now, grace=_grace(read))
+    explained = explanations.read(read.conn, item_id, now=read.now, grace=read.settings.stale_after)
     if explained is None:
         raise UnknownError("This Item is not known here.")
     progress = item_progress.get(read.conn, item_id)

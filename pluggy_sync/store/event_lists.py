@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.inbox import StoredEvent
 from pluggy_sync.store.tables import inbox
 
@@ -129,16 +130,14 @@ def content(conn: Connection, event_id: str) -> Content | None:
     return None if row is None else Content(**row._mapping)
 
 
-def name_item(conn: Connection, item_id: str) -> bool:
+def is_item_named(conn: Connection, item_id: str) -> bool:
     """Return whether any event names the Item."""
     return bool(conn.scalar(sa.select(sa.exists().where(inbox.c.item_id == item_id))))
 
 
 def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     """Return how many events are as *wanted*; counting stops at *at_most*."""
-    some = sa.select(inbox.c.id).where(*_matching(wanted)).limit(at_most).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, inbox, *_matching(wanted), at_most=at_most)
 
 
 def ids_after(conn: Connection, number: int, wanted: Filter, *, through: int, limit: int) -> Sequence[tuple[int, str]]:

@@ -30,7 +30,7 @@ class Overview:
     """
 
     alerts: Sequence[Alert]
-    # What was put off on purpose does not count.
+    # What was rescheduled does not count.
     overdue: Mapping[Work, datetime | None]
     # When beat's work was done last; None: never.
     last_sweep_at: datetime | None

@@ -1,8 +1,8 @@
 """
 Doing the service's work in the test's own process, without Celery workers.
 
-The messages are the real ones: they are taken from Valkey, in the order in which they were sent. What was put off or
-lost is found by the real sweep, once the clock has been moved to when it is due. No real time passes.
+The messages are the real ones: they are taken from Valkey, in the order in which they were sent. The real sweep finds
+what was rescheduled or lost, once the clock has been moved to when it is due. No real time passes.
 """
 
 import base64

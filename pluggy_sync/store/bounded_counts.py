@@ -1,8 +1,4 @@
-"""
-Counting only as far as somebody wants to know: in a long table a count of all would take seconds.
-
-Tests: `console/cli/test_events.py`, `engine/test_bulk.py`.
-"""
+"""Counting only as far as somebody wants to know: in a long table a count of all takes seconds."""
 
 from typing import Any
 

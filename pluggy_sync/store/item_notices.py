@@ -12,6 +12,7 @@ from pluggy_sync.rules.needs import NOT_BLOCKING
 from pluggy_sync.rules.reminders import WARN_DAYS
 from pluggy_sync.rules.statuses import OUTDATED, UPDATED
 from pluggy_sync.store.connectors import is_offline_or_away
+from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import connectors, item_progress, items, user_actions
 
 
@@ -67,10 +68,7 @@ def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str
     )
     pending = sa.exists().where(
         item_progress.c.item_id == items.c.id,
-        sa.or_(
-            item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
-            item_progress.c.contradiction != Contradiction.NOT_FOUND,
-        ),
+        sa.or_(SYNC_PENDING, item_progress.c.contradiction != Contradiction.NOT_FOUND),
     )
     return list(
         conn.scalars(

@@ -92,7 +92,7 @@ def status_changes(conn: Connection, *, limit: int) -> Sequence[StatusChange]:
             payload["connectorId"].astext.label("connector_id"),
             payload["data"]["status"].astext.label("status"),
         )
-        # As in the index, which is only used for values known as the statement is planned.
+        # As in the index: Postgres uses it only for values that it knows when it plans the statement.
         .where(sa.text(f"name = '{events.CONNECTOR_STATUS_UPDATED}'"))
         .order_by(inbox.c.id.desc())
         .limit(limit)

@@ -37,7 +37,7 @@ class Which(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which events are listed; None: of any Item."""
+    """Which events are listed, and of which Item; None: of any."""
 
     which: Which = Which.ALL
     item_id: str | None = None
@@ -45,7 +45,7 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbered:
-    """An event with its number, by which pages are cut."""
+    """An event and its number, at which a page may end."""
 
     number: int
     event: StoredEvent
@@ -68,16 +68,16 @@ class Content:
     handled_at: datetime | None
 
 
-def _said(text: str) -> sa.ColumnElement[bool]:
-    # As in the index, which is only used for values known as the statement is planned.
-    return sa.literal_column(f"({text})", sa.Boolean)
+def _as_indexed(condition: str) -> sa.ColumnElement[bool]:
+    # As in the index: Postgres uses it only for values that it knows when it plans the statement.
+    return sa.literal_column(f"({condition})", sa.Boolean)
 
 
 _WHERE: dict[Which, sa.ColumnElement[bool]] = {
-    Which.DEAD: _said("state = 'dead'"),
-    Which.WAITING: _said("state = 'stored'"),
-    Which.UNREAD: _said("unread IS NOT NULL"),
-    Which.KEPT: _said("outcome = 'kept'"),
+    Which.DEAD: _as_indexed("state = 'dead'"),
+    Which.WAITING: _as_indexed("state = 'stored'"),
+    Which.UNREAD: _as_indexed("unread IS NOT NULL"),
+    Which.KEPT: _as_indexed("outcome = 'kept'"),
     Which.UNKNOWN: inbox.c.name.not_in([*events.KNOWN, events.FETCH_REQUESTED]),
 }
 # These have no index of their own.

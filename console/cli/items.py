@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import click
 
@@ -59,14 +60,20 @@ def items(
     if as_json:
         output.as_json([_in_json(each) for each in found])
         return
+    _print(found, read.now)
+    if len(found) == limit:
+        click.echo(f"The first {limit}: --limit shows more, the other options narrow it.")
+
+
+def _print(found: Sequence[Listed], now: datetime) -> None:
     rows = [
         (
             each.item.id,
             each.item.client_user_id or "-",
             str(each.item.connector_id or "-"),
             output.state(each.freshness.state, f" ({each.freshness.reason})" if each.freshness.reason else ""),
-            age(each.freshness.since, read.now),
-            age(each.item.last_updated_at, read.now),
+            age(each.freshness.since, now),
+            age(each.item.last_updated_at, now),
             str(len(each.actions)) if each.actions else "-",
         )
         for each in found
@@ -74,8 +81,6 @@ def items(
     output.listing(("Item", "Person", "Bank", "Freshness", "Since", "Collected", "Actions"), rows)
     if not found:
         click.echo("No such Items.")
-    if len(found) == limit:
-        click.echo(f"The first {limit}: --limit shows more, the other options narrow it.")
 
 
 def _whole_id(what: str | None) -> str | None:

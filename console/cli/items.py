@@ -160,6 +160,7 @@ def _show(read: Reading, item_id: str, *, as_json: bool) -> None:
 def _facts(read: Reading, of: Explained, progress: item_progress.ItemProgress) -> list[tuple[str, Cell]]:
     row = of.item
     because = f" ({of.freshness.reason})" if of.freshness.reason else ""
+    because += ", as last fetched" if of.may_have_changed else ""
     return [
         ("person", row.client_user_id or "-"),
         ("bank", f"{of.bank or '-'} ({row.connector_id or '-'}) {row.connector_status or ''}"),

@@ -157,12 +157,23 @@ def _fail(faults: list[str], error: Any) -> None:
     faults.append(f"a script failed: {error}")
 
 
+# What can be used and lies beside the screen, but for tables and texts that visibly scroll by themselves.
+_BESIDE = """() => [...document.querySelectorAll("a, button, input, select, summary")]
+    .filter((each) => !each.closest(".scroll, pre, .skip, .unseen"))
+    .filter((each) => {
+        const box = each.getBoundingClientRect();
+        return box.width > 0 && (box.right > document.documentElement.clientWidth + 1 || box.left < -1);
+    })
+    .map((each) => each.outerHTML.slice(0, 80))"""
+
+
 def _look(page: Any, name: str, *, looks_at_all: bool) -> list[str]:
     """Return what is wrong with the page. A phone has the same colours and names: axe takes a second for each page."""
     page.wait_for_load_state("networkidle")
     page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     too_wide = [f"{name}: {wide} pixels too wide"] if wide > 0 else []
+    too_wide += [f"{name}: beside the screen: {each}" for each in page.evaluate(_BESIDE)]
     if not looks_at_all:
         return too_wide
     found = axe.Axe().run(page, options=RULES).response["violations"]

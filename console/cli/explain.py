@@ -1,6 +1,6 @@
 """`pluggy-sync explain`: why an Item is as it is, from what happened to it. No bank data."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 from rich.text import Text
@@ -28,7 +28,7 @@ def explain(item_id: str, *, since: datetime | None, limit: int, as_json: bool) 
     notifications and their answers.
     """
     with reading() as read:
-        grace = timedelta(hours=read.settings.stale_after_hours)
+        grace = read.settings.stale_after
         explained = explanations.read(read.conn, item_id, now=read.now, grace=grace)
         entries = [
             entry

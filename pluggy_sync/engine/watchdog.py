@@ -89,7 +89,7 @@ def _silence(res: Resources, now: datetime) -> list[Finding]:
 
 
 def _items(res: Resources, now: datetime) -> list[Finding]:
-    before = now - timedelta(hours=res.settings.stale_after_hours)
+    before = now - res.settings.stale_after
     with res.database.begin() as conn:
         overdue, total = observations.items_overdue(conn, before=before)
     return rules.of_items(overdue, total)

@@ -18,6 +18,7 @@ from pluggy_sync.rules.explanation import COUNTED, News
 from pluggy_sync.rules.freshness import Freshness, freshness_of
 from pluggy_sync.rules.timeline import Due
 from pluggy_sync.store import connectors, item_views, sync_runs, timeline, user_actions
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.item_views import ItemView
 from pluggy_sync.store.tables import deliveries, inbox, incomplete_parts, item_progress
 from pluggy_sync.store.user_actions import Action
@@ -123,6 +124,4 @@ def _news(conn: Connection, item_id: str) -> News | None:
 def _dead(conn: Connection, table: sa.Table, item_id: str) -> int:
     # Its state as part of the statement, as in the partial index.
     is_dead = table.c.state == sa.literal_column("'dead'", sa.Text)
-    some = sa.select(table.c.id).where(table.c.item_id == item_id, is_dead).limit(COUNTED).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, table, table.c.item_id == item_id, is_dead, at_most=COUNTED)

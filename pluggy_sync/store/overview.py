@@ -34,7 +34,7 @@ class Overview:
     # When the watchdog last looked at what is ours, and at Pluggy; None: never.
     watched_at: datetime | None
     watched_pluggy_at: datetime | None
-    # What was put off on purpose does not count.
+    # What was rescheduled does not count.
     overdue: Mapping[Work, datetime | None]
     # When beat's work was done last; None: never.
     last_sweep_at: datetime | None

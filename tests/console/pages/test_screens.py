@@ -5,7 +5,6 @@ Each leaves its pictures in build/screenshots/console, to be looked at.
 """
 
 import math
-import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from pluggy_sync.engine import bulk, submissions
 from pluggy_sync.engine.bulk import What
 from pluggy_sync.store import audit, bulk_operations, user_actions
 from pluggy_sync.store.tables import deliveries, endpoints, event_counts, figure_samples, inbox
+from standalone.http_server import running_server
 from tests.console.pages.conftest import OPERATOR, PASSWORD
 from tests.console.pages.test_links import connect_twice
 from tests.kit.clock import Clock
@@ -39,12 +39,8 @@ LOOKS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark"
 @pytest.fixture
 def address(console: Flask) -> Iterator[str]:
     """Where the console is served."""
-    server = make_server("127.0.0.1", 0, console, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with running_server(make_server("127.0.0.1", 0, console, threaded=True)) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """
 Spans by OpenTelemetry (https://opentelemetry.io/docs/languages/python/instrumentation/), for `tracing`.
 
-Only `tracing.start` loads this module: the packages that it needs are an extra. Tests: test_tracing.py.
+Only `tracing.start` loads this module: the packages that it needs are an extra.
+
+Tests: `test_tracing.py`.
 """
 
 import hashlib

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import signals
 
+from pluggy_sync import tracing
 from pluggy_sync.engine.sync.transactions import PARALLEL_ACCOUNTS
 from pluggy_sync.resources import Resources, create_resources
 from workers import aside, draining
@@ -17,6 +18,7 @@ CONNECTIONS = PARALLEL_ACCOUNTS + 1
 @cache
 def resources() -> Resources:
     """Return this process's resources. None is made before the fork, which connections do not survive."""
+    tracing.start(settings.trace_endpoint)
     created = create_resources(settings, pool_size=CONNECTIONS)
     created.pluggy.hooks.requested.append(draining.refuse_requests)
     return created
@@ -27,3 +29,4 @@ def _close(**_: Any) -> None:
     aside.finish()
     if resources.cache_info().currsize:
         resources().close()
+    tracing.stop()

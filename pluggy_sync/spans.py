@@ -7,20 +7,30 @@ Tests: `test_tracing.py`.
 """
 
 import hashlib
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 
+import structlog
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from pluggy_sync.product_client import NoAnswerError, ProductClient
+
+log = structlog.get_logger(__name__)
+
+# For one request to the collector, and for all that are left when the process ends.
+POST_S = 3.0
 
 _KINDS = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT, "consumer": SpanKind.CONSUMER}
 _HEADER = "traceparent"
@@ -54,23 +64,67 @@ def _first_of(event_id: str) -> SpanContext:
     )
 
 
-def to_collector(endpoint: str) -> SpanProcessor:
-    """Return what sends spans to the collector at *endpoint*, from a thread of its own; it drops what is too much."""
-    return BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces"))
+class _Collector(SpanExporter):
+    """
+    Posts spans to a collector (OTLP by HTTP, https://opentelemetry.io/docs/specs/otlp/#otlphttp). What it does not take
+    at once is dropped. The exporter of OpenTelemetry would read an answer without a limit of time or size.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._url = f"{endpoint}/v1/traces"
+        self._client = ProductClient()
+        self._ends_at = math.inf
+        self._takes = True
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Post *spans*; the first failure of several is logged, and the first success after it."""
+        fault = self._post(encode_spans(spans).SerializeToString())
+        takes = fault is None
+        if takes != self._takes:
+            self._takes = takes
+            if takes:
+                log.info("tracing.collector_back")
+            else:
+                log.warning("tracing.collector_away", fault=fault, next="its spans are dropped until it is back")
+        return SpanExportResult.SUCCESS if takes else SpanExportResult.FAILURE
+
+    def _post(self, content: bytes) -> str | None:
+        """Return why the collector did not take it, None if it did."""
+        left = min(POST_S, self._ends_at - time.monotonic())
+        if left <= 0:
+            return "the process ends"
+        try:
+            answer = self._client.post(
+                self._url, content=content, headers={"Content-Type": "application/x-protobuf"}, timeout_s=left
+            )
+        except NoAnswerError as exc:
+            return str(exc)
+        return None if 200 <= answer.status_code < 300 else str(answer.status_code)
+
+    def end_soon(self) -> None:
+        """Post only what can be posted in a moment."""
+        self._ends_at = time.monotonic() + POST_S
+
+    def shutdown(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
 
 class Spans:
-    """Makes the spans of this process and hands those that ended to *processor*."""
+    """Makes the spans of this process. A thread sends those that ended to the collector at *endpoint*."""
 
-    def __init__(self, processor: SpanProcessor) -> None:
+    def __init__(self, endpoint: str) -> None:
         # What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say wins.
         resource = Resource({"service.name": "pluggy-sync"}).merge(OTELResourceDetector().detect())
-        self._provider = TracerProvider(resource=resource, id_generator=_Ids())
-        self._provider.add_span_processor(processor)
+        self._collector = _Collector(endpoint)
+        self._provider = TracerProvider(resource=resource, id_generator=_Ids(), shutdown_on_exit=False)
+        # It keeps up to OTEL_BSP_MAX_QUEUE_SIZE of them, 2048 unless set, and drops the rest.
+        self._provider.add_span_processor(BatchSpanProcessor(self._collector))
         self._tracer = self._provider.get_tracer("pluggy_sync")
 
     def close(self) -> None:
-        """Send what waits, and end."""
+        """Send what waits, for a moment, and end."""
+        self._collector.end_soon()
         self._provider.shutdown()
 
     @contextmanager

@@ -1,21 +1,20 @@
 """
 Traces, for whoever wants them: one trace follows an event from its webhook to the notification (docs/tracing.md).
 
-Nothing here does anything before `start`, and no package of OpenTelemetry is loaded. Spans hold ids, endpoints and
+Nothing here does anything before `start`, and loads no package of OpenTelemetry. Spans hold ids, endpoints and
 statuses. The parameters below are all that can be said of a span, and each value is looked at: what Pluggy calls an
 id may be any text.
 """
 
 import re
-import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span as OtelSpan
 
     from pluggy_sync.spans import Spans
@@ -35,32 +34,32 @@ TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _spans: "Spans | None" = None
 
 
-def start(endpoint: str | None, processor: "SpanProcessor | None" = None) -> None:
+def start(endpoint: str | None) -> None:
     """
-    Begin to trace in this process, after any fork. Spans go to the collector at *endpoint*, or to *processor*.
+    Begin to trace in this process, after any fork, if there is an *endpoint*: a collector, to which spans go.
 
-    With neither nothing happens. Without the extra `tracing` a line is logged, and nothing else happens.
+    Without the extra `tracing` a line is logged, and nothing else happens.
     """
     global _spans  # noqa: PLW0603 - one for the process, as its log
-    if _spans is not None or (endpoint is None and processor is None):
+    if _spans is not None or endpoint is None:
         return
-    allow_loading()
     try:
         from pluggy_sync import spans  # noqa: PLC0415 - an extra, which most do without
     except ModuleNotFoundError:
         log.warning("tracing.not_installed", next="no traces; install pluggy-sync[tracing]")
         return
-    _spans = spans.Spans(processor or spans.to_collector(str(endpoint)))
+    _spans = spans.Spans(endpoint)
 
 
-def allow_loading() -> None:
-    """Take back that OpenTelemetry is not to be had (`pluggy_sync`). By now redis-py is loaded."""
-    if sys.modules.get("opentelemetry") is None:
-        sys.modules.pop("opentelemetry", None)
+def load(endpoint: str | None) -> None:
+    """Load what `start` needs: before a fork, so that each process after it starts at once and shares the memory."""
+    if endpoint is not None:
+        with suppress(ModuleNotFoundError):
+            import_module("pluggy_sync.spans")
 
 
 def stop() -> None:
-    """Send what waits, and trace no more."""
+    """Send what waits, for a moment, and trace no more."""
     global _spans
     ending, _spans = _spans, None
     if ending is not None:

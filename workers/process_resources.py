@@ -18,10 +18,21 @@ CONNECTIONS = PARALLEL_ACCOUNTS + 1
 @cache
 def resources() -> Resources:
     """Return this process's resources. None is made before the fork, which connections do not survive."""
-    tracing.start(settings.trace_endpoint)
     created = create_resources(settings, pool_size=CONNECTIONS)
     created.pluggy.hooks.requested.append(draining.refuse_requests)
     return created
+
+
+@signals.worker_init.connect
+def _prepare_traces(**_: Any) -> None:
+    # A process that is slow to start is ended.
+    tracing.load(settings.trace_endpoint)
+
+
+@signals.worker_process_init.connect
+def _trace(**_: Any) -> None:
+    """After the fork, which the thread that sends spans does not survive, and before the first message."""
+    tracing.start(settings.trace_endpoint)
 
 
 @signals.worker_process_shutdown.connect

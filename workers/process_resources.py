@@ -17,7 +17,7 @@ CONNECTIONS = PARALLEL_ACCOUNTS + 1
 
 @cache
 def resources() -> Resources:
-    """Return this process's resources. None is made before the fork, which connections do not survive."""
+    """Return this process's resources, made at the first call: connections would not survive the fork before it."""
     created = create_resources(settings, pool_size=CONNECTIONS)
     created.pluggy.hooks.requested.append(draining.refuse_requests)
     return created

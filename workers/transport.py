@@ -33,8 +33,8 @@ class Channel(redis.Channel):
     """Reads queues, and drops bytes that are not JSON."""
 
     def _connparams(self, *args: Any, **more: Any) -> Any:
-        # A channel that outlived its connection, as one does whose message is still worked on when Redis goes away.
-        # Celery waits for Redis after this error, and ends after the AttributeError that it would be.
+        # The channel has outlived its connection: Redis went away while its message was worked on. After this error
+        # Celery waits for Redis. Without it kombu would raise an AttributeError, after which Celery ends.
         if self.connection.client is None:
             raise ConnectionError("the connection was closed")
         return super()._connparams(*args, **more)  # type: ignore[misc]  # the stubs lack it

@@ -1,11 +1,10 @@
 """`pluggy-sync prune`: removing what is over its life, which beat does by itself, now and to the end."""
 
-import json
 from collections.abc import Mapping
 
 import click
 
-from console.cli import connections, output
+from console.cli import connections, options, output
 from pluggy_sync.engine import pruning
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.retention import Tier
@@ -16,7 +15,7 @@ COUNTED = 1_000_000
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Remove nothing; count what would go.")
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers of rows as JSON.")
+@options.as_json
 def prune(*, dry_run: bool, as_json: bool) -> None:
     """
     Remove what is older than the settings KEEP_... say.
@@ -28,7 +27,7 @@ def prune(*, dry_run: bool, as_json: bool) -> None:
         found = pruning.overdue(res, at_most=COUNTED) if dry_run else _removed(res, quiet=as_json)
         lives = pruning.lives(res.settings)
     if as_json:
-        click.echo(json.dumps({tier.value: found.get(tier, 0) for tier in Tier}))
+        output.as_json({tier.value: found.get(tier, 0) for tier in Tier})
         return
     rows = []
     for tier in Tier:

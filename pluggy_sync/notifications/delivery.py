@@ -79,8 +79,8 @@ def deliver(res: Resources, delivery_id: str, *, is_urgent: bool = False) -> Non
     """
     Make one delivery: this one, or the one of its Item to the same endpoint that comes before it.
 
-    Does nothing if it is not due, or another worker makes it. Safe to repeat. *is_urgent*: a person waits for it. It is
-    made beside those that are as many as may be with one endpoint.
+    Does nothing if it is not due, or another worker makes it. Safe to repeat. *is_urgent*: a person waits for it; even
+    if `AT_ONCE` deliveries to the endpoint are under way, `URGENT_AT_ONCE` more are made.
     """
     if not delivery_id.isdecimal():
         return

@@ -33,6 +33,18 @@ class Code(StrEnum):
     DISK_LOW = "disk_low"
 
 
+# The watchdog asks Pluggy about these, less often than it looks at what is ours.
+PLUGGYS = frozenset(
+    {
+        Code.WEBHOOK_MISSING,
+        Code.WEBHOOK_SWITCHED_OFF,
+        Code.WEBHOOK_CHANGED,
+        Code.WEBHOOK_DUPLICATED,
+        Code.CREDENTIALS_REFUSED,
+    }
+)
+
+
 class Urgency(StrEnum):
     """Whether somebody has to get up for it."""
 

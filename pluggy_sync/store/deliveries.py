@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.inbox import COUNTED
 from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints, outbox
 
@@ -333,9 +334,7 @@ def count_range(
 ) -> int:
     """Return how many deliveries `redrive_range` would make due; counting stops at *at_most*."""
     where = _in_range(only_dead=only_dead, since=since, until=until, endpoint_id=endpoint_id)
-    some = sa.select(deliveries.c.id).where(*where).limit(at_most).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, deliveries, *where, at_most=at_most)
 
 
 def recover(
@@ -441,9 +440,7 @@ def newest(
 
 def count(conn: Connection, *, state: str, item_id: str | None = None, since: datetime | None = None) -> int:
     """Return how many deliveries `newest` would return without a limit; `COUNTED` stands for as many or more."""
-    some = sa.select(deliveries.c.id).where(*_matching(state, item_id, since)).limit(COUNTED).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, deliveries, *_matching(state, item_id, since), at_most=COUNTED)
 
 
 def _matching(state: str, item_id: str | None, since: datetime | None) -> list[sa.ColumnElement[bool]]:

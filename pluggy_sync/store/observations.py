@@ -46,7 +46,7 @@ def overdue_since(conn: Connection, now: datetime) -> dict[Work, datetime | None
     """
     Return, for each kind of work, since when the oldest should have been done that was not; None: all was.
 
-    What was put off on purpose (a retry, the budget, an endpoint that fails) does not count before its time.
+    What was rescheduled (a retry, the budget, an endpoint that fails) does not count before its time.
     """
     return {
         Work.URGENT_EVENTS: _oldest_event(conn, inbox_queries.URGENT, now),

@@ -1,13 +1,13 @@
 """Whether Pluggy knows us and reaches us: each check is seen to pass and to fail, against a local Pluggy."""
 
 import json
-import threading
 from datetime import timedelta
 
 import pytest
 from werkzeug.serving import make_server
 
 from console.checkup import pluggy
+from standalone.http_server import running_server
 from tests.kit.factories import WEBHOOK_SECRET
 from tests.kit.scripted_server import Reply, scripted_server
 
@@ -111,15 +111,8 @@ def test_who_answers_at_the_public_url_is_told_from_us(said, with_settings, heal
 
 
 def test_our_own_web_process_is_known_as_ours(said, with_settings, web):
-    server = make_server("127.0.0.1", 0, web.application)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        found = said(pluggy.reached, with_settings(public_url=f"http://127.0.0.1:{server.port}"))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running_server(make_server("127.0.0.1", 0, web.application)) as address:
+        found = said(pluggy.reached, with_settings(public_url=address))
 
     assert found[ABOUT][0] == "pass"
 

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import exits, main
-from pluggy_sync import queue
-from pluggy_sync.engine import sweep
+from pluggy_sync import queue, wire
+from pluggy_sync.engine import freshness_counting, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import ages
 from pluggy_sync.rules.alerts import Code, Finding
-from pluggy_sync.store import alerts, deliveries, inbox, item_lease, items, tables
+from pluggy_sync.store import alerts, deliveries, freshness_counts, inbox, item_lease, items, metrics, tables
 from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
-from tests.kit.mirror import mirror_of
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -135,9 +135,7 @@ def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):
     result = call("sync", item_id, "--deep")
 
     assert result.exit_code == 0, result.output
-    assert {row.id for row in mirror_of(service.res.database, item_id).transactions} == {
-        each["id"] for each in upstream.truth(item_id)["transactions"]
-    }
+    assert service.transaction_ids() == {each["id"] for each in upstream.truth(item_id)["transactions"]}
 
 
 def test_import_syncs_each_item_and_names_bad_lines_without_losing_the_others(call, service, upstream, tmp_path: Path):
@@ -417,8 +415,11 @@ def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, servi
     alarmed = call("status")
     assert alarmed.exit_code == exits.FAILED
     assert "9 MB left" in alarmed.output
+    assert re.search(r"Last seen.+Last looked", alarmed.output)
     known = json.loads(call("status", "--json").output)
     assert known["events"] == {"waiting": 0, "dead": 1}
+    assert known["alerts"][0]["lastSeenAt"] is not None
+    assert known["alerts"][0]["lookedAt"] is None
     assert sum(known["items"]["byStatus"].values()) == 1
     assert known["alerts"][0]["code"] == "disk_low"
     assert set(known["queues"]) == set(queue.QUEUE_OF_TASK.values())
@@ -429,6 +430,41 @@ def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, servi
     assert "9 MB left" in without_redis.output
     environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
     assert call("status", "--json").exit_code == exits.UNAVAILABLE
+
+
+def test_status_says_when_the_items_were_counted(call, service, upstream, clock):
+    upstream.connect()
+    service.catch_up()
+
+    before = call("status").output
+    clock.advance(hours=-1)
+    freshness_counting.count(service.res)
+    with service.res.database.begin() as conn:
+        metrics.count_items(conn, now=service.res.now(), unless_since=service.res.now())
+        moments = (freshness_counts.last_counted(conn), metrics.items_counted_at(conn))
+    after, known = call("status").output, json.loads(call("status", "--json").output)["items"]
+
+    by_freshness, by_status = (ages.at(each, datetime.now(UTC), seconds=True) for each in moments)
+    assert before.count("not counted yet") == 2
+    assert f"1 fresh; as of {by_freshness}" in after
+    assert f"1 UPDATED; as of {by_status}" in after
+    assert [known["byFreshnessAt"], known["byStatusAt"]] == [wire.to_text(each) for each in moments]
+
+
+def test_explain_does_not_call_an_item_fresh_while_an_event_of_it_waits(call, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.run(item_id)
+    service.deliver(*upstream.take_events())
+
+    said, shown = call("explain", item_id).output, call("items", item_id).output
+    as_json = json.loads(call("explain", item_id, "--json").output)
+
+    assert "unhandled since" in said.splitlines()[0]
+    assert "fresh as last fetched" in said
+    assert "unhandled since" in shown
+    assert as_json["news"]["events"] > 0
+    assert "Fresh" not in as_json["explanation"]
 
 
 def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):

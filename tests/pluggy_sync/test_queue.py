@@ -51,8 +51,8 @@ def test_many_tasks_keep_their_order_in_each_queue_and_take_one_round_trip_for_a
 
     # 700 of the one and 300 of the other in one round trip, and the rest.
     assert pushes(resources) - before == 3
-    assert take_messages(resources, queue.EVENTS) == events
-    assert take_messages(resources, queue.SYNCS) == syncs
+    assert [Message(*each) for each in take_messages(resources, queue.EVENTS)] == events
+    assert [Message(*each) for each in take_messages(resources, queue.SYNCS)] == syncs
 
 
 def pushes(resources):

@@ -103,7 +103,12 @@ def _show(known: Known, now: datetime) -> None:
     output.facts(_lines(known, now))
     if known.get("alerts"):
         rows = [
-            (Text(each["code"], style="bold red"), each["subject"] or "-", age(each["since"], now), each["detail"])
+            (
+                Text(each["code"], style="bold red"),
+                output.shown(each["subject"]),
+                age(each["since"], now),
+                each["detail"],
+            )
             for each in known["alerts"]
         ]
         output.listing(

@@ -19,7 +19,8 @@ from pluggy_sync import events, queue
 from pluggy_sync.pluggy.rate_budget import Lane
 from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
-from pluggy_sync.store.tables import item_progress, items, sync_runs
+from pluggy_sync.store.item_progress import SYNC_PENDING
+from pluggy_sync.store.tables import items, sync_runs
 from standalone.polling import eventually
 
 PROCESSES = 6
@@ -82,6 +83,6 @@ def _is_drained(res: Resources, count: int) -> bool:
         ).scalar_one()
         if done < count:
             return False
-        waiting = sa.exists().where(item_progress.c.sync_requested_seq > item_progress.c.synced_seq)
+        waiting = sa.exists().where(SYNC_PENDING)
         unseen = sa.exists().where(items.c.synced_through.is_(None))
         return not conn.execute(sa.select(sa.or_(waiting, unseen))).scalar_one()

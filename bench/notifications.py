@@ -16,6 +16,7 @@ from bench.outcome import Outcome
 from bench.stage import Stage, resources_of, running_fixed_pluggy, running_workers
 from pluggy_sync.notifications import endpoints, messages
 from pluggy_sync.resources import Resources
+from standalone.http_server import running_server
 from standalone.polling import eventually
 
 PROCESSES = 4
@@ -60,16 +61,12 @@ def _receiver(*, hangs: bool) -> Iterator[_Receiver]:
         daemon_threads = True
         request_queue_size = 512
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        receiver.url = f"http://127.0.0.1:{server.server_port}/"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with running_server(Server(("127.0.0.1", 0), Handler)) as address:
+        receiver.url = f"{address}/"
         try:
             yield receiver
         finally:
             over.set()
-            server.shutdown()
-            thread.join()
 
 
 def measure(stage: Stage, *, count: int = 10_000) -> list[Outcome]:

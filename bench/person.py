@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +34,7 @@ from pluggy_sync.resources import Resources
 from pluggy_sync.store import inbox
 from pluggy_sync.store.tables import delivery_attempts, outbox
 from standalone import procfile
+from standalone.http_server import running_server
 from standalone.polling import eventually
 
 PROCESSES = ("worker", "urgent", "notifications", "schedule")
@@ -89,14 +89,8 @@ def _product() -> Iterator[tuple[str, dict[str, float]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the library
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/", came
-    finally:
-        server.shutdown()
-        server.server_close()
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield f"{address}/", came
 
 
 @contextmanager

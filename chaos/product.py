@@ -15,6 +15,8 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from standalone.http_server import running_server
+
 DRIPS_FOR_S = 20.0
 
 
@@ -135,12 +137,6 @@ def running_product(seed: int) -> Iterator[Product]:
     """Run the product until the block ends."""
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     product = Product(secret, random.Random(seed))
-    with _Server(product) as server:
-        product.url = f"http://127.0.0.1:{server.server_port}/notifications"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield product
-        finally:
-            server.shutdown()
-            thread.join()
+    with running_server(_Server(product)) as address:
+        product.url = f"{address}/notifications"
+        yield product

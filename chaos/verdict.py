@@ -11,11 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chaos.product import Product, Taken
 from chaos.service import Service
-from pluggy_sync import events
 from pluggy_sync.settings import DEFAULT_SCHEMA
 from pluggy_sync.store.database import create_engine
-from pluggy_sync.store.tables import deliveries, inbox, item_progress, items
-from standalone.demo import mirror
+from pluggy_sync.store.tables import deliveries
+from standalone import backlog, mirror
 from standalone.polling import WaitedInVainError, eventually
 from standalone.sandbox import SandboxRefusedError
 
@@ -51,7 +50,7 @@ class Verdict:
     def check(self) -> None:
         """Compare what is stored and what was told with what should be."""
         for item_id in self._item_ids:
-            found = list(self._differences(item_id))
+            found = self._differences(item_id)
             self._expect(not found, f"every row of {item_id} equals the bank's", "; ".join(found[:SHOWN]))
         faults = self._faults_of_order()
         self._expect(not faults, "every notification once, in order of sequence", "; ".join(faults[:SHOWN]))
@@ -73,31 +72,13 @@ class Verdict:
         """Return what is under way or waits; nothing when all is quiet."""
         if not self._sandbox.is_settled():
             return "the sandbox"
-        work = {
-            # A fetch that the service has requested for later is not work yet.
-            "events": sa.select(sa.func.count()).where(
-                inbox.c.state == "stored",
-                sa.or_(inbox.c.name != events.FETCH_REQUESTED, inbox.c.due_at <= sa.func.now()),
-            ),
-            "syncs": sa.select(sa.func.count()).where(
-                item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
-                item_progress.c.item_id == items.c.id,
-                items.c.deleted_at.is_(None),
-            ),
-            "notifications": sa.select(sa.func.count()).where(deliveries.c.state == "pending"),
-        }
         with self._database.connect() as conn:
-            counts = {name: conn.execute(stmt).scalar_one() for name, stmt in work.items()}
-        return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            return ", ".join(f"{count} {name}" for name, count in backlog.counts(conn).items())
 
-    def _differences(self, item_id: str) -> Iterator[str]:
+    def _differences(self, item_id: str) -> list[str]:
         truth = self._sandbox.truth(item_id)
         with self._database.connect() as conn:
-            yield from mirror.differences(
-                mirror.by_id(truth["transactions"]), mirror.stored_transactions(conn, item_id)
-            )
-            yield from mirror.differences(mirror.by_id(truth["accounts"]), mirror.stored_accounts(conn, item_id))
-            yield from mirror.column_differences(conn, item_id, truth)
+            return list(mirror.stored(conn, item_id).differences(truth))
 
     def _faults_of_order(self) -> list[str]:
         with self._database.connect() as conn:

@@ -203,7 +203,7 @@ def _of_freshness(conn: Connection, now: datetime, objective_percent: float) -> 
 def _of_schedule(conn: Connection, now: datetime) -> Iterator[Metric]:
     overdue = GaugeMetricFamily(
         "pluggy_sync_work_overdue_seconds",
-        "How long the oldest work should have been done; what was put off on purpose does not count before its time.",
+        "How long the oldest work should have been done; what was rescheduled does not count before its time.",
         labels=["work"],
     )
     for work, since in observations.overdue_since(conn, now).items():

@@ -49,12 +49,12 @@ class Resources:
     links: PageLinks
     texts: Texts
     now: Callable[[], datetime]
-    # What has to end before the connections are closed: threads that use them.
-    users: ExitStack = field(default_factory=ExitStack)
+    # Ends the threads that use the connections, before these are closed.
+    before_close: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
-        """End whoever uses the connections, and close them."""
-        self.users.close()
+        """End the threads that use the connections, and close these."""
+        self.before_close.close()
         self.publisher.close()
         self.sender.close()
         self.tallies.close()

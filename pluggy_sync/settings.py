@@ -11,6 +11,7 @@ import dataclasses
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -286,6 +287,11 @@ def _number(default: int, least: int, most: int) -> ma.fields.Int:
     return ma.fields.Int(load_default=default, validate=validate.Range(min=least, max=most))
 
 
+def _header(default: str | None) -> ma.fields.Str:
+    name = validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header.")
+    return _text(name, _header_name, load_default=default)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the operator chose. The repr leaves secrets out: no traceback or log shows them."""
@@ -325,38 +331,20 @@ class Settings:
     # Pluggy's public status page; None: it is not asked.
     status_page_url: str | None = _is(_Address(load_default=None, validate=[_HTTP_URL, _encrypted, _without_query]))
     webhook_secrets: tuple[str, ...] = _is(_Secrets(required=True, validate=_header_values), secret=True)
-    webhook_secret_header: str = _is(
-        _text(
-            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
-            _header_name,
-            load_default="X-Webhook-Secret",
-        )
-    )
+    webhook_secret_header: str = _is(_header("X-Webhook-Secret"))
+    # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
+    webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
     # From where deliveries may come; none: from anywhere.
     webhook_allowed_ips: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = _is(_Networks(load_default=()))
     # None: deliveries need no signature.
     webhook_signature_secrets: tuple[str, ...] = _is(_Secrets(load_default=()), secret=True)
-    webhook_signature_header: str = _is(
-        _text(
-            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
-            _header_name,
-            load_default="X-HMAC-SHA512-Signature",
-        )
-    )
+    webhook_signature_header: str = _is(_header("X-HMAC-SHA512-Signature"))
     webhook_signature_algorithm: str = _is(_text(validate.OneOf(["sha256", "sha512"]), load_default="sha512"))
     webhook_signature_encoding: str = _is(_text(validate.OneOf(["base64", "hex"]), load_default="base64"))
     webhook_signature_secret_encoding: str = _is(_text(validate.OneOf(["text", "base64", "hex"]), load_default="text"))
     # With one, the signed text is its value, a dot, and the body.
-    webhook_signature_timestamp_header: str | None = _is(
-        _text(
-            validate.Regexp(r"[A-Za-z0-9-]+\Z", error="Must be the name of an HTTP header."),
-            _header_name,
-            load_default=None,
-        )
-    )
+    webhook_signature_timestamp_header: str | None = _is(_header(None))
     webhook_signature_tolerance_s: int = _is(_number(300, 1, 86_400))
-    # At most what all requests of a web process may hold together (`webhook_app.front.areas`).
-    webhook_max_bytes: int = _is(_number(4 * ONE_MIB, 1024, 64 * ONE_MIB))
     # Where a web process keeps what Pluggy delivers while Postgres is away; None: it is answered 503.
     spill_folder: str | None = _is(_text(load_default=None))
     spill_max_mb: int = _is(_number(256, 1, 100_000))
@@ -434,7 +422,16 @@ class Settings:
     freshness_objective_percent: float = _is(
         ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
     )
+    # A collector of OpenTelemetry, beside which the rest of its own variables are read; None: nothing is traced.
+    trace_endpoint: str | None = _is(
+        _Address(load_default=None, validate=[_HTTP_URL, _without_query]), variable="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
+
+    @property
+    def stale_after(self) -> timedelta:
+        """How far an Item may be behind its expected update before it is stale."""
+        return timedelta(hours=self.stale_after_hours)
 
     @property
     def webhook_signature_keys(self) -> tuple[bytes, ...]:

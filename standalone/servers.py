@@ -11,7 +11,7 @@ import stat
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT
@@ -67,7 +67,7 @@ class _Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether it answers, of what `start` started."""
+        """Whether the process that `start` started answers."""
         return self._popen is not None and self._popen.poll() is None and self.is_ready()
 
     def is_ready(self) -> bool:
@@ -172,17 +172,13 @@ def prepare_postgres(data_dir: Path, settings: tuple[str, ...] = ()) -> Postgres
     modes = {folder: stat.S_IMODE(folder.stat().st_mode) for folder in data_dir.resolve().parents}
     # The package fills the folder. It would also start Postgres, as a daemon that nobody watches.
     prepared = get_server(data_dir, cleanup_mode=None, start=False)
-    # It is filled by processes of the package's own. Were it interrupted, they would live on for a moment.
+    # The package fills it with processes of its own, which would live on for a moment after an interruption.
     with interruptions_deferred():
         prepared.ensure_pgdata_inited()
     socket_dir = find_suitable_socket_dir(prepared.pgdata, prepared.runtime_path)
     user = prepared.system_user
     if user:
-        account = pwd.getpwnam(user)
-        os.chown(socket_dir, account.pw_uid, account.pw_gid)
-        socket_dir.chmod(0o700)
-        for folder, mode in modes.items():
-            _open_a_way(folder, mode, account.pw_gid)
+        _give_to(user, socket_dir, modes)
     # No port: whoever may open the socket's folder may connect, and nobody else.
     argv = [str(prepared.bin_path / "postgres"), "-D", str(prepared.pgdata), "-h", "", "-k", str(socket_dir)]
     argv += [option for setting in (*_QUIET, *settings) for option in ("-c", setting)]
@@ -191,12 +187,21 @@ def prepare_postgres(data_dir: Path, settings: tuple[str, ...] = ()) -> Postgres
     return Postgres(program, socket_dir, data_dir.with_name(f"{data_dir.name}.log"))
 
 
-def _open_a_way(folder: Path, mode: int, group: int) -> None:
+def _give_to(user: str, socket_dir: Path, modes: Mapping[Path, int]) -> None:
     """
-    Let *group*, as which Postgres runs where we are root, pass through *folder*, whose mode was *mode*.
+    Let *user*, as whom Postgres runs where we are root, use the socket's folder and reach its data.
 
-    The package has opened each folder above the data to everybody, for reading too.
+    *modes*: those of the folders above the data. The package has opened these to everybody, for reading too.
     """
+    account = pwd.getpwnam(user)
+    os.chown(socket_dir, account.pw_uid, account.pw_gid)
+    socket_dir.chmod(0o700)
+    for folder, mode in modes.items():
+        _open_a_way(folder, mode, account.pw_gid)
+
+
+def _open_a_way(folder: Path, mode: int, group: int) -> None:
+    """Let *group* pass through *folder*, and nobody do more there than its former *mode* allowed."""
     if mode & 0o001 or (mode & 0o010 and folder.stat().st_gid == group):
         wanted = mode
     elif mode & 0o070:

@@ -16,9 +16,10 @@ from werkzeug.exceptions import HTTPException
 
 from pluggy_sync.engine.errors import CannotActError, PersonNeededError
 from pluggy_sync.notifications import action_view
-from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
+from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.rules import refusals
 from webhook_app import app_resources, problems, request_ids
+from webhook_app.api_tokens import CannotTellError
 from webhook_app.front.calls import REFUSED
 from webhook_app.person import notices
 from webhook_app.pluggy_copy import answers as pluggy_copy
@@ -33,7 +34,9 @@ def register(app: Flask) -> None:
     app.register_error_handler(ProblemError, _of_problem)
     app.register_error_handler(CannotActError, _of_refusal)
     app.register_error_handler(PersonNeededError, _of_person_needed)
-    app.register_error_handler(PluggyError, _of_pluggy)
+    app.register_error_handler(PluggyUnavailableError, _of_pluggys_trouble)
+    app.register_error_handler(PluggyRefusedError, _of_pluggys_refusal)
+    app.register_error_handler(CannotTellError, _of_unknown_token)
     app.register_error_handler(DataError, _of_data)
     app.register_error_handler(SQLAlchemyError, _of_database)
     app.register_error_handler(HTTPException, _of_http)
@@ -92,16 +95,30 @@ def _of_person_needed(error: PersonNeededError) -> Response:
     return _of_problem(ProblemError("action-required", more={"action": action}))
 
 
-def _of_pluggy(error: PluggyError) -> Response:
+def _of_pluggys_trouble(error: PluggyUnavailableError) -> Response:
     log.warning("api.pluggy_failed", error=str(error))
-    if isinstance(error, PluggyLimitedError):
-        wait = {"Retry-After": str(round(error.retry_after_s))}
-        if pluggy_copy.holds(request.path):
-            return pluggy_copy.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", headers=wait)
-        return _of_problem(ProblemError("pluggy-busy", headers=wait))
-    if isinstance(error, PluggyUnavailableError):
+    if not isinstance(error, PluggyLimitedError):
         return _of_problem(ProblemError("pluggy-unavailable", headers={"Retry-After": "10"}))
-    return _of_problem(ProblemError(refusals.REFUSED, "Pluggy refused the request."))
+    wait = {"Retry-After": str(round(error.retry_after_s))}
+    if pluggy_copy.holds(request.path):
+        return pluggy_copy.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests", headers=wait)
+    return _of_problem(ProblemError("pluggy-busy", headers=wait))
+
+
+def _of_pluggys_refusal(error: PluggyRefusedError) -> Response:
+    """Say what a refusal that nobody expected means to the caller. A 400 is about what the caller gave."""
+    log.warning("api.pluggy_failed", error=str(error))
+    said = {} if error.code is None else {"pluggyCode": error.code}
+    if error.status == HTTPStatus.NOT_FOUND:
+        return _of_problem(ProblemError(refusals.GONE, more=said))
+    if error.status == HTTPStatus.BAD_REQUEST:
+        return _of_problem(ProblemError(problems.INVALID_REQUEST, "Pluggy does not accept these values.", more=said))
+    return _of_problem(ProblemError(refusals.REFUSED, more=said))
+
+
+def _of_unknown_token(_error: CannotTellError) -> Response:
+    """Answer 503: Postgres is away, and nobody knows whether the token is valid."""
+    return _of_unavailable()
 
 
 def _of_data(_error: DataError) -> Response:
@@ -112,6 +129,10 @@ def _of_data(_error: DataError) -> Response:
 
 def _of_database(error: Exception) -> Response:
     log.error("api.database_failed", exc_info=error)
+    return _of_unavailable()
+
+
+def _of_unavailable() -> Response:
     return _of_problem(ProblemError(problems.UNAVAILABLE, headers={"Retry-After": "5"}))
 
 

@@ -32,16 +32,24 @@ READ_STATUS_PAGE_EVERY_S = 60
 COUNT_FRESHNESS_EVERY_S = 300
 
 
-def _reading_of_the_status_page(settings: Settings) -> dict[str, Any]:
-    """Return the entry of the schedule; none if there is no page to read."""
-    if settings.status_page_url is None:
-        return {}
-    entry = {
-        "task": queue.READ_STATUS_PAGE,
-        "schedule": READ_STATUS_PAGE_EVERY_S,
-        "options": {"expires": READ_STATUS_PAGE_EVERY_S},
+def _every(seconds: int, task: str) -> dict[str, Any]:
+    """Return the entry of the schedule. A message that waited so long is useless: the next one finds the same."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+def _schedule(settings: Settings) -> dict[str, dict[str, Any]]:
+    entries = {
+        "sweep": _every(settings.sweep_interval_s, queue.SWEEP),
+        "remind": _every(REMIND_EVERY_S, queue.REMIND),
+        "find missed": _every(FIND_MISSED_EVERY_S, queue.FIND_MISSED),
+        "count freshness": _every(COUNT_FRESHNESS_EVERY_S, queue.COUNT_FRESHNESS),
+        "watch": _every(WATCH_EVERY_S, queue.WATCH),
+        "watch Pluggy": _every(WATCH_PLUGGY_EVERY_S, queue.WATCH_PLUGGY),
+        "prune": _every(PRUNE_EVERY_S, queue.PRUNE),
     }
-    return {"read the status page": entry}
+    if settings.status_page_url is not None:
+        entries["read the status page"] = _every(READ_STATUS_PAGE_EVERY_S, queue.READ_STATUS_PAGE)
+    return entries
 
 
 def create_celery(settings: Settings) -> Celery:
@@ -71,41 +79,7 @@ def create_celery(settings: Settings) -> Celery:
         worker_send_task_events=True,
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
-        beat_schedule={
-            "sweep": {
-                "task": queue.SWEEP,
-                "schedule": settings.sweep_interval_s,
-                # A sweep that waited too long is useless: the next one finds the same.
-                "options": {"expires": settings.sweep_interval_s},
-            },
-            "remind": {
-                "task": queue.REMIND,
-                "schedule": REMIND_EVERY_S,
-                "options": {"expires": REMIND_EVERY_S},
-            },
-            "find missed": {
-                "task": queue.FIND_MISSED,
-                "schedule": FIND_MISSED_EVERY_S,
-                "options": {"expires": FIND_MISSED_EVERY_S},
-            },
-            "count freshness": {
-                "task": queue.COUNT_FRESHNESS,
-                "schedule": COUNT_FRESHNESS_EVERY_S,
-                "options": {"expires": COUNT_FRESHNESS_EVERY_S},
-            },
-            **_reading_of_the_status_page(settings),
-            "watch": {"task": queue.WATCH, "schedule": WATCH_EVERY_S, "options": {"expires": WATCH_EVERY_S}},
-            "watch Pluggy": {
-                "task": queue.WATCH_PLUGGY,
-                "schedule": WATCH_PLUGGY_EVERY_S,
-                "options": {"expires": WATCH_PLUGGY_EVERY_S},
-            },
-            "prune": {
-                "task": queue.PRUNE,
-                "schedule": PRUNE_EVERY_S,
-                "options": {"expires": PRUNE_EVERY_S},
-            },
-        },
+        beat_schedule=_schedule(settings),
     )
     return app
 

@@ -16,6 +16,7 @@ import structlog
 from kombu.transport import redis
 
 from pluggy_sync.queue import QUEUE_OF_TASK
+from pluggy_sync.tracing import TRACEPARENT
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +33,8 @@ class Channel(redis.Channel):
     """Reads queues, and drops bytes that are not JSON."""
 
     def _connparams(self, *args: Any, **more: Any) -> Any:
-        # A channel that outlived its connection, as one does whose message is still worked on when Redis goes away.
-        # Celery waits for Redis after this error, and ends after the AttributeError that it would be.
+        # The channel has outlived its connection: Redis went away while its message was worked on. After this error
+        # Celery waits for Redis. Without it kombu would raise an AttributeError, after which Celery ends.
         if self.connection.client is None:
             raise ConnectionError("the connection was closed")
         return super()._connparams(*args, **more)  # type: ignore[misc]  # the stubs lack it
@@ -104,6 +105,7 @@ def read(message: Any) -> dict[str, Any]:
             "argsrepr": repr(tuple(each if _PLAIN.fullmatch(each) else "…" for each in args)),
             "kwargsrepr": "{}",
             "ignore_result": True,
+            **_trace(headers.get("traceparent")),
         },
         "properties": {
             "correlation_id": id_,
@@ -115,6 +117,11 @@ def read(message: Any) -> dict[str, Any]:
             "body_encoding": "base64",
         },
     }
+
+
+def _trace(value: object) -> dict[str, str]:
+    """Return the trace that the message carries on, if it is one; a wrong one costs no work."""
+    return {"traceparent": value} if isinstance(value, str) and TRACEPARENT.fullmatch(value) else {}
 
 
 def _args(body: str) -> list[str]:

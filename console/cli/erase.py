@@ -1,13 +1,12 @@
 """`pluggy-sync erase`: erasing a person, and looking how far erasures are."""
 
-import json
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from console.cli import connections, exits, output
+from console.cli import connections, exits, options, output
 from console.cli.output import age, moment
 from pluggy_sync import wire
 from pluggy_sync.engine import erasure as erasing
@@ -27,7 +26,7 @@ _LOOKS_EVERY_S = 0.5
 @click.option("--allow-return", is_flag=True, help="Let an erased USER connect banks again. Nothing comes back by it.")
 @click.option("--list", "lists", is_flag=True, help="List the newest erasures.")
 @click.option("--rotate-key", is_flag=True, help="Sign receipts with a new key from now on.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def erase(
     user: str | None, *, yes: bool, wait_s: int, allow_return: bool, lists: bool, rotate_key: bool, as_json: bool
 ) -> None:
@@ -62,7 +61,7 @@ def _erase(res: Resources, user: str, *, yes: bool, wait_s: int, as_json: bool) 
     requested = erasing.request(res, user)
     ended = _wait(res, requested.id, wait_s)
     if as_json:
-        click.echo(json.dumps(_shown(res, ended), indent=2))
+        output.as_json(_shown(res, ended))
     else:
         click.echo(_in_words(res, ended))
     if ended.state != erasures.DONE:
@@ -110,7 +109,7 @@ def _list(res: Resources, *, as_json: bool) -> None:
     with res.database.begin() as conn:
         found = erasures.newest(conn, limit=SHOWN)
     if as_json:
-        click.echo(json.dumps([_shown(res, each) for each in found], indent=2))
+        output.as_json([_shown(res, each) for each in found])
         return
     now = datetime.now(UTC)
     rows = [

@@ -1,6 +1,6 @@
 """`pluggy-sync explain`: why an Item is as it is, from what happened to it. No bank data."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 from rich.text import Text
@@ -28,7 +28,7 @@ def explain(item_id: str, *, since: datetime | None, limit: int, as_json: bool) 
     notifications and their answers.
     """
     with reading() as read:
-        grace = timedelta(hours=read.settings.stale_after_hours)
+        grace = read.settings.stale_after
         explained = explanations.read(read.conn, item_id, now=read.now, grace=grace)
         entries = [
             entry
@@ -51,7 +51,8 @@ def _say(read: Reading, explained: Explained) -> None:
     output.line(Text(explained.sentence, style="bold"))
     for remark in explained.remarks:
         output.line(remark)
-    output.facts([("item", explained.item.id), ("state", output.state(explained.freshness.state))])
+    until = " as last fetched" if explained.may_have_changed else ""
+    output.facts([("item", explained.item.id), ("state", output.state(explained.freshness.state, until))])
     if explained.due:
         output.line("Next")
     for due in explained.due:
@@ -75,6 +76,9 @@ def _in_json(item_id: str, explained: Explained | None, entries: list[words.Entr
         "explanation": None if explained is None else explained.sentence,
         "remarks": [] if explained is None else list(explained.remarks),
         "freshness": None if explained is None else explained.freshness.state.value,
+        "news": None
+        if explained is None or explained.news is None
+        else {"events": explained.news.number, "givenUp": explained.news.given_up, "since": explained.news.since},
         "due": []
         if explained is None
         else [

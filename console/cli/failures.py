@@ -1,7 +1,7 @@
 """
-Which sentence a failure is. Loaded only when a command has failed.
+What a command says when it fails. Loaded only then.
 
-No traceback is shown: its texts may quote a row, a URL or a secret.
+It shows no traceback: one may quote a row, a URL or a secret.
 
 Tests: `console/cli/test_lazy_group.py`.
 """

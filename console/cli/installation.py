@@ -1,7 +1,5 @@
 """`pluggy-sync migrate` and `check`: the schema and the settings of the whole installation."""
 
-from datetime import timedelta
-
 import click
 
 from console.cli import environment
@@ -16,7 +14,7 @@ def migrate() -> None:
     settings = environment.settings(needs=("DATABASE_URL",))
     engine = create_engine(settings.database_url, schema=settings.database_schema)
     try:
-        left = migrate_database(engine, stale_after=timedelta(hours=settings.stale_after_hours))
+        left = migrate_database(engine, stale_after=settings.stale_after)
     except SchemaError as exc:
         raise click.ClickException(str(exc)) from None
     finally:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime
 
 import click
 
@@ -60,14 +60,20 @@ def items(
     if as_json:
         output.as_json([_in_json(each) for each in found])
         return
+    _print(found, read.now)
+    if len(found) == limit:
+        click.echo(f"The first {limit}: --limit shows more, the other options narrow it.")
+
+
+def _print(found: Sequence[Listed], now: datetime) -> None:
     rows = [
         (
             each.item.id,
             output.shown(each.item.client_user_id),
             output.shown(each.item.connector_id),
             output.state(each.freshness.state, f" ({each.freshness.reason})" if each.freshness.reason else ""),
-            age(each.freshness.since, read.now),
-            age(each.item.last_updated_at, read.now),
+            age(each.freshness.since, now),
+            age(each.item.last_updated_at, now),
             str(len(each.actions)),
         )
         for each in found
@@ -75,8 +81,6 @@ def items(
     output.listing(("Item", "Person", "Bank", "Freshness", "Since", "Collected", "Actions"), rows)
     if not found:
         click.echo("No such Items.")
-    if len(found) == limit:
-        click.echo(f"The first {limit}: --limit shows more, the other options narrow it.")
 
 
 def _whole_id(what: str | None) -> str | None:
@@ -84,10 +88,6 @@ def _whole_id(what: str | None) -> str | None:
         return None if what is None else item_ids.read(what)
     except item_ids.NotAnItemIdError:
         return None
-
-
-def _grace(read: Reading) -> timedelta:
-    return timedelta(hours=read.settings.stale_after_hours)
 
 
 def _listed(read: Reading, wanted: Filter, limit: int) -> list[Listed]:
@@ -101,7 +101,7 @@ def _listed(read: Reading, wanted: Filter, limit: int) -> list[Listed]:
 
 def _pages(read: Reading, after: str | None, wanted: Filter, limit: int) -> Iterator[Sequence[Listed]]:
     while True:
-        page = item_lists.page(read.conn, after, wanted, now=read.now, grace=_grace(read), limit=limit)
+        page = item_lists.page(read.conn, after, wanted, now=read.now, grace=read.settings.stale_after, limit=limit)
         yield page.items
         if page.next is None:
             return
@@ -142,7 +142,7 @@ def _in_json(listed: Listed) -> dict[str, object]:
 
 def _show(read: Reading, item_id: str, *, as_json: bool) -> None:
     """Show the state, freshness, open actions and last sync runs of one Item."""
-    explained = explanations.read(read.conn, item_id, now=read.now, grace=_grace(read))
+    explained = explanations.read(read.conn, item_id, now=read.now, grace=read.settings.stale_after)
     if explained is None:
         raise UnknownError("This Item is not known here.")
     progress = item_progress.get(read.conn, item_id)
@@ -160,6 +160,7 @@ def _show(read: Reading, item_id: str, *, as_json: bool) -> None:
 def _facts(read: Reading, of: Explained, progress: item_progress.ItemProgress) -> list[tuple[str, Cell]]:
     row = of.item
     because = f" ({of.freshness.reason})" if of.freshness.reason else ""
+    because += ", as last fetched" if of.may_have_changed else ""
     return [
         ("person", output.shown(row.client_user_id)),
         ("bank", f"{output.shown(of.bank)} ({output.shown(row.connector_id)}) {row.connector_status or ''}"),

@@ -1,6 +1,5 @@
 """`pluggy-sync status`: how the service does, on one screen. It answers also while Postgres or Redis is away."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +16,9 @@ from console.cli.output import Cell, age
 from pluggy_sync import queue
 from pluggy_sync.pluggy.rate_budget import PATCH_ITEM
 from pluggy_sync.resources import Resources
-from pluggy_sync.store import freshness_counts, overview
+from pluggy_sync.rules import ages
+from pluggy_sync.store import overview
+from pluggy_sync.store.database import LOOK
 
 _ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", PATCH_ITEM)
 # What is due this moment is not late.
@@ -34,7 +35,7 @@ def status(*, as_json: bool) -> None:
     Exits 1 if an alert is open, and 5 if Postgres or Redis does not answer; what is known is shown all the same.
     """
     now = datetime.now(UTC)
-    with connections.resources(pool_size=1) as res:
+    with connections.resources(pool_size=1, bounds=LOOK) as res:
         postgres, redis = _of_postgres(res, now), _of_redis(res)
     known = {
         "at": now,
@@ -63,12 +64,16 @@ def _of_postgres(res: Resources, now: datetime) -> Known | None:
 
 def _counted(conn: Connection, now: datetime) -> Known:
     it = overview.read(conn, now=now)
-    by_freshness: Counter[str] = Counter()
-    for _, state, number in freshness_counts.counted(conn):
-        by_freshness[state] += number
     return {
         "alerts": [
-            {"code": each.code.value, "subject": each.subject or None, "detail": each.detail, "since": each.since}
+            {
+                "code": each.code.value,
+                "subject": each.subject or None,
+                "detail": each.detail,
+                "since": each.since,
+                "lastSeenAt": each.last_seen_at,
+                "lookedAt": it.looked_at(each.code),
+            }
             for each in it.alerts
         ],
         "lastSweepAt": it.last_sweep_at,
@@ -79,8 +84,10 @@ def _counted(conn: Connection, now: datetime) -> Known:
         "notifications": {"waiting": it.notifications_waiting, "dead": it.notifications_dead},
         "endpoints": {"failing": it.endpoints_failing, "stopped": it.endpoints_stopped},
         "items": {
-            "byFreshness": dict(by_freshness),
+            "byFreshness": dict(it.freshness),
+            "byFreshnessAt": it.freshness_counted_at,
             "byStatus": it.items,
+            "byStatusAt": it.items_counted_at,
             "overdue": it.items_overdue,
             "incompleteParts": it.incomplete_parts,
         },
@@ -107,13 +114,14 @@ def _show(known: Known, now: datetime) -> None:
                 Text(each["code"], style="bold red"),
                 output.shown(each["subject"]),
                 age(each["since"], now),
+                age(each["lastSeenAt"], now),
+                age(each["lookedAt"], now),
                 each["detail"],
             )
             for each in known["alerts"]
         ]
-        output.listing(
-            ("Alert", "About", "Since", "Detail"), rows, title="Open alerts: docs/operations.md has each code"
-        )
+        columns = ("Alert", "About", "Since", "Last seen", "Last looked", "Detail")
+        output.listing(columns, rows, title="Open alerts: docs/operations.md has each code")
 
 
 def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
@@ -131,8 +139,9 @@ def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
         swept, items = known["lastSweepAt"], known["items"]
         lines += [
             ("Last sweep", "never: does beat run?" if swept is None else age(swept, now)),
-            ("Items", f"{_counts(items['byFreshness'])}; {items['overdue']} past their update"),
-            ("Items at Pluggy", _counts(items["byStatus"])),
+            ("Items", _counts_as_of(items["byFreshness"], items["byFreshnessAt"], now)),
+            ("Items at Pluggy", _counts_as_of(items["byStatus"], items["byStatusAt"], now)),
+            ("Past their update", f"{items['overdue']:,} Items"),
             ("Incomplete", f"{items['incompleteParts']} accounts, lists or data products could not be read"),
             ("Events", f"{known['events']['waiting']} wait, {known['events']['dead']} dead letters"),
             ("Syncs", f"{known['syncsDue']} due; runs of the last hour: {_counts(known['runsLastHour'])}"),
@@ -155,3 +164,10 @@ def _lines(known: Known, now: datetime) -> list[tuple[str, Cell]]:
 def _counts(numbers: Mapping[str, int]) -> str:
     shown: Sequence[str] = [f"{number:,} {name}" for name, number in numbers.items() if number]
     return ", ".join(shown) or "none"
+
+
+def _counts_as_of(numbers: Mapping[str, int], moment: datetime | None, now: datetime) -> str:
+    """Return *numbers*, and when they were counted: workers count Items every few minutes."""
+    if moment is None:
+        return "not counted yet; workers count every few minutes"
+    return f"{_counts(numbers)}; as of {ages.at(moment, now, seconds=True)}"

@@ -1,11 +1,10 @@
 """`pluggy-sync tokens`: who may call `/v1`, and what each may do there."""
 
-import json
 from datetime import UTC, datetime
 
 import click
 
-from console.cli import connections, output
+from console.cli import connections, options, output
 from console.cli.exits import UnknownError
 from console.cli.output import age
 from pluggy_sync import wire
@@ -33,14 +32,14 @@ def tokens() -> None:
 
 
 @tokens.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def list_tokens(*, as_json: bool) -> None:
     """List all tokens, revoked ones too, and when each was last used (up to five minutes late)."""
     with connections.resources() as res, res.database.begin() as conn:
         found = api_tokens.all_(conn)
         of_settings = len(res.settings.api_tokens)
     if as_json:
-        click.echo(json.dumps([_shown(each) for each in found], indent=2))
+        output.as_json([_shown(each) for each in found])
         return
     now = datetime.now(UTC)
     rows = [
@@ -63,7 +62,7 @@ def list_tokens(*, as_json: bool) -> None:
 @click.option(
     "--scope", required=True, type=click.Choice([each.value for each in Scope]), help="What it may do; see `tokens`."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def create(name: str, *, scope: str, as_json: bool) -> None:
     """Make a token called NAME, and print it. It is not shown again."""
     with connections.resources() as res, res.database.begin() as conn:
@@ -72,7 +71,7 @@ def create(name: str, *, scope: str, as_json: bool) -> None:
         except NameTakenError:
             raise click.ClickException(f"There is a token {name!r}. Revoke it first, or choose another name.") from None
     if as_json:
-        click.echo(json.dumps({**_shown(made), "token": text}, indent=2))
+        output.as_json({**_shown(made), "token": text})
         return
     click.echo(text)
     click.echo(f"{made.id} {name!r}, scope {scope}. Keep it: it is not shown again.", err=True)
@@ -80,7 +79,7 @@ def create(name: str, *, scope: str, as_json: bool) -> None:
 
 @tokens.command()
 @click.argument("name_or_id", metavar="NAME_OR_ID")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def revoke(name_or_id: str, *, as_json: bool) -> None:
     """Revoke a token. Within seconds no process takes it any more."""
     with connections.resources() as res, res.database.begin() as conn:
@@ -88,7 +87,7 @@ def revoke(name_or_id: str, *, as_json: bool) -> None:
     if revoked is None:
         raise UnknownError(f"There is no valid token {name_or_id!r}. Those in API_TOKENS are in the settings.")
     if as_json:
-        click.echo(json.dumps(_shown(revoked), indent=2))
+        output.as_json(_shown(revoked))
         return
     click.echo(f"{revoked.id} {revoked.name!r}: revoked")
 

@@ -7,7 +7,7 @@ from pluggy_sync.store import connector_lists
 
 blueprint = Blueprint("connectors", __name__)
 
-INCIDENTS = 50
+SHOWN = 50
 
 
 @blueprint.get("/connectors")
@@ -15,14 +15,14 @@ def show() -> str:
     """Show the connectors, those in trouble first, and what was heard of them lately."""
     with resources().database.begin() as conn:
         found = connector_lists.in_trouble_first(conn)
-        told = connector_lists.told(conn, limit=INCIDENTS)
-        incidents = connector_lists.incidents(conn, limit=INCIDENTS)
+        incidents = connector_lists.incidents(conn, limit=SHOWN)
+        status_changes = connector_lists.status_changes(conn, limit=SHOWN)
     names = {each.id: each.name for each in found}
     return render_template(
         "connectors.html",
         connectors=found,
-        told=told,
         incidents=incidents,
+        status_changes=status_changes,
         names=names,
         counted=connector_lists.COUNTED,
     )

@@ -1,4 +1,4 @@
-"""Where notifications go, how each endpoint does, and what it answered."""
+"""Where notifications go: each endpoint, what waits for it, and what it answered."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,10 +20,14 @@ COUNTED = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """An endpoint with how much waits for it and was given up. *at*: its address without what may be secret in it."""
+    """
+    An endpoint, and how many of its deliveries wait and are dead letters.
+
+    *address*: without what may be secret in it.
+    """
 
     endpoint: Endpoint
-    at: str
+    address: str
     waiting: int
     dead: int
 
@@ -61,7 +65,7 @@ def _seen(conn: Connection, endpoint: Endpoint) -> Seen:
         delivery_lists.count(conn, delivery_lists.Filter(state=state, endpoint_id=endpoint.id), at_most=COUNTED)
         for state in ("pending", "dead")
     ]
-    return Seen(endpoint=endpoint, at=_without_secrets(endpoint.url), waiting=counts[0], dead=counts[1])
+    return Seen(endpoint=endpoint, address=_without_secrets(endpoint.url), waiting=counts[0], dead=counts[1])
 
 
 def _without_secrets(url: str | None) -> str:

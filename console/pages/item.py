@@ -5,7 +5,7 @@ from datetime import datetime
 
 from flask import Blueprint, abort, render_template, request
 
-from console.pages.page_resources import grace, resources
+from console.pages.page_resources import resources
 from pluggy_sync.rules.timeline import Entry
 from pluggy_sync.store import explanations, item_links, item_progress, timeline
 
@@ -22,7 +22,7 @@ def show(item_id: str) -> str:
     res = resources()
     now = res.now()
     with res.database.begin() as conn:
-        explained = explanations.read(conn, item_id, now=now, grace=grace())
+        explained = explanations.read(conn, item_id, now=now, grace=res.settings.stale_after)
         progress = item_progress.get(conn, item_id)
         entries = timeline.before(conn, item_id, None, limit=ENTRIES + 1)
         links = item_links.of_item(conn, item_id)

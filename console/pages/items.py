@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from console.pages import addresses
-from console.pages.page_resources import grace, resources
+from console.pages.page_resources import resources
 from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import connectors, event_lists, inbox, item_lists, item_views, outbox, user_actions
 from pluggy_sync.store.item_lists import Filter
@@ -25,7 +25,9 @@ def show() -> str:
     res = resources()
     wanted = wanted_of(request.args)
     with res.database.begin() as conn:
-        page = item_lists.page(conn, request.args.get("after"), wanted, now=res.now(), grace=grace(), limit=LIMIT)
+        page = item_lists.page(
+            conn, request.args.get("after"), wanted, now=res.now(), grace=res.settings.stale_after, limit=LIMIT
+        )
         banks = {each.id: each for each in connectors.all_(conn)}
     following = None
     if page.next is not None:
@@ -70,7 +72,7 @@ def _address_of(conn: Connection, id_: str) -> str | None:
         return url_for("events.one", event_id=id_)
     if outbox.get(conn, id_) is not None:
         return url_for("notifications.one", notification_id=id_)
-    if event_lists.name_item(conn, id_):
+    if event_lists.is_item_named(conn, id_):
         return url_for("item.show", item_id=id_)
     of_user = item_views.after(conn, None, client_user_id=id_, state=None, expected_before=resources().now(), limit=1)
     return url_for("items.show", user=id_) if of_user else None

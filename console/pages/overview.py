@@ -38,8 +38,10 @@ class Attention:
     text: str
     href: str | None = None
     since: datetime | None = None
-    # Of an alert: its paragraph in docs/operations.md has the same name.
+    # Of an alert: its paragraph in docs/operations.md has the same name. When the watchdog saw it, and looked, last.
     code: str | None = None
+    last_seen_at: datetime | None = None
+    looked_at: datetime | None = None
 
 
 # Work that is due this moment is not late.
@@ -141,6 +143,8 @@ def _alerts(it: Overview) -> list[Attention]:
             href=_page_of(each),
             since=each.since,
             code=each.code.value,
+            last_seen_at=each.last_seen_at,
+            looked_at=it.looked_at(each.code),
         )
         for each in it.alerts
     ]

@@ -1,6 +1,5 @@
 """The resources of the app that handles the present request."""
 
-from datetime import timedelta
 from typing import cast
 
 from flask import Flask, current_app
@@ -23,8 +22,3 @@ def kept(app: Flask) -> Resources:
 def resources() -> Resources:
     """Return the resources of the present app."""
     return kept(current_app)
-
-
-def grace() -> timedelta:
-    """Return how far behind its expected update an Item is stale."""
-    return timedelta(hours=resources().settings.stale_after_hours)

@@ -7,7 +7,7 @@ given out only as fast as workers take it: it must not stand before what persons
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -68,7 +68,7 @@ def count(res: Resources, what: What, wanted: Mapping[str, Any]) -> int:
             return deliveries.count_range(conn, **_range(wanted, now), at_most=COUNTED)
         found, after = 0, None
         while found < COUNTED:
-            page = item_lists.page(conn, after, _items(wanted), now=now, grace=_grace(res), limit=1000)
+            page = item_lists.page(conn, after, _items(wanted), now=now, grace=res.settings.stale_after, limit=1000)
             found, after = found + len(page.items), page.next
             if after is None:
                 break
@@ -149,7 +149,12 @@ def _reconcile_items(res: Resources, tx: Transaction, operation: BulkOperation) 
 
 def _next_items(res: Resources, tx: Transaction, operation: BulkOperation) -> tuple[list[str], _Done]:
     page = item_lists.page(
-        tx.conn, operation.position, _items(operation.wanted), now=res.now(), grace=_grace(res), limit=BATCH
+        tx.conn,
+        operation.position,
+        _items(operation.wanted),
+        now=res.now(),
+        grace=res.settings.stale_after,
+        limit=BATCH,
     )
     ids = [each.item.id for each in page.items if each.item.deleted_at is None]
     last = page.next or (ids[-1] if ids else None)
@@ -199,7 +204,3 @@ def _range(wanted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "until": datetime.fromisoformat(until) if until else now,
         "endpoint_id": wanted.get("to"),
     }
-
-
-def _grace(res: Resources) -> timedelta:
-    return timedelta(hours=res.settings.stale_after_hours)

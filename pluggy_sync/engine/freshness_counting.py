@@ -7,7 +7,6 @@ what remains of each bank's number. All Items of a bank that is offline are so w
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
 
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.freshness import State, freshness_of
@@ -27,7 +26,7 @@ def count(res: Resources) -> None:
         totals = freshness_counts.living(conn)
         offline = freshness_counts.offline(conn)
         parts = freshness_counts.incomplete(conn)
-        expected_before = now - timedelta(hours=res.settings.stale_after_hours)
+        expected_before = now - res.settings.stale_after
         candidates = item_views.perhaps_not_fresh(conn, expected_before=expected_before)
     states = _states(res, candidates, offline)
     counts: Counter[tuple[int, State]] = Counter(states.values())
@@ -52,7 +51,7 @@ def count(res: Resources) -> None:
 
 def _states(res: Resources, candidates: list[str], offline: set[int]) -> dict[str, tuple[int, State]]:
     """Return bank and state of each of the candidates that is not fresh."""
-    now, grace = res.now(), timedelta(hours=res.settings.stale_after_hours)
+    now, grace = res.now(), res.settings.stale_after
     found: dict[str, tuple[int, State]] = {}
     for first in range(0, len(candidates), AT_ONCE):
         ids = candidates[first : first + AT_ONCE]

@@ -35,7 +35,7 @@ def remind(res: Resources) -> None:
     now = res.now()
     with res.database.begin() as conn:
         stuck = user_actions.stuck(conn, before=now - STUCK_AFTER, limit=LIMIT)
-        stale = item_notices.perhaps_stale(conn, before=now - _grace(res), limit=LIMIT)
+        stale = item_notices.perhaps_stale(conn, before=now - res.settings.stale_after, limit=LIMIT)
     for item_id, action_id in stuck:
         actions.reopen_stuck(res, item_id, action_id)
     for item_id in stale:
@@ -43,10 +43,6 @@ def remind(res: Resources) -> None:
     if not reminders.is_quiet(now, res.settings.quiet_hours):
         _disturb(res, now)
         incidents.tell_returns(res)
-
-
-def _grace(res: Resources) -> timedelta:
-    return timedelta(hours=res.settings.stale_after_hours)
 
 
 def _disturb(res: Resources, now: datetime) -> None:
@@ -122,4 +118,4 @@ def _is_stale(conn: Connection, res: Resources, item_id: str, now: datetime) -> 
     if view is None:
         return False
     known = item_views.known(view, user_actions.unsettled(conn, item_id))
-    return tells_stale(known, now=now, grace=_grace(res))
+    return tells_stale(known, now=now, grace=res.settings.stale_after)

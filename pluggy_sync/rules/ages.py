@@ -1,6 +1,6 @@
-"""Spans of time in words, for operators: `3 hours`, `5 minutes ago`, `in 2 days`."""
+"""Times in words, for operators: `3 hours`, `5 minutes ago`, `in 2 days`, `12:03 UTC`."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 # From how many of one unit on the next smaller one would say more than anybody wants to know.
 _UNITS = (
@@ -25,6 +25,13 @@ def ago(moment: datetime, now: datetime) -> str:
     if moment > now:
         return f"in {span(moment - now)}"
     return "just now" if now - moment < timedelta(seconds=1) else f"{span(now - moment)} ago"
+
+
+def at(moment: datetime, now: datetime, *, seconds: bool = False) -> str:
+    """Return *moment* in UTC, to the minute or the second, with its day if that is not the day of *now*."""
+    shown, today = moment.astimezone(UTC), now.astimezone(UTC).date()
+    day = "" if shown.date() == today else f"{shown:%Y-%m-%d} "
+    return f"{day}{shown:%H:%M:%S} UTC" if seconds else f"{day}{shown:%H:%M} UTC"
 
 
 def _number(number: int, name: str) -> str:

@@ -8,13 +8,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pluggy_sync.rules.ages import ago, span
+from pluggy_sync.rules.ages import ago, at, span
 from pluggy_sync.rules.freshness import BANK_OUTAGE, REPLACED, Freshness, Known, State, expected_update
 from pluggy_sync.rules.statuses import RUNNING, WAITING
 from pluggy_sync.rules.timeline import Due, DueKind
 
 # Of an execution: what could be collected was (Pluggy facts 3.2).
 PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+
+
+# A hundred events, or dead letters, of one Item say no more than this many.
+COUNTED = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """
+    Events of an Item that came after it was last fetched and are not handled: what they tell is not known yet.
+
+    `number` of them, up to `COUNTED`; `given_up` of these are dead letters. `since`: when the oldest was received.
+    """
+
+    number: int
+    given_up: int
+    since: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +42,8 @@ class Circumstances:
     `bank`: the connector's name; None: not known. `asked_kind`: the kind of the action without which the Item cannot be
     updated; None: there is none. `run_error`: of the newest sync run; None: it did not fail. `unread`: the data
     products that could not be read completely. `is_leased`: a sync run is at work. `due`: what happens next, the next
-    first. `dead_events` and `dead_letters`: events and deliveries of it that were given up.
+    first. `dead_events` and `dead_letters`: events and deliveries of it that were given up. `news`: what came after the
+    Item was last fetched; None: nothing.
     """
 
     now: datetime
@@ -39,11 +57,19 @@ class Circumstances:
     due: Sequence[Due]
     dead_events: int
     dead_letters: int
+    news: News | None
 
 
 def sentence(item: Circumstances) -> str:
-    """Return in one sentence why the Item is as it is, and what happens next."""
-    return _SENTENCES[item.freshness.state](item)
+    """Return in one sentence why the Item is as it is, and what happens next; a second one tells what waits beside."""
+    said = _SENTENCES[item.freshness.state](item)
+    waits = _waits_beside(item)
+    return said if waits is None else f"{said} {waits}"
+
+
+def may_have_changed(item: Circumstances) -> bool:
+    """Return whether more is known to have happened than the Item's freshness tells: news, or a run of a fresh one."""
+    return item.news is not None or (item.is_leased and item.freshness.state is State.FRESH)
 
 
 def remarks(item: Circumstances) -> list[str]:
@@ -135,6 +161,8 @@ def _stale(item: Circumstances) -> str:
 
 
 def _fresh(item: Circumstances) -> str:
+    if may_have_changed(item):
+        return _fresh_until_news(item)
     stored = "all of that is stored"
     if item.unread:
         again = _due(item, DueKind.PART)
@@ -145,6 +173,34 @@ def _fresh(item: Circumstances) -> str:
     # The warnings of the Item say what was not collected.
     what = "a part of it (PARTIAL_SUCCESS)" if item.known.execution_status == PARTIAL_SUCCESS else "it"
     return f"Fresh: Pluggy collected {what} {_ago(item)}, and {stored}; {_next_update(item)}."
+
+
+def _fresh_until_news(item: Circumstances) -> str:
+    """Say what waits, and how the Item stood before. It is not called fresh: nobody knows whether it still is."""
+    waits = "A sync run is at work" if item.news is None else f"{_news(item.news, item)}; {_fetched_again(item)}"
+    collected = "" if item.known.last_updated_at is None else f" {_ago(item)}"
+    but = f", but for {_listed(item.unread)}" if item.unread else ""
+    return f"{waits}. What Pluggy collected{collected} was stored before{but}."
+
+
+def _waits_beside(item: Circumstances) -> str | None:
+    """Say what waits that the sentence does not tell; None: nothing."""
+    state = item.freshness.state
+    if state in (State.FRESH, State.DELETED) or item.freshness.reason == REPLACED:
+        return None
+    if item.news is not None and item.known.status is not None:
+        return f"{_news(item.news, item)}, and may change that."
+    if item.known.sync_pending and state in (State.WAITING_FOR_PERSON, State.BANK_OUTAGE):
+        return f"New data is not stored yet{_failed(item)}; {_sync_next(item)}."
+    return None
+
+
+def _news(news: News, item: Circumstances) -> str:
+    since = at(news.since, item.now)
+    number = _number(news.number, "event") if news.number < COUNTED else f"{COUNTED} or more events"
+    if news.given_up == news.number:
+        return f"{number} received since {since} could not be handled"
+    return f"{number} wait{'s' if news.number == 1 else ''} unhandled since {since}"
 
 
 _SENTENCES: Mapping[State, Callable[[Circumstances], str]] = {

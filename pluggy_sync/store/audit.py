@@ -57,12 +57,12 @@ def record(
 
 
 def take_turns(conn: Connection, address: str | None) -> None:
-    """Let those who sign in from *address* at once do so one after the other: each counts what the others tried."""
+    """Wait until other sign-ins from *address* have ended, so that this one counts what they tried."""
     conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(f"sign-in {address}", 0))))
 
 
 def refused_since(conn: Connection, since: datetime, *, operator: str, address: str | None) -> tuple[int, int]:
-    """Return how many sign-ins were refused since then: of *operator* from *address*, and of anybody from there."""
+    """Return how many sign-ins from *address* were refused since then: those of *operator*, and those of anybody."""
     of_operator = sa.func.count().filter(audit_entries.c.operator == operator)
     row = conn.execute(
         sa.select(of_operator.label("own"), sa.func.count().label("all")).where(

@@ -31,7 +31,7 @@ class ConnectorSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Incident:
+class StatusChange:
     """A change of a connector's status that Pluggy told of."""
 
     at: datetime
@@ -41,8 +41,8 @@ class Incident:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """An incident at a bank, as it is told of now: by its Items, or by Pluggy's status page (`source`)."""
+class BankIncident:
+    """An incident at a bank that goes on, as its Items or Pluggy's status page (`source`) tell of it."""
 
     connector_id: int
     source: str
@@ -53,14 +53,14 @@ class Told:
     started_at: datetime | None
 
 
-def told(conn: Connection, *, limit: int) -> Sequence[Told]:
-    """Return the incidents that are told of, those seen last first."""
+def incidents(conn: Connection, *, limit: int) -> Sequence[BankIncident]:
+    """Return the incidents that go on, those seen last first."""
     rows = conn.execute(
-        sa.select(*(bank_incidents.c[name] for name in Told.__dataclass_fields__))
+        sa.select(*(bank_incidents.c[name] for name in BankIncident.__dataclass_fields__))
         .order_by(bank_incidents.c.seen_at.desc(), bank_incidents.c.connector_id, bank_incidents.c.id)
         .limit(limit)
     )
-    return [Told(**row._mapping) for row in rows]
+    return [BankIncident(**row._mapping) for row in rows]
 
 
 def in_trouble_first(conn: Connection) -> Sequence[ConnectorSeen]:
@@ -82,7 +82,7 @@ def in_trouble_first(conn: Connection) -> Sequence[ConnectorSeen]:
     return [ConnectorSeen(**row._mapping) for row in rows]
 
 
-def incidents(conn: Connection, *, limit: int) -> Sequence[Incident]:
+def status_changes(conn: Connection, *, limit: int) -> Sequence[StatusChange]:
     """Return the newest changes of status that Pluggy told of."""
     payload = inbox.c.payload
     rows = conn.execute(
@@ -92,9 +92,9 @@ def incidents(conn: Connection, *, limit: int) -> Sequence[Incident]:
             payload["connectorId"].astext.label("connector_id"),
             payload["data"]["status"].astext.label("status"),
         )
-        # As in the index, which is only used for values known as the statement is planned.
+        # As in the index: Postgres uses it only for values that it knows when it plans the statement.
         .where(sa.text(f"name = '{events.CONNECTOR_STATUS_UPDATED}'"))
         .order_by(inbox.c.id.desc())
         .limit(limit)
     )
-    return [Incident(**row._mapping) for row in rows]
+    return [StatusChange(**row._mapping) for row in rows]

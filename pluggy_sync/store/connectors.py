@@ -120,10 +120,10 @@ def is_offline(conn: Connection, connector_id: int | None) -> bool:
     """Return whether the bank behind the connector is offline or away as last heard; None: no connector is known."""
     if connector_id is None:
         return False
-    return bool(conn.scalar(sa.select(sa.exists().where(connectors.c.id == connector_id, is_away()))))
+    return bool(conn.scalar(sa.select(sa.exists().where(connectors.c.id == connector_id, is_offline_or_away()))))
 
 
-def is_away() -> sa.ColumnElement[bool]:
+def is_offline_or_away() -> sa.ColumnElement[bool]:
     """Return the condition of a connector that is offline, or whose bank is away by an incident."""
     return sa.or_(connectors.c.status == OFFLINE, connectors.c.away)
 

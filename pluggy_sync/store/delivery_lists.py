@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.tables import deliveries, delivery_attempts, outbox
 
 STATES = ("pending", "delivered", "dead")
@@ -101,9 +102,7 @@ def attempts_of(conn: Connection, notification_id: str, *, limit: int) -> Sequen
 
 def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     """Return how many deliveries are as *wanted*; counting stops at *at_most*."""
-    some = sa.select(deliveries.c.id).where(*_matching(wanted)).limit(at_most).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, deliveries, *_matching(wanted), at_most=at_most)
 
 
 def _of_outbox() -> sa.Select[Any]:

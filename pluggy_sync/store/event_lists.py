@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync import events
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.inbox import StoredEvent
 from pluggy_sync.store.tables import inbox
 
@@ -36,7 +37,7 @@ class Which(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which events are listed; None: of any Item."""
+    """Which events are listed, and of which Item; None: of any."""
 
     which: Which = Which.ALL
     item_id: str | None = None
@@ -44,7 +45,7 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbered:
-    """An event with its number, by which pages are cut."""
+    """An event and its number, at which a page may end."""
 
     number: int
     event: StoredEvent
@@ -67,16 +68,16 @@ class Content:
     handled_at: datetime | None
 
 
-def _said(text: str) -> sa.ColumnElement[bool]:
-    # As in the index, which is only used for values known as the statement is planned.
-    return sa.literal_column(f"({text})", sa.Boolean)
+def _as_indexed(condition: str) -> sa.ColumnElement[bool]:
+    # As in the index: Postgres uses it only for values that it knows when it plans the statement.
+    return sa.literal_column(f"({condition})", sa.Boolean)
 
 
 _WHERE: dict[Which, sa.ColumnElement[bool]] = {
-    Which.DEAD: _said("state = 'dead'"),
-    Which.WAITING: _said("state = 'stored'"),
-    Which.UNREAD: _said("unread IS NOT NULL"),
-    Which.KEPT: _said("outcome = 'kept'"),
+    Which.DEAD: _as_indexed("state = 'dead'"),
+    Which.WAITING: _as_indexed("state = 'stored'"),
+    Which.UNREAD: _as_indexed("unread IS NOT NULL"),
+    Which.KEPT: _as_indexed("outcome = 'kept'"),
     Which.UNKNOWN: inbox.c.name.not_in([*events.KNOWN, events.FETCH_REQUESTED]),
 }
 # These have no index of their own.
@@ -129,16 +130,14 @@ def content(conn: Connection, event_id: str) -> Content | None:
     return None if row is None else Content(**row._mapping)
 
 
-def name_item(conn: Connection, item_id: str) -> bool:
+def is_item_named(conn: Connection, item_id: str) -> bool:
     """Return whether any event names the Item."""
     return bool(conn.scalar(sa.select(sa.exists().where(inbox.c.item_id == item_id))))
 
 
 def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     """Return how many events are as *wanted*; counting stops at *at_most*."""
-    some = sa.select(inbox.c.id).where(*_matching(wanted)).limit(at_most).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, inbox, *_matching(wanted), at_most=at_most)
 
 
 def ids_after(conn: Connection, number: int, wanted: Filter, *, through: int, limit: int) -> Sequence[tuple[int, str]]:

@@ -34,7 +34,7 @@ def living(conn: Connection) -> dict[int, int]:
 
 def offline(conn: Connection) -> set[int]:
     """Return the banks that are offline, or away by an incident."""
-    return set(conn.scalars(sa.select(connectors.c.id).where(connector_queries.is_away())))
+    return set(conn.scalars(sa.select(connectors.c.id).where(connector_queries.is_offline_or_away())))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,14 @@ from sqlalchemy import Connection
 
 from pluggy_sync import events, wire
 from pluggy_sync.store import counters, erased, tables
+from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.database import run_alone
 from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
-RESEND_AFTER = timedelta(seconds=60)
+# It sends it once more if whoever took it has died. With the sweep's own interval that is within promise 10.
+RESEND_AFTER = timedelta(seconds=30)
 RESEND_URGENT_AFTER = timedelta(seconds=20)
 
 # An operator who counts wants to know whether it is a few or very many. There may be millions that are handled.
@@ -299,7 +301,7 @@ def request_fetch(
     return event_id
 
 
-# The name stands in it, as in the index, which is only used for values known as the statement is planned.
+# The name stands in it, as in the index: Postgres uses it only for values that it knows when it plans.
 _REQUEST_FETCHES = sa.text(
     """
     WITH wanted AS MATERIALIZED (
@@ -347,15 +349,9 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
 
 def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
     """Return how many requests to fetch an Item wait for that reason; counting stops at *at_most*."""
-    some = (
-        sa.select(inbox.c.id)
-        # As in the index, which is only used for values known as the statement is planned.
-        .where(sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"), inbox.c.payload["why"].astext == why)
-        .limit(at_most)
-        .subquery()
-    )
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    # As in the index: Postgres uses it only for values that it knows when it plans the statement.
+    waits = sa.literal_column(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'", sa.Boolean)
+    return count_rows(conn, inbox, waits, inbox.c.payload["why"].astext == why, at_most=at_most)
 
 
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
@@ -365,7 +361,7 @@ def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
             sa.select(
                 sa.exists().where(
                     inbox.c.item_id == item_id,
-                    # As in the index, which is only used for values known as the statement is planned.
+                    # As in the index: Postgres uses it only for values that it knows when it plans the statement.
                     sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
                     inbox.c.payload["why"].astext == why,
                 )
@@ -468,7 +464,7 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
 
 
-# As in the index, which is only used for values known as the statement is planned.
+# As in the index: Postgres uses it only for values that it knows when it plans the statement.
 URGENT = sa.literal_column(f"({tables.URGENT_EVENTS})", sa.Boolean)
 
 
@@ -523,9 +519,7 @@ def count(
 ) -> int:
     """Return how many events `newest` would return without a limit; `COUNTED` stands for as many or more."""
     matching = _matching(state, unread=unread, item_id=item_id, since=since)
-    some = sa.select(inbox.c.id).where(*matching).limit(COUNTED).subquery()
-    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-    return number
+    return count_rows(conn, inbox, *matching, at_most=COUNTED)
 
 
 def _matching(

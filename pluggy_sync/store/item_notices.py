@@ -11,12 +11,13 @@ from pluggy_sync.rules.freshness import ASSUMED_PERIOD
 from pluggy_sync.rules.needs import NOT_BLOCKING
 from pluggy_sync.rules.reminders import WARN_DAYS
 from pluggy_sync.rules.statuses import OUTDATED, UPDATED
-from pluggy_sync.store.connectors import is_away
+from pluggy_sync.store.connectors import is_offline_or_away
+from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import connectors, item_progress, items, user_actions
 
 
 def _bank_is_offline() -> sa.ColumnElement[bool]:
-    return sa.exists().where(connectors.c.id == items.c.connector_id, is_away())
+    return sa.exists().where(connectors.c.id == items.c.connector_id, is_offline_or_away())
 
 
 def consents_ending(conn: Connection, *, now: datetime, limit: int) -> list[str]:
@@ -67,10 +68,7 @@ def perhaps_stale(conn: Connection, *, before: datetime, limit: int) -> list[str
     )
     pending = sa.exists().where(
         item_progress.c.item_id == items.c.id,
-        sa.or_(
-            item_progress.c.sync_requested_seq > item_progress.c.synced_seq,
-            item_progress.c.contradiction != Contradiction.NOT_FOUND,
-        ),
+        sa.or_(SYNC_PENDING, item_progress.c.contradiction != Contradiction.NOT_FOUND),
     )
     return list(
         conn.scalars(

@@ -144,7 +144,7 @@ def _unsynced(_: datetime) -> list[sa.Select[Any]]:
 
 
 def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
-    offline = sa.select(connectors.c.id).where(connector_queries.is_away())
+    offline = sa.select(connectors.c.id).where(connector_queries.is_offline_or_away())
     return [sa.select(_any.c.id).where(_any.c.connector_id.in_(offline))]
 
 

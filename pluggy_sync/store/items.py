@@ -185,7 +185,7 @@ def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at:
             sa.select(items.c.id)
             .where(
                 items.c.connector_id == connector_id,
-                # As in the index, which is only used for values known as the statement is planned.
+                # As in the index: Postgres uses it only for values that it knows when it plans the statement.
                 sa.text(NOT_UPDATED),
                 items.c.replaced_by.is_(None),
                 items.c.status.not_in([UPDATED, *RUNNING]),

@@ -152,9 +152,15 @@ def items_by_status(conn: Connection) -> Counts:
     return [(status, number) for status, number in rows]
 
 
+def items_counted_at(conn: Connection) -> datetime | None:
+    """Return when the Items were last counted by status; None: never, or there was none."""
+    moment: datetime | None = conn.scalar(sa.select(sa.func.max(item_counts.c.counted_at)))
+    return moment
+
+
 def count_items(conn: Connection, *, now: datetime, unless_since: datetime) -> None:
     """Count the Items by status, unless that was done at *unless_since* or later. It reads all of them."""
-    counted_at = conn.scalar(sa.select(sa.func.max(item_counts.c.counted_at)))
+    counted_at = items_counted_at(conn)
     if counted_at is not None and counted_at >= unless_since:
         return
     status = sa.func.coalesce(items.c.status, "unseen").label("status")

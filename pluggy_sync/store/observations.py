@@ -46,7 +46,7 @@ def overdue_since(conn: Connection, now: datetime) -> dict[Work, datetime | None
     """
     Return, for each kind of work, since when the oldest should have been done that was not; None: all was.
 
-    What was put off on purpose (a retry, the budget, an endpoint that fails) does not count before its time.
+    What was rescheduled (a retry, the budget, an endpoint that fails) does not count before its time.
     """
     return {
         Work.URGENT_EVENTS: _oldest_event(conn, inbox_queries.URGENT, now),
@@ -216,6 +216,14 @@ def count_events(conn: Connection, *, now: datetime) -> None:
     )
     conn.execute(sa.update(counters).where(of_counter).values(value=newest))
     conn.execute(sa.delete(event_counts).where(event_counts.c.began_at < now - (DAYS_COMPARED + 1) * _DAY))
+
+
+def last_delivery(conn: Connection) -> datetime | None:
+    """Return when the newest delivery of Pluggy's came that is stored, and so was taken; None: there is none."""
+    moment: datetime | None = conn.scalar(
+        sa.select(inbox.c.received_at).where(_OF_PLUGGY).order_by(inbox.c.id.desc()).limit(1)
+    )
+    return moment
 
 
 def last_event(conn: Connection) -> datetime | None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from pluggy_sync import queue
-from pluggy_sync.rules.alerts import Work
+from pluggy_sync.rules.alerts import PLUGGYS, Code, Work
 from pluggy_sync.store import alerts, freshness_counts, incomplete_parts, metrics, observations, schedule
 from pluggy_sync.store.alerts import Alert
 
@@ -26,11 +26,15 @@ class Overview:
     """
     Numbers of what waits, failed or is open. `overdue`: since when the oldest should have been done; None: all was.
 
-    `items` is by status of Pluggy, `unseen` for those never fetched. `runs` are those begun in the last hour.
+    `items` is by status of Pluggy, `unseen` for those never fetched. `runs` are those begun in the last hour. All is
+    counted now but `items` and `freshness`.
     """
 
     alerts: Sequence[Alert]
-    # What was put off on purpose does not count.
+    # When the watchdog last looked at what is ours, and at Pluggy; None: never.
+    watched_at: datetime | None
+    watched_pluggy_at: datetime | None
+    # What was rescheduled does not count.
     overdue: Mapping[Work, datetime | None]
     # When beat's work was done last; None: never.
     last_sweep_at: datetime | None
@@ -43,12 +47,19 @@ class Overview:
     endpoints_failing: int
     endpoints_stopped: int
     open_actions: Mapping[str, int]
+    # As counted at `items_counted_at`; None: never, or there was no Item.
     items: Mapping[str, int]
-    # By freshness, as last counted.
+    items_counted_at: datetime | None
+    # By freshness, as counted at `freshness_counted_at`; None: never, or there was no Item.
     freshness: Mapping[str, int]
+    freshness_counted_at: datetime | None
     items_overdue: int
     items_stale: int
     incomplete_parts: int
+
+    def looked_at(self, code: Code) -> datetime | None:
+        """Return when the watchdog last looked for trouble of *code*; None: never."""
+        return self.watched_pluggy_at if code in PLUGGYS else self.watched_at
 
 
 def read(conn: Connection, *, now: datetime) -> Overview:
@@ -59,6 +70,8 @@ def read(conn: Connection, *, now: datetime) -> Overview:
     endpoints = dict(metrics.endpoints_in_trouble(conn))
     return Overview(
         alerts=alerts.open_(conn),
+        watched_at=schedule.last_done(conn, queue.WATCH),
+        watched_pluggy_at=schedule.last_done(conn, queue.WATCH_PLUGGY),
         overdue=observations.overdue_since(conn, now),
         last_sweep_at=schedule.last_done(conn, queue.SWEEP),
         events_waiting=events["stored"],
@@ -71,7 +84,9 @@ def read(conn: Connection, *, now: datetime) -> Overview:
         endpoints_stopped=endpoints["stopped"],
         open_actions=dict(metrics.open_actions(conn)),
         items=dict(metrics.items_by_status(conn)),
+        items_counted_at=metrics.items_counted_at(conn),
         freshness=_freshness(conn),
+        freshness_counted_at=freshness_counts.last_counted(conn),
         items_overdue=metrics.items_overdue(conn, now),
         items_stale=metrics.items_stale(conn),
         incomplete_parts=sum(number for _, number in incomplete_parts.counts(conn)),

@@ -14,7 +14,7 @@ from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store.inbox import SILENT
 from pluggy_sync.store.tables import inbox, item_progress, items
 
-# As in the index, which is only used for a value known as the statement is planned.
+# As in the index: Postgres uses it only for a value that it knows when it plans the statement.
 _good = (items.c.deleted_at.is_(None), items.c.status == sa.literal_column(f"'{UPDATED}'", sa.Text))
 _last = sa.func.coalesce(items.c.reconciled_at, items.c.first_seen_at)
 # Requests that a round made are handled within minutes. What is rescheduled for longer waits for Pluggy and not for us.

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from pluggy_sync.rules.action_states import OPEN, RESOLVED, SUBMITTED, SUPERSEDED, UNSETTLED
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.rules.statuses import RUNNING
-from pluggy_sync.store.connectors import is_away
+from pluggy_sync.store.connectors import is_offline_or_away
 from pluggy_sync.store.tables import connectors, items, submissions, user_actions
 
 CANCELLED = "cancelled"
@@ -333,7 +333,7 @@ def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]
             .where(
                 user_actions.c.state == OPEN,
                 user_actions.c.remind_at <= now,
-                sa.or_(connectors.c.id.is_(None), ~sa.func.coalesce(is_away(), sa.false())),
+                sa.or_(connectors.c.id.is_(None), ~sa.func.coalesce(is_offline_or_away(), sa.false())),
             )
             .order_by(user_actions.c.remind_at)
             .limit(limit)

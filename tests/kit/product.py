@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from standalone.http_server import running_server
 from tests.kit import documented
 
 
@@ -134,13 +135,9 @@ def running_product(answer: Answer | None = None) -> Iterator[Product]:
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Say nothing of a client that left."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        product.url = f"http://127.0.0.1:{server.server_port}/hooks"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with running_server(Server(("127.0.0.1", 0), Handler)) as address:
+        product.url = f"{address}/hooks"
         try:
             yield product
         finally:
             released.set()
-            server.shutdown()
-            thread.join()

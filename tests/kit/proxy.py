@@ -1,6 +1,5 @@
 """A proxy before the sandbox: it changes answers as a test says, for what the sandbox would never send."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from pluggy_sync import tls, wire
+from standalone.http_server import running_server
 from tests.kit.scripted_server import Asked, Reply
 
 Before = Callable[[Asked], Reply | None]
@@ -77,15 +77,9 @@ def running_proxy(target: str) -> Iterator[Proxy]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the library
             """Say nothing."""
 
-    with httpx.Client(base_url=target, trust_env=False, timeout=30, verify=tls.context()) as client:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        proxy.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield proxy
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+    with (
+        httpx.Client(base_url=target, trust_env=False, timeout=30, verify=tls.context()) as client,
+        running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address,
+    ):
+        proxy.url = address
+        yield proxy

@@ -1,6 +1,5 @@
 """A server on a loopback port that answers as a test tells it: for what the sandbox would never say."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pluggy_sync import wire
+from standalone.http_server import running_server
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,5 @@ def scripted_server(answer: Answer) -> Iterator[Scripted]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the library
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield Scripted(f"http://127.0.0.1:{server.server_port}", asked)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running_server(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield Scripted(address, asked)

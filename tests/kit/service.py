@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from pluggy_sync.resources import Resources
 from pluggy_sync.store.tables import inbox, items, outbox, sync_runs, transactions, user_actions
+from tests.kit import mirror
 from tests.kit.factories import WEBHOOK_SECRET
-from tests.kit.mirror import mirror_of
 from tests.kit.pluggy import Payload, Upstream
 from tests.kit.workers import run_queued, run_until_quiet
 
@@ -73,4 +73,4 @@ class Service:
 
     def assert_mirrors(self, item_id: str) -> None:
         """Check that the mirror of the Item equals the truth, field by field, and that its feed rebuilds it."""
-        mirror_of(self.res.database, item_id).assert_equals(self.upstream.truth(item_id))
+        mirror.assert_mirrors(self.res.database, item_id, self.upstream.truth(item_id))

@@ -1,8 +1,8 @@
 """
 Doing the service's work in the test's own process, without Celery workers.
 
-The messages are the real ones: they are taken from Valkey, in the order in which they were sent. What was put off or
-lost is found by the real sweep, once the clock has been moved to when it is due. No real time passes.
+The messages are the real ones: they are taken from Valkey, in the order in which they were sent. The real sweep finds
+what was rescheduled or lost, once the clock has been moved to when it is due. No real time passes.
 """
 
 import base64
@@ -17,6 +17,7 @@ from pluggy_sync.engine import erasure, events, reconciliation, succession, swee
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.notifications import delivery
 from pluggy_sync.resources import Resources
+from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import deliveries, endpoints, inbox, item_progress, items, predecessor_searches
 from tests.kit.clock import Clock
 
@@ -76,7 +77,7 @@ def next_due_at(res: Resources) -> datetime | None:
     wanted_sync = (
         sa.select(sa.func.min(sa.func.greatest(item_progress.c.due_at, items.c.lease_until)))
         .join(items, items.c.id == item_progress.c.item_id)
-        .where(item_progress.c.sync_requested_seq > item_progress.c.synced_seq, items.c.deleted_at.is_(None))
+        .where(SYNC_PENDING, items.c.deleted_at.is_(None))
     )
     before = deliveries.alias("before")
     ready_at = sa.func.greatest(

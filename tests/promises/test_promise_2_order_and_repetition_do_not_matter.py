@@ -4,7 +4,7 @@ import pytest
 
 from pluggy_sync.store.tables import balances, changes, metadata
 from tests.kit.interception import when_answered
-from tests.kit.mirror import mirror_of
+from tests.kit.mirror import assert_feed_rebuilds_it, assert_mirrors
 from tests.kit.workers import run_queued
 
 
@@ -41,7 +41,7 @@ def test_every_permutation_of_five_events_ends_in_the_same_rows(service, a_chang
         service.work()
         if not others:
             service.work_until_quiet()
-            mirror_of(resources.database, item_id).assert_equals(truth)
+            assert_mirrors(resources.database, item_id, truth)
             ends.append(event["eventId"])
             return
         go_back = saved(resources.database) if len(others) > 1 else None
@@ -178,7 +178,6 @@ def test_the_history_of_changes_has_one_entry_per_change_whatever_was_repeated(s
     service.work_until_quiet()
 
     assert service.rows(balances)
-    mirror = mirror_of(service.res.database, item_id)
-    mirror.assert_feed_rebuilds_it()
+    assert_feed_rebuilds_it(service.res.database, item_id)
     once = [(row.kind, row.transaction_id) for row in service.rows(changes) if row.kind != "modified"]
     assert len(once) == len(set(once))

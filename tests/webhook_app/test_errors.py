@@ -9,6 +9,7 @@ from pluggy_sync.engine.errors import CannotActError
 from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError, PluggyUnavailableError
 from pluggy_sync.rules import refusals
 from tests.kit.factories import a_settings
+from webhook_app.api_tokens import CannotTellError
 from webhook_app.app import create_app
 from webhook_app.problems import ProblemError
 
@@ -40,7 +41,10 @@ def answer_to():
         (NotFound(), 404, "not-found", None),
         (PluggyLimitedError(SECRET, retry_after_s=12.4), 503, "pluggy-busy", "12"),
         (PluggyUnavailableError(SECRET), 503, "pluggy-unavailable", "10"),
-        (PluggyRefusedError(SECRET, status=400), 502, "refused-by-pluggy", None),
+        (PluggyRefusedError(SECRET, status=400), 400, "invalid-request", None),
+        (PluggyRefusedError(SECRET, status=403), 502, "refused-by-pluggy", None),
+        (PluggyRefusedError(SECRET, status=404), 410, "item-gone-at-pluggy", None),
+        (CannotTellError(), 503, "unavailable", "5"),
         (DataError(SECRET, None, Exception(SECRET)), 400, "invalid-request", None),
         (OperationalError(SECRET, None, Exception(SECRET)), 503, "unavailable", "5"),
         (sa.exc.TimeoutError(SECRET), 503, "unavailable", "5"),
@@ -57,6 +61,13 @@ def test_each_kind_of_trouble_has_its_status_and_code_and_tells_no_more(answer_t
     assert answer.json["requestId"] == answer.headers["X-Request-Id"]
     assert answer.headers.get("Retry-After") == retry_after
     assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_the_code_of_a_refusal_of_pluggy_is_said(answer_to, status):
+    answer = answer_to(PluggyRefusedError(SECRET, status=status, code="CLIENT_NOT_ALLOWED"))
+
+    assert answer.json["pluggyCode"] == "CLIENT_NOT_ALLOWED"
 
 
 @pytest.mark.parametrize("code", sorted(refusals.STATUS_OF_CODE))

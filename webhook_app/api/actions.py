@@ -115,7 +115,8 @@ class PageLinkSchema(ma.Schema):
     expiresAt = Instant(required=True)
 
 
-def _view(row: Action) -> dict[str, Any]:
+def view(row: Action) -> dict[str, Any]:
+    """Return the action as `ActionSchema` dumps it for the present request's token."""
     return access.without_link(action_view.of_row(row, resources().links, resources().texts))
 
 
@@ -183,7 +184,7 @@ def list_actions(query: dict[str, Any]) -> dict[str, Any]:
         rows,
         query["limit"],
         lambda row: [row.created_at.isoformat(), row.id],
-        _view,
+        view,
     )
 
 
@@ -196,7 +197,7 @@ def get_action(action_id: str) -> dict[str, Any]:
         row = user_actions.get(conn, action_id)
     if row is None:
         raise ProblemError("action-not-found")
-    return _view(row)
+    return view(row)
 
 
 @blueprint.post("/actions/<action_id>/mfa")
@@ -206,7 +207,7 @@ def get_action(action_id: str) -> dict[str, Any]:
 def answer_mfa(answer: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give the code, choice or text that the bank asked for. It goes to Pluggy and is not stored."""
     action = submissions.answer_mfa(resources(), action_id, answer["value"])
-    return _view(action)
+    return view(action)
 
 
 @blueprint.post("/actions/<action_id>/credentials")
@@ -217,7 +218,7 @@ def give_credentials(given: dict[str, Any], action_id: str) -> dict[str, Any]:
     """Give new credentials. They go to Pluggy and are not stored."""
     credentials = given.get("parameters") or given["encrypted_parameters"]
     action = submissions.give_credentials(resources(), action_id, credentials)
-    return _view(action)
+    return view(action)
 
 
 @blueprint.post("/actions/<action_id>/restart")
@@ -229,7 +230,7 @@ def restart_action(action_id: str) -> dict[str, Any]:
 
     For what the person does at the bank, and for a bank that asks for its code only during the update.
     """
-    return _view(submissions.restart(resources(), action_id))
+    return view(submissions.restart(resources(), action_id))
 
 
 @blueprint.post("/actions/<action_id>/cancel")
@@ -237,7 +238,7 @@ def restart_action(action_id: str) -> dict[str, Any]:
 @blueprint.refuses("action-not-found", "action-submitted", "action-settled")
 def cancel_action(action_id: str) -> dict[str, Any]:
     """Cancel an open action. It ends as `superseded` with the outcome `cancelled`, and is not asked again for now."""
-    return _view(submissions.cancel(resources(), action_id))
+    return view(submissions.cancel(resources(), action_id))
 
 
 @blueprint.post("/actions/<action_id>/page-link")

@@ -78,14 +78,12 @@ class RemovedTransactionOfItemSchema(RemovedTransactionSchema):
     itemId = ma.fields.Str(required=True)
 
 
-class ChangesOfAllSchema(ma.Schema):
+class ChangesOfAllSchema(ChangesSchema):
     """A page of changes of all Items."""
 
     added = ma.fields.List(ma.fields.Nested(TransactionOfItemSchema), required=True)
     modified = ma.fields.List(ma.fields.Nested(TransactionOfItemSchema), required=True)
     removed = ma.fields.List(ma.fields.Nested(RemovedTransactionOfItemSchema), required=True)
-    nextCursor = ma.fields.Str(required=True, metadata={"description": "Keep it, and ask with it the next time"})
-    hasMore = ma.fields.Bool(required=True)
 
 
 @blueprint.get("/items/<item_id>/transactions/sync")

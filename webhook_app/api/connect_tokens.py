@@ -6,7 +6,6 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.rules import refusals
 from pluggy_sync.store import erased
@@ -14,7 +13,7 @@ from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
-from webhook_app.problems import INVALID_REQUEST, ProblemError
+from webhook_app.problems import ProblemError
 
 blueprint = ApiBlueprint("connect tokens", __name__, description="Tokens for the Pluggy Connect widget")
 
@@ -91,13 +90,6 @@ _OPTIONS = {
 def _token(item_id: str | None, options: dict[str, Any]) -> dict[str, Any]:
     res = resources()
     made_at = res.now()
-    try:
-        with somebody_waits():
-            token = res.pluggy.connect_token(item_id, options)
-    except PluggyRefusedError as exc:
-        if exc.status == 404:
-            raise ProblemError(refusals.GONE) from exc
-        if exc.status == 400:
-            raise ProblemError(INVALID_REQUEST, "Pluggy does not accept these options.") from exc
-        raise
+    with somebody_waits():
+        token = res.pluggy.connect_token(item_id, options)
     return {"accessToken": token, "expiresAt": made_at + LIFE, "itemId": item_id}

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import marshmallow as ma
@@ -106,7 +106,7 @@ def view(row: ItemView, actions: Sequence[Action], *, now: datetime) -> dict[str
 
 def freshness(row: ItemView, actions: Sequence[Action], *, now: datetime) -> Freshness:
     """Return how fresh the Item is; *actions* are its unsettled ones, oldest first."""
-    grace = timedelta(hours=resources().settings.stale_after_hours)
+    grace = resources().settings.stale_after
     return freshness_of(item_views.known(row, actions), now=now, grace=grace)
 
 

@@ -1,7 +1,6 @@
 """Items: list, one, and registering one that the product learnt of from the widget."""
 
 import dataclasses
-from datetime import timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -105,7 +104,7 @@ def list_items(query: dict[str, Any]) -> dict[str, Any]:
     """
     position = paging.position_of(query["after"], paging.text)
     res = resources()
-    now, grace = res.now(), timedelta(hours=res.settings.stale_after_hours)
+    now, grace = res.now(), res.settings.stale_after
     wanted = item_lists.Filter(
         client_user_id=query["client_user_id"],
         connector_id=query["connector_id"],

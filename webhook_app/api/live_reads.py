@@ -10,7 +10,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyRefusedError
+from pluggy_sync.pluggy.errors import PluggyRefusedError
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.rules import refusals
 from pluggy_sync.store import accounts
@@ -123,8 +123,6 @@ def _asking() -> Iterator[None]:
     try:
         with somebody_waits():
             yield
-    except PluggyLimitedError:
-        raise
     except PluggyRefusedError as exc:
         if exc.status not in _NOT_GIVEN:
             raise

@@ -5,10 +5,10 @@ from typing import Any
 import marshmallow as ma
 
 from pluggy_sync.engine import erasure
-from pluggy_sync.notifications import action_view
 from pluggy_sync.store import erasures, item_views, user_actions
-from webhook_app.api import access, item_view
+from webhook_app.api import actions as actions_api
 from webhook_app.api import erasures as erasures_api
+from webhook_app.api import item_view
 from webhook_app.api.actions import ActionSchema
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.erasures import ErasureSchema
@@ -62,11 +62,7 @@ def get_user(client_user_id: str) -> dict[str, Any]:
     return {
         "clientUserId": client_user_id,
         "items": [item_view.view(row, actions.get(row.id, []), now=now) for row in rows],
-        "openActions": [
-            access.without_link(action_view.of_row(each, res.links, res.texts))
-            for some in actions.values()
-            for each in some
-        ],
+        "openActions": [actions_api.view(each) for some in actions.values() for each in some],
         "counts": counts,
     }
 

@@ -133,8 +133,6 @@ class Front:
         """Return whether the loop takes the body, which its secret says is authentic. A bad signature is for Flask."""
         if area.name != "webhooks" or not webhooks.are_for_the_loop(scope, body.content):
             return False
-        if not self._gate.asks_for_signature:
-            return True
         return self._gate.refusal_of_body(_headers_of(scope), body.content, datetime.now(UTC)) is None
 
     async def _may_send(self, area: Area, scope: Scope) -> bool:

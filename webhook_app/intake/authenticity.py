@@ -65,14 +65,9 @@ def is_authentic(secret: str, settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a delivery must show, as the settings say. One for each process."""
+    """What a delivery must show, as the settings say."""
 
     settings: Settings
-
-    @property
-    def asks_for_signature(self) -> bool:
-        """Whether a signature is set up."""
-        return bool(self.settings.webhook_signature_secrets)
 
     def refusal_of_head(self, header: HeaderOf, address: str | None) -> Refusal | None:
         """Return why a delivery from *address* is refused before its body is read, or None."""
@@ -86,7 +81,7 @@ class Gate:
     def refusal_of_body(self, header: HeaderOf, body: bytes, now: datetime) -> Refusal | None:
         """Return why the *body*, as it came, is refused, or None."""
         settings = self.settings
-        if not self.asks_for_signature:
+        if not settings.webhook_signature_secrets:
             return None
         stamp_header = settings.webhook_signature_timestamp_header
         signed = body

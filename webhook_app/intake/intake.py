@@ -19,7 +19,7 @@ class Intake:
         folder = res.settings.spill_folder
         self._spill = None if folder is None else Spill(res, Path(folder))
         self._writer = Writer(res, self._spill)
-        res.users.callback(self._writer.close)
+        res.before_close.callback(self._writer.close)
 
     @property
     def has_spill(self) -> bool:

@@ -9,11 +9,10 @@ from flask import Blueprint, Response, current_app, request
 from pluggy_sync.rules.scopes import Scope, allows
 from pluggy_sync.store.api_tokens import digest_of
 from webhook_app import api_tokens, pluggy_keys
-from webhook_app.api_tokens import CannotTellError, Opened
+from webhook_app.api_tokens import Opened
 from webhook_app.app_resources import resources
 from webhook_app.pluggy_copy import bodies
 from webhook_app.pluggy_copy.answers import PREFIX, RefusedError, answer
-from webhook_app.problems import UNAVAILABLE, ProblemError
 
 blueprint = Blueprint("pluggy_signing_in", __name__, url_prefix=PREFIX)
 # The one address that needs no key.
@@ -28,7 +27,7 @@ def sign_in() -> Response:
     if not isinstance(client_id, str) or not isinstance(client_secret, str):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "clientId and clientSecret are required")
     digest = digest_of(client_secret)
-    opened = _opened(digest)
+    opened = api_tokens.of_app(current_app).find_by_digest(digest)
     if opened is None or not _is_name(client_id, opened):
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "Client keys are invalid", "CLIENT_KEYS_UNAUTHORIZED")
     return answer({"apiKey": pluggy_keys.make(res.settings, client_id, digest, now=res.now())})
@@ -44,24 +43,18 @@ def _is_name(client_id: str, opened: Opened) -> bool:
     return token is None or client_id in (token.name, token.id, resources().settings.pluggy_client_id)
 
 
-def _opened(digest: bytes) -> Opened | None:
-    try:
-        return api_tokens.of_app(current_app).find_by_digest(digest)
-    except CannotTellError:
-        raise ProblemError(UNAVAILABLE, headers={"Retry-After": "5"}) from None
-
-
 def require_key() -> None:
     """
     Let the present request pass if its API key opens it: a read with any scope, all else with `act`.
 
     Raises:
         RefusedError: it does not.
-        ProblemError: nobody knows, since Postgres is away.
+        CannotTellError: nobody knows, since Postgres is away.
     """
     res = resources()
     digest = pluggy_keys.digest_in(request.headers.get("X-API-KEY", ""), res.settings, now=res.now())
-    opened = None if digest is None else _opened(digest)
+    tokens = api_tokens.of_app(current_app)
+    opened = None if digest is None else tokens.find_by_digest(digest)
     if opened is None:
         raise RefusedError(HTTPStatus.FORBIDDEN, "Missing or invalid authorization token")
     needed = Scope.READ if request.method in ("GET", "HEAD") else Scope.ACT
@@ -69,4 +62,4 @@ def require_key() -> None:
         raise RefusedError(
             HTTPStatus.FORBIDDEN, f"The token has the scope `{opened.scope}`; this call asks for `{needed}`."
         )
-    api_tokens.of_app(current_app).note_use(opened, now=res.now())
+    tokens.note_use(opened, now=res.now())

@@ -6,19 +6,20 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import exits, main
-from pluggy_sync import queue
-from pluggy_sync.engine import sweep
+from pluggy_sync import queue, rejections, wire
+from pluggy_sync.engine import freshness_counting, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
+from pluggy_sync.rules import ages
 from pluggy_sync.rules.alerts import Code, Finding
-from pluggy_sync.store import alerts, deliveries, inbox, item_lease, items, tables
-from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
-from tests.kit.mirror import mirror_of
+from pluggy_sync.store import alerts, deliveries, freshness_counts, inbox, item_lease, items, metrics, tables
+from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -135,9 +136,7 @@ def test_deep_sync_repairs_what_no_event_told_of(call, service, upstream):
     result = call("sync", item_id, "--deep")
 
     assert result.exit_code == 0, result.output
-    assert {row.id for row in mirror_of(service.res.database, item_id).transactions} == {
-        each["id"] for each in upstream.truth(item_id)["transactions"]
-    }
+    assert service.transaction_ids() == {each["id"] for each in upstream.truth(item_id)["transactions"]}
 
 
 def test_import_syncs_each_item_and_names_bad_lines_without_losing_the_others(call, service, upstream, tmp_path: Path):
@@ -410,6 +409,73 @@ def test_webhooks_are_listed_checked_registered_and_rotated_without_showing_a_se
         assert "the-new-secret" not in each.output
 
 
+def test_a_webhook_with_a_wrong_secret_is_said_and_what_came_of_it_is_counted(call, environ, service, upstream, clock):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    url = "https://sync.example.com/webhooks/pluggy"
+    carried = {"item/updated": {"X-Webhook-Secret": "another"}, "item/error": {}}
+    carried["item/created"] = {"X-Webhook-Secret": WEBHOOK_SECRET}
+    for event, headers in carried.items():
+        upstream.sandbox.api("POST", "/webhooks", {"url": url, "event": event, "headers": headers})
+    before = call("webhooks", "list").output
+    service.deliver(an_event("item/updated", itemId=an_id()))
+    for _ in range(5):
+        rejections.count(service.res, why=rejections.WRONG, address="10.0.0.9")
+
+    listed, checked = call("webhooks", "list"), call("webhooks", "check")
+    as_json = json.loads(call("webhooks", "list", "--json").output)
+    faults = json.loads(call("webhooks", "check", "--json").output)
+
+    assert sorted(each["secret"] for each in as_json if each["isOurs"]) == ["missing", "right", "wrong"]
+    assert "working" not in listed.output
+    assert re.search(r"last delivery taken +none\n", before)
+    assert re.search(r"last delivery taken +.*Z\n", listed.output)
+    assert "5 in 20 minutes: 5 from 10.0.0.9 with a wrong secret" in listed.output
+    assert "5 from 10.0.0.9" in checked.output
+    assert "answered 401" in [each["kind"] for each in faults]
+    environ |= {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    assert "not known: Postgres does not answer" in call("webhooks", "list").output
+
+
+def test_duplicates_at_pluggy_are_named_before_they_are_removed(call, environ, upstream):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    call("webhooks", "register")
+    url = "https://sync.example.com/webhooks/pluggy"
+    other = upstream.sandbox.api("POST", "/webhooks", {"url": url, "event": "item/updated"})["id"]
+
+    refused = call("webhooks", "register", "--remove-others", text="n\n")
+    kept = [each["id"] for each in upstream.sandbox.api("GET", "/webhooks")["results"]]
+    done = call("webhooks", "register", "--remove-others", "--yes")
+
+    assert (refused.exit_code, f"{other} (item/updated). Remove?" in refused.output) == (exits.FAILED, True)
+    assert other in kept
+    assert done.exit_code == 0, done.output
+    assert other not in [each["id"] for each in upstream.sandbox.api("GET", "/webhooks")["results"]]
+
+
+# Of what acts, these take a range or all there is.
+_OF_MANY = {"since", "until", "remove_others", "dry_run"}
+
+
+def _commands(group: click.Group, context: click.Context, path: tuple[str, ...] = ()):
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, context, (*path, name))
+
+
+def test_a_command_that_acts_on_many_at_once_can_be_told_not_to_ask_for_it_asks():
+    asking = {}
+    for path, command in _commands(main, click.Context(main)):
+        options = {each.name for each in command.params}
+        # Lists have a limit.
+        if options & _OF_MANY and "limit" not in options:
+            asking[" ".join(path)] = "yes" in options
+
+    assert len(asking) >= 5
+    assert all(asking.values()), asking
+
+
 def test_rotating_without_a_second_secret_is_refused_before_anything_is_lost(call, upstream):
     result = call("webhooks", "rotate")
 
@@ -432,8 +498,11 @@ def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, servi
     alarmed = call("status")
     assert alarmed.exit_code == exits.FAILED
     assert "9 MB left" in alarmed.output
+    assert re.search(r"Last seen.+Last looked", alarmed.output)
     known = json.loads(call("status", "--json").output)
     assert known["events"] == {"waiting": 0, "dead": 1}
+    assert known["alerts"][0]["lastSeenAt"] is not None
+    assert known["alerts"][0]["lookedAt"] is None
     assert sum(known["items"]["byStatus"].values()) == 1
     assert known["alerts"][0]["code"] == "disk_low"
     assert set(known["queues"]) == set(queue.QUEUE_OF_TASK.values())
@@ -444,6 +513,41 @@ def test_status_shows_what_waits_and_exits_by_what_is_wrong(call, environ, servi
     assert "9 MB left" in without_redis.output
     environ["DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
     assert call("status", "--json").exit_code == exits.UNAVAILABLE
+
+
+def test_status_says_when_the_items_were_counted(call, service, upstream, clock):
+    upstream.connect()
+    service.catch_up()
+
+    before = call("status").output
+    clock.advance(hours=-1)
+    freshness_counting.count(service.res)
+    with service.res.database.begin() as conn:
+        metrics.count_items(conn, now=service.res.now(), unless_since=service.res.now())
+        moments = (freshness_counts.last_counted(conn), metrics.items_counted_at(conn))
+    after, known = call("status").output, json.loads(call("status", "--json").output)["items"]
+
+    by_freshness, by_status = (ages.at(each, datetime.now(UTC), seconds=True) for each in moments)
+    assert before.count("not counted yet") == 2
+    assert f"1 fresh; as of {by_freshness}" in after
+    assert f"1 UPDATED; as of {by_status}" in after
+    assert [known["byFreshnessAt"], known["byStatusAt"]] == [wire.to_text(each) for each in moments]
+
+
+def test_explain_does_not_call_an_item_fresh_while_an_event_of_it_waits(call, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    upstream.run(item_id)
+    service.deliver(*upstream.take_events())
+
+    said, shown = call("explain", item_id).output, call("items", item_id).output
+    as_json = json.loads(call("explain", item_id, "--json").output)
+
+    assert "unhandled since" in said.splitlines()[0]
+    assert "fresh as last fetched" in said
+    assert "unhandled since" in shown
+    assert as_json["news"]["events"] > 0
+    assert "Fresh" not in as_json["explanation"]
 
 
 def test_import_goes_on_when_the_sync_run_that_had_the_item_has_ended(call, service, upstream, monkeypatch):

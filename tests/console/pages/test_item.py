@@ -25,6 +25,21 @@ def test_the_page_begins_with_the_sentence_and_tells_what_happened_and_what_is_d
     assert 'class="action_opened"' in page
 
 
+def test_the_page_is_not_green_while_an_event_of_the_item_waits(browser: Browser, service: Service):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    before = browser.text(f"/items/{item_id}")
+    service.upstream.run(item_id)
+    service.deliver(*service.upstream.take_events())
+
+    page = browser.text(f"/items/{item_id}")
+
+    assert 'class="card why good"' in before
+    assert 'class="card why busy"' in page
+    assert "unhandled since" in page
+    assert "as last fetched" in page
+
+
 def test_older_entries_are_loaded_from_where_the_page_ended(browser: Browser, service: Service, monkeypatch):
     monkeypatch.setattr("console.pages.item.ENTRIES", 1)
     item_id = service.upstream.connect(connector=5)

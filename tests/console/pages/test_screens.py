@@ -5,7 +5,6 @@ Each leaves its pictures in build/screenshots/console, to be looked at.
 """
 
 import math
-import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from pluggy_sync.engine import bulk, submissions
 from pluggy_sync.engine.bulk import What
 from pluggy_sync.store import audit, bulk_operations, user_actions
 from pluggy_sync.store.tables import deliveries, endpoints, event_counts, figure_samples, inbox
+from standalone.http_server import running_server
 from tests.console.pages.conftest import OPERATOR, PASSWORD
 from tests.console.pages.test_links import connect_twice
 from tests.kit.clock import Clock
@@ -39,12 +39,8 @@ LOOKS = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark"
 @pytest.fixture
 def address(console: Flask) -> Iterator[str]:
     """Where the console is served."""
-    server = make_server("127.0.0.1", 0, console, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with running_server(make_server("127.0.0.1", 0, console, threaded=True)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -161,12 +157,23 @@ def _fail(faults: list[str], error: Any) -> None:
     faults.append(f"a script failed: {error}")
 
 
+# What can be used and lies beside the screen, but for tables and texts that visibly scroll by themselves.
+_BESIDE = """() => [...document.querySelectorAll("a, button, input, select, summary")]
+    .filter((each) => !each.closest(".scroll, pre, .skip, .unseen"))
+    .filter((each) => {
+        const box = each.getBoundingClientRect();
+        return box.width > 0 && (box.right > document.documentElement.clientWidth + 1 || box.left < -1);
+    })
+    .map((each) => each.outerHTML.slice(0, 80))"""
+
+
 def _look(page: Any, name: str, *, looks_at_all: bool) -> list[str]:
     """Return what is wrong with the page. A phone has the same colours and names: axe takes a second for each page."""
     page.wait_for_load_state("networkidle")
     page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     too_wide = [f"{name}: {wide} pixels too wide"] if wide > 0 else []
+    too_wide += [f"{name}: beside the screen: {each}" for each in page.evaluate(_BESIDE)]
     if not looks_at_all:
         return too_wide
     found = axe.Axe().run(page, options=RULES).response["violations"]

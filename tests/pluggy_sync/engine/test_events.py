@@ -1,4 +1,4 @@
-"""Handling events: what is covered by a fetch, what is put off, what is given up. More in `sync/test_run.py`."""
+"""Handling events: covered by a fetch, rescheduled, or a dead letter. More in `sync/test_run.py`."""
 
 from datetime import timedelta
 

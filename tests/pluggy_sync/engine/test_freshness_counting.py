@@ -34,7 +34,7 @@ def shares(resources):
 
 def by_rule(resources):
     """Count by looking at every single Item."""
-    now, grace = resources.now(), timedelta(hours=resources.settings.stale_after_hours)
+    now, grace = resources.now(), resources.settings.stale_after
     found = {}
     with resources.database.begin() as conn:
         for item_id in conn.scalars(sa.select(items.c.id).where(items.c.deleted_at.is_(None))).all():

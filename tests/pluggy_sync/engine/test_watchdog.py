@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pluggy_sync import events, queue, rejections
 from pluggy_sync.engine import watchdog
 from pluggy_sync.redis_options import redis_options
-from pluggy_sync.rules.alerts import CLEARED_AFTER, KEPT_FOR, Code, Finding, Room, Work
+from pluggy_sync.rules.alerts import CLEARED_AFTER, KEPT_FOR, PLUGGYS, Code, Finding, Room, Work
 from pluggy_sync.store import alerts, deliveries, endpoints, inbox, item_progress, items, observations, schedule, tables
 from standalone.polling import eventually
 from tests.kit.factories import WEBHOOK_SECRET, an_event, an_id
@@ -509,3 +509,8 @@ def test_without_redis_the_rest_is_looked_at(res, clock):
 
 def dead_redis():
     return redis_options("redis://127.0.0.1:1/0").client(connect_timeout_s=1, timeout_s=1)
+
+
+def test_the_list_of_what_pluggy_is_asked_about_is_that_of_the_watchdog():
+    assert {code for codes_ in watchdog._PLUGGYS for code in codes_} == PLUGGYS
+    assert {code for codes_ in watchdog._OURS for code in codes_} == set(Code) - PLUGGYS

@@ -1,10 +1,10 @@
-"""Spans of time in words."""
+"""Times in words."""
 
 from datetime import timedelta
 
 import pytest
 
-from pluggy_sync.rules.ages import ago, span
+from pluggy_sync.rules.ages import ago, at, span
 from tests.kit.factories import NOON
 
 
@@ -35,3 +35,9 @@ def test_a_span_is_told_in_one_unit(length, words):
 )
 def test_a_moment_is_told_as_seen_from_now(from_now, words):
     assert ago(NOON + timedelta(**from_now), NOON) == words
+
+
+def test_a_moment_of_another_day_is_told_with_its_day():
+    assert at(NOON - timedelta(hours=2), NOON) == "13:00 UTC"
+    assert at(NOON - timedelta(seconds=5), NOON, seconds=True) == "14:59:55 UTC"
+    assert at(NOON - timedelta(days=1), NOON) == f"{NOON - timedelta(days=1):%Y-%m-%d} 15:00 UTC"

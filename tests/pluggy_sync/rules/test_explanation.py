@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pluggy_sync.rules.explanation import Circumstances, remarks, sentence
+from pluggy_sync.rules.explanation import COUNTED, Circumstances, News, may_have_changed, remarks, sentence
 from pluggy_sync.rules.freshness import State, freshness_of
 from pluggy_sync.rules.timeline import Due, DueKind
 from tests.kit.factories import NOON
@@ -30,6 +30,7 @@ def circumstances(known_as: dict[str, Any], **changes: Any) -> Circumstances:
         "due": [],
         "dead_events": 0,
         "dead_letters": 0,
+        "news": None,
         **changes,
     }
     return Circumstances(**values)
@@ -224,3 +225,68 @@ def test_what_nothing_mends_by_itself_is_remarked():
         "Not delivered to the product, and given up: 2 notifications.",
         "Not everything could be read: identity, loans.",
     ]
+
+
+def news(number: int = 3, *, given_up: int = 0) -> News:
+    return News(number=number, given_up=given_up, since=NOW - HOUR / 2)
+
+
+@pytest.mark.parametrize(
+    "known_as, changes, told",
+    [
+        (
+            PLANNED,
+            {"news": news(), "due": [due(DueKind.EVENT, -HOUR / 60)]},
+            (
+                "3 events wait unhandled since 16:30 UTC; it is fetched now, overdue for 60 seconds. "
+                "What Pluggy collected 2 hours ago was stored before."
+            ),
+        ),
+        (
+            PLANNED,
+            {"news": news(1, given_up=1), "unread": ["loans"]},
+            (
+                "1 event received since 16:30 UTC could not be handled; nothing is due to fetch it. "
+                "What Pluggy collected 2 hours ago was stored before, but for loans."
+            ),
+        ),
+        (PLANNED, {"is_leased": True}, "A sync run is at work. What Pluggy collected 2 hours ago was stored before."),
+        (
+            {"last_updated_at": None, "first_seen_at": NOON},
+            {"news": news(COUNTED)},
+            (
+                "100 or more events wait unhandled since 16:30 UTC; nothing is due to fetch it. "
+                "What Pluggy collected was stored before."
+            ),
+        ),
+    ],
+)
+def test_an_item_is_not_called_fresh_while_something_waits_that_may_change_it(known_as, changes, told):
+    item = circumstances(known_as, **changes)
+
+    assert item.freshness.state is State.FRESH
+    assert sentence(item) == told
+    assert may_have_changed(item)
+
+
+@pytest.mark.parametrize(
+    "known_as",
+    [{"status": "OUTDATED"}, {"status": "UPDATING"}, {"next_auto_sync_at": NOW - 24 * HOUR}, ASKED, {"not_found": 4}],
+)
+def test_every_other_sentence_says_too_that_events_wait(known_as):
+    plain, waiting = circumstances(known_as), circumstances(known_as, news=news())
+
+    assert sentence(waiting) == f"{sentence(plain)} 3 events wait unhandled since 16:30 UTC, and may change that."
+    assert may_have_changed(waiting)
+    assert not may_have_changed(plain)
+
+
+def test_what_is_not_stored_yet_is_said_beside_what_is_asked_of_the_person():
+    told = sentence(circumstances({**ASKED, "sync_pending": True}, due=[due(DueKind.SYNC, HOUR / 60)]))
+
+    assert told.endswith(" New data is not stored yet; a sync run is due in 60 seconds.")
+
+
+@pytest.mark.parametrize("known_as", [{"deleted_at": NOON, "status": None}, {"is_replaced": True}])
+def test_events_change_nothing_about_an_item_that_is_gone_or_replaced(known_as):
+    assert sentence(circumstances(known_as, news=news())) == sentence(circumstances(known_as))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from pluggy_sync.rules.freshness import State
 from pluggy_sync.store import explanations
 from pluggy_sync.store.explanations import Explained
 from pluggy_sync.store.tables import deliveries, inbox
@@ -46,3 +47,39 @@ def test_what_was_given_up_is_remarked(service: Service):
     assert found is not None
     assert found.sentence.startswith("Fresh: ")
     assert len(found.remarks) == 2
+
+
+def test_an_item_is_not_called_fresh_while_an_event_of_it_waits(service: Service):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    service.upstream.run(item_id)
+    events = service.upstream.take_events()
+    service.deliver(*events)
+
+    waiting = explained(service, item_id)
+    service.work_until_quiet()
+    handled = explained(service, item_id)
+
+    assert waiting is not None
+    assert waiting.freshness.state is State.FRESH
+    assert waiting.sentence.startswith(f"{len(events)} event")
+    assert "wait" in waiting.sentence
+    assert waiting.news is not None
+    assert waiting.may_have_changed
+    assert handled is not None
+    assert handled.sentence.startswith("Fresh: ")
+    assert handled.news is None
+
+
+def test_an_event_that_was_given_up_before_it_was_looked_at_keeps_an_item_from_being_called_fresh(service: Service):
+    item_id = service.upstream.connect()
+    service.catch_up()
+    service.upstream.run(item_id)
+    service.deliver(*service.upstream.take_events())
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(inbox).where(inbox.c.state == "stored").values(state="dead"))
+
+    found = explained(service, item_id)
+
+    assert found is not None
+    assert "could not be handled" in found.sentence

@@ -1,6 +1,5 @@
 """A program that calls `/pluggy` by HTTP, and one that asks Pluggy itself."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -13,6 +12,7 @@ from werkzeug.serving import make_server
 
 from pluggy_sandbox.testing import RunningSandbox
 from pluggy_sync import tls
+from standalone.http_server import running_server
 from tests.kit.factories import API_TOKEN
 
 # The official Python package takes only a UUID for a client id.
@@ -22,13 +22,8 @@ CLIENT_ID = "00000000-0000-4000-8000-00000000c0de"
 @pytest.fixture(scope="module")
 def served(shared_app: Flask) -> Iterator[str]:
     """The address of the web app, which works with the resources of whatever test runs."""
-    server = make_server("127.0.0.1", 0, shared_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/pluggy"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_server(make_server("127.0.0.1", 0, shared_app, threaded=True)) as address:
+        yield f"{address}/pluggy"
 
 
 def _signed_in(base_url: str, client_id: str, client_secret: str) -> httpx.Client:

@@ -85,7 +85,7 @@ LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.1
 
 lock: ## choose the newest versions and write the two lock files (one for .venv, one for the image)
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv)
-	$(LOCK) --upgrade --extra build --extra standalone --extra sandbox --extra dev --output-file requirements.lock
+	$(LOCK) --upgrade --extra build --extra standalone --extra sandbox --extra tracing --extra dev --output-file requirements.lock
 	$(LOCK) --extra build --constraint requirements.lock --output-file requirements-production.lock
 
 # Both fetch their tool, which no other target needs; audit asks for what is known to be vulnerable.

@@ -24,7 +24,13 @@ UP_WITHIN_S = 120.0
 DOWN_WITHIN_S = 60.0
 SERVERS = ("postgres", "valkey", "sandbox")
 # What Pluggy does in hours the sandbox does in seconds.
-SETTINGS = {"runSeconds": 0.3, "firstRunDays": 60, "deliveryDelaysSeconds": [5.0, 20.0], "realDeadlines": True}
+SETTINGS = {
+    "runSeconds": 0.3,
+    "firstRunDays": 60,
+    "openingDay": "2026-11-24",
+    "deliveryDelaysSeconds": [5.0, 20.0],
+    "realDeadlines": True,
+}
 
 
 class UpEndedError(Exception):

@@ -12,6 +12,7 @@ KeySeconds = Annotated[int, Meta(ge=-100_000_000, le=100_000_000)]  # negative: 
 Hours = Annotated[float, Meta(ge=0, le=10_000)]
 Days = Annotated[int, Meta(ge=0, le=10_000)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Day = Annotated[str, Meta(pattern=r"^(20\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8]))?$")]  # to the 28th; or empty
 Mode = Literal["development", "production"]
 Status = Annotated[int, Meta(ge=100, le=599)]
 
@@ -36,6 +37,8 @@ class Settings:
     auto_sync_hours: Annotated[float, Meta(ge=0.25, le=10_000)] = 24
     overlap_days: Days = 3  # 3, 5 or 7 (Pluggy facts 4.1)
     first_run_days: Days = 365
+    history_days: Days = 365  # of the year behind a new customer, so many have rows
+    opening_day: Day = ""  # what a bank calls the day on which a customer opens, for the same story on any; "": today
     run_seconds: Seconds = 0.25  # how long one good execution takes
     min_update_frequency_hours: Hours = 1  # virtual; the default of new client ids (Pluggy facts 13.6); 0: no 409
     error_cooldown_seconds: WholeSeconds = 0  # virtual; until then 409 ITEM_IN_ERROR_COOLDOWN (Pluggy facts 13.14)

@@ -2,7 +2,7 @@
 POSTs to the product. One deadline covers the whole request: finding the address, connecting, TLS, sending, the answer.
 
 The status decides. The body is not unpacked; a few KiB of it are read, for a moment, to keep the connection usable. No
-cookie is kept and no redirect is followed.
+cookie is kept and no redirect is followed. Spans go to a collector in the same way (`spans`).
 
 Whoever may name an endpoint must not reach what only we can reach: other services of our network, this machine, the
 cloud's metadata. So a name is resolved once for each connection, and only to addresses that are allowed.

@@ -185,10 +185,15 @@ _BODY = re.compile(rb'"body":\s*"([A-Za-z0-9+/=]*)"')
 
 
 class Message(NamedTuple):
-    """A task to be done soon, with the one id that it is about, or none."""
+    """
+    A task to be done soon, with the one id that it is about, or none.
+
+    *traceparent*: the trace that goes on in it (`tracing.present`); None while nothing is traced.
+    """
 
     task: str
     argument: str | None = None
+    traceparent: str | None = None
 
     @property
     def queue(self) -> str:
@@ -205,13 +210,14 @@ def encoded(message: Message) -> bytes:
     """
     args = [] if message.argument is None else [message.argument]
     id_ = str(uuid.uuid4())
+    trace = {} if message.traceparent is None else {"traceparent": message.traceparent}
     body = base64.b64encode(_encoder.encode([args, {}, _EMBED])).decode()
     return _encoder.encode(
         {
             "body": body,
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": {"lang": "py", "task": message.task, "id": id_, "root_id": id_},
+            "headers": {"lang": "py", "task": message.task, "id": id_, "root_id": id_, **trace},
             "properties": {
                 "correlation_id": id_,
                 "delivery_mode": 2,

@@ -422,6 +422,10 @@ class Settings:
     freshness_objective_percent: float = _is(
         ma.fields.Float(load_default=99.0, validate=validate.Range(min=50, max=100))
     )
+    # A collector of OpenTelemetry, beside which the rest of its own variables are read; None: nothing is traced.
+    trace_endpoint: str | None = _is(
+        _Address(load_default=None, validate=[_HTTP_URL, _without_query]), variable="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
     log_level: str = _is(_text(validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]), load_default="INFO"))
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from pluggy_sync import tracing
 from pluggy_sync.queue import Message
 
 
@@ -20,4 +21,4 @@ class Transaction:
 
     def after_commit(self, task: str, argument: str) -> None:
         """Queue *task* with *argument* once the transaction is committed; never if it is rolled back."""
-        self.queued.append(Message(task, argument))
+        self.queued.append(Message(task, argument, tracing.present()))

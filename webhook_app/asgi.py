@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 
+from pluggy_sync import tracing
 from pluggy_sync.logs import configure_logs, log_what_nobody_caught
 from pluggy_sync.settings import SettingsError, read_settings
 from webhook_app import api_tokens
@@ -25,5 +26,6 @@ except SettingsError as exc:
 configure_logs(_settings.log_level)
 log_what_nobody_caught()
 _allow_many_connections()
+tracing.start(_settings.trace_endpoint)
 _app = create_app(_settings)
 app = Front(_app, _settings, intake.of_app(_app), api_tokens.of_app(_app))

@@ -8,6 +8,7 @@ to the end. Postgres knows of the claim: if the process dies under it, the claim
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from functools import cache
 
 import structlog
@@ -39,7 +40,7 @@ _under_way: set["Future[None]"] = set()
 def run(work: Callable[[], None], *, name: str, argument: str) -> None:
     """Do *work*; return when it has ended, or after a moment. What it raises in that moment is raised here."""
     _free().acquire()
-    future = _threads().submit(work)
+    future = _threads().submit(copy_context().run, work)
     _under_way.add(future)
     future.add_done_callback(_ended)
     if wait([future], timeout=MOMENT_S).done:

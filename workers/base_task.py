@@ -11,6 +11,8 @@ from typing import Any
 import celery
 import structlog
 
+from pluggy_sync import tracing
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +40,8 @@ class BaseTask(celery.Task):  # type: ignore[type-arg]  # it has none when it ru
     def _run(self, *args: Any, **kwargs: Any) -> str | None:
         """Run the task; return the type of what it raised, or None."""
         try:
-            self.run(*args, **kwargs)
+            with tracing.continued(self.request.get("traceparent")):
+                self.run(*args, **kwargs)
         except Exception as exc:
             argument = args[0] if args else None
             log.exception("task.failed", task=self.name, argument=argument, next="the sweep queues it when it is due")

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import signals
 
+from pluggy_sync import tracing
 from pluggy_sync.engine.sync.transactions import PARALLEL_ACCOUNTS
 from pluggy_sync.resources import Resources, create_resources
 from workers import aside, draining
@@ -22,8 +23,21 @@ def resources() -> Resources:
     return created
 
 
+@signals.worker_init.connect
+def _prepare_traces(**_: Any) -> None:
+    # A process that is slow to start is ended.
+    tracing.load(settings.trace_endpoint)
+
+
+@signals.worker_process_init.connect
+def _trace(**_: Any) -> None:
+    """After the fork, which the thread that sends spans does not survive, and before the first message."""
+    tracing.start(settings.trace_endpoint)
+
+
 @signals.worker_process_shutdown.connect
 def _close(**_: Any) -> None:
     aside.finish()
     if resources.cache_info().currsize:
         resources().close()
+    tracing.stop()

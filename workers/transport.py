@@ -16,6 +16,7 @@ import structlog
 from kombu.transport import redis
 
 from pluggy_sync.queue import QUEUE_OF_TASK
+from pluggy_sync.tracing import TRACEPARENT
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,7 @@ def read(message: Any) -> dict[str, Any]:
             "argsrepr": repr(tuple(each if _PLAIN.fullmatch(each) else "…" for each in args)),
             "kwargsrepr": "{}",
             "ignore_result": True,
+            **_trace(headers.get("traceparent")),
         },
         "properties": {
             "correlation_id": id_,
@@ -115,6 +117,11 @@ def read(message: Any) -> dict[str, Any]:
             "body_encoding": "base64",
         },
     }
+
+
+def _trace(value: object) -> dict[str, str]:
+    """Return the trace that the message carries on, if it is one; a wrong one costs no work."""
+    return {"traceparent": value} if isinstance(value, str) and TRACEPARENT.fullmatch(value) else {}
 
 
 def _args(body: str) -> list[str]:

@@ -103,7 +103,7 @@ def autovacuum(res: Resources) -> Iterator[Result]:
 def disk(res: Resources) -> Iterator[Result]:
     """Whether it has room, where this machine can see it."""
     with res.database.connect() as conn:
-        size = f"{server.server(conn).bytes / 1024**3:.1f} GB stored"
+        size = f"{server.size(conn) / 1024**3:.1f} GB stored"
     rooms = [room for room in watchdog.disks(res) if room.place == "postgres"]
     if not rooms:
         yield not_seen("Postgres disk", f"not of this machine; {size}", "Watch it where Postgres runs")

@@ -4,21 +4,26 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from console.checkup.at_once import at_once
 from console.checkup.results import Result, heads_up, not_seen, passed, problem
 from pluggy_sync import queue, spill, tls
 from pluggy_sync.engine import watchdog
 from pluggy_sync.notifications import addresses
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules.ages import ago
-from pluggy_sync.rules.alerts import MEANINGS, Urgency
-from pluggy_sync.store import alerts, endpoints, schedule
+from pluggy_sync.store import endpoints, schedule
 
 # Workers answer within this time, or are not there.
 INSPECT_S = 2.0
-_CONNECT_S = 5
+_CONNECT_S = 2
+# In all, at all endpoints at once: whoever finds out their addresses has no bound of its own.
+_REACH_S = 4.0
 
 
 def workers(res: Resources) -> Iterator[Result]:
@@ -58,17 +63,6 @@ def sweeps(res: Resources) -> Iterator[Result]:
             yield passed(about, ago(last, res.now()))
 
 
-def told(res: Resources) -> Iterator[Result]:
-    """Which alerts are open."""
-    with res.database.connect() as conn:
-        found = alerts.open_(conn)
-    for each in found:
-        say = problem if MEANINGS[each.code].urgency is Urgency.PAGE else heads_up
-        yield say(f"Alert {each.code.value}", each.detail, f"docs/operations.md#{each.code.value}")
-    if not found:
-        yield passed("Alerts", "none is open")
-
-
 def product(res: Resources) -> Iterator[Result]:
     """Whether the product's endpoints can be reached."""
     with res.database.begin() as conn:
@@ -76,8 +70,16 @@ def product(res: Resources) -> Iterator[Result]:
         found = [each for each in endpoints.all_(conn) if each.state not in ("unset", "disabled")]
     if not found:
         yield heads_up("Endpoints", "none: nobody is told of anything", "pluggy-sync endpoints create URL, or read /v1")
-    for each in found:
-        yield _endpoint(res, each)
+    looks = [partial(_reached, res, each) for each in found]
+    for each, seen in zip(found, at_once(looks, seconds=_REACH_S), strict=True):
+        yield from seen.results
+        if not seen.ended:
+            fault = f"cannot be reached (no answer within {_REACH_S:.0f} s)"
+            yield problem(f"Endpoint {each.id}", fault, "See DNS, certificate and firewall")
+
+
+def _reached(res: Resources, endpoint: endpoints.Endpoint) -> Iterator[Result]:
+    yield _endpoint(res, endpoint)
 
 
 def _endpoint(res: Resources, endpoint: endpoints.Endpoint) -> Result:
@@ -127,12 +129,30 @@ def spilled(res: Resources) -> Iterator[Result]:
         yield not_seen("Spill", f"{folder} is not of this machine", "Look on a machine that runs a web process")
         return
     waiting = spill.waiting(path)
-    room = next((each for each in watchdog.disks(res) if each.place == "spill"), None)
-    if waiting.deliveries:
+    room = watchdog.disk("spill", path)
+    since = "" if waiting.oldest is None else f", the oldest came {ago(waiting.oldest, res.now())}"
+    if waiting.deliveries and _answers(res):
         yield problem(
-            "Spill", f"{waiting.deliveries} events wait though Postgres answers", "pluggy-sync spill, then the log"
+            "Spill",
+            f"{waiting.deliveries} events wait though Postgres answers{since}",
+            "pluggy-sync spill, then the log",
         )
-    elif room is not None and room.is_low:
+    elif waiting.deliveries:
+        left = f"{room.free / 1024**2:,.0f} MB left on its disk"
+        yield heads_up(
+            "Spill",
+            f"{waiting.deliveries} events wait for Postgres{since}; {left}",
+            "Start Postgres: they enter it by themselves",
+        )
+    elif room.is_low:
         yield problem("Spill", f"{room.free / 1024**2:,.0f} MB left on its disk", "Make room")
     else:
         yield passed("Spill", "empty, with room")
+
+
+def _answers(res: Resources) -> bool:
+    try:
+        with res.database.connect():
+            return True
+    except SQLAlchemyError:
+        return False

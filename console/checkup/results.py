@@ -4,7 +4,7 @@ What a check says.
 Tests: `console/cli/test_doctor.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,17 +57,15 @@ def not_seen(about: str, detail: str, remedy: str | None = None) -> Result:
 Check = Callable[[Resources], Iterator[Result]]
 
 
-def results_of(check: Check, about: str, res: Resources) -> Sequence[Result]:
-    """Return what *check* says, as far as it got; what is away stops this check only."""
-    found: list[Result] = []
+def results_of(check: Check, about: str, res: Resources) -> Iterator[Result]:
+    """Yield what *check* says, as far as it gets; what is away stops this check only."""
     try:
-        found.extend(check(res))
+        yield from check(res)
     except SQLAlchemyError as exc:
-        found.append(not_seen(about, f"Postgres does not answer it ({type(exc).__name__})"))
+        yield not_seen(about, f"Postgres does not answer it ({type(exc).__name__})")
     except RedisError as exc:
-        found.append(not_seen(about, f"Redis does not answer it ({type(exc).__name__})"))
+        yield not_seen(about, f"Redis does not answer it ({type(exc).__name__})")
     except PluggyError as exc:
-        found.append(not_seen(about, f"Pluggy does not answer it: {exc}"))
+        yield not_seen(about, f"Pluggy does not answer it: {exc}")
     except Exception as exc:  # noqa: BLE001 - whatever is odd about one thing, the others are looked at
-        found.append(not_seen(about, f"a fault of the doctor ({type(exc).__name__})"))
-    return found
+        yield not_seen(about, f"a fault of the doctor ({type(exc).__name__})")

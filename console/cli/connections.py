@@ -12,12 +12,20 @@ from console.cli import environment
 
 if TYPE_CHECKING:
     from pluggy_sync.resources import Resources
+    from pluggy_sync.settings import Settings
+    from pluggy_sync.store.database import Bounds
 
 
 @contextmanager
-def resources(*, pool_size: int = 5) -> "Iterator[Resources]":
-    """Yield the connections of this process. Log lines of the engine stay out of the display, warnings too."""
-    chosen = environment.settings()
+def resources(
+    settings: "Settings | None" = None, *, pool_size: int = 5, bounds: "Bounds | None" = None
+) -> "Iterator[Resources]":
+    """
+    Yield the connections of this process. Log lines of the engine stay out of the display, warnings too.
+
+    *settings* None: those of the command. *bounds* None: those of an operator, who can interrupt what takes long.
+    """
+    chosen = settings or environment.settings()
 
     # ruff: noqa: PLC0415 - see above
     import structlog
@@ -28,7 +36,7 @@ def resources(*, pool_size: int = 5) -> "Iterator[Resources]":
 
     configure_logs("ERROR")
     structlog.contextvars.clear_contextvars()
-    res = create_resources(chosen, OPERATOR, pool_size=pool_size)
+    res = create_resources(chosen, bounds or OPERATOR, pool_size=pool_size)
     try:
         yield res
     finally:

@@ -18,6 +18,7 @@ from pluggy_sync.pluggy.rate_budget import PATCH_ITEM
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import ages
 from pluggy_sync.store import overview
+from pluggy_sync.store.database import LOOK
 
 _ENDPOINTS = ("GET /items/{id}", "GET /accounts", "GET /v2/transactions", PATCH_ITEM)
 # What is due this moment is not late.
@@ -34,7 +35,7 @@ def status(*, as_json: bool) -> None:
     Exits 1 if an alert is open, and 5 if Postgres or Redis does not answer; what is known is shown all the same.
     """
     now = datetime.now(UTC)
-    with connections.resources(pool_size=1) as res:
+    with connections.resources(pool_size=1, bounds=LOOK) as res:
         postgres, redis = _of_postgres(res, now), _of_redis(res)
     known = {
         "at": now,

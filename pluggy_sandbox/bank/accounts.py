@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from pluggy_sandbox.bank import card
-from pluggy_sandbox.bank.rows import Row
+from pluggy_sandbox.bank.rows import Row, moved
 from pluggy_sandbox.wire.encoding import cents
 from pluggy_sandbox.wire.instants import day_in_brazil, midnight_in_brazil
 
@@ -29,7 +29,8 @@ class Bill:
 @dataclass
 class Account:
     """
-    One account. `volume` is how many rows more than the believable ones it has in its first year
+    One account. `ahead` is how many days the bank's own calendar is ahead of ours: what a day brings, and when a bill
+    closes, is told by that calendar. `volume` is how many rows more than the believable ones it has in its first year
     (the `user-ok-perf` customers); those rows are made when read and never kept.
     """
 
@@ -41,6 +42,7 @@ class Account:
     day_of: DayOf
     dice: Dice
     opened: date
+    ahead: int = 0
     opening_balance: Decimal = Decimal(0)
     credit_limit: Decimal = Decimal(0)
     volume: int = 0
@@ -70,6 +72,14 @@ class Account:
             self.touched.clear()
             self.revision += 1
 
+    def at_the_bank(self, day: date) -> date:
+        """Return what the bank's calendar calls *day*."""
+        return day + timedelta(days=self.ahead)
+
+    def closing_after(self, day: date) -> date:
+        """Return the closing day of the card's bill that a purchase of *day* falls into."""
+        return card.closing_after(self.at_the_bank(day)) - timedelta(days=self.ahead)
+
     def visible(self, now: datetime) -> Iterator[Row]:
         """Yield the rows that the institution shows at *now*."""
         return (row for row in self.rows if row.shown_at <= now)
@@ -77,7 +87,7 @@ class Account:
     def close_bill(self, day: date) -> Bill:
         """Put the open rows of a card up to *day* on a new bill, and return it."""
         due = day + timedelta(days=card.DUE_AFTER_DAYS)
-        bill = Bill(f"{self.key}-bill-{day:%Y%m}", day, due, Decimal(0))
+        bill = Bill(f"{self.key}-bill-{self.at_the_bank(day):%Y%m}", day, due, Decimal(0))
         at = midnight_in_brazil(day)
         for row in self.rows:
             if row.card is not None and "billId" not in row.card and day_in_brazil(row.at) <= day:
@@ -129,7 +139,8 @@ class Account:
         for row in [row for row in self._waiting if row.posts_on is not None and row.posts_on <= day]:
             self.post(row, midnight_in_brazil(day))
         self._waiting = [row for row in self._waiting if row.posts_on is not None]
-        new = list(self.day_of(self.dice("day", self.key, day), day))
+        there, back = self.at_the_bank(day), timedelta(days=-self.ahead)
+        new = [moved(row, back) for row in self.day_of(self.dice("day", self.key, there), there)]
         self.rows.extend(new)
         self._waiting.extend(row for row in new if row.posts_on is not None)
 

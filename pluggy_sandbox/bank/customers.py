@@ -27,6 +27,7 @@ class Customer:
     dice: Dice
     opened: date
     regulated: bool
+    ahead: int = 0  # of the bank's calendar, see Account
     accounts: list[Account] = field(default_factory=list)
     investments: list[Investment] = field(default_factory=list)
     contracts: list[Contract] = field(default_factory=list)
@@ -46,7 +47,7 @@ class Customer:
         """Return what a day brings to an account of *kind*, BANK or CREDIT."""
         if kind == "CREDIT":
             return lambda dice, day: card.day_of(dice, last_digits, day, regulated=self.regulated)
-        first = self.opened if self.regulated else None
+        first = self.opened + timedelta(days=self.ahead) if self.regulated else None
         return lambda dice, day: checking.day_of(dice, self.person, day, first=first)
 
     def account(self, key: str) -> Account:
@@ -54,7 +55,7 @@ class Customer:
         return next(a for a in self.accounts if a.key == key)
 
     def _bills(self, account: Account, pays: Account, day: date) -> None:
-        if day.day == card.CLOSING_DAY:
+        if account.at_the_bank(day).day == card.CLOSING_DAY:
             account.close_bill(day)
         for bill in account.bills:
             if bill.due_on == day and bill.total > 0:
@@ -71,18 +72,29 @@ def open_customer(
     cpf: str | None = None,
     checking_accounts: int = 1,
     times: int = 1,
+    opening_day: str = "",
+    history_days: int = HISTORY_DAYS,
 ) -> Customer:
-    """Return a customer with a year behind them; *times* multiplies the rows of each account."""
-    opened = day_in_brazil(now) - timedelta(days=HISTORY_DAYS)
+    """
+    Return a customer with a year behind them; *times* multiplies the rows of each account.
+
+    Of that year the bank still shows the last *history_days*.
+    *opening_day* is what the bank's calendar calls today, empty for today itself.
+    """
+    today = day_in_brazil(now)
+    opened = today - timedelta(days=HISTORY_DAYS)
+    ahead = (date.fromisoformat(opening_day) - today).days if opening_day else 0
     own = dice("person", key)
     person = people.invent_company(own) if business else people.invent(own, cpf)
-    customer = Customer(key, person, dice, opened, regulated)
+    customer = Customer(key, person, dice, opened, regulated, ahead)
     volume = (times - 1) * BASE_ROWS
     for n in range(1, checking_accounts + 1):
         customer.accounts.append(_checking(customer, own, n, volume))
     customer.accounts.append(_card(customer, own, volume))
     customer.investments = investments.portfolio(key, own, opened)
     customer.contracts = loans.contracts(key, own, opened)
+    for account in customer.accounts:
+        account.lived_until = max(opened, today - timedelta(days=history_days)) - timedelta(days=1)
     customer.live_until(now)
     return customer
 
@@ -97,6 +109,7 @@ def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Ac
         day_of=customer.day_of("BANK"),
         dice=customer.dice,
         opened=customer.opened,
+        ahead=customer.ahead,
         opening_balance=cents(own.randrange(1_000_000, 9_000_000)),
         volume=volume,
     )
@@ -113,6 +126,7 @@ def _card(customer: Customer, own: random.Random, volume: int) -> Account:
         day_of=customer.day_of("CREDIT", last_digits),
         dice=customer.dice,
         opened=customer.opened,
+        ahead=customer.ahead,
         opening_balance=Decimal(0),
         credit_limit=invented_limit(own),
         volume=volume,

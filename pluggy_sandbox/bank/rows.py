@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from pluggy_sandbox.wire.encoding import Json
-from pluggy_sandbox.wire.instants import midnight_in_brazil
+from pluggy_sandbox.wire.instants import iso, midnight_in_brazil, parse_instant
+
+_DATED = frozenset({"purchaseDate", "transactionDateTime"})  # instants that a card gives beside the row's own
 
 
 @dataclass(eq=False)
@@ -55,6 +57,17 @@ class Row:
     def touched_at(self) -> datetime:
         """When the institution last showed something new about it."""
         return self.changed_at or self.shown_at
+
+
+def moved(row: Row, by: timedelta) -> Row:
+    """Return a new *row* with its days moved *by* whole days; the month of its bill stays."""
+    row.at += by
+    row.shown_at += by
+    row.posts_on = row.posts_on and row.posts_on + by
+    row.posts_at = row.posts_at and row.posts_at + by
+    for name in _DATED.intersection(row.card or ()):
+        row.card = (row.card or {}) | {name: iso(parse_instant(str((row.card or {})[name])) + by)}
+    return row
 
 
 def instant_on(dice: random.Random, day: date) -> datetime:

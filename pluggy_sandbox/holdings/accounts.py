@@ -66,7 +66,7 @@ def _bank_data(source: Account, at: datetime, in_bulk: Decimal) -> Json:
 
 
 def _credit_data(source: Account, at: datetime) -> Json:
-    closing = card.closing_after(day_in_brazil(at))
+    closing = source.closing_after(day_in_brazil(at))
     due: date = closing + timedelta(days=card.DUE_AFTER_DAYS)
     used = source.used_limit(at)
     return {

@@ -98,6 +98,7 @@ class World:
         """Return the bank's customer called *key*, opened at the first call as *how* says."""
         if key not in self.customers:
             # The options are those of `open_customer`, passed through.
+            how |= {"opening_day": self.settings.opening_day, "history_days": self.settings.history_days}
             self.customers[key] = open_customer(key, self.clock.now, self.ids.chance, **how)  # type: ignore[arg-type]
         return self.customers[key]
 

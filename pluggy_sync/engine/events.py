@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from pluggy_sync import cause, events, tallies
+from pluggy_sync import cause, events, tallies, tracing
 from pluggy_sync.engine import items as item_fetching
 from pluggy_sync.engine import outages, requests
 from pluggy_sync.pluggy import rate_budget
@@ -43,10 +43,16 @@ class _Handled(NamedTuple):
 
 def handle_event(res: Resources, event_id: str) -> None:
     """Handle one stored event. Safe to repeat: an event that is done is passed over."""
+    with tracing.span("handle event", kind="consumer", event_id=event_id) as span:
+        span.note(outcome=_handle_stored(res, event_id))
+
+
+def _handle_stored(res: Resources, event_id: str) -> str | None:
+    """Return what came of it, in a word; None: it was rescheduled, or is finished, and the log says why."""
     with res.database.begin() as conn:
         waiting = inbox.begin_attempt(conn, event_id)
         if waiting is None:
-            return
+            return "passed_over"
         progress = ItemProgress() if waiting.item_id is None else item_progress.get(conn, waiting.item_id)
         is_done = _is_surely_covered(waiting, progress)
         if is_done:
@@ -55,23 +61,25 @@ def handle_event(res: Resources, event_id: str) -> None:
         if is_done:
             log.info("event.handled", outcome=COVERED)
             _time(res, waiting)
-            return
+            return COVERED
         try:
             with cause.received(waiting.received_at if _is_of_pluggy(waiting) else None):
                 handled = _handle(res, waiting, progress)
         except PluggyLimitedError as exc:
             _await_budget(res, waiting, exc)
+            return "awaits_budget"
         except PluggyError as exc:
             # Refusals are tried again too: the operator may mend a wrong secret or a disabled application.
             _reschedule(res, waiting, str(exc), backoff.wait(waiting.attempts))
+            return "rescheduled"
         except Exception as exc:
             # A fault of ours. Only its name is kept, because its text may quote data. The log says where it was raised.
             _reschedule(res, waiting, type(exc).__name__, backoff.wait(waiting.attempts))
             raise
-        else:
-            if handled is not None:
-                _finish(res, event_id, handled.outcome, reason=handled.reason)
-            _time(res, waiting)
+        if handled is not None:
+            _finish(res, event_id, handled.outcome, reason=handled.reason)
+        _time(res, waiting)
+        return None if handled is None else handled.outcome
 
 
 def _is_of_pluggy(waiting: WaitingEvent) -> bool:

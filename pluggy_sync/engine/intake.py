@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from pluggy_sync import events, queue, spill
+from pluggy_sync import events, queue, spill, tracing
 from pluggy_sync.resources import Resources
 from pluggy_sync.spill import SpillFile
 from pluggy_sync.store import inbox
@@ -194,13 +194,15 @@ def _without_payload(delivery: Delivery) -> Arrival:
     return replace(arrival, payload=essence, raw=delivery.body, unread=(*arrival.unread, "payload"))
 
 
-def messages(deliveries: Iterable[Delivery]) -> list[queue.Message]:
-    """Return what has to be queued of stored *deliveries*, repeats included: a repeat repairs what Redis lost."""
-    return [
-        queue.Message(queue.task_of_event(each.arrival.name), each.arrival.event_id)
-        for each in deliveries
-        if each.is_event
-    ]
+def messages(stored: Iterable[tuple[Delivery, Result]]) -> list[queue.Message]:
+    """Return what has to be queued of *stored* deliveries, repeats included: a repeat repairs what Redis lost."""
+    return [_message(delivery, result) for delivery, result in stored if delivery.is_event]
+
+
+def _message(delivery: Delivery, result: Result) -> queue.Message:
+    arrival = delivery.arrival
+    trace = tracing.received(arrival.event_id, delivery.received_at, is_first=result is Result.RECORDED)
+    return queue.Message(queue.task_of_event(arrival.name), arrival.event_id, trace)
 
 
 def drain(res: Resources, file: SpillFile, store: Store) -> None:
@@ -230,9 +232,9 @@ def drain(res: Resources, file: SpillFile, store: Store) -> None:
         try:
             batch.store(store)
         finally:
-            stored = [number for number, result in enumerate(batch.results) if result in STORED]
+            stored = {number: result for number, result in enumerate(batch.results) if result in STORED}
             file.remove([ids[number] for number in stored])
-            res.publisher.publish(messages(batch.deliveries[number] for number in stored))
+            res.publisher.publish(messages((batch.deliveries[number], result) for number, result in stored.items()))
             if stored:
                 log.info("spill.drained", count=len(stored), left=file.count)
         if len(ids) < len(page):

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import structlog
 
+from pluggy_sync import tracing
 from pluggy_sync.engine import actions, deletion, erasure, incidents, outages, requests
 from pluggy_sync.engine.sync import due
 from pluggy_sync.pluggy import unreadable
@@ -64,10 +65,14 @@ def fetch_at(res: Resources, item_id: str, progress: ItemProgress, *, again: boo
             # The late event named the person again.
             inbox.remove_person(conn, item_id)
         return decide(None, None, deleted=True, offline=False)
-    item = _read(res, item_id)
-    if item is None:
-        return _not_found(res, item_id, event_seq=progress.last_event_seq, again=again)
-    return save(res, item, event_seq=progress.last_event_seq, again=again)
+    with tracing.span("fetch item", item_id=item_id) as span:
+        item = _read(res, item_id)
+        if item is None:
+            decision = _not_found(res, item_id, event_seq=progress.last_event_seq, again=again)
+        else:
+            decision = save(res, item, event_seq=progress.last_event_seq, again=again)
+        span.note(outcome=decision.step.value)
+    return decision
 
 
 def fetch_again(res: Resources, item_id: str, progress: ItemProgress) -> Decision | None:

@@ -146,10 +146,11 @@ def disks(res: Resources) -> list[Room]:
     with res.database.begin() as conn:
         data_folder = observations.data_folder(conn)
     folders = {"spill": res.settings.spill_folder, "postgres": data_folder}
-    return [_of_disk(place, Path(folder)) for place, folder in folders.items() if folder and Path(folder).is_dir()]
+    return [disk(place, Path(folder)) for place, folder in folders.items() if folder and Path(folder).is_dir()]
 
 
-def _of_disk(place: str, folder: Path) -> Room:
+def disk(place: str, folder: Path) -> Room:
+    """Return what is left on the disk of *folder*, which is there."""
     usage = shutil.disk_usage(folder)
     return Room(place=place, free=usage.free, total=usage.total)
 
@@ -194,3 +195,16 @@ _PLUGGYS: Mapping[Collection[Code], _Look] = {
     (Code.CREDENTIALS_REFUSED,): _credentials,
     tuple(sorted(set(_OF_FAULT.values()))): _webhooks,
 }
+_LOOKS = {**_OURS, **_PLUGGYS}
+# Which codes are looked at together.
+CODES: Sequence[Collection[Code]] = tuple(_LOOKS)
+
+
+def look(res: Resources, codes: Collection[Code]) -> list[Finding]:
+    """
+    Return the trouble of *codes*, one of `CODES`, that is there now. Nobody is told.
+
+    Raises:
+        RedisError, PluggyError, OSError, SQLAlchemyError: it could not be looked at.
+    """
+    return _LOOKS[codes](res, res.now())

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
-from pluggy_sync import queue, tallies
+from pluggy_sync import queue, tallies, tracing
 from pluggy_sync.notifications import addresses, answers, messages
 from pluggy_sync.notifications.addresses import SecretLostError
 from pluggy_sync.product_client import Answer, NoAnswerError
@@ -93,9 +93,13 @@ def deliver(res: Resources, delivery_id: str, *, is_urgent: bool = False) -> Non
         return
     delivery = claimed.delivery
     began = time.monotonic()
-    answer, error = _post(res, claimed, timeout_s=deadline - began)
-    status_code = None if answer is None else answer.status_code
-    with res.begin() as tx:
+    about = {"item_id": delivery.item_id, "endpoint_id": delivery.endpoint_id}
+    with tracing.span("deliver notification", kind="client", **about) as span:
+        answer, error = _post(res, claimed, timeout_s=deadline - began)
+        status_code = None if answer is None else answer.status_code
+        span.note(status_code=status_code, outcome="no_answer" if answer is None else None)
+    # The deliveries that are queued here tell of other events.
+    with tracing.apart(), res.begin() as tx:
         _conclude(tx, claimed, answer, now=res.now())
         deliveries.record_attempt(
             tx.conn,

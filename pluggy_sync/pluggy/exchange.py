@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from pluggy_sync import tracing
 from pluggy_sync.pluggy import deadline
 from pluggy_sync.pluggy.errors import PluggyLimitedError, PluggyUnavailableError
 
@@ -95,7 +96,10 @@ class Exchange:
             PluggyUnavailableError: no answer came in time, or too much of one.
         """
         try:
-            return self._send(method, path, query, body, httpx.USE_CLIENT_DEFAULT if auth is None else auth)
+            with tracing.request(method, path) as span:
+                answer = self._send(method, path, query, body, httpx.USE_CLIENT_DEFAULT if auth is None else auth)
+                span.note(status_code=answer.status)
+                return answer
         except PluggyLimitedError:
             # It was not sent.
             raise

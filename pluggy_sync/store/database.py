@@ -60,6 +60,9 @@ WORKER = Bounds(connect_s=3, pool_wait_s=30, statement_s=120, lock_s=60, idle_s=
 # Migrations and the operator's commands, which somebody watches and can interrupt.
 OPERATOR = Bounds(connect_s=3, pool_wait_s=5, statement_s=None, lock_s=None, idle_s=None, answer_s=None)
 
+# Commands that look whether all is well. A server that does not answer is a finding.
+LOOK = Bounds(connect_s=2, pool_wait_s=4, statement_s=4, lock_s=1, idle_s=10, answer_s=4.5)
+
 # A server that vanished without closing the connection is noticed after about 10 seconds.
 _TCP = {
     "keepalives_idle": 5,

@@ -23,7 +23,8 @@ from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
-RESEND_AFTER = timedelta(seconds=60)
+# It sends it once more if whoever took it has died. With the sweep's own interval that is within promise 10.
+RESEND_AFTER = timedelta(seconds=30)
 RESEND_URGENT_AFTER = timedelta(seconds=20)
 
 # An operator who counts wants to know whether it is a few or very many. There may be millions that are handled.

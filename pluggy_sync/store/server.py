@@ -37,13 +37,12 @@ def schema(conn: Connection) -> Schema:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The server behind the connection. *version* as 160004 for 16.4; *bytes* is the size of our database."""
+    """The server behind the connection. *version* as 160004 for 16.4."""
 
     version: int
     is_read_only: bool
     autovacuum: bool
     now: datetime
-    bytes: int
     connections: int
     max_connections: int
     # How many transactions the oldest row is behind. At 2 billion Postgres takes no writes any more.
@@ -59,7 +58,6 @@ def server(conn: Connection) -> Server:
                    current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery() AS is_read_only,
                    current_setting('autovacuum') = 'on' AS autovacuum,
                    clock_timestamp() AS now,
-                   pg_database_size(current_database()) AS bytes,
                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
                    current_setting('max_connections')::int AS max_connections,
                    (SELECT age(datfrozenxid) FROM pg_database WHERE datname = current_database()) AS oldest_xid_age
@@ -67,6 +65,11 @@ def server(conn: Connection) -> Server:
         )
     ).one()
     return Server(**row._mapping)
+
+
+def size(conn: Connection) -> int:
+    """Return the bytes of our database. The server looks at each of its files: that may take seconds."""
+    return int(conn.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one())
 
 
 def never_vacuumed(conn: Connection) -> Sequence[str]:

@@ -1,10 +1,14 @@
 """The same seed tells the same story, byte for byte; another seed tells another one."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
 import httpx
+import pytest
 
 from pluggy_sandbox.testing import running_sandbox
 from tests.pluggy_sandbox.conftest import START
-from tests.pluggy_sandbox.driver import Driver
+from tests.pluggy_sandbox.driver import Driver, Json
 
 KINDS = ("add", "pending", "post_new_id", "post_same_id", "edit", "remove", "backdate")
 
@@ -36,3 +40,53 @@ def test_the_same_seed_tells_the_same_story_and_another_seed_another_one() -> No
 
     assert first == second
     assert not set(first) & set(other)
+
+
+def statement(start: datetime, connector: int, opening_day: str) -> list[object]:
+    """Return what the rows and bills of a new customer are *start* and forty days later, by their days from then."""
+    with (
+        running_sandbox(5, start=start, opening_day=opening_day, cleanup_days=0) as sandbox,
+        httpx.Client(base_url=sandbox.url, timeout=30, trust_env=False) as api,
+    ):
+        driver = Driver(sandbox, api)
+        driver.sign_in()
+        item_id = driver.connect_open_finance() if connector == 600 else driver.connect()
+        if connector == 600:
+            driver.do(item_id, "approve")
+        return [
+            _told(driver, item_id, start),
+            driver.advance(days=40),
+            driver.run(item_id),
+            _told(driver, item_id, start),
+        ]
+
+
+def _told(driver: Driver, item_id: str, start: datetime) -> list[object]:
+    def after(text: str | None) -> timedelta | None:
+        return datetime.fromisoformat(text) - start if text else None
+
+    truth = driver.truth(item_id)
+    rows = [
+        (after(row["date"]), row["description"], row["amount"], row["status"], _dates_of_card(row, after))
+        for row in truth["transactions"]
+    ]
+    bills = [(after(bill["dueDate"]), bill["totalAmount"]) for bill in truth["bills"]]
+    closing = [after((account["creditData"] or {}).get("balanceCloseDate")) for account in truth["accounts"]]
+    return [sorted(rows, key=repr), bills, closing]
+
+
+def _dates_of_card(row: Json, after: Callable[[str | None], timedelta | None]) -> list[timedelta | None]:
+    metadata = row["creditCardMetadata"] or {}
+    return [after(metadata.get(name)) for name in ("purchaseDate", "transactionDateTime")]
+
+
+@pytest.mark.parametrize("connector", [2, 600])
+def test_a_bank_with_an_opening_day_tells_the_same_story_on_whatever_day_a_customer_opens(connector: int) -> None:
+    days = [datetime(2026, 3, 11, 15, tzinfo=UTC), datetime(2027, 1, 31, 15, tzinfo=UTC)]
+
+    with_it = [statement(day, connector, "2026-11-24") for day in days]
+    without = [statement(day, connector, "") for day in days]
+
+    assert with_it[0] == with_it[1]
+    assert len(with_it[0][0][0]) > 500  # type: ignore[index]
+    assert without[0] != without[1]

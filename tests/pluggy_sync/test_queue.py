@@ -12,6 +12,7 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.queue import Message, Publisher, Sender
 from standalone.servers import running_valkey
+from tests.kit.pluggy import PLUGGY_WAITS_S
 from tests.kit.silent_proxy import silent_proxy
 from tests.kit.silent_server import silent_port
 from tests.kit.workers import take_messages
@@ -50,8 +51,8 @@ def test_many_tasks_keep_their_order_in_each_queue_and_take_one_round_trip_for_a
 
     # 700 of the one and 300 of the other in one round trip, and the rest.
     assert pushes(resources) - before == 3
-    assert take_messages(resources, queue.EVENTS) == events
-    assert take_messages(resources, queue.SYNCS) == syncs
+    assert [Message(*each) for each in take_messages(resources, queue.EVENTS)] == events
+    assert [Message(*each) for each in take_messages(resources, queue.SYNCS)] == syncs
 
 
 def pushes(resources):
@@ -90,7 +91,7 @@ def test_two_messages_have_ids_of_their_own():
 
 
 @pytest.mark.parametrize("redis", ["down", "silent"])
-def test_without_redis_sending_says_so_within_about_a_second(redis):
+def test_without_redis_sending_says_so_sooner_than_pluggy_gives_up(redis):
     with running_valkey() as valkey, silent_port() as silent:
         valkey.stop()
         port = valkey.port if redis == "down" else silent
@@ -99,7 +100,7 @@ def test_without_redis_sending_says_so_within_about_a_second(redis):
 
             assert sender.send([EVENT]) is False
 
-            assert time.monotonic() - started < 1.8
+            assert time.monotonic() - started < PLUGGY_WAITS_S
 
 
 def test_redis_that_comes_back_is_used_again():

@@ -42,6 +42,10 @@ def environ(settings, gate):
 def in_the_middle_of_a_sync(service, upstream, gate, environ, folder):
     """Yield an Item and the worker that syncs it, which has written a page and waits for the next one."""
     item_id = upstream.connect(products=["ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS"])
+    # Rows that the bank can take back, in whichever account's page is held.
+    for account in upstream.truth(item_id)["accounts"]:
+        upstream.evolve(item_id, *["add"] * 3, account_id=account["id"])
+    upstream.run(item_id)
     with running_worker(environ, folder) as worker:
         service.deliver(*upstream.take_events())
         eventually(gate.reached.is_set, within_s=60, what="the worker asks for a second page")

@@ -39,7 +39,7 @@ def small_writes(monkeypatch):
 
 @pytest.mark.parametrize("page", range(5))
 def test_a_crash_between_pages_leaves_the_watermark_where_it_was(service, upstream, resources, small_writes, page):
-    upstream.settings(firstRunDays=365)
+    upstream.settings(firstRunDays=365, historyDays=365)
     item_id = upstream.connect(products=["ACCOUNTS", "CREDIT_CARDS", "TRANSACTIONS"])
     service.deliver(*upstream.take_events())
 

@@ -68,6 +68,19 @@ def test_what_a_stranger_wrote_beside_the_id_is_not_passed_on(message):
     assert SECRET not in json.dumps(transport.read(message))
 
 
+def test_the_trace_of_a_message_is_passed_on_and_one_that_is_wrong_costs_no_work(message):
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+
+    assert (
+        transport.read(message | {"headers": {**message["headers"], "traceparent": trace}})["headers"]["traceparent"]
+        == trace
+    )
+    for wrong in (SECRET, trace + SECRET, trace + "\n", 7, None, [trace]):
+        ours = transport.read(message | {"headers": {**message["headers"], "traceparent": wrong}})
+        assert "traceparent" not in ours["headers"], wrong
+        assert args_of(ours) == [["event-1"], {}]
+
+
 def test_an_argument_that_looks_like_no_id_is_passed_on_and_not_shown(shared_valkey):
     ours = transport.read(as_sent(shared_valkey, queue.HANDLE_EVENT, args=[SECRET]))
 

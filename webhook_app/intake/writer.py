@@ -175,7 +175,7 @@ class Writer:
         for each, result in told:
             self._count(each.delivery, result)
         _tell(told)
-        self._res.publisher.publish(messages(each.delivery for each, result in told if result is not None))
+        self._res.publisher.publish(messages((each.delivery, result) for each, result in told if result is not None))
         _log([(each.delivery, result) for each, result in told if result is not None])
         self._put_aside(left, error)
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 import structlog
 
-from pluggy_sync import cause
+from pluggy_sync import cause, tracing
 from pluggy_sync.engine.errors import LeaseLostError
 from pluggy_sync.engine.sync import run as runs
 from pluggy_sync.engine.sync.data_products import sync_products
@@ -76,20 +76,27 @@ def _carry_out(res: Resources, run: Run) -> End:
         structlog.contextvars.bound_contextvars(item_id=item_id, run_id=str(run.id)),
         cause.received(run.received_at),
         heartbeat(res, item_id, run.id, run.stopped),
+        tracing.span("sync item", kind="consumer", item_id=item_id, run_id=str(run.id)) as span,
     ):
-        before = res.pluggy.requests
-        try:
-            _read_and_keep_what_is_odd(res, run)
-        except LeaseLostError:
-            log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
-            return End.LEASE_LOST
-        except PluggyError as exc:
-            runs.fail(res, run, exc, requests=res.pluggy.requests - before)
-            return End.NO_BUDGET if isinstance(exc, PluggyLimitedError) else End.FAILED
-        except Exception as exc:
-            runs.fail(res, run, exc, requests=res.pluggy.requests - before)
-            raise
-        return _end(res, run, requests=res.pluggy.requests - before)
+        end = _read_to_the_end(res, run)
+        span.note(outcome=end.name.lower())
+    return end
+
+
+def _read_to_the_end(res: Resources, run: Run) -> End:
+    before = res.pluggy.requests
+    try:
+        _read_and_keep_what_is_odd(res, run)
+    except LeaseLostError:
+        log.warning("sync.lease_lost", next="the run that took over, or the deletion, stands")
+        return End.LEASE_LOST
+    except PluggyError as exc:
+        runs.fail(res, run, exc, requests=res.pluggy.requests - before)
+        return End.NO_BUDGET if isinstance(exc, PluggyLimitedError) else End.FAILED
+    except Exception as exc:
+        runs.fail(res, run, exc, requests=res.pluggy.requests - before)
+        raise
+    return _end(res, run, requests=res.pluggy.requests - before)
 
 
 def _end(res: Resources, run: Run, *, requests: int) -> End:

@@ -17,7 +17,7 @@ def said() -> Callable[[Check, Resources], Said]:
     """Run a check, as the doctor does; return verdict and detail by what was looked at. Each fault has a remedy."""
 
     def said(check: Check, res: Resources) -> Said:
-        found = results_of(check, "about", res)
+        found = list(results_of(check, "about", res))
         assert all(_is_whole(each) for each in found), found
         return {each.about: (each.verdict.value, each.detail) for each in found}
 

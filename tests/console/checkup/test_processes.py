@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+import threading
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,8 @@ from console.checkup import processes
 from pluggy_sync import queue, spill
 from pluggy_sync.engine import sweep, watchdog
 from pluggy_sync.notifications import endpoints as use
-from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.store import endpoints, tables
+from pluggy_sync.store.database import create_engine
 from tests.kit.factories import an_environ
 from tests.kit.product import running_product
 from tests.kit.worker_processes import running_process
@@ -60,17 +61,6 @@ def test_a_sweep_that_is_long_ago_or_never_was_is_a_problem(said, resources, clo
     }
 
 
-def test_open_alerts_are_told_by_their_urgency(said, resources):
-    assert said(processes.told, resources) == {"Alerts": ("pass", "none is open")}
-    findings = [Finding(code=Code.WORK_OVERDUE, detail="x"), Finding(code=Code.ITEMS_OVERDUE, detail="y")]
-    watchdog.settle(resources, findings, (), resources.now())
-
-    assert said(processes.told, resources) == {
-        "Alert work_overdue": ("problem", "x"),
-        "Alert items_overdue": ("heads-up", "y"),
-    }
-
-
 @pytest.fixture
 def product(with_settings):
     """Return the resources of a service that tells a product at a port that answers, or at one where nobody does."""
@@ -95,6 +85,29 @@ def test_endpoints_are_reached_without_sending_them_anything(said, product):
     res = product("https://127.0.0.1:1/")
     follow(res)
     assert said(processes.product, res)[about][0] == "problem"
+
+
+def test_endpoints_that_do_not_answer_are_waited_for_together_and_hide_no_other(said, with_settings, monkeypatch):
+    monkeypatch.setattr(processes, "_REACH_S", 0.5)
+    released = threading.Event()
+
+    def connects(address, timeout):
+        if address[0] == "127.0.0.2":
+            released.wait()
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(processes.socket, "create_connection", connects)
+    res = with_settings(endpoint_allowed_networks=(ipaddress.ip_network("127.0.0.0/8"),))
+    made = [
+        use.create(res, url=f"https://{host}:1/", secret=None, description=None, types=None, enabled=True)[0].id
+        for host in ("127.0.0.2", "127.0.0.1", "127.0.0.2")
+    ]
+
+    found = said(processes.product, res)
+    released.set()
+
+    late, refused = "cannot be reached (no answer within 0 s)", "cannot be reached (ConnectionRefusedError)"
+    assert [found[f"Endpoint {each}"][1] for each in made] == [late, refused, late]
 
 
 def follow(res):
@@ -136,7 +149,12 @@ def test_a_spill_that_is_not_set_not_here_or_not_empty_is_said(said, with_settin
     file = spill.create(tmp_path, spill.box_of(res.settings.secret_key), most_bytes=1_000_000)
     file.append([(b"{}", res.now() - timedelta(minutes=5), None)])
 
-    assert said(processes.spilled, res)["Spill"] == ("problem", "1 events wait though Postgres answers")
+    verdict, detail = said(processes.spilled, res)["Spill"]
+    assert (verdict, detail) == ("problem", "1 events wait though Postgres answers, the oldest came 5 minutes ago")
+    away = dataclasses.replace(res, database=create_engine("postgresql://127.0.0.1:1/none"))
+    verdict, detail = said(processes.spilled, away)["Spill"]
+    assert verdict == "heads-up"
+    assert detail.startswith("1 events wait for Postgres, the oldest came 5 minutes ago; ")
     file.close()
 
 

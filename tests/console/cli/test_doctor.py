@@ -1,6 +1,7 @@
 """`pluggy-sync doctor`: all checks on one screen, with an exit status for scripts."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from console.checkup import processes
 from console.checkup.results import passed, results_of
 from console.cli import doctor, exits, main
 from tests.kit.factories import WEBHOOK_SECRET, an_environ
+from tests.kit.silent_server import silent_port
 
 
 @pytest.fixture
@@ -66,6 +68,38 @@ def test_everything_away_is_said_in_one_go(call, environ):
     assert found["Schema"] == found["Workers"] == "not seen"
 
 
+@pytest.mark.parametrize(
+    "setting, url, looked_at",
+    [
+        ("DATABASE_URL", "postgresql://127.0.0.1:{port}/x", {"Redis writes", "Redis memory", "Redis eviction"}),
+        (
+            "REDIS_URL",
+            "redis://127.0.0.1:{port}/0",
+            {"Postgres writes", "Schema", "Autovacuum", "Last sweep", "Endpoints"},
+        ),
+    ],
+)
+def test_a_server_that_is_frozen_is_a_problem_and_hides_no_other(call, environ, tmp_path, setting, url, looked_at):
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    with silent_port() as port:
+        environ |= {setting: url.format(port=port), "SPILL_FOLDER": str(spill)}
+        before = time.monotonic()
+        result = call("--json")
+        took_s = time.monotonic() - before
+
+    found = {each["about"]: each for each in json.loads(result.output)["service"]}
+    away = "Postgres" if setting == "DATABASE_URL" else "Redis"
+    assert found[away]["verdict"] == "problem"
+    assert not any(found[each]["verdict"] == "not seen" for each in looked_at)
+    assert found["Spill"]["verdict"] == "pass"
+    assert found["Pluggy sign-in"]["verdict"] == "pass"
+    assert found["Webhook exists"]["verdict"] == "problem"
+    assert all(away in each["detail"] for each in found.values() if each["verdict"] == "not seen")
+    # A dozen checks ask each server. Of one that waits for it by itself and after the other, no two fit in here.
+    assert took_s < 3 * doctor.BOUND_S
+
+
 def test_without_problems_it_exits_0(call, monkeypatch):
     monkeypatch.setattr(doctor, "_SERVICE", doctor._SERVICE[:2])
 
@@ -88,7 +122,7 @@ def test_a_check_that_breaks_stops_no_other_and_keeps_what_it_saw(resources):
         yield passed("first", "seen")
         raise KeyError("secret")
 
-    found = results_of(breaks, "about", resources)
+    found = list(results_of(breaks, "about", resources))
 
     assert [(each.about, each.verdict.value) for each in found] == [("first", "pass"), ("about", "not seen")]
     assert "secret" not in repr(found)

@@ -156,6 +156,7 @@ CONTROL: list[tuple[str, str, Any]] = [
     ("PUT", "/settings", {"deliveryAttemptsPerBatch": 0}),
     ("PUT", "/settings", {"autoSyncHours": 0}),
     ("PUT", "/settings", {"firstRunDays": 10**9}),
+    ("PUT", "/settings", {"openingDay": "2026-02-31"}),
     ("PUT", "/settings", {"mode": "x"}),
     ("PUT", "/settings", []),
     ("PUT", "/applications/other", {"clientSecret": 5}),

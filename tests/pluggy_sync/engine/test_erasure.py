@@ -542,3 +542,20 @@ def test_processes_that_need_the_first_key_at_once_agree_on_one(res):
     assert all(each == found[0] for each in found)
     with res.database.begin() as conn:
         assert len(sealed_keys.of_purpose(conn, sealed_keys.TOMBSTONES)) == 1
+
+
+def test_an_erasure_that_takes_long_is_not_begun_beside_itself(res, service, upstream, clock, monkeypatch):
+    connected(service, upstream, 3)
+    remove_item, still_its_own = erasures.remove_item, []
+
+    def takes_long(conn, item_id):
+        clock.advance(seconds=erasure.ATTEMPT.total_seconds() * 0.7)
+        still_its_own.append(conn.scalar(sa.select(tables.erasures.c.due_at)) > res.now())
+        return remove_item(conn, item_id)
+
+    monkeypatch.setattr(erasures, "remove_item", takes_long)
+
+    assert erase(res).state == erasures.DONE
+
+    assert len(still_its_own) >= 3
+    assert all(still_its_own)

@@ -434,7 +434,7 @@ def assert_each_row_of_the_bank_once(service, found, item_id):
 
 def test_a_person_with_two_years_of_history_reconnects_by_open_finance_and_has_one_series(service):
     """The old Item is deleted at Pluggy a week later. The product sees each row once, and balances that add up."""
-    service.upstream.settings(firstRunDays=365)
+    service.upstream.settings(firstRunDays=365, historyDays=365)
     old = connect_directly(service)
     for _ in range(4):
         service.upstream.later(days=90)

@@ -75,7 +75,7 @@ def answering(made):
 
 
 def test_an_item_its_accounts_and_all_pages_of_its_transactions_are_read(pluggy, upstream):
-    upstream.settings(firstRunDays=365)
+    upstream.settings(firstRunDays=365, historyDays=365)
     item_id = upstream.connect()
     truth = upstream.truth(item_id)
 

@@ -52,7 +52,7 @@ class Mirror:
         yield from differences(by_id(truth["accounts"]), _raw(self.accounts))
         yield from differences(by_id(truth["transactions"]), _raw(self.transactions))
         for name, rows in self.listed.items():
-            yield from differences(by_id(_objects(truth[name])), rows)
+            yield from (f"{name}: {each}" for each in differences(by_id(_objects(truth[name])), rows))
         for row in self.accounts:
             yield from _columns_that_differ(row, payloads.account(row["raw"]), ACCOUNT_COLUMNS)
         for row in self.transactions:

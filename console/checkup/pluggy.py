@@ -1,6 +1,6 @@
 """Whether Pluggy knows us, and reaches us."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import httpx
@@ -10,8 +10,12 @@ from console.checkup.results import Result, heads_up, not_seen, passed, problem
 from pluggy_sync import tls
 from pluggy_sync.engine import webhooks
 from pluggy_sync.pluggy.errors import PluggyError, PluggyUnauthorizedError, PluggyUnavailableError
+from pluggy_sync.pluggy.payloads import Webhook
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.webhooks import FaultKind
+from pluggy_sync.rules import webhooks as rules
+from pluggy_sync.rules.ages import ago
+from pluggy_sync.rules.alerts import of_rejected
+from pluggy_sync.rules.webhooks import FaultKind, SecretState, Wanted
 from pluggy_sync.store import server
 
 _CLOCK_PROBLEM_S, _CLOCK_HEADS_UP_S = 30, 5
@@ -74,7 +78,8 @@ ABOUT_WEBHOOK = {
 
 def webhook(res: Resources) -> Iterator[Result]:
     """Whether our webhook is there, on, with our secret, for all events, and once."""
-    found = {fault.kind: fault for fault in webhooks.check(res)}
+    there, how = res.pluggy.webhooks(), webhooks.wanted(res)
+    found = {fault.kind: fault for fault in rules.faults(there, how)}
     if FaultKind.MISSING in found:
         yield problem(
             ABOUT_WEBHOOK[FaultKind.MISSING], found[FaultKind.MISSING].detail, "pluggy-sync webhooks register"
@@ -82,11 +87,31 @@ def webhook(res: Resources) -> Iterator[Result]:
         return
     for kind, about in ABOUT_WEBHOOK.items():
         if kind not in found:
-            yield passed(about, "yes")
+            if kind is FaultKind.SECRET and _is_hidden(there, how):
+                yield _secret_by_deliveries(res, about)
+            else:
+                yield passed(about, "yes")
         elif kind is FaultKind.DUPLICATED:
             yield heads_up(about, found[kind].detail, "pluggy-sync webhooks register --remove-others")
         else:
             yield problem(about, found[kind].detail, "pluggy-sync webhooks register")
+
+
+def _is_hidden(there: Sequence[Webhook], how: Wanted) -> bool:
+    return any(rules.secret_of(each, how) is SecretState.NOT_SHOWN for each in rules.ours(there, how.url))
+
+
+def _secret_by_deliveries(res: Resources, about: str) -> Result:
+    """Return whether the secret is right, by what came: Pluggy does not show it."""
+    came = webhooks.arrivals(res)
+    finding = next(iter(of_rejected(came.rejected)), None)
+    if finding is not None:
+        return problem(
+            about, f"Pluggy does not show it; answered 401: {finding.detail}", "pluggy-sync webhooks register"
+        )
+    if came.taken_at is None:
+        return not_seen(about, "Pluggy does not show it, and no delivery with it is stored")
+    return passed(about, f"Pluggy does not show it; the last delivery with it came {ago(came.taken_at, res.now())}")
 
 
 def reached(res: Resources) -> Iterator[Result]:

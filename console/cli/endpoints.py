@@ -60,7 +60,7 @@ def endpoints(ctx: click.Context, *, as_json: bool) -> None:
             str(waiting.get(each.id, 0)),
             ", ".join(each.types or ["all"]),
             each.url or "PRODUCT_WEBHOOK_URL",
-            each.description or "-",
+            output.shown(each.description),
         )
         for each in found
     ]
@@ -101,10 +101,13 @@ def change(
 
 @endpoints.command()
 @click.argument("endpoint_id", metavar="ID")
-@click.confirmation_option(prompt="What waits for it is dropped. Delete it?")
-def delete(endpoint_id: str) -> None:
+@options.yes
+def delete(endpoint_id: str, *, yes: bool) -> None:
     """Delete an endpoint, with what waits for it."""
     with _resources() as res:
+        if not yes:
+            waiting = options.number(_waiting(res, endpoint_id), "notification", "notifications")
+            click.confirm(f"{waiting} that wait for it are dropped. Delete it?", abort=True)
         if not use.delete(res, endpoint_id):
             raise UnknownError("No such endpoint.")
     click.echo(f"{endpoint_id}: deleted")
@@ -138,18 +141,34 @@ def resume(endpoint_id: str) -> None:
     """Send to a stopped endpoint again, first what has waited."""
     with _resources() as res:
         _there(use.resume(res, endpoint_id))
-    click.echo(f"{endpoint_id}: resumed; the sweep delivers what waits")
+        waiting = options.number(_waiting(res, endpoint_id), "notification", "notifications")
+    click.echo(f"{endpoint_id}: resumed; the sweep delivers what waits: {waiting}")
+
+
+def _waiting(res: Resources, endpoint_id: str) -> int:
+    """Return how many notifications wait for the endpoint."""
+    with res.database.begin() as conn:
+        return deliveries.pending_by_endpoint(conn).get(endpoint_id, 0)
 
 
 @endpoints.command()
 @click.argument("endpoint_id", metavar="ID")
 @click.option("--since", type=MOMENT, required=True, help="Notifications written from then on.")
-def recover(endpoint_id: str, *, since: datetime) -> None:
-    """Send what an endpoint did not get: dead letters, and what was written while it was not there."""
+@options.yes
+def recover(endpoint_id: str, *, since: datetime, yes: bool) -> None:
+    """
+    Send what an endpoint did not get: dead letters, and what was written while it was not there.
+
+    They are counted first.
+    """
     with _resources() as res:
-        sent = use.recover(res, endpoint_id, since=since)
-        if sent is None:
+        counted = use.count_recoverable(res, endpoint_id, since=since, at_most=options.COUNTED)
+        if counted is None:
             raise UnknownError("No such endpoint.")
+        if counted and not yes:
+            what = options.number(counted, "notification", "notifications")
+            click.confirm(f"{what} since {output.moment(since)} that it did not get. Send them?", abort=True)
+        sent = use.recover(res, endpoint_id, since=since)
     click.echo(f"{sent} due; the sweep queues them")
 
 
@@ -171,8 +190,8 @@ def attempts(endpoint_id: str, *, limit: int, as_json: bool) -> None:
             each.type,
             output.moment(each.started_at),
             f"{each.duration_ms} ms",
-            str(each.status_code) if each.status_code is not None else (each.error or "-"),
-            each.answer or "-",
+            str(each.status_code) if each.status_code is not None else output.shown(each.error),
+            output.shown(each.answer),
         )
         for each in found
     ]

@@ -15,16 +15,21 @@ COUNTED = 1_000_000
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Remove nothing; count what would go.")
+@options.yes
 @options.as_json
-def prune(*, dry_run: bool, as_json: bool) -> None:
+def prune(*, dry_run: bool, yes: bool, as_json: bool) -> None:
     """
     Remove what is older than the settings KEEP_... say.
 
-    Safe to stop and to repeat, and while the service works. Workers do the same by themselves, a little every half
-    minute.
+    They are counted first, by the settings of this command: they have to be those of the workers. Safe to stop and to
+    repeat, and while the service works. Workers do the same by themselves, a little every half minute.
     """
     with connections.resources() as res:
-        found = pruning.overdue(res, at_most=COUNTED) if dry_run else _removed(res, quiet=as_json)
+        found: Mapping[Tier, int] = {} if yes and not dry_run else pruning.overdue(res, at_most=COUNTED)
+        if not dry_run:
+            if any(found.values()):
+                _confirm(found)
+            found = _removed(res, quiet=as_json)
         lives = pruning.lives(res.settings)
     if as_json:
         output.as_json({tier.value: found.get(tier, 0) for tier in Tier})
@@ -36,6 +41,15 @@ def prune(*, dry_run: bool, as_json: bool) -> None:
         shown = f"{COUNTED:,} or more" if dry_run and number >= COUNTED else f"{number:,}"
         rows.append((tier.value, "ever" if life is None else f"{life} days", shown))
     output.listing(("Tier", "Kept for", "Would go" if dry_run else "Removed"), rows)
+
+
+def _confirm(found: Mapping[Tier, int]) -> None:
+    counted = ", ".join(
+        f"{number:,}{' or more' if number >= COUNTED else ''} of {tier.value}"
+        for tier, number in found.items()
+        if number
+    )
+    click.confirm(f"Rows that are over their life: {counted}. Remove them for ever?", abort=True, err=True)
 
 
 def _removed(res: Resources, *, quiet: bool) -> Mapping[Tier, int]:

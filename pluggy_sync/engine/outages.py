@@ -2,8 +2,8 @@
 Banks that go offline and come back.
 
 While a connector is OFFLINE nobody is asked for anything. When it is back, the service fetches its Items whose last
-execution failed, and reminds once the persons who still must act. Postgres keeps how far that is: a bank with many
-Items is worked off in rounds, between which the rest goes on.
+execution failed, and reminds once the persons who still must act. Postgres keeps how far that is. A bank with many
+Items takes several rounds, and other work goes on between them.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 # How many fetches of one connector's Items are requested in one transaction, and in one round.
 CHUNK = 50
 CHUNKS_PER_ROUND = 10
-# If a bank comes and goes, its persons are written to no more often than this.
+# If a bank comes and goes, its persons are reminded no more often than this.
 REMIND_AGAIN_AFTER = timedelta(hours=24)
 
 
@@ -38,7 +38,7 @@ def status_changed(
 
 def follow_up(res: Resources) -> None:
     """
-    Request fetches of the Items, and make reminders of the persons due, whose bank is back.
+    Where a bank is back, request fetches of its Items and make the reminders of its persons due.
 
     Safe to repeat: nothing is done twice.
     """

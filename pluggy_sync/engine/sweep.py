@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 LIMIT = 500
 EVENTS_AT_LEAST = 50
 NOTIFICATIONS_LIMIT = 2000
-RESEND_SYNC_AFTER = timedelta(seconds=60)
+# If whoever took the message has died before its run began. With the sweep's own interval that is within promise 10.
+RESEND_SYNC_AFTER = timedelta(seconds=30)
 # For the metrics.
 COUNT_ITEMS_EVERY = timedelta(minutes=1)
 

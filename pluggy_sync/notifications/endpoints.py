@@ -241,6 +241,22 @@ def recover(res: Resources, endpoint_id: str, *, since: datetime) -> int | None:
             return total
 
 
+def count_recoverable(res: Resources, endpoint_id: str, *, since: datetime, at_most: int) -> int | None:
+    """Return how many deliveries `recover` would make; None: there is no such endpoint. Counting stops at *at_most*."""
+    with res.database.begin() as conn:
+        endpoint = endpoints.get(conn, endpoint_id)
+        if endpoint is None:
+            return None
+        now = res.now()
+        dead = deliveries.count_range(
+            conn, only_dead=True, since=since, until=now, endpoint_id=endpoint_id, at_most=at_most
+        )
+        missing = deliveries.count_missing(
+            conn, endpoint_id, types=endpoint.types, since=since, until=now, at_most=at_most
+        )
+    return min(dead + missing, at_most)
+
+
 def check_address(res: Resources, url: str) -> None:
     """
     Check that an endpoint may be at *url*: each delivery checks again where it connects to.

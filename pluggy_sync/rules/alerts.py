@@ -144,12 +144,18 @@ _SHOWN = {
 
 def of_rejected(rejected: Sequence[Rejected]) -> list[Finding]:
     """Return whether so many deliveries are rejected that some may be Pluggy's."""
-    total = sum(each.number for each in rejected)
-    if total < REJECTED_AT_LEAST:
+    if sum(each.number for each in rejected) < REJECTED_AT_LEAST:
         return []
+    return [Finding(code=Code.DELIVERIES_REJECTED, detail=rejected_in_words(rejected))]
+
+
+def rejected_in_words(rejected: Sequence[Rejected]) -> str:
+    """Return how many deliveries were rejected of late, and the most frequent reasons; `none` for none."""
     most = sorted(rejected, key=lambda each: -each.number)[:3]
+    if not most:
+        return "none in 20 minutes"
     detail = ", ".join(f"{each.number} from {each.address} with a {_SHOWN.get(each.why, each.why)}" for each in most)
-    return [Finding(code=Code.DELIVERIES_REJECTED, detail=f"{total} in 20 minutes: {detail}")]
+    return f"{sum(each.number for each in rejected)} in 20 minutes: {detail}"
 
 
 # Of the days before, so many must be known, and in so many of them events came in the same hours.

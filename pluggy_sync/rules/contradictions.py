@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pluggy_sync import events
 from pluggy_sync.rules.statuses import RUNNING, UPDATED, WAITING
+from pluggy_sync.rules.window import after
 
 
 class Contradiction(StrEnum):
@@ -84,17 +85,13 @@ def contradiction_of(told: Mapping[str, Told], view: View | None, settled: Settl
     if events.ITEM_DELETED in told:
         return Contradiction.STILL_THERE
     updates = [told[name] for name in _UPDATES if name in told]
-    if updates and not _newer(view.last_updated_at, settled.last_updated_at):
+    if updates and not after(view.last_updated_at, settled.last_updated_at):
         return Contradiction.BEHIND
     if _WAITS & told.keys() and not _shows_wait(view, settled):
         return Contradiction.BEHIND
     if events.ITEM_ERROR in told and not _shows_error(view, settled):
         return Contradiction.BEHIND
     return Contradiction.PERHAPS_BEHIND if _may_be_first_of_several(updates, view) else None
-
-
-def _newer(moment: datetime | None, before: datetime | None) -> bool:
-    return moment is not None and (before is None or moment > before)
 
 
 def _shows_wait(view: View, settled: Settled) -> bool:
@@ -107,7 +104,7 @@ def _shows_error(view: View, settled: Settled) -> bool:
 
 def _moved_on(view: View, settled: Settled) -> bool:
     """Return whether the Item shows that another execution ended after the one that the event tells of."""
-    return view.status not in RUNNING and _newer(view.updated_at, settled.updated_at)
+    return view.status not in RUNNING and after(view.updated_at, settled.updated_at)
 
 
 def _may_be_first_of_several(updates: list[Told], view: View) -> bool:

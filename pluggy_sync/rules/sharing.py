@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pluggy_sync.pluggy.payloads import Resource
+from pluggy_sync.rules.window import after
 
 AVAILABLE = "AVAILABLE"
 UNAVAILABLE = "UNAVAILABLE"
@@ -18,7 +19,7 @@ PENDING_AUTHORISATION = "PENDING_AUTHORISATION"
 
 
 class Sharing(StrEnum):
-    """Of one data product."""
+    """How the bank shares one data product."""
 
     SHARED = "shared"
     # The bank shares it, and Pluggy has not collected it.
@@ -60,7 +61,7 @@ _TYPES: Mapping[str, frozenset[str]] = {
     "investmentsTransactions": _INVESTMENTS,
     "loans": frozenset({"LOAN", "FINANCING", "UNARRANGED_ACCOUNT_OVERDRAFT", "INVOICE_FINANCING"}),
 }
-# One of many that is not as it should be is what a person asks about.
+# Of several statuses the worst is told: it is what a person asks about.
 _WORST_FIRST = (
     (PENDING_AUTHORISATION, Sharing.WAITING_FOR_APPROVAL),
     (TEMPORARILY_UNAVAILABLE, Sharing.TEMPORARILY_UNAVAILABLE),
@@ -74,7 +75,7 @@ def is_news(shared: Shared | None, *, collected_at: datetime | None, pending: bo
         return collected_at is not None or pending
     if pending != shared.pending:
         return True
-    return collected_at is not None and (shared.collected_at is None or collected_at > shared.collected_at)
+    return after(collected_at, shared.collected_at)
 
 
 def sharing_of(product: str, shared: Shared | None, *, collected: bool) -> Sharing | None:

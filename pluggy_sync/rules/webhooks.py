@@ -42,6 +42,15 @@ class FaultKind(StrEnum):
     DUPLICATED = "duplicated"
 
 
+class SecretState(StrEnum):
+    """Whether the deliveries of a webhook carry a secret that we take, as far as Pluggy shows its headers."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    MISSING = "missing"
+    NOT_SHOWN = "not shown by Pluggy"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """*webhook_id* None: it is about all of them. *detail* shows no secret."""
@@ -105,13 +114,26 @@ def _missing(webhooks: Sequence[Webhook]) -> str:
     return f"{said}; with our path, but to another host: {', '.join(elsewhere)}" if elsewhere else said
 
 
-def _secret(webhook: Webhook, wanted: Wanted) -> Fault | None:
+def secret_of(webhook: Webhook, wanted: Wanted) -> SecretState:
+    """Return whether the webhook carries one of our secrets."""
     if webhook.headers is None:
-        return None
+        return SecretState.NOT_SHOWN
     given = {name.lower(): value for name, value in webhook.headers.items()}.get(wanted.header.lower())
-    if given in wanted.secrets:
+    if given is None:
+        return SecretState.MISSING
+    return SecretState.RIGHT if given in wanted.secrets else SecretState.WRONG
+
+
+_OF_SECRET = {
+    SecretState.MISSING: "lacks the header",
+    SecretState.WRONG: "has none of WEBHOOK_SECRETS in the header",
+}
+
+
+def _secret(webhook: Webhook, wanted: Wanted) -> Fault | None:
+    what = _OF_SECRET.get(secret_of(webhook, wanted))
+    if what is None:
         return None
-    what = "lacks the header" if given is None else "has none of WEBHOOK_SECRETS in the header"
     return Fault(kind=FaultKind.SECRET, webhook_id=webhook.id, detail=f"{webhook.id} {what} {wanted.header}")
 
 

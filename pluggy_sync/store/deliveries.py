@@ -337,6 +337,24 @@ def count_range(
     return count_rows(conn, deliveries, *where, at_most=at_most)
 
 
+def _missing(
+    endpoint_id: str, *, types: Sequence[str] | None, since: datetime, until: datetime
+) -> list[sa.ColumnElement[bool]]:
+    known = sa.exists().where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.notification_id == outbox.c.id)
+    of_types = ~outbox.c.type.like("endpoint.%") if types is None else outbox.c.type.in_(types)
+    return [outbox.c.created_at >= since, outbox.c.created_at < until, ~known, of_types]
+
+
+def count_missing(
+    conn: Connection, endpoint_id: str, *, types: Sequence[str] | None, since: datetime, until: datetime, at_most: int
+) -> int:
+    """Return how many notifications `recover` would let be delivered; counting stops at *at_most*."""
+    where = _missing(endpoint_id, types=types, since=since, until=until)
+    some = sa.select(outbox.c.id).where(*where).limit(at_most).subquery()
+    number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return number
+
+
 def recover(
     conn: Connection,
     endpoint_id: str,
@@ -352,7 +370,6 @@ def recover(
 
     Return how many. *types*: only these; None: all but those about endpoints. The sweep queues them.
     """
-    known = sa.exists().where(deliveries.c.endpoint_id == endpoint_id, deliveries.c.notification_id == outbox.c.id)
     missing = sa.select(
         sa.literal(endpoint_id),
         outbox.c.id,
@@ -360,11 +377,7 @@ def recover(
         outbox.c.sequence,
         outbox.c.created_at,
         sa.literal(now, sa.DateTime(timezone=True)),
-    ).where(outbox.c.created_at >= since, outbox.c.created_at < until, ~known)
-    if types is None:
-        missing = missing.where(~outbox.c.type.like("endpoint.%"))
-    else:
-        missing = missing.where(outbox.c.type.in_(types))
+    ).where(*_missing(endpoint_id, types=types, since=since, until=until))
     names = ["endpoint_id", "notification_id", "item_id", "sequence", "created_at", "due_at"]
     chosen = missing.order_by(outbox.c.created_at, outbox.c.sequence).limit(limit)
     stmt = insert(deliveries).from_select(names, chosen).on_conflict_do_nothing()

@@ -23,7 +23,8 @@ from pluggy_sync.store.tables import inbox
 
 # The sweep sends an event again when it was not handled this long after it came in.
 GRACE = timedelta(seconds=15)
-RESEND_AFTER = timedelta(seconds=60)
+# It sends it once more if whoever took it has died. With the sweep's own interval that is within promise 10.
+RESEND_AFTER = timedelta(seconds=30)
 RESEND_URGENT_AFTER = timedelta(seconds=20)
 
 # An operator who counts wants to know whether it is a few or very many. There may be millions that are handled.
@@ -344,6 +345,12 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     event_ids = [str(uuid.uuid4()) for _ in item_ids]
     row = {"item_ids": list(item_ids), "event_ids": event_ids, "name": events.FETCH_REQUESTED, "why": why}
     return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
+
+
+def first_received_at(conn: Connection, item_id: str) -> datetime | None:
+    """Return when the Item's first event came in, or our first request to fetch it; None: none is kept."""
+    moment: datetime | None = conn.scalar(sa.select(sa.func.min(inbox.c.received_at)).where(inbox.c.item_id == item_id))
+    return moment
 
 
 def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:

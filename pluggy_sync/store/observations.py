@@ -218,6 +218,14 @@ def count_events(conn: Connection, *, now: datetime) -> None:
     conn.execute(sa.delete(event_counts).where(event_counts.c.began_at < now - (DAYS_COMPARED + 1) * _DAY))
 
 
+def last_delivery(conn: Connection) -> datetime | None:
+    """Return when the newest delivery of Pluggy's came that is stored, and so was taken; None: there is none."""
+    moment: datetime | None = conn.scalar(
+        sa.select(inbox.c.received_at).where(_OF_PLUGGY).order_by(inbox.c.id.desc()).limit(1)
+    )
+    return moment
+
+
 def last_event(conn: Connection) -> datetime | None:
     """Return when the last counted events of Pluggy's came, to ten minutes: the end of their count; None: none did."""
     began_at = conn.scalar(sa.select(sa.func.max(event_counts.c.began_at)).where(event_counts.c.number > 0))

@@ -156,7 +156,7 @@ def pair_changed(conn: Connection, item_id: str, account_id: str, *, after_seq: 
 
 
 def unpair(conn: Connection, account_id: str) -> None:
-    """Forget which rows of the account and its predecessors are also in its successors."""
+    """Remove what says which rows of the account and its predecessors are also in its successors."""
     own = [account_id, *ancestors(conn, account_id)]
     conn.execute(
         sa.delete(transaction_links).where(
@@ -195,9 +195,9 @@ def kept(conn: Connection, account_id: str) -> int:
 
 def remove_what_successors_have(conn: Connection, item_id: str) -> None:
     """
-    Remove of a replaced Item's accounts, rows, balances and bills what its successors have too, and what has none.
+    Remove the rows and bills of a replaced Item that its successors have too, and its accounts that have no successor.
 
-    What is left is history: it belongs to the successor's person from then on.
+    Of these accounts everything is removed. What is left is history: it belongs to the successor's person from then on.
     """
     linked = sa.select(account_links.c.old_account_id).where(account_links.c.old_item_id == item_id)
     conn.execute(
@@ -224,7 +224,7 @@ def remove_what_successors_have(conn: Connection, item_id: str) -> None:
 
 
 def remove(conn: Connection, item_id: str) -> None:
-    """Forget which rows of the Item are rows of other accounts. Called before its accounts are removed."""
+    """Remove what says which rows of the Item are rows of other accounts. Called before its accounts are removed."""
     own = sa.select(accounts.c.id).where(accounts.c.item_id == item_id)
     conn.execute(
         sa.delete(transaction_links).where(

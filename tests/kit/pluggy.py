@@ -8,6 +8,9 @@ from standalone.sandbox import Sandbox, SandboxRefusedError
 
 Payload = dict[str, Any]
 
+# So long Pluggy waits for the answer to a webhook (Pluggy facts 2.5).
+PLUGGY_WAITS_S = 5.0
+
 # The sandbox asks for no answer from here: all deliveries to it are lost, and the test makes them itself.
 _NOWHERE = "http://127.0.0.1:1/lost"
 

@@ -12,6 +12,7 @@ from pluggy_sync import queue
 from pluggy_sync.breaker import Breaker
 from pluggy_sync.queue import Message, Publisher, Sender
 from standalone.servers import running_valkey
+from tests.kit.pluggy import PLUGGY_WAITS_S
 from tests.kit.silent_proxy import silent_proxy
 from tests.kit.silent_server import silent_port
 from tests.kit.workers import take_messages
@@ -90,7 +91,7 @@ def test_two_messages_have_ids_of_their_own():
 
 
 @pytest.mark.parametrize("redis", ["down", "silent"])
-def test_without_redis_sending_says_so_within_about_a_second(redis):
+def test_without_redis_sending_says_so_sooner_than_pluggy_gives_up(redis):
     with running_valkey() as valkey, silent_port() as silent:
         valkey.stop()
         port = valkey.port if redis == "down" else silent
@@ -99,7 +100,7 @@ def test_without_redis_sending_says_so_within_about_a_second(redis):
 
             assert sender.send([EVENT]) is False
 
-            assert time.monotonic() - started < 1.8
+            assert time.monotonic() - started < PLUGGY_WAITS_S
 
 
 def test_redis_that_comes_back_is_used_again():

@@ -27,6 +27,7 @@ from pluggy_sync.store.tables import inbox, item_progress, items, sync_runs, tra
 from standalone.polling import eventually
 from standalone.servers import running_postgres, running_valkey
 from tests.kit.factories import WEBHOOK_SECRET, a_settings, an_environ, an_event
+from tests.kit.pluggy import PLUGGY_WAITS_S
 from tests.kit.psql import psql
 from tests.kit.raw_client import raw_clients
 from tests.kit.silent_proxy import silent_proxy
@@ -104,7 +105,7 @@ def test_redis_emptied_after_every_single_step_loses_nothing(service, upstream, 
 
 
 @pytest.mark.parametrize("redis", ["down", "silent"])
-def test_without_redis_an_event_is_still_acknowledged_within_about_a_second(service, upstream, settings, clock, redis):
+def test_without_redis_an_event_is_still_acknowledged_before_pluggy_gives_up(service, upstream, settings, clock, redis):
     with running_valkey() as valkey, silent_port() as silent:
         url = valkey.url if redis == "down" else f"redis://127.0.0.1:{silent}/0"
         valkey.stop()
@@ -117,7 +118,7 @@ def test_without_redis_an_event_is_still_acknowledged_within_about_a_second(serv
             started = time.monotonic()
             answer = web.post("/webhooks/pluggy", json=payload, headers=HEADERS)
             assert answer.status_code == 202
-            assert time.monotonic() - started < 1.8
+            assert time.monotonic() - started < PLUGGY_WAITS_S
         resources.close()
 
     # Redis is back: the sweep finds what was stored.

@@ -1,14 +1,23 @@
 """Whether Pluggy knows us and reaches us: each check is seen to pass and to fail, against a local Pluggy."""
 
+import dataclasses
 import json
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 from werkzeug.serving import make_server
 
 from console.checkup import pluggy
+from pluggy_sync import events, rejections
+from pluggy_sync.pluggy.client import create_client
+from pluggy_sync.rules.alerts import REJECTED_AT_LEAST
+from pluggy_sync.rules.webhooks import FaultKind
+from pluggy_sync.store import inbox
+from pluggy_sync.store.database import create_engine
 from standalone.http_server import running_server
-from tests.kit.factories import WEBHOOK_SECRET
+from tests.kit.factories import WEBHOOK_SECRET, an_event, an_id
+from tests.kit.proxy import running_proxy
 from tests.kit.scripted_server import Reply, scripted_server
 
 URL = "https://sync.example.com/webhooks/pluggy"
@@ -76,6 +85,44 @@ def test_each_fault_of_the_webhook_is_seen(said, res, webhook, registered, about
         webhook(**each)
 
     assert said(pluggy.webhook, res)[about][0] == verdict
+
+
+@pytest.fixture
+def hiding(res, upstream):
+    """A service that sees Pluggy through a proxy which shows no headers of webhooks."""
+
+    def without(asked, body):
+        if asked.path == "/webhooks":
+            return {**body, "results": [{**each, "headers": None} for each in body["results"]]}
+        return None
+
+    with running_proxy(res.settings.pluggy_api_url) as proxy:
+        proxy.change = without
+        settings = dataclasses.replace(res.settings, pluggy_api_url=proxy.url)
+        with closing(create_client(settings, res.redis)) as client:
+            yield dataclasses.replace(res, settings=settings, pluggy=client)
+
+
+def test_a_secret_that_pluggy_does_not_show_is_judged_by_what_came(said, hiding, webhook):
+    about = pluggy.ABOUT_WEBHOOK[FaultKind.SECRET]
+    webhook()
+    before = said(pluggy.webhook, hiding)[about]
+    with hiding.database.begin() as conn:
+        inbox.record(conn, events.of_payload(an_event("item/updated", itemId=an_id())), received_at=hiding.now())
+    taken = said(pluggy.webhook, hiding)[about]
+    for _ in range(REJECTED_AT_LEAST):
+        rejections.count(hiding, why=rejections.WRONG, address="10.0.0.9")
+    refused = said(pluggy.webhook, hiding)[about]
+
+    assert before == ("not seen", "Pluggy does not show it, and no delivery with it is stored")
+    assert (taken[0], "the last delivery with it came" in taken[1]) == ("pass", True)
+    assert (refused[0], "5 from 10.0.0.9 with a wrong secret" in refused[1]) == ("problem", True)
+
+
+def test_a_clock_is_compared_with_pluggys_while_postgres_is_away(said, res):
+    away = dataclasses.replace(res, database=create_engine("postgresql://127.0.0.1:1/none"))
+
+    assert said(pluggy.clock, away)["Clock"] == ("pass", "agrees with Pluggy's")
 
 
 def test_a_pluggy_that_does_not_answer_hides_the_webhook(said, res, upstream):

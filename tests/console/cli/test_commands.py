@@ -6,19 +6,20 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from console.cli import exits, main
-from pluggy_sync import queue, wire
+from pluggy_sync import queue, rejections, wire
 from pluggy_sync.engine import freshness_counting, sweep
 from pluggy_sync.engine.sync import item as item_sync
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import ages
 from pluggy_sync.rules.alerts import Code, Finding
 from pluggy_sync.store import alerts, deliveries, freshness_counts, inbox, item_lease, items, metrics, tables
-from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_id
+from tests.kit.factories import WEBHOOK_SECRET, an_environ, an_event, an_id
 from tests.kit.planted_pluggy import AMOUNT, MARK, planted_pluggy
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
@@ -331,6 +332,21 @@ def test_items_are_listed_narrowed_and_searched(call, service, upstream):
     assert "waiting_for_person" in listed
 
 
+def test_a_bank_without_a_name_is_shown_by_its_number_also_by_0(call, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(tables.items).values(connector_id=0))
+
+    listed, one = call("items").output, call("items", item_id).output
+
+    (row,) = [line.split() for line in listed.splitlines() if item_id in line]
+    assert row[row.index("user-42") + 1] == "0"
+    assert row[-1] == "0", "no action is open"
+    (bank,) = [line for line in one.splitlines() if line.strip().startswith("bank")]
+    assert "(0)" in bank
+
+
 def test_explain_says_why_what_is_next_and_what_happened(call, service, upstream):
     item_id = upstream.connect("user-locked")
     service.catch_up()
@@ -391,6 +407,73 @@ def test_webhooks_are_listed_checked_registered_and_rotated_without_showing_a_se
     for each in (missing, made, rotated, listed, well):
         assert WEBHOOK_SECRET not in each.output
         assert "the-new-secret" not in each.output
+
+
+def test_a_webhook_with_a_wrong_secret_is_said_and_what_came_of_it_is_counted(call, environ, service, upstream, clock):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    url = "https://sync.example.com/webhooks/pluggy"
+    carried = {"item/updated": {"X-Webhook-Secret": "another"}, "item/error": {}}
+    carried["item/created"] = {"X-Webhook-Secret": WEBHOOK_SECRET}
+    for event, headers in carried.items():
+        upstream.sandbox.api("POST", "/webhooks", {"url": url, "event": event, "headers": headers})
+    before = call("webhooks", "list").output
+    service.deliver(an_event("item/updated", itemId=an_id()))
+    for _ in range(5):
+        rejections.count(service.res, why=rejections.WRONG, address="10.0.0.9")
+
+    listed, checked = call("webhooks", "list"), call("webhooks", "check")
+    as_json = json.loads(call("webhooks", "list", "--json").output)
+    faults = json.loads(call("webhooks", "check", "--json").output)
+
+    assert sorted(each["secret"] for each in as_json if each["isOurs"]) == ["missing", "right", "wrong"]
+    assert "working" not in listed.output
+    assert re.search(r"last delivery taken +none\n", before)
+    assert re.search(r"last delivery taken +.*Z\n", listed.output)
+    assert "5 in 20 minutes: 5 from 10.0.0.9 with a wrong secret" in listed.output
+    assert "5 from 10.0.0.9" in checked.output
+    assert "answered 401" in [each["kind"] for each in faults]
+    environ |= {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+    assert "not known: Postgres does not answer" in call("webhooks", "list").output
+
+
+def test_duplicates_at_pluggy_are_named_before_they_are_removed(call, environ, upstream):
+    environ |= {"PUBLIC_URL": "https://sync.example.com"}
+    call("webhooks", "register")
+    url = "https://sync.example.com/webhooks/pluggy"
+    other = upstream.sandbox.api("POST", "/webhooks", {"url": url, "event": "item/updated"})["id"]
+
+    refused = call("webhooks", "register", "--remove-others", text="n\n")
+    kept = [each["id"] for each in upstream.sandbox.api("GET", "/webhooks")["results"]]
+    done = call("webhooks", "register", "--remove-others", "--yes")
+
+    assert (refused.exit_code, f"{other} (item/updated). Remove?" in refused.output) == (exits.FAILED, True)
+    assert other in kept
+    assert done.exit_code == 0, done.output
+    assert other not in [each["id"] for each in upstream.sandbox.api("GET", "/webhooks")["results"]]
+
+
+# Of what acts, these take a range or all there is.
+_OF_MANY = {"since", "until", "remove_others", "dry_run"}
+
+
+def _commands(group: click.Group, context: click.Context, path: tuple[str, ...] = ()):
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, context, (*path, name))
+
+
+def test_a_command_that_acts_on_many_at_once_can_be_told_not_to_ask_for_it_asks():
+    asking = {}
+    for path, command in _commands(main, click.Context(main)):
+        options = {each.name for each in command.params}
+        # Lists have a limit.
+        if options & _OF_MANY and "limit" not in options:
+            asking[" ".join(path)] = "yes" in options
+
+    assert len(asking) >= 5
+    assert all(asking.values()), asking
 
 
 def test_rotating_without_a_second_secret_is_refused_before_anything_is_lost(call, upstream):

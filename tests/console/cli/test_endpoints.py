@@ -6,9 +6,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from console.cli import main
+from console.cli import exits, main
+from pluggy_sync.notifications import messages
 from pluggy_sync.settings import read_settings
-from pluggy_sync.store import endpoints, tables
+from pluggy_sync.store import deliveries, endpoints, tables
 from tests.kit.factories import an_environ
 from tests.kit.product import running_product
 from tests.kit.workers import run_queued
@@ -34,8 +35,8 @@ def res(service, environ):
 def call(environ, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments, fails=False):
-        result = CliRunner().invoke(main, ["endpoints", *arguments], env=environ)
+    def run(*arguments, fails=False, text=None):
+        result = CliRunner().invoke(main, ["endpoints", *arguments], env=environ, input=text)
         assert (result.exit_code != 0) == fails, result.output
         return result.output
 
@@ -85,10 +86,31 @@ def test_an_endpoint_is_changed_resumed_recovered_rotated_and_deleted(call, rece
     with res.database.begin() as conn:
         found = endpoints.get(conn, endpoint_id)
     assert (found.types, found.state) == (None, "working")
+    with res.begin() as tx:
+        messages.connector_status_changed(tx, 2, "Pluggy Bank", "OFFLINE", now=res.now())
+    assert "1 notification that wait for it are dropped" in call("delete", endpoint_id, text="n\n", fails=True)
     call("delete", endpoint_id, "--yes")
 
     for command in (["ping"], ["resume"], ["attempts"], ["rotate-secret"], ["recover", "--since", "2026-01-01"]):
         assert "No such endpoint" in call(command[0], endpoint_id, *command[1:], fails=True)
+
+
+def test_what_an_endpoint_did_not_get_is_counted_and_asked_about_before_it_is_sent(call, receiver, res):
+    with res.begin() as tx:
+        for _ in range(2):
+            messages.connector_status_changed(tx, 2, "Pluggy Bank", "OFFLINE", now=res.now())
+    endpoint_id, _ = call("create", receiver.url).split()
+    recover = ("recover", endpoint_id, "--since", "2026-01-01")
+
+    refused = call(*recover, text="n\n", fails=True)
+    with res.database.begin() as conn:
+        waiting = deliveries.pending_by_endpoint(conn).get(endpoint_id, 0)
+    done = call(*recover, text="y\n")
+
+    assert "2 notifications since 2026-01-01 00:00:00Z that it did not get. Send them?" in refused
+    assert waiting == 0
+    assert "2 due" in done
+    assert "2 notifications" in call("resume", endpoint_id)
 
 
 def test_what_cannot_be_an_endpoint_is_said(call):
@@ -103,15 +125,19 @@ def test_dead_notifications_of_a_time_are_sent_again_and_others_are_not(call, en
     (waiting,) = service.rows(tables.deliveries)
     since = (waiting.created_at.replace(microsecond=0)).isoformat()
 
-    def resend(*arguments):
-        return CliRunner().invoke(main, ["notifications", "resend", *arguments], env=environ)
+    def resend(*arguments, text=None):
+        return CliRunner().invoke(main, ["notifications", "resend", *arguments], env=environ, input=text)
 
     assert "0 due" in resend("--dead", "--since", since).output
     with service.res.database.begin() as conn:
         conn.execute(tables.deliveries.update().values(state="dead"))
     assert "0 due" in resend("--dead", "--since", since, "--until", since).output
     until = "2100-01-01"
-    assert "1 due" in resend("--dead", "--since", since, "--until", until).output
+    refused = resend("--dead", "--since", since, "--until", until, text="n\n")
+    assert refused.exit_code == exits.FAILED
+    assert "1 delivery of what was written since" in refused.output
+    assert service.rows(tables.deliveries)[0].state == "dead"
+    assert "1 due" in resend("--dead", "--since", since, "--until", until, "--yes").output
     (again,) = service.rows(tables.deliveries)
     assert again.state == "pending"
     for wrong in ([], ["msg_x", "--since", since], ["msg_x", "--dead"]):

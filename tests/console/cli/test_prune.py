@@ -19,9 +19,9 @@ def call(database_url, tmp_path, monkeypatch):
     # Where neither a .env nor a run of `make up` has settings of its own.
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments, **environ):
+    def call(*arguments, text=None, **environ):
         given = an_environ(**{"DATABASE_URL": database_url, **environ})
-        return CliRunner().invoke(main, ["prune", *arguments], env=given)
+        return CliRunner().invoke(main, ["prune", *arguments], env=given, input=text)
 
     return call
 
@@ -42,11 +42,22 @@ def runs(database):
 
 
 def test_it_removes_what_is_over_its_life_and_says_how_much(call, runs):
-    done = call()
+    done = call("--yes")
 
     assert done.exit_code == 0, done.output
     assert ["sync_runs", "90", "days", "3"] in [line.split() for line in done.output.splitlines()]
     assert runs() == 0
+
+
+def test_it_counts_and_asks_before_it_removes(call, runs):
+    refused = call(text="n\n")
+
+    assert refused.exit_code == exits.FAILED
+    assert "3 of sync_runs. Remove them for ever?" in refused.output
+    assert runs() == 3
+    assert call(text="y\n").exit_code == 0
+    assert runs() == 0
+    assert call().exit_code == 0
 
 
 def test_a_dry_run_counts_and_removes_nothing(call, runs):

@@ -7,12 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from pluggy_sync import events, queue
+from pluggy_sync.engine import erasure as erasing
 from pluggy_sync.engine import events as event_handling
 from pluggy_sync.engine import requests, sweep
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.rate_budget import Lane, lane
 from pluggy_sync.rules.needs import Kind, Need
-from pluggy_sync.store import inbox, item_progress, items, user_actions
+from pluggy_sync.store import erasures, inbox, item_links, item_progress, items, user_actions
 from pluggy_sync.transaction import Transaction
 from tests.kit.factories import an_event, an_id
 from tests.kit.workers import take_messages
@@ -37,9 +38,9 @@ def with_product(resources):
     return dataclasses.replace(resources, settings=settings)
 
 
-def record(res, item_id="an-item"):
+def record(res, item_id="an-item", **event):
     with res.database.begin() as conn:
-        return inbox.record(conn, events.of_payload(an_event(itemId=item_id)), received_at=res.now()).event_id
+        return inbox.record(conn, events.of_payload(an_event(itemId=item_id, **event)), received_at=res.now()).event_id
 
 
 def request_sync(res, item_id="an-item"):
@@ -68,6 +69,35 @@ def test_an_event_and_a_sync_that_redis_lost_are_queued_again(swept, resources, 
     assert swept() == []
     clock.advance(minutes=10)
     assert swept() == [(queue.HANDLE_EVENT, event_id), (queue.SYNC_ITEM, "an-item")]
+
+
+def test_what_a_process_had_taken_that_died_is_queued_again_within_the_promise(swept, resources, clock):
+    """Promise 10: whoever took the message of a sweep has died. Its work is taken up within 45 seconds."""
+    event_id, urgent_id = record(resources), record(resources, "urgent-item", name="item/waiting_user_input")
+    request_sync(resources)
+    with resources.database.begin() as conn:
+        item_links.request_search(conn, "an-item", due_at=resources.now())
+    erasure_id = erasing.request(resources, "user-42").id
+    take_messages(resources)
+    clock.advance(minutes=2)
+    taken = swept()
+    with resources.database.begin() as conn:
+        erasures.begin_attempt(conn, erasure_id, until=resources.now() + erasing.ATTEMPT)
+
+    again = set()
+    for _ in range(45 // resources.settings.sweep_interval_s):
+        clock.advance(seconds=resources.settings.sweep_interval_s)
+        again |= set(swept())
+
+    expected = {
+        (queue.HANDLE_EVENT, event_id),
+        (queue.HANDLE_URGENT_EVENT, urgent_id),
+        (queue.SYNC_ITEM, "an-item"),
+        (queue.ERASE, erasure_id),
+        (queue.FIND_PREDECESSORS, "an-item"),
+    }
+    assert set(taken) == expected
+    assert expected <= again
 
 
 def test_what_is_not_due_yet_is_left_alone(swept, resources):

@@ -62,6 +62,22 @@ def known(**changes: Any) -> Known:
         ({"execution_status": "SITE_NOT_AVAILABLE"}, "fresh", None),
         # What is stored of an Item that failed since is old: that it failed says more than that it is being stored.
         ({"status": "OUTDATED", "execution_status": "ERROR", "sync_pending": True}, "error", "ERROR"),
+        ({"sync_pending": True, "sync_attempts": 2}, "syncing", None),
+        # Another Item brings its accounts now: whatever this one shows, it is not kept fresh.
+        ({"is_replaced": True}, "stale", "REPLACED"),
+        ({"is_replaced": True, "connector_status": "OFFLINE"}, "stale", "REPLACED"),
+        # The whole bank is away: an Item that is up to date is told so too. A lesser incident is why one is not well.
+        ({"bank_away": True, "incident": "MAINTENANCE"}, "bank_outage", "MAINTENANCE"),
+        ({"bank_away": True, "incident": "MAINTENANCE", "connector_status": "OFFLINE"}, "bank_outage", "MAINTENANCE"),
+        ({"incident": "DATA_ERROR"}, "fresh", None),
+        ({"incident": "DATA_ERROR", "status": "UPDATING"}, "syncing", "SUCCESS"),
+        ({"incident": "DATA_ERROR", "status": "OUTDATED", "execution_status": "ERROR"}, "bank_outage", "DATA_ERROR"),
+        ({"incident": "DATA_ERROR", "next_auto_sync_at": NOON - timedelta(days=9)}, "bank_outage", "DATA_ERROR"),
+        (
+            {"incident": "DATA_ERROR", "status": "OUTDATED", "execution_status": "SITE_NOT_AVAILABLE"},
+            "bank_outage",
+            "DATA_ERROR",
+        ),
         ({"not_found": 2}, "fresh", None),
         ({"not_found": 3}, "error", "ITEM_NOT_FOUND"),
         ({"not_found": 3, "status": None}, "error", "ITEM_NOT_FOUND"),
@@ -132,6 +148,10 @@ def test_an_item_that_was_never_updated_is_expected_to_be_within_a_day_of_its_fi
         (ASKED, False),
         (OFFLINE, False),
         (DELETED, False),
+        # The product hears of these instead.
+        ({"is_replaced": True}, False),
+        ({"bank_away": True}, False),
+        ({"incident": "DATA_ERROR"}, True),
     ],
 )
 def test_the_product_is_told_that_an_item_is_stale_unless_it_hears_of_something_else(changes, tells):
@@ -155,7 +175,7 @@ def test_what_the_api_calls_stale_is_told_and_nothing_else_that_is_well():
             )
 
 
-ASKED_AT, OFFLINE_AT, CHANGED_AT = (NOON + timedelta(minutes=minutes) for minutes in (1, 2, 3))
+ASKED_AT, OFFLINE_AT, CHANGED_AT, INCIDENT_AT = (NOON + timedelta(minutes=minutes) for minutes in (1, 2, 3, 4))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +192,9 @@ ASKED_AT, OFFLINE_AT, CHANGED_AT = (NOON + timedelta(minutes=minutes) for minute
         ({"sync_pending": True, "sync_attempts": 3}, CHANGED_AT),
         ({"status": "OUTDATED", "execution_status": "ERROR"}, CHANGED_AT),
         ({"not_found": 3}, CHANGED_AT),
+        ({"is_replaced": True}, NOON),
+        ({"bank_away": True, "incident_at": INCIDENT_AT}, INCIDENT_AT),
+        ({"status": "OUTDATED", "incident": "DATA_ERROR", "incident_at": INCIDENT_AT}, INCIDENT_AT),
         ({"next_auto_sync_at": NOON - timedelta(days=1)}, NOON - timedelta(days=1)),
     ],
 )

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import httpx
@@ -275,13 +276,11 @@ def test_streams_that_nobody_reads_hold_nobody_up_and_give_their_place_back(addr
     assert 0 < places < MANY
     assert statuses.count(503) == MANY - places
 
-    with raw_clients(address, MANY) as clients:
-        waiting = iter(clients)
+    with ExitStack() as still_open:
 
         def one_more_is_open():
-            client = next(waiting)
+            (client,) = still_open.enter_context(raw_clients(address, 1))
             client.begin("GET", f"{links[0]}/changes", {})
-            time.sleep(0.2)
             return client.status() == 200
 
         for _ in range(places):

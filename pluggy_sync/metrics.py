@@ -170,7 +170,7 @@ def _of_reconciliation(conn: Connection, now: datetime, every_days: int) -> Iter
 def _of_freshness(conn: Connection, now: datetime, objective_percent: float) -> Iterator[Metric]:
     by_bank = GaugeMetricFamily(
         "pluggy_sync_items_by_freshness",
-        "Items that are not deleted, counted every five minutes; connector 0: not seen yet.",
+        "Items that are not deleted, counted every five minutes; connector -1: not seen yet.",
         labels=["connector", "freshness"],
     )
     for connector_id, state, number in freshness_counts.counted(conn):

@@ -39,13 +39,20 @@ def end_families(processes: Iterable[psutil.Process]) -> None:
 
 def end_family(pid: int) -> None:
     """Kill process *pid* and all its descendants."""
-    with suppress(psutil.NoSuchProcess):
-        end_families([psutil.Process(pid)])
+    _kill(family(pid))
 
 
 def end_group(leader_pid: int) -> None:
     """Kill what is left of a process group."""
     _kill([process for process in psutil.process_iter() if _group(process) == leader_pid])
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return the process *pid* and its descendants; none when it is gone."""
+    try:
+        return [psutil.Process(pid), *descendants(pid)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def descendants(pid: int) -> list[psutil.Process]:

@@ -1,6 +1,9 @@
 """Ports on the loopback interface."""
 
 import socket
+from collections.abc import Iterable
+
+import psutil
 
 LOOPBACK = "127.0.0.1"
 
@@ -15,6 +18,19 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_held_by(port: int, processes: Iterable[psutil.Process]) -> bool:
+    """Return whether one of *processes* listens on *port*. An answer from there may be that of somebody else."""
+    return any(port in _listening(each) for each in processes)
+
+
+def _listening(process: psutil.Process) -> set[int]:
+    try:
+        found = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return set()
+    return {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}
 
 
 def next_free(wanted: int, *, taken: set[int] | None = None) -> int:

@@ -97,6 +97,7 @@ def _start(
             supervisor.start(_sandbox_program(plan, sandbox_seed), restarted=lambda: reconnect().start())
             supervisor.wait_until("the sandbox", sandbox.is_up, timeout_s=READY_WITHIN_S)
         _start_processes(plan, supervisor, say)
+        _await_own_ports(plan, supervisor)
     except ProcessEndedError as exc:
         port = plan.port.get(exc.name)
         if port is None or ports.is_free(port):
@@ -178,6 +179,12 @@ def _start_processes(plan: Plan, supervisor: Supervisor, say: Say) -> None:
     with httpx.Client(timeout=5) as http:
         for what, path in (("web", "/ready"), ("flower", "/healthcheck"), ("console", "/health")):
             supervisor.wait_until(what, _answers(http, plan.addresses[what] + path), timeout_s=READY_WITHIN_S)
+
+
+def _await_own_ports(plan: Plan, supervisor: Supervisor) -> None:
+    """Wait until each port is held by its own process. What answered until now may be somebody else's server."""
+    for name, port in plan.port.items():
+        supervisor.wait_until(name, partial(supervisor.holds, name, port), timeout_s=READY_WITHIN_S)
 
 
 def _answers(http: httpx.Client, url: str) -> Callable[[], bool]:

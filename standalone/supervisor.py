@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, Self
 
-from standalone import orphans, programs
+from standalone import orphans, ports, programs
 from standalone.polling import eventually
 from standalone.programs import Program
 from standalone.restarts import Restarts
@@ -136,6 +136,11 @@ class Supervisor:
         for child in self._children:
             if how := child.ended():
                 raise ProcessEndedError(child.program.name, how)
+
+    def holds(self, name: str, port: int) -> bool:
+        """Return whether the process *name*, or one that it started, listens on *port*."""
+        leaders = [child.pid for child in self._children if child.program.name == name and child.ended() is None]
+        return any(ports.is_held_by(port, orphans.family(pid)) for pid in leaders)
 
     def keep_running(self) -> NoReturn:
         """

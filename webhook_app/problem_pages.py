@@ -54,8 +54,8 @@ ADVICE: Mapping[str, str] = {
     "user-not-found": "Check the id. A person is known here by the `clientUserId` of an Item.",
     "erasure-not-found": "Check the id: `DELETE /v1/users/{clientUserId}` answers with it.",
     "user-erased": (
-        "Use another `clientUserId` for a person who comes back. To let the same one in again, an operator calls "
-        "`pluggy-sync erase --allow-return`."
+        "For a person who comes back, ask for a token by `POST /v1/connect-tokens` once the erasure is done: that lets "
+        "them in. If your tokens come from Pluggy itself, an operator calls `pluggy-sync erase --allow-return`."
     ),
     "endpoint-not-found": "Check the id. List the endpoints with `GET /v1/endpoints`.",
     "notification-not-found": "Check the id: it is the header `webhook-id`. Old notifications are not kept.",

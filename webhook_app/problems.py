@@ -36,7 +36,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     ("endpoint-of-settings", 409, "The endpoint of PRODUCT_WEBHOOK_URL is changed in the settings, by the operator."),
     ("not-given", 409, "Pluggy does not give this: not to your plan, not by this consent, or not of this connector."),
     ("client-user-mismatch", 409, "The Item is known as another person's."),
-    ("user-erased", 409, "The person was erased, or is being erased. Nothing new of them is taken."),
+    ("user-erased", 409, "The person was erased, or is being erased. A repeated call brings nobody back."),
     ("history-not-kept", 410, "What was stored then is not known any more. `earliest` says since when it is."),
     ("too-large", 413, "The body is too large."),
     ("unsupported-media-type", 415, "Send JSON."),

@@ -13,7 +13,7 @@ from console.checkup.results import Result, heads_up, passed, problem
 from pluggy_sync.engine import watchdog
 from pluggy_sync.pluggy.errors import PluggyError
 from pluggy_sync.resources import Resources
-from pluggy_sync.rules.ages import ago
+from pluggy_sync.rules.ages import ago, span
 from pluggy_sync.rules.alerts import CLEARED_AFTER, MEANINGS, Code, Urgency
 from pluggy_sync.store import alerts
 from pluggy_sync.store.alerts import Alert
@@ -49,9 +49,10 @@ def _looked_at(res: Resources, codes: Collection[Code], open_: Sequence[Alert]) 
     for alert in open_:
         finding = findings.pop((alert.code, alert.subject), None)
         if finding is not None:
-            yield _trouble(alert.code, f"{finding.detail}; open since {ago(alert.since, res.now())}, and seen now")
+            yield _trouble(alert.code, f"{finding.detail}; open for {span(res.now() - alert.since)}, and seen now")
         else:
-            over = f"not seen now, last {ago(alert.last_seen_at, res.now())}: told as over after {minutes} minutes"
+            seen = ago(alert.last_seen_at, res.now())
+            over = f"not there now; last seen {seen}, and told as over {minutes} minutes after that"
             yield passed(f"Alert {alert.code.value}", f"{over} ({alert.detail})")
     for finding in findings.values():
         yield _trouble(finding.code, f"{finding.detail}; seen now, and not told yet")

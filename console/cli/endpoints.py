@@ -60,7 +60,7 @@ def endpoints(ctx: click.Context, *, as_json: bool) -> None:
             str(waiting.get(each.id, 0)),
             ", ".join(each.types or ["all"]),
             each.url or "PRODUCT_WEBHOOK_URL",
-            each.description or "-",
+            output.shown(each.description),
         )
         for each in found
     ]
@@ -190,8 +190,8 @@ def attempts(endpoint_id: str, *, limit: int, as_json: bool) -> None:
             each.type,
             output.moment(each.started_at),
             f"{each.duration_ms} ms",
-            str(each.status_code) if each.status_code is not None else (each.error or "-"),
-            each.answer or "-",
+            str(each.status_code) if each.status_code is not None else output.shown(each.error),
+            output.shown(each.answer),
         )
         for each in found
     ]

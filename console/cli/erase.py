@@ -34,7 +34,7 @@ def erase(
     Erase the person whom the product calls USER: at Pluggy, and everything here.
 
     Shows what there is of them and asks first. Workers do it; this waits for the end. Exits 3 if it is not done by
-    then: it goes on by itself. No event and no call brings the person back.
+    then: it goes on by itself. No late event brings the person back; a new connect token does.
     """
     with connections.resources() as res:
         if lists:

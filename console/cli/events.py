@@ -51,7 +51,7 @@ def events(
         (
             each.event_id,
             each.name,
-            each.item_id or "-",
+            output.shown(each.item_id),
             output.state(each.state),
             output.age(each.received_at, read.now),
             output.age(each.due_at, read.now) if each.state == "stored" else "-",
@@ -66,7 +66,7 @@ def events(
 
 
 def _why(event: StoredEvent) -> str:
-    why = event.error or event.outcome or "-"
+    why = output.shown(event.error or event.outcome)
     return f"{why}; unread: {', '.join(event.unread)}" if event.unread else why
 
 

@@ -69,12 +69,12 @@ def _print(found: Sequence[Listed], now: datetime) -> None:
     rows = [
         (
             each.item.id,
-            each.item.client_user_id or "-",
-            str(each.item.connector_id or "-"),
+            output.shown(each.item.client_user_id),
+            output.shown(each.item.connector_id),
             output.state(each.freshness.state, f" ({each.freshness.reason})" if each.freshness.reason else ""),
             age(each.freshness.since, now),
             age(each.item.last_updated_at, now),
-            str(len(each.actions)) if each.actions else "-",
+            str(len(each.actions)),
         )
         for each in found
     ]
@@ -162,9 +162,9 @@ def _facts(read: Reading, of: Explained, progress: item_progress.ItemProgress) -
     because = f" ({of.freshness.reason})" if of.freshness.reason else ""
     because += ", as last fetched" if of.may_have_changed else ""
     return [
-        ("person", row.client_user_id or "-"),
-        ("bank", f"{of.bank or '-'} ({row.connector_id or '-'}) {row.connector_status or ''}"),
-        ("status", f"{row.status or '-'} / {row.execution_status or '-'}"),
+        ("person", output.shown(row.client_user_id)),
+        ("bank", f"{output.shown(of.bank)} ({output.shown(row.connector_id)}) {row.connector_status or ''}"),
+        ("status", f"{output.shown(row.status)} / {output.shown(row.execution_status)}"),
         ("freshness", output.state(of.freshness.state, f" since {age(of.freshness.since, read.now)}{because}")),
         ("collected by Pluggy", age(row.last_updated_at, read.now)),
         ("next auto-sync", age(row.next_auto_sync_at, read.now)),
@@ -208,7 +208,7 @@ def _list_runs(read: Reading, runs: Sequence[SyncRun]) -> None:
             run.trigger,
             output.state(run.outcome),
             *map(str, (run.requests, run.added, run.modified, run.removed)),
-            run.error or "-",
+            output.shown(run.error),
         ]
         for run in runs
     ]

@@ -47,7 +47,7 @@ def notifications(
             each.notification_id,
             each.endpoint_id,
             each.type,
-            each.item_id or "-",
+            output.shown(each.item_id),
             output.state(each.state),
             output.age(each.created_at, read.now),
             output.age(each.due_at, read.now) if each.state == "pending" else "-",

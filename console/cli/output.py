@@ -44,6 +44,11 @@ def state(word: str | None, more: str = "") -> Text:
     return Text.assemble((word or "-", _STYLES.get(word or "", "")), more)
 
 
+def shown(value: object) -> str:
+    """Return *value* as text; a dash for None and for an empty text. 0 is a value: a bank has that number."""
+    return "-" if value is None or value == "" else str(value)
+
+
 def age(value: datetime | None, now: datetime) -> str:
     """Return how long ago *value* is, in words; a dash for None."""
     return "-" if value is None else ago(value, now)

@@ -27,7 +27,7 @@ def quotas(*, limit: int, as_json: bool) -> None:
     rows = [
         (
             each.item_id,
-            each.client_user_id or "-",
+            output.shown(each.client_user_id),
             each.bank or str(each.connector_id),
             ", ".join(each.products),
             str(each.items_at_bank),

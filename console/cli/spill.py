@@ -107,8 +107,8 @@ def _list_events(found: list[dict[str, Any]], now: datetime) -> None:
     rows = [
         (
             each["id"] or "sealed with another SECRET_KEY",
-            each["name"] or "-",
-            each["itemId"] or "-",
+            output.shown(each["name"]),
+            output.shown(each["itemId"]),
             output.age(each["receivedAt"], now),
             f"{each['bytes']:,}",
         )

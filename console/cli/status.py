@@ -112,7 +112,7 @@ def _show(known: Known, now: datetime) -> None:
         rows = [
             (
                 Text(each["code"], style="bold red"),
-                each["subject"] or "-",
+                output.shown(each["subject"]),
                 age(each["since"], now),
                 age(each["lastSeenAt"], now),
                 age(each["lookedAt"], now),

@@ -57,6 +57,7 @@ def register(app: Flask) -> None:
         lag=lag,
         span=seconds,
         number=number,
+        shown=shown,
         tone=tone,
         state=state,
         words=timeline.words,
@@ -82,6 +83,11 @@ def moment(value: datetime | None) -> str:
 def number(value: float | None) -> str:
     """Return *value* with commas; a dash for None."""
     return "–" if value is None else f"{value:,.0f}"
+
+
+def shown(value: object) -> object:
+    """Return *value* as it is; a dash for None and for an empty text. 0 is a value: a bank has that number."""
+    return "–" if value is None or value == "" else value
 
 
 def lag(since: datetime | None, now: datetime) -> str:

@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from pluggy_sync import queue, spill, wire
-from pluggy_sync.engine import deletion, receipts
+from pluggy_sync.engine import deletion, receipts, requests
 from pluggy_sync.pluggy.errors import PluggyError, PluggyLimitedError, PluggyUnavailableError
 from pluggy_sync.pluggy.payloads import Item
 from pluggy_sync.resources import Resources
 from pluggy_sync.rules import backoff
-from pluggy_sync.store import erased, erasures, sealed_keys
+from pluggy_sync.store import erased, erasures, inbox, sealed_keys
 from pluggy_sync.store.erasures import ErasedItem, Erasure
 from pluggy_sync.transaction import Transaction
 
@@ -49,7 +49,8 @@ _ASKED_FOR = timedelta(seconds=30)
 AGAIN_SOON = timedelta(seconds=2)
 # Pluggy may be away for days. It is asked at least this often.
 AGAIN_AT_THE_LATEST = timedelta(hours=1)
-# A token for the widget lives this long: an Item may still appear that was begun before the request.
+# An Item may have been begun before the request and be heard of later: a token for the widget lives for half an hour,
+# and Pluggy's event takes a while.
 LATE = timedelta(minutes=60)
 SPILL_READ_AT_ONCE = 500
 
@@ -67,7 +68,8 @@ def request(res: Resources, client_user_id: str) -> Erasure:
     """
     Have the person erased; return the erasure, which goes on by itself.
 
-    If the person was erased before, that erasure is returned, and everything is looked through once more.
+    If the person was erased before and nothing of them came since, that erasure is returned as it is. If something
+    came, it is done once more.
     """
     now = res.now()
     user_sealed = receipts.secret_box(res).seal(client_user_id).decode()
@@ -78,20 +80,43 @@ def request(res: Resources, client_user_id: str) -> Erasure:
             erasure_id = erasures.new_id()
             erasures.add(conn, erasure_id, user_sealed=user_sealed, now=now)
             erased.add(conn, erased.USER, client_user_id, erasure_id, now=now)
-        elif _state_of(conn, erasure_id) == erasures.DONE:
+        before = _locked(conn, erasure_id)
+        item_ids = erasures.items_known_of(conn, client_user_id)
+        if before.state == erasures.DONE:
+            if not item_ids:
+                return before
             erasures.reopen(conn, erasure_id, user_sealed=user_sealed, now=now)
-        _add_items(res, conn, erasure_id, erasures.items_known_of(conn, client_user_id))
+        _add_items(res, conn, erasure_id, item_ids)
         tx.after_commit(queue.ERASE, erasure_id)
-        requested = erasures.get(conn, erasure_id)
-    if requested is None:
-        raise LookupError("an erasure that was stored just now is not there")
+        requested = _locked(conn, erasure_id)
     log.info("erasure.requested", erasure_id=erasure_id)
     return requested
 
 
-def _state_of(conn: Connection, erasure_id: str) -> str:
+def _locked(conn: Connection, erasure_id: str) -> Erasure:
     found = erasures.lock(conn, erasure_id)
-    return erasures.DONE if found is None else found.state
+    if found is None:
+        raise LookupError("an erasure that a tombstone names is not there")
+    return found
+
+
+def is_going_on(conn: Connection, client_user_id: str) -> bool:
+    """Return whether the person is being erased now. Nobody is let in before that is done."""
+    erasure_id = erased.erasure_of_user(conn, client_user_id)
+    return erasure_id is not None and _locked(conn, erasure_id).state != erasures.DONE
+
+
+def let_return(res: Resources, client_user_id: str) -> None:
+    """Let a person who was erased connect banks again, since the product wants it. Erased Items stay erased."""
+    with res.database.begin() as conn:
+        erasure_id = erased.erasure_of_user(conn, client_user_id)
+        if erasure_id is not None and _locked(conn, erasure_id).state == erasures.DONE:
+            _lift(conn, client_user_id, erasure_id)
+
+
+def _lift(conn: Connection, client_user_id: str, erasure_id: str) -> None:
+    erased.lift(conn, client_user_id)
+    log.info("erasure.person_is_back", erasure_id=erasure_id, next="what they connect from now on is stored")
 
 
 def _add_items(res: Resources, conn: Connection, erasure_id: str, item_ids: Collection[str]) -> None:
@@ -106,24 +131,24 @@ def keeps_out(tx: Transaction, res: Resources, item: Item) -> bool:
     """
     Return whether *item*, which Pluggy showed, is that of a person who was erased. Then nothing of it is left here.
 
-    The caller holds its lock. If the Item was begun before the request, it is erased too, at Pluggy as well. If it is
-    newer, the person connected a bank anew under the same id: Pluggy keeps that Item, and an operator decides.
+    The caller holds its lock. If the Item may have been begun before the request, it is erased too, at Pluggy as well.
+    If it is surely newer, the person came back: they are let in, once the erasure is done.
     """
     erasure_id = None if item.client_user_id is None else erased.erasure_of_user(tx.conn, item.client_user_id)
     if erasure_id is None or item.client_user_id is None:
         return False
-    removed = erasures.remove_item(tx.conn, item.id)
-    erasure = erasures.lock(tx.conn, erasure_id)
-    created_at = wire.instant_or_none(item.raw.get("createdAt"))
-    if erasure is None or created_at is None or created_at > erasure.requested_at + LATE:
-        log.error(
-            "erasure.person_is_back",
-            erasure_id=erasure_id,
-            item_id=item.id,
-            next="nothing is stored; `pluggy-sync erase --allow-return` lets the person in, DELETE erases again",
-        )
+    if _is_surely_newer(tx.conn, item, erasure_id, now=res.now()):
+        if _locked(tx.conn, erasure_id).state == erasures.DONE:
+            _lift(tx.conn, item.client_user_id, erasure_id)
+            return False
+        erasures.remove_item(tx.conn, item.id)
+        due_at = res.now() + AGAIN_AT_THE_LATEST
+        requests.fetch(tx, item.id, why=requests.PERSON_IS_BACK, now=res.now(), due_at=due_at)
+        log.warning("erasure.new_item_waits", erasure_id=erasure_id, item_id=item.id, next_try_at=str(due_at))
         return True
-    if erasure.state == erasures.DONE:
+    # Items before the erasure, as whoever goes on with it locks them.
+    removed = erasures.remove_item(tx.conn, item.id)
+    if _locked(tx.conn, erasure_id).state == erasures.DONE:
         sealed = receipts.secret_box(res).seal(item.client_user_id).decode()
         erasures.reopen(tx.conn, erasure_id, user_sealed=sealed, now=res.now())
     erasures.count_removed(tx.conn, erasure_id, removed)
@@ -131,6 +156,20 @@ def keeps_out(tx: Transaction, res: Resources, item: Item) -> bool:
     tx.after_commit(queue.ERASE, erasure_id)
     log.warning("erasure.late_item", erasure_id=erasure_id, next="it is erased too")
     return True
+
+
+def _is_surely_newer(conn: Connection, item: Item, erasure_id: str, *, now: datetime) -> bool:
+    """
+    Return whether the Item was begun after the request, as both clocks say.
+
+    Ours says when we first heard of it. Pluggy's says when it was made, and may be hours ahead of ours.
+    """
+    created_at = wire.instant_or_none(item.raw.get("createdAt"))
+    heard_at = inbox.first_received_at(conn, item.id) or now
+    erasure = erasures.get(conn, erasure_id)
+    if erasure is None or created_at is None:
+        return False
+    return min(created_at, heard_at) > erasure.requested_at + LATE
 
 
 def work(res: Resources, erasure_id: str) -> None:
@@ -151,13 +190,13 @@ def work(res: Resources, erasure_id: str) -> None:
 def _work(res: Resources, erasure: Erasure) -> None:
     person = _opened(res, erasure.user_sealed)
     if erasure.searched_at is None:
-        _search(res, erasure.id, person)
+        _search(res, erasure, person)
     _await_older_transactions(res, erasure.id, "visible_at")
     ids = _items(res, erasure.id)
-    _remove(res, erasure.id, person, ids, step="removed_at")
+    _remove(res, erasure, person, ids, step="removed_at")
     troubled_until = _delete_at_pluggy(res, erasure.id)
     _await_older_transactions(res, erasure.id, "removed_at")
-    _remove(res, erasure.id, person, ids, step="confirmed_at")
+    _remove(res, erasure, person, ids, step="confirmed_at")
     _forget_in_redis(res, erasure.id, ids)
     _await_spill(res, person, ids)
     if troubled_until is not None:
@@ -178,25 +217,30 @@ def _goes_on(res: Resources, conn: Connection, erasure_id: str) -> None:
     erasures.note(conn, erasure_id, due_at=res.now() + ATTEMPT)
 
 
-def _search(res: Resources, erasure_id: str, person: str) -> None:
-    """Find Items that were the person's once: an event or a notification may still say so."""
+def _search(res: Resources, erasure: Erasure, person: str) -> None:
+    """
+    Find Items that were the person's once: an event or a notification may still say so.
+
+    Whose events came late enough to be of a new Item, is told by the fetch of that Item.
+    """
+    before = erasure.requested_at + LATE
     found: set[str] = set()
     with res.database.begin() as conn:
         found.update(erasures.items_known_of(conn, person))
         pages = list(erasures.pages_of_inbox(conn))
     for after, through in pages:
         with res.database.begin() as conn:
-            found |= erasures.items_in_inbox(conn, person, after=after, through=through)
-            _goes_on(res, conn, erasure_id)
+            found |= erasures.items_in_inbox(conn, person, after=after, through=through, before=before)
+            _goes_on(res, conn, erasure.id)
     last: str | None = ""
     while last is not None:
         with res.database.begin() as conn:
             some, last = erasures.items_in_outbox(conn, person, after=last, limit=erasures.SEARCHED_AT_ONCE)
-            _goes_on(res, conn, erasure_id)
+            _goes_on(res, conn, erasure.id)
         found |= some
     with res.database.begin() as conn:
-        _add_items(res, conn, erasure_id, found | erasures.predecessors_of(conn, found))
-        erasures.note(conn, erasure_id, searched_at=res.now())
+        _add_items(res, conn, erasure.id, found | erasures.predecessors_of(conn, found))
+        erasures.note(conn, erasure.id, searched_at=res.now())
 
 
 def _await_older_transactions(res: Resources, erasure_id: str, step: str) -> None:
@@ -218,8 +262,9 @@ def _items(res: Resources, erasure_id: str) -> list[str]:
     return [_opened(res, each.item_sealed) for each in found if each.item_sealed is not None]
 
 
-def _remove(res: Resources, erasure_id: str, person: str, ids: Collection[str], *, step: str) -> None:
+def _remove(res: Resources, erasure: Erasure, person: str, ids: Collection[str], *, step: str) -> None:
     """Remove all rows, one Item in a transaction, and then whatever names the person and is no Item's."""
+    erasure_id, before = erasure.id, erasure.requested_at + LATE
     for item_id in ids:
         with res.database.begin() as conn:
             erasures.count_removed(conn, erasure_id, erasures.remove_item(conn, item_id))
@@ -231,7 +276,7 @@ def _remove(res: Resources, erasure_id: str, person: str, ids: Collection[str], 
         erasures.count_removed(conn, erasure_id, others)
     for after, through in pages:
         with res.database.begin() as conn:
-            emptied = erasures.empty_events_naming(conn, person, ids, after=after, through=through)
+            emptied = erasures.empty_events_naming(conn, person, ids, after=after, through=through, before=before)
             erasures.count_removed(conn, erasure_id, {"inbox": emptied})
             _goes_on(res, conn, erasure_id)
     with res.database.begin() as conn:

@@ -59,7 +59,7 @@ def _states(res: Resources, candidates: list[str], offline: set[int]) -> dict[st
             views = item_views.of(conn, ids)
             actions = user_actions.unsettled_of(conn, ids)
         for view in views:
-            bank = view.connector_id or UNKNOWN_BANK
+            bank = UNKNOWN_BANK if view.connector_id is None else view.connector_id
             known = item_views.known(view, actions.get(view.id, []))
             state = freshness_of(known, now=now, grace=grace).state
             if bank not in offline and not known.is_replaced and state not in (State.FRESH, State.DELETED):

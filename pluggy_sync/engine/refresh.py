@@ -27,8 +27,9 @@ from pluggy_sync.store.user_actions import Action
 
 log = structlog.get_logger(__name__)
 
-# One request to Pluggy counts for all that come meanwhile. Longer than we wait for Pluggy.
-CLAIM = timedelta(seconds=60)
+# One request to Pluggy counts for all that come meanwhile. Longer than we wait for Pluggy. Short, since a process that
+# dies leaves it behind: then nothing runs though we say so.
+CLAIM = timedelta(seconds=30)
 
 
 class Result(StrEnum):

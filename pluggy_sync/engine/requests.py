@@ -23,10 +23,21 @@ DEADLINE_PASSED = "the time that its person had is over"
 REGISTERED = "registered by the product"
 LISTED = "Pluggy lists it, and it was not known here"
 UNLISTED = "Pluggy does not list it"
+PERSON_IS_BACK = "its person, who is being erased, has connected it since"
 LINK_UNDONE = "a link to another Item was undone"
 # Any other reason is something that a person did, or a refresh.
 _NOBODY_WAITS = frozenset(
-    {CONTRADICTION, BANK_IS_BACK, REGISTERED, LINK_UNDONE, LISTED, UNLISTED, inbox.SILENT, inbox.OPERATOR}
+    {
+        CONTRADICTION,
+        BANK_IS_BACK,
+        REGISTERED,
+        PERSON_IS_BACK,
+        LINK_UNDONE,
+        LISTED,
+        UNLISTED,
+        inbox.SILENT,
+        inbox.OPERATOR,
+    }
 )
 
 

@@ -29,8 +29,8 @@ from pluggy_sync.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
-# A search whose process died is made again.
-SEARCH_AGAIN_AFTER = timedelta(minutes=10)
+# A search whose process died is made again: with the sweep's own interval that is within promise 10.
+SEARCH_AGAIN_AFTER = timedelta(seconds=30)
 SEARCHES_PER_SWEEP = 100
 # What becomes of the open actions of a replaced Item.
 REPLACED = "replaced"

@@ -309,12 +309,13 @@ def _pages(last: int | None) -> Iterator[tuple[int, int]]:
 _CLIENT_USER_ID = "clientUserId"
 
 
-def items_in_inbox(conn: Connection, client_user_id: str, *, after: int, through: int) -> set[str]:
-    """Return ids of the Items of which an event in this range names the person."""
+def items_in_inbox(conn: Connection, client_user_id: str, *, after: int, through: int, before: datetime) -> set[str]:
+    """Return ids of the Items of which an event in this range, received until *before*, names the person."""
     stmt = sa.select(inbox.c.item_id).where(
         inbox.c.id > after,
         inbox.c.id <= through,
         inbox.c.item_id.is_not(None),
+        inbox.c.received_at <= before,
         inbox.c.payload[_CLIENT_USER_ID].astext == client_user_id,
     )
     return set(conn.scalars(stmt.distinct()))
@@ -362,11 +363,23 @@ def count_rows(conn: Connection, item_ids: Collection[str]) -> Counter[str]:
 
 
 def empty_events_naming(
-    conn: Connection, client_user_id: str, item_ids: Collection[str], *, after: int, through: int
+    conn: Connection,
+    client_user_id: str,
+    item_ids: Collection[str],
+    *,
+    after: int,
+    through: int,
+    before: datetime,
 ) -> int:
-    """Empty the events in this range of ids that name the person, or an Item in what they say; return how many."""
+    """
+    Empty the events in this range of ids that name the person, or an Item in what they say; return how many.
+
+    One that was received after *before* and names the person may be that of a new Item, which is fetched first.
+    """
     in_range = sa.and_(inbox.c.id > after, inbox.c.id <= through)
-    named = sa.or_(_INBOX.naming(client_user_id), inbox.c.payload["itemId"].astext.in_(item_ids))
+    is_early = sa.or_(inbox.c.item_id.is_(None), inbox.c.received_at <= before)
+    of_person = sa.and_(_INBOX.naming(client_user_id), is_early)
+    named = sa.or_(of_person, inbox.c.payload["itemId"].astext.in_(item_ids))
     return _remove(conn, _INBOX, sa.and_(in_range, named))
 
 

@@ -18,8 +18,8 @@ from pluggy_sync.rules.freshness_objective import Share
 from pluggy_sync.store import connectors as connector_queries
 from pluggy_sync.store.tables import connectors, freshness_counts, freshness_days, incomplete_parts, items
 
-# The bank of Items that were not seen yet.
-UNKNOWN_BANK = 0
+# The bank of Items that were not seen yet. 0 is a bank's number.
+UNKNOWN_BANK = -1
 
 _BANK = sa.func.coalesce(items.c.connector_id, UNKNOWN_BANK)
 
@@ -28,8 +28,8 @@ def living(conn: Connection) -> dict[int, int]:
     """Return how many Items each bank has. One that was replaced is not kept fresh any more, and counts nowhere."""
     number = sa.func.count().label("number")
     kept = (items.c.deleted_at.is_(None), items.c.replaced_by.is_(None))
-    stmt = sa.select(items.c.connector_id, number).where(*kept).group_by(items.c.connector_id)
-    return {row.connector_id or UNKNOWN_BANK: row.number for row in conn.execute(stmt)}
+    stmt = sa.select(_BANK.label("connector_id"), number).where(*kept).group_by(items.c.connector_id)
+    return {row.connector_id: row.number for row in conn.execute(stmt)}
 
 
 def offline(conn: Connection) -> set[int]:

@@ -347,6 +347,12 @@ def request_fetches(conn: Connection, item_ids: Collection[str], *, why: str, no
     return list(conn.scalars(_REQUEST_FETCHES, {**row, "now": now, "due_at": now + GRACE}))
 
 
+def first_received_at(conn: Connection, item_id: str) -> datetime | None:
+    """Return when the Item's first event came in, or our first request to fetch it; None: none is kept."""
+    moment: datetime | None = conn.scalar(sa.select(sa.func.min(inbox.c.received_at)).where(inbox.c.item_id == item_id))
+    return moment
+
+
 def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
     """Return how many requests to fetch an Item wait for that reason; counting stops at *at_most*."""
     # As in the index: Postgres uses it only for values that it knows when it plans the statement.

@@ -229,10 +229,14 @@ def purge_all_but_history(conn: Connection, item_id: str, *, now: datetime) -> N
     """
     Purge a replaced Item as `purge` does, but for the history of its accounts that is kept for its successor.
 
-    The caller has removed what is not kept (`series.remove_what_successors_have`).
+    The caller has removed what is not kept (`series.remove_what_successors_have`). Pluggy lists none of it any more:
+    whoever adds up what is listed does not count the account of the old Item and that of the new one.
     """
     tables = [each for each in PURGED if each.table not in (transactions, balances, bills, accounts)]
     _purge(conn, item_id, tables, kept={"connector_id", "replaced_by"}, now=now)
+    for table in (accounts, bills):
+        listed = (table.c.item_id == item_id, table.c.missing_since.is_(None))
+        conn.execute(sa.update(table).where(*listed).values(missing_since=now))
 
 
 def _purge(conn: Connection, item_id: str, tables: Iterable[Held], *, kept: Collection[str], now: datetime) -> None:

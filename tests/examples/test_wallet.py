@@ -1,8 +1,10 @@
 """The wallet believes only what is signed, keeps each notification once, and shows a person their own."""
 
 import base64
+import html
 import importlib.util
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ BODY = json.dumps(
 )
 ITEM = {"id": "i1", "connector": {"name": "<b>Bank</b>"}, "freshness": {"state": "waiting_for_person"}}
 ACTION = {"id": "act_1", "clientUserId": "ana", "text": {"en": {"title": "Type the code", "body": "It asks."}}}
-ACCOUNT = {"name": "Conta", "number": "1-2", "currencyCode": "BRL", "balance": 10, "missingSince": None}
+ACCOUNT = {"name": "Conta", "number": "1-2", "currencyCode": "BRL", "balance": 1234, "missingSince": None}
 
 
 @pytest.fixture
@@ -33,7 +35,10 @@ def service():
         "/v1/actions/act_2": {**ACTION, "clientUserId": "another"},
         "/v1/actions/act_1/page-link": {"pageUrl": "https://sync.example/act/x"},
         "/v1/items/i1/transactions/sync": {
-            "added": [{"id": "t1", "description": "<i>Padaria</i>", "amount": -12.34}],
+            "added": [
+                {"id": "t1", "description": "<i>Padaria</i>", "amount": -1234567.89, "currencyCode": "BRL"},
+                {"id": "t2", "description": "Loja", "amount": 0.5, "currencyCode": "USD"},
+            ],
             "modified": [],
             "removed": [{"id": "gone-1"}],
         },
@@ -136,8 +141,11 @@ def test_the_page_shows_accounts_and_needs_and_what_changed_with_the_last_sync(w
 
     page = wallet.get("/").text
 
-    for words in ("Conta", "BRL 10", "waiting for person", "Type the code", "-12.34", "gone-1"):
+    for words in ("Conta", "waiting for person", "Type the code", "gone-1"):
         assert words in page
+    amounts = [html.unescape(each).replace("\N{NO-BREAK SPACE}", " ") for each in re.findall("<b>(.*?)</b>", page)]
+    # As Brazilians write money, and of what is gone none.
+    assert amounts == ["R$ 1.234,00", "-R$ 1.234.567,89", "USD 0,50", ""]
     assert "Old" not in page
     assert "&lt;b&gt;Bank" in page
     assert "<i>Padaria" not in page

@@ -16,7 +16,7 @@ from pluggy_sync.store.transactions import Change, StreamedChange
 from webhook_app.api import paging
 from webhook_app.api.accounts import TransactionSchema, transaction_view
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import Query
+from webhook_app.api.fields import Cursor, Query
 from webhook_app.api.items import living
 from webhook_app.app_resources import resources
 
@@ -24,9 +24,8 @@ blueprint = ApiBlueprint("changes", __name__, description="What changed since a 
 
 
 class ChangesQuery(Query):
-    cursor = ma.fields.Str(
+    cursor = Cursor(
         load_default="0",
-        validate=validate.Regexp(r"[0-9]{1,18}\Z", error="Not a cursor."),
         metadata={
             "description": "`nextCursor` of the page before, or `cursor` of `item.synced`; absent: everything",
             "pattern": "^[0-9]{1,18}$",
@@ -40,9 +39,8 @@ class ChangesQuery(Query):
 
 
 class AllChangesQuery(Query):
-    cursor = ma.fields.Str(
+    cursor = Cursor(
         load_default="0.0",
-        validate=validate.Regexp(r"[0-9]{1,18}\.[0-9]{1,18}\Z", error="Not a cursor."),
         metadata={
             "description": "`nextCursor` of the page before; absent: everything",
             "pattern": r"^[0-9]{1,18}\.[0-9]{1,18}$",
@@ -98,7 +96,7 @@ def read_changes(query: dict[str, Any], item_id: str) -> dict[str, Any]:
 
     Apply the pages in their order until `hasMore` is false: put `added` and `modified` by id, drop `removed`.
     """
-    cursor, limit = int(query["cursor"]), query["limit"]
+    (cursor,), limit = paging.numbers_of(query["cursor"], 1), query["limit"]
     with resources().database.begin() as conn:
         item = living(conn, item_id)
         if cursor > item.change_seq:
@@ -123,8 +121,8 @@ def read_changes_of_all(query: dict[str, Any]) -> dict[str, Any]:
     Apply the pages in their order until `hasMore` is false. The rows of a deleted Item are not among `removed`:
     `item.deleted` says that all of them are gone.
     """
-    position, _, seq = query["cursor"].partition(".")
-    place, limit = (int(position), int(seq)), query["limit"]
+    (position, seq), limit = paging.numbers_of(query["cursor"], 2), query["limit"]
+    place = (position, seq)
     with resources().database.begin() as conn:
         streams.number(conn)
     with resources().database.begin() as conn:

@@ -6,9 +6,9 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from pluggy_sync.engine import erasure
 from pluggy_sync.pluggy.urgency import somebody_waits
 from pluggy_sync.rules import refusals
-from pluggy_sync.store import erased
 from webhook_app.api.blueprint import ApiBlueprint
 from webhook_app.api.fields import Instant
 from webhook_app.api.items import living
@@ -60,11 +60,18 @@ class ConnectTokenSchema(ma.Schema):
 @blueprint.response(200, ConnectTokenSchema)
 @blueprint.refuses("user-erased", "pluggy-busy", "pluggy-unavailable", refusals.REFUSED)
 def create_connect_token(given: dict[str, Any]) -> dict[str, Any]:
-    """Make a token with which a person connects a bank."""
-    with resources().database.begin() as conn:
-        if erased.erasure_of_user(conn, given["client_user_id"]) is not None:
-            raise ProblemError("user-erased")
-    return _token(None, {_OPTIONS[name]: value for name, value in given.items()})
+    """
+    Make a token with which a person connects a bank.
+
+    A person who was erased comes back by it: what they connect from now on is stored.
+    """
+    res, client_user_id = resources(), given["client_user_id"]
+    with res.database.begin() as conn:
+        if erasure.is_going_on(conn, client_user_id):
+            raise ProblemError("user-erased", "The person is being erased. Ask again once that is done.")
+    token = _token(None, {_OPTIONS[name]: value for name, value in given.items()})
+    erasure.let_return(res, client_user_id)
+    return token
 
 
 @blueprint.post("/items/<item_id>/connect-token")

@@ -25,6 +25,7 @@ _PAGE = """<!doctype html>
 <style>
   .swagger-ui { overflow-wrap: anywhere; }
   .swagger-ui table { max-width: 100%; }
+  .swagger-ui .info td:nth-child(2), .swagger-ui .response-col_status { white-space: nowrap; }
   @media (max-width: 640px) {
     .swagger-ui .wrapper, .swagger-ui .info { padding: 0 8px; }
     .swagger-ui .info table { display: block; overflow-x: auto; }
@@ -32,6 +33,8 @@ _PAGE = """<!doctype html>
     .swagger-ui .opblock-summary-path { max-width: calc(100% - 100px); white-space: normal; }
     .swagger-ui .opblock-summary-description { flex-basis: 100%; padding: 4px 10px; }
     .swagger-ui .parameters-col_name, .swagger-ui .parameters-col_description { display: block; width: 100%; }
+    .swagger-ui .responses-table .response-col_links { display: none; }
+    .swagger-ui .content-type { max-width: 100%; }
     .swagger-ui .filter .operation-filter-input { width: 100%; }
   }
 </style>

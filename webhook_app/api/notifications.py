@@ -12,7 +12,7 @@ from pluggy_sync.store import outbox, streams
 from pluggy_sync.store.outbox import Streamed
 from webhook_app.api import access, paging
 from webhook_app.api.blueprint import ApiBlueprint
-from webhook_app.api.fields import Instant, ItemId, PageQuery, page_of
+from webhook_app.api.fields import Cursor, Instant, ItemId, PageQuery, page_of
 from webhook_app.app_resources import resources
 from webhook_app.problems import ProblemError
 
@@ -20,9 +20,8 @@ blueprint = ApiBlueprint("notifications", __name__, description="What the produc
 
 
 class StreamQuery(PageQuery):
-    after = ma.fields.Str(
+    after = Cursor(
         load_default=None,
-        validate=validate.Length(min=1, max=1000),
         metadata={"description": "`cursor` of the last notification that was read; absent: from the beginning"},
     )
     type = ma.fields.Str(load_default=None, validate=validate.OneOf(TYPES))

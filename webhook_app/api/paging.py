@@ -1,7 +1,12 @@
-"""Pages by an opaque cursor: the position of the last row. New rows shift nothing."""
+"""
+Pages by a cursor: the position of the last row. New rows shift nothing.
+
+Those of lists are opaque; those of the change feeds are numbers. Whatever the list did not give is `invalid-cursor`.
+"""
 
 import base64
 import binascii
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,6 +16,11 @@ import msgspec
 
 from pluggy_sync import wire
 from webhook_app.problems import ProblemError
+
+# Longer than any that is given.
+_LONGEST = 1000
+# Each fits into what a row can have.
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 _Row = TypeVar("_Row")
 
@@ -29,6 +39,8 @@ def position_of(cursor: str | None, *shape: Callable[[Any], Any]) -> tuple[Any, 
     """
     if cursor is None:
         return None
+    if len(cursor) > _LONGEST:
+        raise invalid_cursor()
     try:
         parts = wire.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(parts, list):
@@ -36,6 +48,19 @@ def position_of(cursor: str | None, *shape: Callable[[Any], Any]) -> tuple[Any, 
         return tuple(read(part) for read, part in zip(shape, parts, strict=True))
     except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError, TypeError):
         raise invalid_cursor() from None
+
+
+def numbers_of(cursor: str, count: int) -> tuple[int, ...]:
+    """
+    Return the *count* numbers, with dots between them, of a change feed's cursor.
+
+    Raises:
+        ProblemError: the cursor is not one of this feed.
+    """
+    parts = cursor.split(".")
+    if len(parts) != count or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise invalid_cursor()
+    return tuple(map(int, parts))
 
 
 def invalid_cursor() -> ProblemError:

@@ -68,13 +68,15 @@ def get_user(client_user_id: str) -> dict[str, Any]:
 
 
 @blueprint.delete("/users/<path:client_user_id>")
-@blueprint.response(202, ErasureSchema)
-def delete_user(client_user_id: str) -> dict[str, Any]:
+@blueprint.response(202, ErasureSchema, description="It goes on by itself")
+@blueprint.alt_response(200, schema=ErasureSchema, description="Done before, and nothing of the person came since")
+def delete_user(client_user_id: str) -> tuple[dict[str, Any], int]:
     """
     Erase a person: each Item at Pluggy, and everything here.
 
-    It goes on by itself; read `GET /v1/erasures/{id}`, and keep that id: nothing else leads to the receipt. From now on
-    no event and no call brings the person back. Repeating it is harmless, also for one who is not known here.
+    It goes on by itself; read `GET /v1/erasures/{id}`, and keep that id. From now on no late event and no repeated call
+    brings the person back; only a new connect token does. Repeating this is harmless, also for one who is not known
+    here: it answers with the same erasure and, once that is done, its receipt. One who came back is erased anew.
     """
     if len(client_user_id) > LONGEST_ID:
         fault = {"where": "path", "field": "clientUserId", "message": f"At most {LONGEST_ID} characters."}
@@ -82,4 +84,4 @@ def delete_user(client_user_id: str) -> dict[str, Any]:
     res = resources()
     requested = erasure.request(res, client_user_id)
     with res.database.begin() as conn:
-        return erasures_api.view(conn, requested)
+        return erasures_api.view(conn, requested), 200 if requested.state == erasures.DONE else 202

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from pluggy_sync.encryption import TooLongError
-from pluggy_sync.engine import passing_on
+from pluggy_sync.engine import erasure, passing_on
 from pluggy_sync.pluggy.client import PassedOn
 from pluggy_sync.store import erased
 from webhook_app.app_resources import resources
@@ -20,10 +20,18 @@ blueprint = Blueprint("pluggy_passing_on", __name__, url_prefix=PREFIX)
 @blueprint.post("/connect_token")
 def connect_token() -> Response:
     """Give a token for the widget (Pluggy facts 1.3)."""
-    given = bodies.given()
+    given, res = bodies.given(), resources()
     options = given.get("options")
-    _refuse_erased(options if isinstance(options, dict) else {})
-    return _answer(lambda: passing_on.connect_token(resources(), given))
+    client_user_id = options.get("clientUserId") if isinstance(options, dict) else None
+    if not isinstance(client_user_id, str):
+        return _answer(lambda: passing_on.connect_token(res, given))
+    with res.database.begin() as conn:
+        if erasure.is_going_on(conn, client_user_id):
+            raise RefusedError(HTTPStatus.CONFLICT, "This person is being erased. Ask again later.", "USER_ERASED")
+    answered = _answer(lambda: passing_on.connect_token(res, given))
+    if answered.status_code < HTTPStatus.BAD_REQUEST:
+        erasure.let_return(res, client_user_id)
+    return answered
 
 
 @blueprint.patch("/items/<item_id>")
@@ -54,7 +62,9 @@ def _refuse_erased(given: Mapping[str, Any]) -> None:
     with resources().database.begin() as conn:
         is_erased = erased.erasure_of_user(conn, client_user_id) is not None
     if is_erased:
-        raise RefusedError(HTTPStatus.CONFLICT, "This person was erased. No call brings them back.", "USER_ERASED")
+        raise RefusedError(
+            HTTPStatus.CONFLICT, "This person was erased. Only a new connect token brings them back.", "USER_ERASED"
+        )
 
 
 def _answer(ask: Callable[[], PassedOn]) -> Response:

@@ -40,7 +40,10 @@ def test_an_alert_whose_cause_is_over_is_no_problem_and_says_when_it_was_seen(sa
     clock.advance(minutes=2)
 
     assert said(alerts.told, res) == {
-        "Alert work_overdue": ("pass", "not seen now, last 2 minutes ago: told as over after 5 minutes (as told)")
+        "Alert work_overdue": (
+            "pass",
+            "not there now; last seen 2 minutes ago, and told as over 5 minutes after that (as told)",
+        )
     }
 
 
@@ -58,7 +61,7 @@ def test_an_alert_that_stands_is_told_by_its_urgency_as_it_is_now(said, res, ups
 
     assert found["Alert dead_letters"] == (
         "heads-up",
-        "1 events in the last 24 hours; open since 2 minutes ago, and seen now",
+        "1 events in the last 24 hours; open for 2 minutes, and seen now",
     )
     verdict, detail = found["Alert credentials_refused"]
     assert verdict == "problem"

@@ -332,6 +332,21 @@ def test_items_are_listed_narrowed_and_searched(call, service, upstream):
     assert "waiting_for_person" in listed
 
 
+def test_a_bank_without_a_name_is_shown_by_its_number_also_by_0(call, service, upstream):
+    item_id = upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(tables.items).values(connector_id=0))
+
+    listed, one = call("items").output, call("items", item_id).output
+
+    (row,) = [line.split() for line in listed.splitlines() if item_id in line]
+    assert row[row.index("user-42") + 1] == "0"
+    assert row[-1] == "0", "no action is open"
+    (bank,) = [line for line in one.splitlines() if line.strip().startswith("bank")]
+    assert "(0)" in bank
+
+
 def test_explain_says_why_what_is_next_and_what_happened(call, service, upstream):
     item_id = upstream.connect("user-locked")
     service.catch_up()

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from pluggy_sync.store.tables import inbox, outbox
+from pluggy_sync.store.tables import inbox, items, outbox
 from tests.console.pages.conftest import Browser
 from tests.kit.service import Service
 
@@ -21,6 +21,17 @@ def test_only_items_as_wanted_are_listed_with_their_banks(browser: Browser, serv
     assert well in fresh
     assert asked not in fresh
     assert "Pluggy Bank" in fresh
+
+
+def test_a_bank_without_a_name_is_shown_by_its_number_also_by_0(browser: Browser, service: Service):
+    service.upstream.connect()
+    service.catch_up()
+    with service.res.database.begin() as conn:
+        conn.execute(sa.update(items).values(connector_id=0))
+
+    page = browser.text("/items?bank=0")
+
+    assert '<td data-name="Bank">0</td>' in page
 
 
 @pytest.mark.parametrize("query", ["freshness=x", "status=x", "bank=x", "bank=99999999999999999999", "user=&bank=²"])

@@ -205,21 +205,79 @@ def test_an_item_that_the_person_began_before_the_request_is_erased_too_and_the_
     assert again.receipt != done.receipt
 
 
-def test_an_item_that_the_person_connects_later_stays_at_pluggy_and_nothing_of_it_is_stored(
-    service, upstream, res, other, caplog
-):
+def test_an_item_begun_before_the_request_is_erased_though_pluggys_clock_is_hours_ahead(service, upstream, res, other):
     connected(service, upstream)
     done = erase(res)
-    with res.database.begin() as conn:
-        conn.execute(sa.update(tables.erasures).values(requested_at=res.now() - timedelta(days=400)))
-    later = upstream.connect(clientUserId=PERSON, products=FEW)
+    upstream.later(seconds=5 * 3600)
+    late = upstream.connect(clientUserId=PERSON, products=FEW)
 
     service.catch_up()
 
-    assert res.pluggy.item(later) is not None
-    assert rows_naming(res, PERSON, later) == set()
-    assert "erasure.person_is_back" in caplog.text
-    assert state_of(res, done.id).state == "done"
+    assert res.pluggy.item(late) is None
+    assert rows_naming(res, PERSON, late) == set()
+    assert receipts.claims_of(state_of(res, done.id).receipt)["items"]["deletedAtPluggy"] == 2
+
+
+def hours_pass_since_the_request(res, hours=2):
+    with res.database.begin() as conn:
+        conn.execute(sa.update(tables.erasures).values(requested_at=res.now() - timedelta(hours=hours)))
+
+
+def test_a_person_who_connects_a_bank_later_is_a_customer_again_and_erased_items_stay_erased(
+    service, upstream, res, other
+):
+    (old,) = connected(service, upstream)
+    upstream.take_events()
+    done = erase(res)
+    late = [an_event("item/updated", itemId=old, clientUserId=PERSON), *upstream.take_events()]
+    hours_pass_since_the_request(res)
+
+    (back,) = connected(service, upstream)
+    service.deliver(*late)
+    service.work_until_quiet()
+
+    service.assert_mirrors(back)
+    assert rows_naming(res, old) == set()
+    assert state_of(res, done.id).receipt == done.receipt
+    again = erase(res)
+    assert again.id != done.id
+    assert receipts.claims_of(again.receipt)["items"]["deletedAtPluggy"] == 1
+    assert rows_naming(res, PERSON, back) == set()
+
+
+def test_an_item_that_was_heard_of_late_and_made_before_is_no_return(service, upstream, res, other):
+    connected(service, upstream)
+    done = erase(res)
+    late = upstream.connect(clientUserId=PERSON, products=FEW)
+    res.now.advance(hours=2)
+
+    service.catch_up()
+
+    assert res.pluggy.item(late) is None
+    assert receipts.claims_of(state_of(res, done.id).receipt)["items"]["deletedAtPluggy"] == 2
+
+
+def test_a_person_who_comes_back_while_the_erasure_goes_on_is_let_in_after_it(service, upstream, res, proxy, other):
+    (old,) = connected(service, upstream)
+    proxy.before = lambda asked: Reply({"code": 503}, 503) if asked.method == "DELETE" else None
+    found = erase(res)
+    assert found.state == "running"
+    hours_pass_since_the_request(res)
+
+    back = upstream.connect(clientUserId=PERSON, products=FEW)
+    service.deliver(*upstream.take_events())
+    service.work()
+    assert rows_naming(res, PERSON) == set()
+    assert res.pluggy.item(back) is not None
+    proxy.before = None
+    assert goes_on(res, found).state == "done"
+    goes_on(res, found)
+    service.work_until_quiet()
+
+    service.assert_mirrors(back)
+    assert rows_naming(res, old) == set()
+    assert {each.outcome for each in items_of(res, found)} == {"deleted"}
+    assert len(items_of(res, found)) == 1
 
 
 def test_items_that_pluggy_still_lists_are_not_brought_back(service, upstream, res, proxy, other):
@@ -462,13 +520,29 @@ def test_an_erasure_waits_for_the_spill(service, upstream, res, other, tmp_path)
     assert state_of(res, requested.id).state == "done"
 
 
-def test_a_second_request_is_the_same_erasure_and_looks_once_more(service, upstream, res, other):
+def test_a_second_request_is_the_same_erasure_with_the_same_receipt_and_does_nothing(service, upstream, res, other):
     connected(service, upstream)
     first = erase(res)
+    res.now.advance(hours=1)
+
+    second = erasure.request(res, PERSON)
+
+    assert second == first
+    assert take_messages(res) == []
+
+
+def test_a_second_request_erases_what_came_since_and_renews_the_receipt(service, upstream, res, other):
+    connected(service, upstream)
+    first = erase(res)
+    with res.database.begin() as conn:
+        # As after somebody put rows back.
+        conn.execute(sa.insert(tables.items).values(id="put-back", client_user_id=PERSON, first_seen_at=res.now()))
 
     second = erase(res)
 
-    assert (second.id, second.state, second.removed) == (first.id, "done", first.removed)
+    assert (second.id, second.state) == (first.id, "done")
+    assert second.removed["items"] == 2
+    assert second.receipt != first.receipt
 
 
 def test_one_who_is_not_known_is_kept_out_too(res, upstream, service, other):

@@ -40,7 +40,10 @@ def by_rule(resources):
         for item_id in conn.scalars(sa.select(items.c.id).where(items.c.deleted_at.is_(None))).all():
             view = item_views.get(conn, item_id)
             known = item_views.known(view, user_actions.unsettled(conn, item_id))
-            key = (view.connector_id or 0, freshness_of(known, now=now, grace=grace).state)
+            key = (
+                -1 if view.connector_id is None else view.connector_id,
+                freshness_of(known, now=now, grace=grace).state,
+            )
             found[key] = found.get(key, 0) + 1
     return found
 
@@ -61,8 +64,19 @@ def test_items_in_every_state_are_counted_as_the_rule_says(service, upstream, re
 
     assert found == by_rule(resources)
     assert {state for _, state in found} >= {State.FRESH, State.STALE, State.ERROR, State.WAITING_FOR_PERSON}
-    assert (0, State.SYNCING) in found
+    assert (-1, State.SYNCING) in found
     assert locked
+
+
+def test_the_bank_of_number_0_is_not_taken_for_one_that_is_not_known(service, upstream, resources, count, shares):
+    upstream.connect()
+    service.catch_up()
+    with resources.database.begin() as conn:
+        conn.execute(sa.update(items).values(connector_id=0))
+        conn.execute(sa.insert(items).values(id="never-seen", first_seen_at=resources.now()))
+
+    assert count() == {(0, State.FRESH): 1, (freshness_counts.UNKNOWN_BANK, State.SYNCING): 1}
+    assert shares()[0] == (1, 1)
 
 
 @pytest.mark.parametrize("gone", [{"status": "OFFLINE"}, {"away": True}], ids=["offline", "away by an incident"])

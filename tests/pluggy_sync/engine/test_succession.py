@@ -13,7 +13,7 @@ from pluggy_sync import wire
 from pluggy_sync.engine import deletion, reconciliation, reminders, succession, sweep
 from pluggy_sync.engine.succession import CannotLinkError
 from pluggy_sync.rules.succession import Reason
-from pluggy_sync.store import item_links, series
+from pluggy_sync.store import item_links, pluggy_reads, series
 from pluggy_sync.store.item_links import State
 from pluggy_sync.store.tables import (
     account_links,
@@ -358,6 +358,21 @@ def test_when_the_successor_goes_a_predecessor_that_lives_is_in_its_own_place_ag
     assert links(service) == []
     assert len(told(service, "item.replacement_undone")) == 1
     service.assert_mirrors(old)
+
+
+def test_what_is_kept_of_a_deleted_item_is_listed_no_more_so_that_nothing_is_counted_twice(service, two_items):
+    old, new = two_items
+    checking = accounts_of(service, old)["CHECKING_ACCOUNT"]
+    service.upstream.delete(old)
+    service.catch_up()
+
+    with service.res.database.begin() as conn:
+        listed = sa.text("SELECT item_id FROM mirror.accounts WHERE missing_at IS NULL GROUP BY item_id")
+        assert conn.scalars(listed).all() == [new]
+        assert pluggy_reads.account(conn, checking.id) is None
+    assert service.rows(transactions, transactions.c.account_id == checking.id)
+    new_checking = accounts_of(service, new)["CHECKING_ACCOUNT"]
+    assert checking.id in {row["accountId"] for row in series_of(service, new_checking.id)}
 
 
 def test_when_the_successor_goes_the_history_that_was_kept_for_it_goes_too(service, two_items):

@@ -13,7 +13,7 @@ from pluggy_sync.engine import requests, sweep
 from pluggy_sync.notifications import messages
 from pluggy_sync.pluggy.rate_budget import Lane, lane
 from pluggy_sync.rules.needs import Kind, Need
-from pluggy_sync.store import erasures, inbox, item_progress, items, user_actions
+from pluggy_sync.store import erasures, inbox, item_links, item_progress, items, user_actions
 from pluggy_sync.transaction import Transaction
 from tests.kit.factories import an_event, an_id
 from tests.kit.workers import take_messages
@@ -75,6 +75,8 @@ def test_what_a_process_had_taken_that_died_is_queued_again_within_the_promise(s
     """Promise 10: whoever took the message of a sweep has died. Its work is taken up within 45 seconds."""
     event_id, urgent_id = record(resources), record(resources, "urgent-item", name="item/waiting_user_input")
     request_sync(resources)
+    with resources.database.begin() as conn:
+        item_links.request_search(conn, "an-item", due_at=resources.now())
     erasure_id = erasing.request(resources, "user-42").id
     take_messages(resources)
     clock.advance(minutes=2)
@@ -92,6 +94,7 @@ def test_what_a_process_had_taken_that_died_is_queued_again_within_the_promise(s
         (queue.HANDLE_URGENT_EVENT, urgent_id),
         (queue.SYNC_ITEM, "an-item"),
         (queue.ERASE, erasure_id),
+        (queue.FIND_PREDECESSORS, "an-item"),
     }
     assert set(taken) == expected
     assert expected <= again

@@ -1,8 +1,12 @@
 """The API's documentation, made from the schemas."""
 
 import re
+import threading
+from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
+from werkzeug.serving import make_server
 
 from webhook_app.problems import STATUS_OF_CODE
 
@@ -59,3 +63,45 @@ def test_the_page_and_its_files_come_from_this_service_alone(web: FlaskClient):
         assert web.get(address).status_code == 200
     assert web.get("/v1/docs/index.css").status_code == 404
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.fixture
+def phone(web: FlaskClient, chromium: Any):
+    """A browser of a phone's width, at the documentation."""
+    server = make_server("127.0.0.1", 0, web.application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    try:
+        page.goto(f"http://127.0.0.1:{server.port}/v1/docs")
+        yield page
+    finally:
+        page.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.slow
+def test_on_a_phone_no_status_of_the_documentation_is_cut_or_broken(phone: Any):
+    phone.locator(".opblock-summary-path").first.wait_for()
+    phone.get_by_role("button", name="GET /v1/items/{item_id}/coverage").first.click()
+    phone.locator(".responses-table .response-col_status").nth(1).wait_for()
+
+    # Each number, and whether it stands in one line, within the screen and within its cell.
+    found = phone.evaluate(
+        """() => [...document.querySelectorAll(".swagger-ui :is(.info td, td.response-col_status)")]
+             .filter((each) => /^[0-9]{3}$/.test(each.textContent.trim()))
+             .map((each) => {
+               const text = document.createRange();
+               text.selectNodeContents(each);
+               const [box, cell] = [text.getBoundingClientRect(), each.getBoundingClientRect()];
+               const size = parseFloat(getComputedStyle(each).fontSize);
+               return [each.textContent.trim(), box.height < 2 * size && box.right <= Math.min(cell.right, 390)];
+             })"""
+    )
+
+    assert len(found) > 40
+    assert [number for number, is_whole in found if not is_whole] == []
+    assert phone.locator(".responses-table select").first.bounding_box()["width"] > 200, "a media type is cut"
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390

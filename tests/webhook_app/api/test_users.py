@@ -58,15 +58,36 @@ def test_a_person_is_erased_and_the_erasure_shows_how_far_it_is(product, items, 
 
 
 def test_erasing_again_answers_with_the_same_erasure(product, items, service):
-    first = product.call("DELETE", ADDRESS).get_json()
+    first = product.call("DELETE", ADDRESS)
+    meanwhile = product.call("DELETE", ADDRESS)
     run_queued(service.res)
+    done = product.get(f"/v1/erasures/{first.get_json()['id']}")
+    service.res.now.advance(hours=1)
 
     again = product.call("DELETE", ADDRESS)
-
-    assert again.status_code == 202
-    assert again.get_json()["id"] == first["id"]
     run_queued(service.res)
-    assert product.get(f"/v1/erasures/{first['id']}")["state"] == "done"
+
+    assert (first.status_code, meanwhile.status_code, again.status_code) == (202, 202, 200)
+    assert meanwhile.get_json()["id"] == done["id"]
+    assert again.get_json() == done
+    assert product.get(f"/v1/erasures/{done['id']}") == done
+
+
+def test_a_person_who_asks_for_a_token_after_the_erasure_is_a_customer_again(product, items, service, upstream):
+    good, _, _ = items
+    erased = product.call("DELETE", ADDRESS).get_json()
+    product.refused("POST", "/v1/connect-tokens", 409, "user-erased", json={"clientUserId": PERSON})
+    run_queued(service.res)
+    product.refused("POST", "/v1/items", 409, "user-erased", json={"itemId": good, "clientUserId": PERSON})
+
+    product.post("/v1/connect-tokens", {"clientUserId": PERSON}, 200)
+    back = upstream.connect(clientUserId=PERSON, products=["ACCOUNTS"])
+    service.catch_up()
+
+    assert [each["id"] for each in product.get(ADDRESS)["items"]] == [back]
+    product.refused("GET", f"/v1/items/{good}", 404, "item-not-found")
+    assert product.get(f"/v1/erasures/{erased['id']}")["items"]["deletedAtPluggy"] == 2
+    assert product.call("DELETE", ADDRESS).get_json()["id"] != erased["id"]
 
 
 def test_an_id_that_is_too_long_is_refused_and_erases_nobody(product, database):

@@ -3,7 +3,9 @@
 import pytest
 
 from pluggy_sync.engine import erasure, passing_on
+from pluggy_sync.store import erased
 from tests.kit.factories import an_id
+from tests.kit.workers import run_queued
 
 
 def refused(answer):
@@ -117,7 +119,18 @@ def test_pluggys_limit_holds_here_too(copy, service):
         assert answer.json()["code"] == 429
 
 
-def test_the_id_of_an_erased_person_is_given_to_nobody(copy, service):
+def test_a_person_comes_back_by_a_token_that_is_asked_for_after_the_erasure(copy, service):
+    erasure.request(service.res, "user-gone")
+    run_queued(service.res)
+
+    token = copy.post("/connect_token", json={"options": {"clientUserId": "user-gone"}})
+
+    assert token.status_code == 200
+    with service.res.database.begin() as conn:
+        assert erased.erasure_of_user(conn, "user-gone") is None
+
+
+def test_the_id_of_a_person_who_is_being_erased_is_given_to_nobody(copy, service):
     item_id = service.upstream.connect()
     service.catch_up()
     erasure.request(service.res, "user-gone")

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.kit.modules import ROOT, files_named, named_tests
+
 PAGE = (ROOT / "docs/architecture.md").read_text()
 
 
@@ -35,7 +36,7 @@ def test_every_module_that_a_room_s_row_names_is_there():
 def test_every_module_of_the_core_and_the_web_edge_has_its_test_file_or_says_where_its_tests_are():
     modules = [path for package in ("pluggy_sync", "webhook_app") for path in _modules(package)]
 
-    assert [str(path) for path in modules if not _mirrored(path).exists() and not _tests_named_in(ROOT / path)] == []
+    assert [str(path) for path in modules if not _mirrored(path).exists() and not named_tests(ROOT / path)] == []
     assert len(modules) > 100
 
 
@@ -47,10 +48,8 @@ def test_every_file_of_tests_that_is_named_is_there():
         if not re.search(r"^def test_", path.read_text(), re.MULTILINE)
     ]
 
-    wrong = [(str(path), name) for path in pointers for name in _tests_named_in(path) if not _finds(name)]
-    wrong += [
-        (str(path), "no tests") for path in pointers if path.name.startswith("test_") and not _tests_named_in(path)
-    ]
+    wrong = [(str(path), name) for path in pointers for name in named_tests(path) if not files_named(name)]
+    wrong += [(str(path), "no tests") for path in pointers if path.name.startswith("test_") and not named_tests(path)]
 
     assert wrong == []
 
@@ -63,14 +62,3 @@ def _modules(package: str) -> list[Path]:
 
 def _mirrored(module: Path) -> Path:
     return ROOT / "tests" / module.with_name(f"test_{module.name}")
-
-
-def _tests_named_in(path: Path) -> list[str]:
-    """Return the files named by the line of the docstring that begins with "Tests", without the end of a long name."""
-    line = re.search(r'^(?:""")?Tests(?: of this module)?: (.*)$', path.read_text(), re.MULTILINE)
-    return [] if line is None else re.findall(r"`([a-z0-9_/]+(?:\.py)?)", line[1])
-
-
-def _finds(name: str) -> bool:
-    """Whether the file *name* is there; it may be named from `tests/` or its package's folder in it on."""
-    return any(list(ROOT.glob(f"{room}{name}*")) for room in ("", "tests/", "tests/pluggy_sync/", "tests/webhook_app/"))

@@ -7,6 +7,7 @@ Callers own the transaction and hold the Item's write lock.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -138,18 +139,28 @@ _TYPED: dict[type[Any], Callable[[Any], Any]] = {
 
 
 def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    new = insert(table).values(rows)
-    columns = [column.name for column in table.columns if column.name not in ("id", "item_id", "parent_id")]
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[table.c.id],
-            set_={name: new.excluded[name] for name in columns},
-            where=sa.and_(
-                # An id of another Item's row is not taken over.
-                table.c.item_id == new.excluded.item_id,
-                sa.or_(table.c.raw.is_distinct_from(new.excluded.raw), table.c.missing_since.is_not(None)),
-            ),
-        )
+    conn.execute(_upsert_into(table), {column.name: [row[column.name] for row in rows] for column in table.columns})
+
+
+@functools.cache
+def _upsert_into(table: sa.Table) -> sa.Insert:
+    """
+    Return the one statement for any number of rows, whose parameters are a list for each column.
+
+    One of `VALUES` would be another for each number, and is compiled anew each time.
+    """
+    names = [column.name for column in table.columns]
+    lists = [sa.bindparam(column.name, type_=sa.ARRAY(column.type)) for column in table.columns]
+    given = sa.func.unnest(*lists).table_valued(*names).render_derived(name="given")
+    new = insert(table).from_select(names, sa.select(given))
+    return new.on_conflict_do_update(
+        index_elements=[table.c.id],
+        set_={name: new.excluded[name] for name in names if name not in ("id", "item_id", "parent_id")},
+        where=sa.and_(
+            # An id of another Item's row is not taken over.
+            table.c.item_id == new.excluded.item_id,
+            sa.or_(table.c.raw.is_distinct_from(new.excluded.raw), table.c.missing_since.is_not(None)),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ we do not have, a `{placeholder}` that nobody fills, a language that is not comp
 Tests: `texts/test_catalogue.py`.
 """
 
+import functools
 import re
 import string
 import tomllib
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -135,9 +137,16 @@ def read(folder: Path | None = None, product: Product | None = None) -> Texts:
     Raises:
         TextsError: *folder* holds something that cannot be used.
     """
-    ours = {tag: _flat(tomllib.loads(Path(__file__).with_name(f"{tag}.toml").read_text())) for tag in OURS}
+    ours = _ours()
     texts = ours if folder is None else {**ours, **_of_company(folder, ours)}
     return Texts(languages={tag: Language(tag, each, product or Product()) for tag, each in texts.items()})
+
+
+@functools.cache
+def _ours() -> Mapping[str, Mapping[str, str]]:
+    """Return our own texts, which are the same as long as the process lives."""
+    files = {tag: Path(__file__).with_name(f"{tag}.toml") for tag in OURS}
+    return {tag: MappingProxyType(_flat(tomllib.loads(file.read_text()))) for tag, file in files.items()}
 
 
 def _of_company(folder: Path, ours: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

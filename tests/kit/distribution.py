@@ -17,6 +17,7 @@ TOGETHER = (
     "tests/examples/",
     "tests/standalone/test_killed_processes.py",
     "tests/webhook_app/intake/test_spilling.py",
+    "tests/workers/test_redis_in_trouble.py",
 )
 # Then come those that are slow, and then the others.
 FIRST = (

@@ -3,7 +3,7 @@
 import signal
 import tempfile
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -112,10 +112,22 @@ def running():
 
 
 @pytest.fixture(scope="module")
-def up():
-    """A service for all tests that leave it running, in whatever order they run."""
-    with running() as up:
-        yield up
+def running_up():
+    """Return the service that runs, in whatever order the tests do; it is started for the first, and once stopped."""
+    with ExitStack() as stack:
+        started = []
+
+        def running_up():
+            if not started or started[-1].run.popen.poll() is not None:
+                started.append(stack.enter_context(running()))
+            return started[-1]
+
+        yield running_up
+
+
+@pytest.fixture
+def up(running_up):
+    return running_up()
 
 
 def wait_until_another_runs(up, name, before):
@@ -157,18 +169,17 @@ def test_a_process_whose_child_is_killed_goes_on(up, name):
     assert up.run.pid(name) == leader
 
 
-def test_after_kills_nothing_is_lost_and_the_run_ends_well():
-    with running() as up:
-        for name in ("postgres", "web", "worker"):
-            before = up.run.pid(name)
-            psutil.Process(before).kill()
-            wait_until_another_runs(up, name, before)
-            eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
-        states = {event_id: up.state_of(event_id) for event_id in up.sent}
-        processes = up.run.processes()
+def test_after_kills_nothing_is_lost_and_the_run_ends_well(up):
+    for name in ("postgres", "web", "worker"):
+        before = up.run.pid(name)
+        psutil.Process(before).kill()
+        wait_until_another_runs(up, name, before)
+        eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
+    states = {event_id: up.state_of(event_id) for event_id in up.sent}
+    processes = up.run.processes()
 
-        up.run.stop(signal.SIGINT)
+    up.run.stop(signal.SIGINT)
 
-        assert {event_id for event_id, state in states.items() if state != "handled"} == set()
-        assert [pid for pid in processes if is_running(pid)] == []
-        assert "Traceback" not in up.run.printed
+    assert {event_id for event_id, state in states.items() if state != "handled"} == set()
+    assert [pid for pid in processes if is_running(pid)] == []
+    assert "Traceback" not in up.run.printed

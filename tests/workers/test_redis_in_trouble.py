@@ -1,6 +1,7 @@
 """Redis that is full, read-only, hung or gone: once it is back, every kind of process works again by itself."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -11,7 +12,9 @@ import httpx
 import pytest
 import redis
 
-from pluggy_sync import queue
+from pluggy_sync import queue, tls
+from pluggy_sync.store.database import create_engine
+from pluggy_sync.store.migrate import migrate
 from standalone import procfile, programs
 from standalone.polling import eventually
 from standalone.ports import any_free
@@ -68,54 +71,80 @@ def running(name, environ, folder):
         process.wait(timeout=20)
 
 
-@pytest.mark.parametrize("trouble", [full, read_only, hung, gone])
-def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(database_url, tmp_path, trouble):
-    port = any_free()
-    with ExitStack() as stack:
-        valkey, other = stack.enter_context(running_valkey()), stack.enter_context(running_valkey())
+class Processes:
+    """A worker, beat and Flower of one Valkey, and what is seen of their work."""
+
+    def __init__(self, stack, database_url, folder):
+        port = any_free()
+        self.database_url = database_url
+        self.valkey, self.other = stack.enter_context(running_valkey()), stack.enter_context(running_valkey())
         environ = an_environ(
             DATABASE_URL=database_url,
-            REDIS_URL=valkey.url,
+            REDIS_URL=self.valkey.url,
             SWEEP_INTERVAL_S="2",
-            BEAT_SCHEDULE=str(tmp_path / "schedule"),
+            BEAT_SCHEDULE=str(folder / "schedule"),
             FLOWER_PORT=str(port),
             FLOWER_BASIC_AUTH=":".join(LOGIN),
         )
-        worker = stack.enter_context(running_worker(environ, tmp_path))
-        beat = stack.enter_context(running("beat", environ, tmp_path))
-        flower = stack.enter_context(running("flower", environ, tmp_path))
-        http = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=LOGIN, trust_env=False))
-        app = queue.celery_app(valkey.url)
-        stack.callback(app.close)
-        sender = stack.enter_context(closing(queue.Sender(valkey.url)))
+        self.worker = stack.enter_context(running_worker(environ, folder))
+        self.beat = stack.enter_context(running("beat", environ, folder))
+        self.flower = stack.enter_context(running("flower", environ, folder))
+        self._http = stack.enter_context(
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=LOGIN, trust_env=False, verify=tls.context())
+        )
+        self.app = queue.celery_app(self.valkey.url)
+        stack.callback(self.app.close)
 
-        def sweeps():
-            return worker.log.read_text().count('"event": "Task sweep[')
+    def sweeps(self):
+        return self.worker.count('"event": "Task sweep[')
 
-        def under_way():
-            text = worker.log.read_text()
-            return text.count("] received") > text.count("] succeeded")
+    def taken(self):
+        return len(re.findall(rf"Task {queue.HANDLE_EVENT}\[[^]]+\] received", self.worker.log.read_text()))
 
-        def newest_task():
-            try:
-                tasks = http.get("/api/tasks", params={"limit": 1, "sort_by": "-received"}).json()
-            except (httpx.TransportError, ValueError):
-                return 0.0
-            return max((task["received"] or 0.0 for task in tasks.values()), default=0.0)
+    def newest_task_seen(self):
+        try:
+            tasks = self._http.get("/api/tasks", params={"limit": 1, "sort_by": "-received"}).json()
+        except (httpx.TransportError, ValueError):
+            return 0.0
+        return max((task["received"] or 0.0 for task in tasks.values()), default=0.0)
 
-        eventually(lambda: sweeps() and newest_task(), within_s=120, what="all three are at work")
-        with psql(database_url) as somebody:
-            # A task is under way when the trouble comes.
-            somebody.execute("LOCK TABLE inbox")
-            app.send_task(queue.HANDLE_EVENT, args=["event-1"])
-            eventually(under_way, within_s=30, what="a task is under way")
-            with trouble(valkey, other):
-                for _ in range(5):
-                    assert sender.send([queue.Message(queue.HANDLE_EVENT, "event-2")]) is False
-                    # The trouble lasts five seconds.
-                    time.sleep(1)
-        swept_before, seen_before = sweeps(), time.time()
+    def wait_until_all_work(self, *, since, swept):
+        """Wait for a task that Flower saw after *since*, and for three more sweeps than *swept*."""
+        eventually(lambda: self.sweeps() > swept + 2, within_s=45, what="beat sends and the worker handles")
+        eventually(lambda: self.newest_task_seen() > since, within_s=45, what="Flower sees it")
 
-        eventually(lambda: sweeps() > swept_before + 2, within_s=45, what="beat sends and the worker handles")
-        eventually(lambda: newest_task() > seen_before, within_s=45, what="Flower sees it")
-        assert [each.poll() for each in (worker.process, beat, flower)] == [None, None, None]
+
+@pytest.fixture(scope="module")
+def processes(postgres, tmp_path_factory):
+    """The same for all troubles: they take long to start, and have to live through one after the other anyway."""
+    database_url = postgres.create_database("redis_in_trouble")
+    engine = create_engine(database_url)
+    migrate(engine)
+    engine.dispose()
+    with ExitStack() as stack:
+        yield Processes(stack, database_url, tmp_path_factory.mktemp("redis_in_trouble"))
+    postgres.drop_database("redis_in_trouble")
+
+
+@pytest.mark.parametrize("trouble", [full, read_only, hung, gone])
+def test_after_redis_was_in_trouble_worker_beat_and_flower_work_again(processes, trouble):
+    eventually(lambda: processes.sweeps() and processes.newest_task_seen(), within_s=120, what="all are at work")
+    with (
+        closing(queue.Sender(processes.valkey.url)) as sender,
+        psql(processes.database_url) as somebody,
+    ):
+        # A task is under way when the trouble comes.
+        somebody.execute("LOCK TABLE inbox")
+        taken_before = processes.taken()
+        processes.app.send_task(queue.HANDLE_EVENT, args=["event-1"])
+        eventually(lambda: processes.taken() > taken_before, within_s=30, what="a task is under way")
+        with trouble(processes.valkey, processes.other):
+            for _ in range(5):
+                assert sender.send([queue.Message(queue.HANDLE_EVENT, "event-2")]) is False
+                # The trouble lasts five seconds.
+                time.sleep(1)
+
+    processes.wait_until_all_work(since=time.time(), swept=processes.sweeps())
+
+    lasting = (processes.worker.process, processes.beat, processes.flower)
+    assert [each.poll() for each in lasting] == [None, None, None]

@@ -63,7 +63,16 @@ def leave_out_odd_ids(_logger: WrappedLogger, _name: str, event: EventDict) -> E
     for key in _IDS_OF_PLUGGY.intersection(event):
         if event[key] is not None and not _UUID.fullmatch(str(event[key])):
             event[key] = LEFT_OUT
+    for key, value in event.items():
+        if isinstance(value, Mapping):
+            event[key] = {_without_odd_id(str(name)): of_it for name, of_it in value.items()}
     return event
+
+
+def _without_odd_id(name: str) -> str:
+    """Return *name*, the key of a mapping: "transactions of <id>" names a part of an Item."""
+    part, of, id_ = name.rpartition(" of ")
+    return name if not of or _UUID.fullmatch(id_) else f"{part} of {LEFT_OUT}"
 
 
 class LibraryLines(logging.Filter):

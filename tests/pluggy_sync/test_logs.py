@@ -50,6 +50,15 @@ def test_an_id_of_pluggys_objects_is_printed_only_if_it_is_one(logged, key):
     assert [line[key] for line in logged()] == [account_id, account_id.upper(), None, *[logs.LEFT_OUT] * 3]
 
 
+def test_a_part_is_named_by_an_id_of_pluggys_objects_only_if_it_is_one(logged):
+    parts = ["accounts", "transactions of 0f4c2bb6-5f0a-4c5e-9d6b-0c6f5a1f6f52"]
+    structlog.get_logger("pluggy_sync.somewhere").info(
+        "sync.begun", parts=dict.fromkeys([*parts, "transactions of Maria"], "first read")
+    )
+
+    assert list(logged()[0]["parts"]) == [*parts, f"transactions of {logs.LEFT_OUT}"]
+
+
 def test_an_exception_is_printed_as_its_type_and_place(logged):
     try:
         try:

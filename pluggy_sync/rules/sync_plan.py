@@ -42,19 +42,21 @@ class DataProduct:
     A data product that is re-read as a whole list: its name in `statusDetail`, and in the Item's `products`.
 
     `requested_as` None: nobody requests it; every Open Finance Item has it (Pluggy facts 3.1, 3.4). `of_accounts`: the
-    type of the accounts that it is asked of; None: it is not asked of accounts.
+    type of the accounts that it is asked of; None: it is not asked of accounts. `of_product`: the data product whose
+    objects it is asked of; None: it is not asked of objects.
     """
 
     name: str
     requested_as: str | None
     of_accounts: str | None = None
+    of_product: str | None = None
 
 
 # In this order: movements are read for the investments that are stored.
 DATA_PRODUCTS = (
     DataProduct(name="creditCards", requested_as="CREDIT_CARDS", of_accounts="CREDIT"),
     DataProduct(name="investments", requested_as="INVESTMENTS"),
-    DataProduct(name="investmentsTransactions", requested_as="INVESTMENTS_TRANSACTIONS"),
+    DataProduct(name="investmentsTransactions", requested_as="INVESTMENTS_TRANSACTIONS", of_product="investments"),
     DataProduct(name="identity", requested_as="IDENTITY"),
     DataProduct(name="loans", requested_as="LOANS"),
     DataProduct(name="consents", requested_as=None),
@@ -503,7 +505,8 @@ class _Planner:
         name = product.name
         parts = [each for each in self._state.incomplete.values() if each.part.product == name]
         skipped = frozenset(each.part.of for each in parts if self._waits_for_retry(each) or self._is_still_empty(each))
-        due = frozenset(each.part.of for each in parts if each.is_due(self._now)) | self._first_read(product)
+        due = frozenset(each.part.of for each in parts if each.is_due(self._now))
+        due |= self._first_read(product) | self._with_its_objects(product)
         if self._deep:
             return ProductPlan(name=name, why="reconciliation", collected_at=collected)
         if "" in skipped:
@@ -530,6 +533,14 @@ class _Planner:
             and account.synced_through is None
             and self._account(account) is not None
         )
+
+    def _with_its_objects(self, product: DataProduct) -> frozenset[str]:
+        """Return the Item itself, for all lists, if the objects that the product is asked of are read again."""
+        if product.of_product is None:
+            return frozenset()
+        objects = self._state.incomplete.get(Part(product.of_product))
+        # Some of them may never have been listed. Nothing of theirs was read when this product was last read.
+        return frozenset({""}) if objects is not None and objects.is_due(self._now) else frozenset()
 
 
 def _why(account: AccountState, due: Incomplete | None, *, behind: bool, told: bool) -> str:

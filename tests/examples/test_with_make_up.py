@@ -65,7 +65,7 @@ def test_a_person_connects_two_banks_gives_a_code_and_comes_back(up, page):
     page.get_by_text("Conexão concluída").wait_for()
     close_the_widget(page)
     page.get_by_text("fresh").wait_for()
-    assert page.locator("section li b").first.inner_text().startswith("R$")
+    assert page.locator("section li b").first.inner_text().lstrip("-").startswith("R$")
     page.get_by_role("heading", name="added").wait_for()
     screenshot(page, "connected")
     synced = eventually(lambda: told(up, "item.synced"), within_s=30, what="the wallet was told")

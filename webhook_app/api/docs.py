@@ -34,7 +34,12 @@ _PAGE = """<!doctype html>
     .swagger-ui .opblock-summary-description { flex-basis: 100%; padding: 4px 10px; }
     .swagger-ui .parameters-col_name, .swagger-ui .parameters-col_description { display: block; width: 100%; }
     .swagger-ui .responses-table .response-col_links { display: none; }
-    .swagger-ui .content-type { max-width: 100%; }
+    .swagger-ui .responses-inner { padding: 20px 6px; }
+    .swagger-ui .responses-table .response-controls { display: block; }
+    .swagger-ui .responses-table .response-control-media-type { padding-right: 0; }
+    .swagger-ui select.content-type {
+      font-size: 13px; min-width: 0; padding: 5px 24px 5px 6px; background-position: right 2px center;
+    }
     .swagger-ui .filter .operation-filter-input { width: 100%; }
   }
 </style>

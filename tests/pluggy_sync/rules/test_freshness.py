@@ -63,6 +63,7 @@ def known(**changes: Any) -> Known:
         # What is stored of an Item that failed since is old: that it failed says more than that it is being stored.
         ({"status": "OUTDATED", "execution_status": "ERROR", "sync_pending": True}, "error", "ERROR"),
         ({"sync_pending": True, "sync_attempts": 2}, "syncing", None),
+        ({"sync_attempts": 3}, "fresh", None),
         # Another Item brings its accounts now: whatever this one shows, it is not kept fresh.
         ({"is_replaced": True}, "stale", "REPLACED"),
         ({"is_replaced": True, "connector_status": "OFFLINE"}, "stale", "REPLACED"),

@@ -7,6 +7,7 @@ import pytest
 
 from pluggy_sync import wire
 from pluggy_sync.rules.backoff import NOT_READ_WAITS, SHOWN_LATE_WAITS
+from pluggy_sync.rules.sharing import Shared
 from pluggy_sync.rules.sync_plan import (
     CREATED_OVERLAP,
     AccountState,
@@ -297,6 +298,39 @@ def test_of_events_whose_rows_were_late_only_the_rows_are_read_again():
     assert (read.updated, read.created_since) == (frozenset(), BEFORE - CREATED_OVERLAP)
 
 
+@pytest.mark.parametrize("name, window", [("created", EVERYTHING), ("updated", None)])
+def test_an_account_that_was_never_read_whole_is_so_once_an_event_tells_of_new_rows(name, window):
+    # No collection has ended: only the event says that there is anything.
+    runs = item(status="UPDATING")
+    (read,) = the_plan(state(item=runs, accounts=(account("A", None),), events=(event(name, ids=("t1",)),))).accounts
+
+    assert (read.window, read.why) == (window, "events")
+
+
+def shared(**changes):
+    return Shared(**{"collected_at": NOON, "pending": False, "resources": (), **changes})
+
+
+@pytest.mark.parametrize(
+    "changes, known, reads",
+    [
+        ({}, shared(), False),
+        ({}, None, True),
+        ({"resourcesCollectedAt": wire.to_text(LATER)}, shared(), True),
+        ({"hasResourcesPendingAuthorization": True}, shared(), True),
+        ({"hasResourcesPendingAuthorization": True}, shared(pending=True), False),
+        ({"connector": a_raw_connector(isOpenFinance=False)}, None, False),
+        ({"status": "UPDATING"}, None, False),
+    ],
+)
+def test_what_the_bank_shares_is_read_when_an_open_finance_item_says_that_it_changed(changes, known, reads):
+    says = {"connector": a_raw_connector(isOpenFinance=True), "resourcesCollectedAt": wire.to_text(NOON), **changes}
+    of = state(item=item(**says), shared=known, watermarks={"consents": NOON})
+
+    assert reasons(of) == ({"resources": "changed"} if reads else None)
+    assert not the_plan(of, deep=True).reads_sharing
+
+
 def test_a_run_covers_what_was_stored_as_it_began_and_moves_to_the_newest_collection():
     found = the_plan(state(item=item(LATER)))
 
@@ -339,6 +373,25 @@ def with_products(*names, **changes):
                 incomplete=incomplete(Part("creditCards", "card"), Reason.REFUSED, retry_at=NOW),
             ),
             {"creditCards": "parts of it"},
+        ),
+        # Investments that were not listed have movements that nobody asked for.
+        (
+            with_products(
+                "INVESTMENTS",
+                "INVESTMENTS_TRANSACTIONS",
+                watermarks={"investments": NOON, "investmentsTransactions": NOON},
+                incomplete=incomplete(Part("investments"), Reason.NO_BUDGET, retry_at=NOW),
+            ),
+            {"investments": "parts of it", "investmentsTransactions": "parts of it"},
+        ),
+        (
+            with_products(
+                "INVESTMENTS",
+                "INVESTMENTS_TRANSACTIONS",
+                watermarks={"investmentsTransactions": NOON},
+                incomplete=incomplete(Part("investments"), Reason.NO_BUDGET),
+            ),
+            None,
         ),
     ],
 )

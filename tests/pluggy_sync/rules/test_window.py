@@ -110,3 +110,12 @@ def test_an_empty_list_answers_for_all_dates():
     (span,) = spans([Batch(rows=[], began_at=NOON)])
 
     assert (span.after, span.through, span.shown) == (None, None, frozenset())
+
+
+def test_a_date_that_goes_on_through_several_batches_is_answered_for_by_the_last_of_them_with_the_rows_of_all():
+    batches = [Batch(rows=[row(number, 0)], began_at=NOON) for number in range(4)]
+
+    *others, last = spans(batches)
+
+    assert {(span.after, span.through) for span in others[1:]} == {(NOON, NOON)}
+    assert (last.after, last.through, last.shown) == (None, NOON, frozenset("0123"))

@@ -82,9 +82,19 @@ def test_a_list_that_is_refused_for_good_does_not_stop_the_rest(service, upstrea
     assert notified(service, "item.sync_failed") == []
 
 
-def test_the_part_is_read_as_soon_as_it_can_be_and_the_product_hears_of_it(service, upstream, resources, clock):
+@pytest.mark.parametrize(
+    "product, asked",
+    [
+        ("loans", {"GET /loans"}),
+        # Of investments that were not listed, nobody has asked for the movements.
+        ("investments", {"GET /investments", "GET /investments/{id}/transactions"}),
+    ],
+)
+def test_the_part_is_read_as_soon_as_it_can_be_and_the_product_hears_of_it(
+    service, upstream, resources, clock, product, asked
+):
     item_id = connected(service, upstream)
-    with changed(resources, "/loans", refused(403)):
+    with changed(resources, PATHS[product], refused(403)):
         service.work_until_quiet()
     clock.advance(seconds=NOT_READ_WAITS[0].total_seconds() + 1)
     upstream.take_requests()
@@ -92,10 +102,10 @@ def test_the_part_is_read_as_soon_as_it_can_be_and_the_product_hears_of_it(servi
     sweep.sweep(resources)
     service.work()
 
-    assert [each["endpoint"] for each in upstream.take_requests()] == ["GET /loans"]
+    assert {each["endpoint"] for each in upstream.take_requests()} == asked
     service.assert_mirrors(item_id)
     assert [[each["product"] for each in told["incomplete"]] for told in notified(service, "item.synced")] == [
-        ["loans"],
+        [product],
         [],
     ]
     assert service.rows(incomplete_parts) == []

@@ -1,9 +1,10 @@
 """
-In which tests it is measured which branches of the core are taken: in the core's own. A pytest plugin.
+In which tests it is measured which branches of the core are taken. A pytest plugin.
 
-Measuring makes Python take half as long again, and short functions twice as long. So a branch counts where it is tested
-on purpose: in `tests/pluggy_sync/`, and in the tests elsewhere that a module of the core, or a file there, names as its
-own. The sandbox's threads are not measured in any test.
+Measuring makes Python take half as long again, and short functions twice as long. So a branch counts where the core is
+tested on purpose: in its own tests, in those of the promises and of `/v1`, and in those that a module of the core, or a
+file of its tests, names. It is left out where a search repeats what others take once. The sandbox's threads are not
+measured in any test.
 
 Tests: `make test` measures, and fails below `fail_under`.
 """
@@ -20,13 +21,19 @@ from cheroot.workers.threadpool import WorkerThread
 from pluggy_sandbox.state.timers import Timers
 from tests.kit.modules import ROOT, files_named, named_tests
 
-OF_THE_CORE = "tests/pluggy_sync/"
+OWN = "tests/pluggy_sync/"
+OF_THE_CORE = (OWN, "tests/promises/", "tests/webhook_app/api/")
+SEARCHES = (
+    "tests/promises/test_convergence.py",
+    "tests/promises/test_promise_2_order_and_repetition_do_not_matter.py::test_every_permutation",
+    "tests/webhook_app/api/test_odd_calls.py",
+)
 
 
 @functools.cache
 def _own() -> frozenset[Path]:
     """Return the files that are named as tests of modules of the core."""
-    naming = [path for folder in ("pluggy_sync", OF_THE_CORE) for path in (ROOT / folder).rglob("*.py")]
+    naming = [path for folder in ("pluggy_sync", OWN) for path in (ROOT / folder).rglob("*.py")]
     return frozenset(file for path in naming for name in named_tests(path) for file in files_named(name))
 
 
@@ -36,7 +43,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     # The plugin of pytest-cov, which is there if anything is to be measured.
     measuring = item.config.pluginmanager.get_plugin("_cov")
     measured = getattr(measuring, "cov_controller", None)
-    if measured is None or item.nodeid.startswith(OF_THE_CORE) or item.path in _own():
+    of_the_core = item.nodeid.startswith(OF_THE_CORE) or item.path in _own()
+    if measured is None or (of_the_core and not item.nodeid.startswith(SEARCHES)):
         return (yield)
     measured.pause()
     try:

@@ -82,7 +82,6 @@ def test_a_fault_of_ours_is_500_and_tells_nothing(settings, resources, caplog):
         "/v1/actions/act_x?a=b",
         "/v1/items/33333333-3333-4333-8333-333333333333/accounts?cursor=1",
         "/v1/items/33333333-3333-4333-8333-333333333333/transactions/sync?after=1",
-        "/v1/items/33333333-3333-4333-8333-333333333333/transactions/sync?cursor=-1",
         "/v1/accounts/some-id/transactions?dateFrom=yesterday",
         "/v1/accounts/some-id/transactions?dateFrom=2026-02-02&dateTo=2026-02-01",
         "/v1/accounts/some-id/transactions?status=posted",

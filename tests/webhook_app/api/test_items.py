@@ -189,4 +189,4 @@ def test_a_line_end_is_no_part_of_an_id(product: Product):
 
     product.refused("GET", f"/v1/items/{item_id}%0A", 400, "invalid-request")
     product.refused("POST", "/v1/items", 400, "invalid-request", json={"itemId": f"{item_id}\n"})
-    product.refused("GET", f"/v1/items/{item_id}/transactions/sync?cursor=0%0A", 400, "invalid-request")
+    product.refused("GET", f"/v1/items/{item_id}/transactions/sync?cursor=0%0A", 400, "invalid-cursor")

@@ -45,7 +45,7 @@ def told(tx):
     """Return what was written, oldest first, as the product reads it."""
 
     def told():
-        ids = [int(argument) for task, argument in tx.queued if task in (queue.DELIVER, queue.DELIVER_URGENT)]
+        ids = [int(each.argument) for each in tx.queued if each.task in (queue.DELIVER, queue.DELIVER_URGENT)]
         pending = {each.id: each for each in deliveries.newest(tx.conn, state="pending", limit=100)}
         assert pending.keys() == set(ids)
         return [json.loads(pending[id_].body) for id_ in ids]

@@ -63,7 +63,7 @@ def test_an_object_of_pluggy_keeps_what_is_not_declared_and_what_is_wins():
     assert Thing().dump({"name": "theirs", "new": 1}) == {"name": "ours", "new": 1}
 
 
-@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "501"}, {"limit": "x"}, {"after": ""}, {"page": "2"}])
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "501"}, {"limit": "x"}, {"page": "2"}])
 def test_a_page_is_asked_for_by_limit_and_cursor_only(query):
     with pytest.raises(ma.ValidationError):
         fields.PageQuery().load(query)

@@ -144,9 +144,9 @@ def test_a_stale_item_is_told_of_with_its_last_and_next_update(tx, told):
 def test_the_end_of_an_item_may_be_told_later(tx):
     messages.deleted(tx, ITEM, None, due_at=LATER, now=NOON)
 
-    ((_, delivery_id),) = tx.queued
-    assert deliveries.claim(tx.conn, int(delivery_id), now=NOON, until=LATER) is None
-    assert deliveries.claim(tx.conn, int(delivery_id), now=LATER, until=LATER + timedelta(minutes=1)) is not None
+    (message,) = tx.queued
+    assert deliveries.claim(tx.conn, int(message.argument), now=NOON, until=LATER) is None
+    assert deliveries.claim(tx.conn, int(message.argument), now=LATER, until=LATER + timedelta(minutes=1)) is not None
 
 
 def test_what_is_kept_of_a_deletion_that_was_told_names_nobody(tx, told):

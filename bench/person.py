@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
+import celery
 import httpx
 import msgspec
 import sqlalchemy as sa
@@ -105,6 +106,11 @@ def _processes(environ: dict[str, str]) -> Iterator[None]:
             for each in programs
         ]
         try:
+            # A process that still starts takes the cores from those that are measured.
+            with celery.Celery(broker=environ["REDIS_URL"]) as app:
+                eventually(
+                    lambda: len(app.control.ping(timeout=1) or ()) == len(PROCESSES), within_s=120, what="all workers answer"
+                )
             yield
         finally:
             for each in running:

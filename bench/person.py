@@ -109,7 +109,9 @@ def _processes(environ: dict[str, str]) -> Iterator[None]:
             # A process that still starts takes the cores from those that are measured.
             with celery.Celery(broker=environ["REDIS_URL"]) as app:
                 eventually(
-                    lambda: len(app.control.ping(timeout=1) or ()) == len(PROCESSES), within_s=120, what="all workers answer"
+                    lambda: len(app.control.ping(timeout=1) or ()) == len(PROCESSES),
+                    within_s=120,
+                    what="all workers answer",
                 )
             yield
         finally:

@@ -38,7 +38,7 @@ class Settings:
     overlap_days: Days = 3  # 3, 5 or 7 (Pluggy facts 4.1)
     first_run_days: Days = 365
     history_days: Days = 365  # of the year behind a new customer, so many have rows
-    opening_day: Day = ""  # what a bank calls the day on which a customer opens, for the same story on any; "": today
+    opening_day: Day = ""  # what a bank calls the day on which a customer opens: its statements are the same on any
     run_seconds: Seconds = 0.25  # how long one good execution takes
     min_update_frequency_hours: Hours = 1  # virtual; the default of new client ids (Pluggy facts 13.6); 0: no 409
     error_cooldown_seconds: WholeSeconds = 0  # virtual; until then 409 ITEM_IN_ERROR_COOLDOWN (Pluggy facts 13.14)

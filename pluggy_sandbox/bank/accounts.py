@@ -42,13 +42,13 @@ class Account:
     day_of: DayOf
     dice: Dice
     opened: date
+    lived_until: date
     ahead: int = 0
     opening_balance: Decimal = Decimal(0)
     credit_limit: Decimal = Decimal(0)
     volume: int = 0
     rows: list[Row] = field(default_factory=list)
     bills: list[Bill] = field(default_factory=list)
-    lived_until: date | None = None
     touched: set[str] = field(default_factory=set)  # changed on demand since Pluggy last looked
     revision: int = 0  # grows with every change
     _waiting: list[Row] = field(init=False, repr=False)  # rows that post on a day to come
@@ -58,7 +58,7 @@ class Account:
 
     def live_until(self, today: date) -> Iterator[date]:
         """Let days pass up to *today*, and yield each one after it has passed."""
-        day = self.opened if self.lived_until is None else self.lived_until + timedelta(days=1)
+        day = self.lived_until + timedelta(days=1)
         while day <= today:
             self._live(day)
             self.lived_until = day

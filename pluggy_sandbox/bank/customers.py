@@ -88,18 +88,17 @@ def open_customer(
     person = people.invent_company(own) if business else people.invent(own, cpf)
     customer = Customer(key, person, dice, opened, regulated, ahead)
     volume = (times - 1) * BASE_ROWS
+    unseen = max(opened, today - timedelta(days=history_days)) - timedelta(days=1)
     for n in range(1, checking_accounts + 1):
-        customer.accounts.append(_checking(customer, own, n, volume))
-    customer.accounts.append(_card(customer, own, volume))
+        customer.accounts.append(_checking(customer, own, n, volume, unseen))
+    customer.accounts.append(_card(customer, own, volume, unseen))
     customer.investments = investments.portfolio(key, own, opened)
     customer.contracts = loans.contracts(key, own, opened)
-    for account in customer.accounts:
-        account.lived_until = max(opened, today - timedelta(days=history_days)) - timedelta(days=1)
     customer.live_until(now)
     return customer
 
 
-def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Account:
+def _checking(customer: Customer, own: random.Random, n: int, volume: int, unseen: date) -> Account:
     return Account(
         key=f"{customer.key}/checking-{n}",
         type="BANK",
@@ -109,13 +108,14 @@ def _checking(customer: Customer, own: random.Random, n: int, volume: int) -> Ac
         day_of=customer.day_of("BANK"),
         dice=customer.dice,
         opened=customer.opened,
+        lived_until=unseen,
         ahead=customer.ahead,
         opening_balance=cents(own.randrange(1_000_000, 9_000_000)),
         volume=volume,
     )
 
 
-def _card(customer: Customer, own: random.Random, volume: int) -> Account:
+def _card(customer: Customer, own: random.Random, volume: int, unseen: date) -> Account:
     last_digits = f"{own.randint(0, 9999):04d}"
     return Account(
         key=f"{customer.key}/card-1",
@@ -126,6 +126,7 @@ def _card(customer: Customer, own: random.Random, volume: int) -> Account:
         day_of=customer.day_of("CREDIT", last_digits),
         dice=customer.dice,
         opened=customer.opened,
+        lived_until=unseen,
         ahead=customer.ahead,
         opening_balance=Decimal(0),
         credit_limit=invented_limit(own),

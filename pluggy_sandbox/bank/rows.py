@@ -65,8 +65,8 @@ def moved(row: Row, by: timedelta) -> Row:
     row.shown_at += by
     row.posts_on = row.posts_on and row.posts_on + by
     row.posts_at = row.posts_at and row.posts_at + by
-    for name in _DATED.intersection(row.card or ()):
-        row.card = (row.card or {}) | {name: iso(parse_instant(str((row.card or {})[name])) + by)}
+    if row.card is not None:
+        row.card |= {name: iso(parse_instant(row.card[name]) + by) for name in _DATED & row.card.keys()}
     return row
 
 

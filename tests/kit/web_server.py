@@ -3,15 +3,14 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 
 from pluggy_sync import tls
-from standalone import procfile, programs
+from standalone import orphans, procfile, programs
 from standalone.polling import eventually
 from standalone.ports import any_free
 
@@ -25,10 +24,7 @@ class WebProcess:
 
     def kill(self) -> None:
         """Kill it and all its processes, as a machine that loses its power does."""
-        server = psutil.Process(self.process.pid)
-        for each in [server, *server.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+        orphans.end_family(self.process.pid)
         self.process.wait(timeout=10)
 
 
@@ -57,6 +53,8 @@ def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebPr
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(timeout=10)
+        # Also what the leader left behind because it was killed.
+        orphans.end_group(process.pid)
 
 
 def _answers(address: str) -> bool:

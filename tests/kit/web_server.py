@@ -26,6 +26,8 @@ class WebProcess:
         """Kill it and all its processes, as a machine that loses its power does."""
         orphans.end_family(self.process.pid)
         self.process.wait(timeout=10)
+        # Also what a leader left behind that had ended before.
+        orphans.end_group(self.process.pid)
 
 
 @contextmanager
@@ -43,18 +45,13 @@ def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebPr
     env = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": address}
     with (folder / "web.log").open("ab") as output:
         process = programs.start(procfile.program("web", env), output)
+    web = WebProcess(address, process)
     try:
         eventually(lambda: _answers(address), within_s=30, what="the web app answers")
-        yield WebProcess(address, process)
+        yield web
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
-        # Also what the leader left behind because it was killed.
-        orphans.end_group(process.pid)
+        # Asked while one of its workers still starts, it ends after more than ten seconds.
+        web.kill()
 
 
 def _answers(address: str) -> bool:

@@ -2,7 +2,8 @@
 A stand-in for Pluggy that always gives the same small answers, at little cost.
 
 The drain is about our workers and the budget; a bank behind each of thousands of Items would measure that bank.
-Any Item exists, has one account, and one page of transactions. One whose id begins with `ASKED` asks its person.
+Any Item exists, has one account, and one page of transactions. One whose id begins with `ASKED` is new and asks its
+person: nothing of it was collected yet.
 """
 
 import json
@@ -39,10 +40,10 @@ def _item(item_id: str) -> dict[str, Any]:
         "status": "WAITING_USER_INPUT" if asks else "UPDATED",
         "executionStatus": "WAITING_USER_INPUT" if asks else "SUCCESS",
         "parameter": {"name": "token", "type": "number", "label": "Token"} if asks else None,
-        "statusDetail": {"accounts": collected, "transactions": collected},
+        "statusDetail": None if asks else {"accounts": collected, "transactions": collected},
         "createdAt": MOMENT,
         "updatedAt": MOMENT,
-        "lastUpdatedAt": MOMENT,
+        "lastUpdatedAt": None if asks else MOMENT,
         "clientUserId": "user-1",
     }
 

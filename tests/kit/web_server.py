@@ -3,15 +3,14 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 
 from pluggy_sync import tls
-from standalone import procfile, programs
+from standalone import orphans, procfile, programs
 from standalone.polling import eventually
 from standalone.ports import any_free
 
@@ -25,11 +24,10 @@ class WebProcess:
 
     def kill(self) -> None:
         """Kill it and all its processes, as a machine that loses its power does."""
-        server = psutil.Process(self.process.pid)
-        for each in [server, *server.children(recursive=True)]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+        orphans.end_family(self.process.pid)
         self.process.wait(timeout=10)
+        # Also what a leader left behind that had ended before.
+        orphans.end_group(self.process.pid)
 
 
 @contextmanager
@@ -47,16 +45,13 @@ def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebPr
     env = {**os.environ, **environ, "HOST": "127.0.0.1", "PORT": str(port), "PUBLIC_URL": address}
     with (folder / "web.log").open("ab") as output:
         process = programs.start(procfile.program("web", env), output)
+    web = WebProcess(address, process)
     try:
         eventually(lambda: _answers(address), within_s=30, what="the web app answers")
-        yield WebProcess(address, process)
+        yield web
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
+        # Asked while one of its workers still starts, it ends after more than ten seconds.
+        web.kill()
 
 
 def _answers(address: str) -> bool:

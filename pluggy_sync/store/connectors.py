@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -62,19 +63,12 @@ class StatusSeen:
 
 
 _KNOWN = [connectors.c[field.name] for field in dataclasses.fields(KnownConnector)]
+_OF_CONNECTOR = connectors.c.id == sa.bindparam("connector")
 
 
-def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
-    """Save what an Item showed of its connector; return its status before and after."""
-    if connector.id is None:
-        return StatusSeen(before=None, after=connector.status)
-    new = insert(connectors).values(
-        id=connector.id,
-        name=connector.name,
-        image_url=connector.image_url,
-        status=connector.status,
-        updated_at=now,
-    )
+def _save() -> sa.Select[Any]:
+    names = ("name", "image_url", "status", "updated_at")
+    new = insert(connectors).values({"id": sa.bindparam("connector"), **{name: sa.bindparam(name) for name in names}})
     values = {
         "name": sa.func.coalesce(new.excluded.name, connectors.c.name),
         "image_url": sa.func.coalesce(new.excluded.image_url, connectors.c.image_url),
@@ -83,18 +77,38 @@ def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen
     # Many Items share a connector. An unchanged row is not written, or they would wait for each other.
     differs = sa.or_(*[connectors.c[name].is_distinct_from(value) for name, value in values.items()])
     saved = (
-        new.on_conflict_do_update(index_elements=[connectors.c.id], set_={**values, "updated_at": now}, where=differs)
+        new.on_conflict_do_update(
+            index_elements=[connectors.c.id], set_={**values, "updated_at": new.excluded.updated_at}, where=differs
+        )
         .returning(connectors.c.status)
         .cte("saved")
     )
     # Both parts of the statement see the table as it was before.
-    of_connector = connectors.c.id == connector.id
-    before = sa.select(connectors.c.status).where(of_connector).scalar_subquery()
+    before = sa.select(connectors.c.status).where(_OF_CONNECTOR).scalar_subquery()
     after = sa.select(saved.c.status).scalar_subquery()
-    away = sa.exists().where(of_connector, connectors.c.away)
-    told = sa.exists().where(bank_incidents.c.connector_id == connector.id, bank_incidents.c.source == Source.ITEM)
+    away = sa.exists().where(_OF_CONNECTOR, connectors.c.away)
+    told = sa.exists().where(
+        bank_incidents.c.connector_id == sa.bindparam("connector"), bank_incidents.c.source == Source.ITEM
+    )
+    return sa.select(before.label("before"), after.label("after"), away.label("is_away"), told.label("has_incidents"))
+
+
+_SAVE = _save()
+
+
+def save(conn: Connection, connector: Connector, *, now: datetime) -> StatusSeen:
+    """Save what an Item showed of its connector; return its status before and after."""
+    if connector.id is None:
+        return StatusSeen(before=None, after=connector.status)
     row = conn.execute(
-        sa.select(before.label("before"), after.label("after"), away.label("is_away"), told.label("has_incidents"))
+        _SAVE,
+        {
+            "connector": connector.id,
+            "name": connector.name,
+            "image_url": connector.image_url,
+            "status": connector.status,
+            "updated_at": now,
+        },
     ).one()
     return StatusSeen(
         before=row.before, after=row.after or row.before, is_away=row.is_away, has_incidents=row.has_incidents
@@ -116,16 +130,19 @@ def status(conn: Connection, connector_id: int) -> str | None:
     return found
 
 
+def is_offline_or_away() -> sa.ColumnElement[bool]:
+    """Return the condition of a connector that is offline, or whose bank is away by an incident."""
+    return sa.or_(connectors.c.status == OFFLINE, connectors.c.away)
+
+
+_IS_OFFLINE = sa.select(sa.exists().where(_OF_CONNECTOR, is_offline_or_away()))
+
+
 def is_offline(conn: Connection, connector_id: int | None) -> bool:
     """Return whether the bank behind the connector is offline or away as last heard; None: no connector is known."""
     if connector_id is None:
         return False
-    return bool(conn.scalar(sa.select(sa.exists().where(connectors.c.id == connector_id, is_offline_or_away()))))
-
-
-def is_offline_or_away() -> sa.ColumnElement[bool]:
-    """Return the condition of a connector that is offline, or whose bank is away by an incident."""
-    return sa.or_(connectors.c.status == OFFLINE, connectors.c.away)
+    return bool(conn.scalar(_IS_OFFLINE, {"connector": connector_id}))
 
 
 def all_(conn: Connection) -> Sequence[KnownConnector]:

@@ -126,12 +126,18 @@ def erasure_of_user(conn: Connection, client_user_id: str) -> str | None:
     return _erasure_of(conn, USER, client_user_id)
 
 
+_ERASURE_OF = (
+    sa.select(erasure_tombstones.c.erasure_id)
+    .where(erasure_tombstones.c.digest.in_(sa.bindparam("digests", expanding=True)))
+    .limit(1)
+)
+
+
 def _erasure_of(conn: Connection, kind: str, id_: str) -> str | None:
     found = digests(conn, kind, id_)
     if not found:
         return None
-    stmt = sa.select(erasure_tombstones.c.erasure_id).where(erasure_tombstones.c.digest.in_(found))
-    erasure_id: str | None = conn.scalar(stmt.limit(1))
+    erasure_id: str | None = conn.scalar(_ERASURE_OF, {"digests": found})
     return erasure_id
 
 

@@ -360,20 +360,37 @@ def fetches_waiting(conn: Connection, *, why: str, at_most: int) -> int:
     return count_rows(conn, inbox, waits, inbox.c.payload["why"].astext == why, at_most=at_most)
 
 
+_IS_FETCH_REQUESTED = sa.select(
+    sa.exists().where(
+        inbox.c.item_id == sa.bindparam("item"),
+        # As in the index: Postgres uses it only for values that it knows when it plans the statement.
+        sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
+        inbox.c.payload["why"].astext == sa.bindparam("why"),
+    )
+)
+
+
 def is_fetch_requested(conn: Connection, item_id: str, *, why: str) -> bool:
     """Return whether the Item is to be fetched for that reason already."""
-    return bool(
-        conn.scalar(
-            sa.select(
-                sa.exists().where(
-                    inbox.c.item_id == item_id,
-                    # As in the index: Postgres uses it only for values that it knows when it plans the statement.
-                    sa.text(f"state = 'stored' AND name = '{events.FETCH_REQUESTED}'"),
-                    inbox.c.payload["why"].astext == why,
-                )
-            )
-        )
+    return bool(conn.scalar(_IS_FETCH_REQUESTED, {"item": item_id, "why": why}))
+
+
+_WAITING = (inbox.c.event_id == sa.bindparam("event"), inbox.c.state == "stored")
+
+_BEGIN_ATTEMPT = (
+    sa.update(inbox)
+    .where(*_WAITING)
+    .values(attempts=inbox.c.attempts + 1)
+    .returning(
+        inbox.c.event_id,
+        inbox.c.name,
+        inbox.c.item_id,
+        inbox.c.item_seq,
+        (inbox.c.attempts - 1).label("attempts"),
+        inbox.c.received_at,
+        sa.cast(inbox.c.payload, sa.Text).label("payload"),
     )
+)
 
 
 def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
@@ -383,20 +400,7 @@ def begin_attempt(conn: Connection, event_id: str) -> WaitingEvent | None:
     `payload` is text. The caller reads it after the count is committed: if reading it ends the process each time, the
     event still runs out of attempts.
     """
-    row = conn.execute(
-        sa.update(inbox)
-        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(attempts=inbox.c.attempts + 1)
-        .returning(
-            inbox.c.event_id,
-            inbox.c.name,
-            inbox.c.item_id,
-            inbox.c.item_seq,
-            (inbox.c.attempts - 1).label("attempts"),
-            inbox.c.received_at,
-            sa.cast(inbox.c.payload, sa.Text).label("payload"),
-        )
-    ).one_or_none()
+    row = conn.execute(_BEGIN_ATTEMPT, {"event": event_id}).one_or_none()
     return None if row is None else WaitingEvent(**row._mapping)
 
 
@@ -406,14 +410,17 @@ def get(conn: Connection, event_id: str) -> StoredEvent | None:
     return None if row is None else StoredEvent(**row._mapping)
 
 
+_FINISH = (
+    sa.update(inbox)
+    .where(inbox.c.event_id == sa.bindparam("event"))
+    .values(state="handled", error=None)
+    .returning(sa.and_(inbox.c.name == events.FETCH_REQUESTED, inbox.c.payload["why"].astext == SILENT))
+)
+
+
 def finish(conn: Connection, event_id: str, outcome: str, *, reason: str | None = None, now: datetime) -> None:
     """Mark the event as handled. *reason*: the code behind the outcome, for people."""
-    was_silent = conn.scalar(
-        sa.update(inbox)
-        .where(inbox.c.event_id == event_id)
-        .values(state="handled", outcome=outcome, reason=reason, handled_at=now, error=None)
-        .returning(sa.and_(inbox.c.name == events.FETCH_REQUESTED, inbox.c.payload["why"].astext == SILENT))
-    )
+    was_silent = conn.scalar(_FINISH, {"event": event_id, "outcome": outcome, "reason": reason, "handled_at": now})
     if was_silent and outcome in _NEWS:
         counters.add(conn, counters.FOUND_BY_FETCHING, 1)
 
@@ -427,27 +434,20 @@ def finish_of_item(conn: Connection, item_id: str, outcome: str, *, now: datetim
     )
 
 
+_RESCHEDULE = sa.update(inbox).where(*_WAITING)
+
+
 def reschedule(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
     """Leave the event stored, to be handled again when it is due."""
-    conn.execute(
-        sa.update(inbox)
-        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(error=error, due_at=until, scheduled_at=until)
-    )
+    conn.execute(_RESCHEDULE, {"event": event_id, "error": error, "due_at": until, "scheduled_at": until})
+
+
+_AWAIT_BUDGET = _RESCHEDULE.values(attempts=sa.func.greatest(inbox.c.attempts - 1, 0))
 
 
 def await_budget(conn: Connection, event_id: str, error: str, *, until: datetime) -> None:
     """Leave the event stored as `reschedule` does, as if it had not been tried."""
-    conn.execute(
-        sa.update(inbox)
-        .where(inbox.c.event_id == event_id, inbox.c.state == "stored")
-        .values(
-            error=error,
-            due_at=until,
-            scheduled_at=until,
-            attempts=sa.func.greatest(inbox.c.attempts - 1, 0),
-        )
-    )
+    conn.execute(_AWAIT_BUDGET, {"event": event_id, "error": error, "due_at": until, "scheduled_at": until})
 
 
 def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> None:
@@ -455,9 +455,30 @@ def mark_dead(conn: Connection, event_id: str, error: str, *, now: datetime) -> 
     conn.execute(sa.update(inbox).where(inbox.c.event_id == event_id).values(state="dead", error=error, handled_at=now))
 
 
+# As in the index: Postgres uses it only for values that it knows when it plans the statement.
+URGENT = sa.literal_column(f"({tables.URGENT_EVENTS})", sa.Boolean)
+
+
+def _taking(which: sa.ColumnElement[bool]) -> sa.Update:
+    is_stored = inbox.c.state == sa.literal_column("'stored'", sa.Text)
+    due = (
+        sa.select(inbox.c.id)
+        .where(is_stored, inbox.c.due_at <= sa.bindparam("now"), which)
+        .order_by(inbox.c.due_at)
+        .limit(sa.bindparam("limit"))
+        .with_for_update(skip_locked=True)
+        .cte("due")  # Read once. Postgres may read a subquery again for each row, and then takes more than *limit*.
+    )
+    return sa.update(inbox).where(inbox.c.id == due.c.id).returning(inbox.c.event_id)
+
+
+_TAKE_URGENT = _taking(URGENT)
+_TAKE_OTHERS = _taking(~URGENT)
+
+
 def take_due_urgent(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     """Return ids of events that are due and that a person waits for, as `take_due` does."""
-    return _take(conn, URGENT, now=now, until=now + RESEND_URGENT_AFTER, limit=limit)
+    return _take(conn, _TAKE_URGENT, now=now, until=now + RESEND_URGENT_AFTER, limit=limit)
 
 
 def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
@@ -467,24 +488,11 @@ def take_due(conn: Connection, *, now: datetime, limit: int) -> list[str]:
     Each is due again later, so that one that waits in the queue is not sent over and over. `scheduled_at` stays: it
     says since when the event should have been handled.
     """
-    return _take(conn, ~URGENT, now=now, until=now + RESEND_AFTER, limit=limit)
+    return _take(conn, _TAKE_OTHERS, now=now, until=now + RESEND_AFTER, limit=limit)
 
 
-# As in the index: Postgres uses it only for values that it knows when it plans the statement.
-URGENT = sa.literal_column(f"({tables.URGENT_EVENTS})", sa.Boolean)
-
-
-def _take(conn: Connection, which: sa.ColumnElement[bool], *, now: datetime, until: datetime, limit: int) -> list[str]:
-    due = (
-        sa.select(inbox.c.id)
-        .where(inbox.c.state == sa.literal_column("'stored'", sa.Text), inbox.c.due_at <= now, which)
-        .order_by(inbox.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")  # Read once. Postgres may read a subquery again for each row, and then takes more than *limit*.
-    )
-    taken = sa.update(inbox).where(inbox.c.id == due.c.id).values(due_at=until)
-    return list(conn.scalars(taken.returning(inbox.c.event_id)))
+def _take(conn: Connection, taking: sa.Update, *, now: datetime, until: datetime, limit: int) -> list[str]:
+    return list(conn.scalars(taking, {"now": now, "limit": limit, "due_at": until}))
 
 
 def remove_person(conn: Connection, item_id: str) -> None:

@@ -7,16 +7,17 @@ events and requests up to it.
 Tests: `store/test_sync_state.py`, `engine/sync/test_due.py`.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from pluggy_sync.store.tables import item_progress, items
+from pluggy_sync.store import contradictions
+from pluggy_sync.store.tables import INSTANT, item_progress, items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +44,19 @@ class ItemProgress:
         return self.sync_requested_seq > self.synced_seq
 
 
+_OF_ITEM = item_progress.c.item_id == sa.bindparam("item")
+_UPDATE = sa.update(item_progress).where(_OF_ITEM)
+
+_GET = (
+    sa.select(item_progress, items.c.deleted_at, items.c.status)
+    .outerjoin(items, items.c.id == item_progress.c.item_id)
+    .where(_OF_ITEM)
+)
+
+
 def get(conn: Connection, item_id: str) -> ItemProgress:
     """Return the Item's counts; all are 0 when no event of it was stored."""
-    row = conn.execute(
-        sa.select(item_progress, items.c.deleted_at, items.c.status)
-        .outerjoin(items, items.c.id == item_progress.c.item_id)
-        .where(item_progress.c.item_id == item_id)
-    ).one_or_none()
+    row = conn.execute(_GET, {"item": item_id}).one_or_none()
     if row is None:
         return ItemProgress()
     return ItemProgress(
@@ -68,6 +75,24 @@ def get(conn: Connection, item_id: str) -> ItemProgress:
 SYNC_PENDING = item_progress.c.sync_requested_seq > item_progress.c.synced_seq
 
 
+_THROUGH = sa.bindparam("through", type_=sa.BigInteger)
+_FOLLOWING = item_progress.c.last_event_seq + 1
+_FROM = sa.bindparam("from", type_=INSTANT)
+_REQUESTED = {
+    "last_event_seq": _FOLLOWING,
+    "sync_requested_seq": _FOLLOWING,
+    "due_at": sa.func.least(item_progress.c.due_at, _FROM),
+    "scheduled_at": sa.func.least(item_progress.c.scheduled_at, _FROM),
+}
+
+
+@functools.cache
+def _mark_fetched(*, requests: bool, settles: bool) -> sa.Update:
+    stmt = _UPDATE.values(fetched_seq=sa.func.greatest(item_progress.c.fetched_seq, _THROUGH))
+    stmt = stmt.values(_REQUESTED) if requests else stmt
+    return stmt.values(contradictions.SETTLED) if settles else stmt
+
+
 def mark_fetched(
     conn: Connection,
     item_id: str,
@@ -80,12 +105,14 @@ def mark_fetched(
     Record that the Item was fetched when `last_event_seq` stood at *through*.
 
     *sync_due_at*: also request a sync, as `request_sync`; None: there is nothing to sync. *settled*: what
-    `contradictions.settled` has to write.
+    `contradictions.settled` says, to be written too.
     """
-    values = {"fetched_seq": sa.func.greatest(item_progress.c.fetched_seq, through), **settled}
-    if sync_due_at is not None:
-        values |= _request(sync_due_at)
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(values))
+    stmt = _mark_fetched(requests=sync_due_at is not None, settles=bool(settled))
+    due = {} if sync_due_at is None else {"from": sync_due_at}
+    conn.execute(stmt, {"item": item_id, "through": through, **due, **settled})
+
+
+_REQUEST_SYNC = _UPDATE.values(_REQUESTED)
 
 
 def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:
@@ -94,22 +121,12 @@ def request_sync(conn: Connection, item_id: str, *, due_at: datetime) -> None:
 
     The caller queues a run; the sweep does if none has begun by *due_at*.
     """
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(_request(due_at)))
-
-
-def _request(due_at: datetime) -> dict[str, sa.ColumnElement[Any]]:
-    following = item_progress.c.last_event_seq + 1
-    return {
-        "last_event_seq": following,
-        "sync_requested_seq": following,
-        "due_at": sa.func.least(item_progress.c.due_at, due_at),
-        "scheduled_at": sa.func.least(item_progress.c.scheduled_at, due_at),
-    }
+    conn.execute(_REQUEST_SYNC, {"item": item_id, "from": due_at})
 
 
 def make_due(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     """Let the sweep start the Item's sync at *due_at*."""
-    conn.execute(sa.update(item_progress).where(item_progress.c.item_id == item_id).values(_due(due_at)))
+    conn.execute(_UPDATE, {"item": item_id, **_due(due_at)})
 
 
 def _due(moment: datetime | None) -> dict[str, datetime | None]:
@@ -117,13 +134,18 @@ def _due(moment: datetime | None) -> dict[str, datetime | None]:
     return {"due_at": moment, "scheduled_at": moment}
 
 
+_RESCHEDULE_DUE = _UPDATE.where(item_progress.c.due_at.is_not(None))
+
+
 def reschedule_due(conn: Connection, item_id: str, *, until: datetime) -> None:
     """Let the sweep start the Item's sync no earlier than *until*, if one is due."""
-    conn.execute(
-        sa.update(item_progress)
-        .where(item_progress.c.item_id == item_id, item_progress.c.due_at.is_not(None))
-        .values(_due(until))
-    )
+    conn.execute(_RESCHEDULE_DUE, {"item": item_id, **_due(until)})
+
+
+_MARK_SYNCED = _UPDATE.values(
+    synced_seq=sa.func.greatest(item_progress.c.synced_seq, _THROUGH),
+    sync_attempts=0,
+).returning(SYNC_PENDING)
 
 
 def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datetime | None) -> bool:
@@ -132,46 +154,36 @@ def mark_synced(conn: Connection, item_id: str, *, through: int, retry_at: datet
 
     *retry_at*: when the sweep is to start a run for what is incomplete; None: for nothing.
     """
-    pending = conn.scalar(
-        sa.update(item_progress)
-        .where(item_progress.c.item_id == item_id)
-        .values(
-            synced_seq=sa.func.greatest(item_progress.c.synced_seq, through),
-            sync_attempts=0,
-            **_due(retry_at),
-        )
-        .returning(SYNC_PENDING)
-    )
-    return bool(pending)
+    return bool(conn.scalar(_MARK_SYNCED, {"item": item_id, "through": through, **_due(retry_at)}))
 
 
 def reschedule_sync(conn: Connection, item_id: str, *, until: datetime, attempts: int) -> None:
     """Let the sweep start the Item's sync at *until*; *attempts* in a row have failed."""
-    conn.execute(
-        sa.update(item_progress).where(item_progress.c.item_id == item_id).values(**_due(until), sync_attempts=attempts)
+    conn.execute(_UPDATE, {"item": item_id, "sync_attempts": attempts, **_due(until)})
+
+
+_NOW = sa.bindparam("now", type_=INSTANT)
+_DUE = (
+    sa.select(item_progress.c.item_id)
+    .join(items, items.c.id == item_progress.c.item_id)
+    .where(
+        item_progress.c.due_at <= _NOW,
+        sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= _NOW),
+        items.c.deleted_at.is_(None),
     )
+    .order_by(item_progress.c.due_at)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(of=item_progress, skip_locked=True)
+    .cte("due")  # Read once, as in `inbox.take_due`.
+)
+_TAKE_DUE = (
+    sa.update(item_progress)
+    # As a list, each is looked up by its key. Joined, the planner may read the whole table.
+    .where(item_progress.c.item_id == sa.func.any(sa.func.array(sa.select(_DUE.c.item_id).scalar_subquery())))
+    .returning(item_progress.c.item_id)
+)
 
 
 def take_due_syncs(conn: Connection, *, now: datetime, until: datetime, limit: int) -> list[str]:
     """Return ids of Items whose sync is due and that no run has leased; each is due again at *until* if none began."""
-    due = (
-        sa.select(item_progress.c.item_id)
-        .join(items, items.c.id == item_progress.c.item_id)
-        .where(
-            item_progress.c.due_at <= now,
-            sa.or_(items.c.lease_until.is_(None), items.c.lease_until <= now),
-            items.c.deleted_at.is_(None),
-        )
-        .order_by(item_progress.c.due_at)
-        .limit(limit)
-        .with_for_update(of=item_progress, skip_locked=True)
-        .cte("due")  # Read once, as in `inbox.take_due`.
-    )
-    taken = (
-        sa.update(item_progress)
-        # As a list, each is looked up by its key. Joined, the planner may read the whole table.
-        .where(item_progress.c.item_id == sa.func.any(sa.func.array(sa.select(due.c.item_id).scalar_subquery())))
-        .values(due_at=until)
-        .returning(item_progress.c.item_id)
-    )
-    return list(conn.scalars(taken))
+    return list(conn.scalars(_TAKE_DUE, {"now": now, "limit": limit, "due_at": until}))

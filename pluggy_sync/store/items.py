@@ -73,10 +73,20 @@ class StoredItem:
 COLUMNS = [items.c[field.name] for field in dataclasses.fields(StoredItem)]
 
 
+_OF_ITEM = items.c.id == sa.bindparam("item")
+_UPDATE = sa.update(items).where(_OF_ITEM)
+
+_GET = sa.select(*COLUMNS).where(_OF_ITEM)
+
+
 def get(conn: Connection, item_id: str) -> StoredItem | None:
     """Return the Item, or None."""
-    row = conn.execute(sa.select(*COLUMNS).where(items.c.id == item_id)).one_or_none()
+    row = conn.execute(_GET, {"item": item_id}).one_or_none()
     return None if row is None else StoredItem(**row._mapping)
+
+
+_LOCK = _GET.with_for_update(key_share=True)
+_MAKE = insert(items).on_conflict_do_nothing(index_elements=[items.c.id])
 
 
 def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
@@ -85,15 +95,12 @@ def lock(conn: Connection, item_id: str, *, now: datetime) -> StoredItem:
 
     One whose person was erased is not made again: what is returned is a deleted Item.
     """
-    locked = sa.select(*COLUMNS).where(items.c.id == item_id).with_for_update(key_share=True)
-    row = conn.execute(locked).one_or_none()
+    row = conn.execute(_LOCK, {"item": item_id}).one_or_none()
     if row is None and erased.is_item(conn, item_id):
         return _deleted(item_id, at=now)
     if row is None:
-        conn.execute(
-            insert(items).values(id=item_id, first_seen_at=now).on_conflict_do_nothing(index_elements=[items.c.id])
-        )
-        row = conn.execute(locked).one()
+        conn.execute(_MAKE, {"id": item_id, "first_seen_at": now})
+        row = conn.execute(_LOCK, {"item": item_id}).one()
     return StoredItem(**row._mapping)
 
 
@@ -104,6 +111,11 @@ def _deleted(item_id: str, *, at: datetime) -> StoredItem:
     )
 
 
+_SAVE = _UPDATE.values(
+    client_user_id=sa.func.coalesce(sa.bindparam("shown_user", type_=sa.Text), items.c.client_user_id)
+)
+
+
 def save(conn: Connection, item: payloads.Item, *, application: str, now: datetime) -> None:
     """
     Save *item*, as Pluggy showed it to *application*, a client id.
@@ -111,21 +123,21 @@ def save(conn: Connection, item: payloads.Item, *, application: str, now: dateti
     The caller holds its lock and has checked that the view is not older than the stored one.
     """
     conn.execute(
-        sa.update(items)
-        .where(items.c.id == item.id)
-        .values(
-            client_user_id=sa.func.coalesce(item.client_user_id, items.c.client_user_id),
-            connector_id=item.connector.id,
-            status=item.status,
-            execution_status=item.execution_status,
-            raw=item.raw,
-            updated_at=item.updated_at,
-            last_updated_at=item.last_updated_at,
-            next_auto_sync_at=item.next_auto_sync_at,
-            consent_expires_at=item.consent_expires_at,
-            application=application,
-            fetched_at=now,
-        )
+        _SAVE,
+        {
+            "item": item.id,
+            "shown_user": item.client_user_id,
+            "connector_id": item.connector.id,
+            "status": item.status,
+            "execution_status": item.execution_status,
+            "raw": item.raw,
+            "updated_at": item.updated_at,
+            "last_updated_at": item.last_updated_at,
+            "next_auto_sync_at": item.next_auto_sync_at,
+            "consent_expires_at": item.consent_expires_at,
+            "application": application,
+            "fetched_at": now,
+        },
     )
 
 
@@ -140,14 +152,12 @@ def name_user(conn: Connection, item_id: str, client_user_id: str) -> None:
     )
 
 
+_NEXT_NOTIFICATION = _UPDATE.values(notification_seq=items.c.notification_seq + 1).returning(items.c.notification_seq)
+
+
 def next_notification(conn: Connection, item_id: str) -> int:
     """Return the next number of the Item's notifications."""
-    number: int = conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(notification_seq=items.c.notification_seq + 1)
-        .returning(items.c.notification_seq)
-    ).scalar_one()
+    number: int = conn.execute(_NEXT_NOTIFICATION, {"item": item_id}).scalar_one()
     return number
 
 
@@ -167,7 +177,7 @@ def claim_refresh(conn: Connection, item_id: str, *, now: datetime, until: datet
 
 def end_refresh(conn: Connection, item_id: str) -> None:
     """Let the next one ask Pluggy to update the Item."""
-    conn.execute(sa.update(items).where(items.c.id == item_id).values(refresh_until=None))
+    conn.execute(_UPDATE, {"item": item_id, "refresh_until": None})
 
 
 def to_fetch_since_bank_is_back(conn: Connection, connector_id: int, *, back_at: datetime, limit: int) -> list[str]:

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 PARALLEL_ACCOUNTS = 3
 # How many rows are gathered before a write: two pages. More takes memory and is no quicker (docs/performance.md).
 ROWS_PER_WRITE = 1000
-# Rows of a batch that are not written a second time if the run lists them again unchanged. More takes memory.
+# Rows of an account that are not written a second time if the run lists them again unchanged. More takes memory.
 ROWS_REMEMBERED = 200
 
 
@@ -84,7 +84,7 @@ class _AccountRead:
         self._window_had_rows = False
         # How many of the rows that events told of were shown.
         self._created = [0] * len(plan.told)
-        # Rows that this run has merged, the first of each batch.
+        # Rows that this run has merged, as it merged them last: the first of the account.
         self._merged: dict[str, Transaction] = {}
         # Stored rows were not listed, and Pluggy's answer proved nothing about them.
         self._doubted = False
@@ -279,7 +279,9 @@ class _AccountRead:
             sync_runs.add_counts(
                 tx.conn, self._run.id, added=merged.added, modified=merged.modified, repaired=merged.repaired
             )
-        self._merged.update({row.id: row for row in ours[:ROWS_REMEMBERED]})
+        for row in ours:
+            if row.id in self._merged or len(self._merged) < ROWS_REMEMBERED:
+                self._merged[row.id] = row
 
     def _note_shown(self, ours: Sequence[Transaction]) -> None:
         self._shown = ours[-1].id

@@ -1,5 +1,6 @@
 """One odd part never stops the rest: it is named, tried again by itself, and the run ends done."""
 
+import gc
 import itertools
 from urllib.parse import parse_qs
 
@@ -10,6 +11,7 @@ from pluggy_sync.engine import sweep
 from pluggy_sync.engine.sync import transactions as sync_transactions
 from pluggy_sync.engine.sync.item import sync_item
 from pluggy_sync.pluggy.errors import PluggyLimitedError
+from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.rules.backoff import NOT_READ_WAITS
 from pluggy_sync.store.tables import accounts, data_product_watermarks, incomplete_parts, item_progress, outbox
 from tests.kit.interception import changed, edited, refused
@@ -360,4 +362,28 @@ def test_an_update_reads_the_accounts_that_events_name_and_no_others(service, up
 
     assert set(read) <= {named}
     assert len(read) <= 2
+    service.assert_mirrors(item_id)
+
+
+def test_a_run_keeps_few_of_the_rows_that_it_has_merged(service, upstream, monkeypatch):
+    """The rows of one account, in many batches, are gone from memory once they are stored."""
+    monkeypatch.setattr(sync_transactions, "ROWS_PER_WRITE", 100)
+    monkeypatch.setattr(sync_transactions, "ROWS_REMEMBERED", 20)
+    upstream.settings(firstRunDays=100)
+    item_id = upstream.connect("user-ok-perf-40x", products=["ACCOUNTS", "TRANSACTIONS"])
+    settle, kept = sync_transactions._AccountRead.settle, []
+
+    def settle_and_look(read):
+        gc.collect()
+        kept.append(sum(isinstance(each, Transaction) for each in gc.get_objects()))
+        settle(read)
+
+    monkeypatch.setattr(sync_transactions._AccountRead, "settle", settle_and_look)
+
+    service.catch_up()
+
+    (run,) = service.runs()
+    assert run.added > 4 * 500, "pages, and so batches, of 500"
+    assert min(kept) > 0
+    assert max(kept) <= len(service.rows(accounts)) * 20
     service.assert_mirrors(item_id)

@@ -48,9 +48,9 @@ quick: lint ## every check, and the tests that take seconds: under a minute
 test: lint ## every check and every test, and the branches of the core that no test takes
 	$(BIN)/pytest -n $(JOBS) --dist loadscope --cov
 
-screenshots: $(STAMP) ## check every state of the person's page and picture it: build/screenshots/index.html
-	SCREENSHOTS=1 $(BIN)/pytest tests/webhook_app/browser/test_screens.py
-	@echo "Look through build/screenshots/index.html"
+screenshots: $(STAMP) ## check every state of the person's page, and every page of the console, and picture them
+	SCREENSHOTS=1 $(BIN)/pytest tests/webhook_app/browser/test_screens.py tests/console/pages/test_screens.py
+	@echo "Look through build/screenshots/index.html, and build/screenshots/console for the console"
 
 # Material prints with each build when its support ends; decision 31 says what follows.
 docs: $(STAMP) ## build the documents as a site: build/site/index.html; a link that leads nowhere is an error

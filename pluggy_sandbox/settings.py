@@ -39,7 +39,7 @@ class Settings:
     first_run_days: Days = 365
     history_days: Days = 365  # of the year behind a new customer, so many have rows
     opening_day: Day = ""  # what a bank calls the day on which a customer opens: its statements are the same on any
-    run_seconds: Seconds = 0.25  # how long one good execution takes
+    run_seconds: Seconds = 0.25  # how long one good execution takes, from its next step on if one is in progress
     min_update_frequency_hours: Hours = 1  # virtual; the default of new client ids (Pluggy facts 13.6); 0: no 409
     error_cooldown_seconds: WholeSeconds = 0  # virtual; until then 409 ITEM_IN_ERROR_COOLDOWN (Pluggy facts 13.14)
     item_limit: Count = 100  # of a development application (Pluggy facts 7.5)

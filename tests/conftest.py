@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+import redis
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -107,6 +108,19 @@ def shared_valkey() -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
+def _shared_redis(shared_valkey: Valkey) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(shared_valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def valkey(shared_valkey: Valkey, _shared_redis: redis.Redis) -> Valkey:
+    """The Valkey server with nothing in it: the budget that another test spent would have to be waited for."""
+    _shared_redis.flushall()
+    return shared_valkey
+
+
+@pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[RunningSandbox]:
     """
     A Pluggy that is begun again for every test: that is quicker than another server.
@@ -154,11 +168,11 @@ def service(web: FlaskClient, resources: Resources, upstream: Upstream) -> Servi
 
 
 @pytest.fixture
-def settings(database_url: str, shared_valkey: Valkey, sandbox: RunningSandbox) -> Settings:
+def settings(database_url: str, valkey: Valkey, sandbox: RunningSandbox) -> Settings:
     """Settings for this test's database and sandbox. No product is told."""
     return a_settings(
         DATABASE_URL=database_url,
-        REDIS_URL=shared_valkey.url,
+        REDIS_URL=valkey.url,
         PLUGGY_API_URL=sandbox.url,
         PLUGGY_CLIENT_ID=sandbox.client_id,
         PLUGGY_CLIENT_SECRET=sandbox.client_secret,
@@ -175,11 +189,10 @@ def clock() -> Clock:
 def resources(
     settings: Settings, shared_engine: SharedEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Resources]:
-    """The connections of one process, on an empty Valkey and with the test's clock."""
+    """The connections of one process, with the test's clock."""
     # A failed read is repeated at once: nothing else of it is changed.
     monkeypatch.setattr(client, "READ_BACKOFF_S", 0.0)
     with closing(create_resources(settings)) as created:
-        created.redis.flushall()
         erased.guard(shared_engine.engine, erased.box(settings.secret_key))
         yield dataclasses.replace(created, database=shared_engine.engine, now=clock)
 

@@ -320,6 +320,8 @@ def show_or_set_settings() -> Response:
             here.apply(switches.changed(before, body()))
             if (before.mode, before.auto_sync_hours) != (here.settings.mode, here.settings.auto_sync_hours):
                 executions.plan_anew(here)
+            if before.run_seconds != here.settings.run_seconds:
+                executions.set_pace(here)
         return answer(switches.as_json(here.settings))
 
 

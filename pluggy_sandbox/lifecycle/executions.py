@@ -57,6 +57,13 @@ def plan_anew(world: World) -> None:
             _plan_auto_sync(world, item)
 
 
+def set_pace(world: World) -> None:
+    """Let the executions in progress go on at the pace that the settings have now."""
+    for item in world.items.values():
+        if item.execution is not None and item.execution.ask is None:
+            _later(world, item, item.execution)
+
+
 def _plan_auto_sync(world: World, item: Item) -> None:
     """Set when the next auto-sync is due: never in development mode, nor where a person is needed each time."""
     possible = item.connector.login in (Login.PASSWORD, Login.OPEN_FINANCE)
@@ -78,13 +85,15 @@ def _wait_for_auto_sync(world: World, item: Item) -> timedelta | None:
 
 def _later(world: World, item: Item, execution: Execution) -> None:
     pause = world.settings.run_seconds / (len(item.options.products) + 5)
-    world.timers.after(pause, lambda: _go_on(world, item, execution))
+    execution.turn += 1
+    turn = execution.turn
+    world.timers.after(pause, lambda: _go_on(world, item, execution, turn))
 
 
-def _go_on(world: World, item: Item, execution: Execution) -> None:
+def _go_on(world: World, item: Item, execution: Execution, turn: int) -> None:
     with world.lock:
-        if item.execution is not execution:
-            return  # deleted, or overtaken, meanwhile
+        if item.execution is not execution or execution.turn != turn:
+            return  # deleted, overtaken, or set anew, meanwhile
         try:
             ask = stories.take_step(world, item, execution)
         except ExecutionFailedError as exc:

@@ -54,3 +54,4 @@ class Execution:
     steps: list[Step]  # those that are left
     ask: Ask | None = None  # what it waits for; None while it waits for nobody
     answer: str | None = None  # the person's last one
+    turn: int = 0  # how often its next step was set; only the last time counts

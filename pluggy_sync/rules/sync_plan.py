@@ -329,15 +329,24 @@ def plan(state: SyncState, *, now: datetime, overlap_days: int, deep: bool = Fal
 
 
 def incomplete_again(
-    part: Part, reason: Reason, detail: str, before: Incomplete | None, *, after_seq: int, seq: int, now: datetime
+    part: Part,
+    reason: Reason,
+    detail: str,
+    before: Incomplete | None,
+    *,
+    after_seq: int,
+    seq: int,
+    now: datetime,
+    budget_wait: timedelta = NO_BUDGET_WAIT,
 ) -> Incomplete | None:
     """
     Return *part* as it stands after an incomplete read at *seq*; None: it is taken as complete.
 
     *before*: as it stood before, None when it was complete; it then had covered the events up to *after_seq*.
+    *budget_wait*: after which a part goes on for which there was no budget.
     """
     if reason is Reason.NO_BUDGET:
-        return _awaiting_budget(part, detail, before, after_seq=after_seq, now=now)
+        return _awaiting_budget(part, detail, before, after_seq=after_seq, retry_at=now + budget_wait)
     same = before is not None and before.reason.is_late == reason.is_late
     attempts = before.attempts + 1 if before is not None and same else 1
     retry_at = _next_try(reason, attempts, now)
@@ -359,7 +368,7 @@ def incomplete_again(
 
 
 def _awaiting_budget(
-    part: Part, detail: str, before: Incomplete | None, *, after_seq: int, now: datetime
+    part: Part, detail: str, before: Incomplete | None, *, after_seq: int, retry_at: datetime
 ) -> Incomplete:
     """Return *part* as it stands when it was not tried: what is known of earlier tries stays."""
     return Incomplete(
@@ -367,7 +376,7 @@ def _awaiting_budget(
         reason=Reason.NO_BUDGET,
         detail=detail,
         attempts=0 if before is None else before.attempts,
-        retry_at=now + NO_BUDGET_WAIT,
+        retry_at=retry_at,
         after_seq=after_seq if before is None else before.after_seq,
     )
 

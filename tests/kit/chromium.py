@@ -1,10 +1,16 @@
 """The machine's Chromium, once for all tests of a process: Playwright can be started only once in a thread."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+# Set by `make screenshots`. Nobody looks at those of other runs, and they take longer than what is checked.
+TAKES_PICTURES = "SCREENSHOTS" in os.environ
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [

@@ -10,6 +10,7 @@ from pluggy_sync import pluggy_clock
 from pluggy_sync.engine import sweep
 from pluggy_sync.pluggy import exchange
 from pluggy_sync.pluggy_clock import PluggyClock
+from pluggy_sync.redis_options import redis_options
 from tests.kit.clock import Clock
 from tests.kit.factories import API_TOKEN
 from tests.kit.service import Service
@@ -47,11 +48,10 @@ def test_while_nothing_is_known_the_clocks_are_taken_for_equal(shared):
     assert PluggyClock(shared, lambda: None).ahead_s == 0.0
 
 
-def test_without_redis_a_process_knows_what_it_measured(shared_valkey):
-    nowhere = redis.Redis(port=1, socket_connect_timeout=1)
-
-    assert PluggyClock(nowhere, lambda: None).ahead_s == 0.0
-    assert PluggyClock(nowhere, lambda: 300.0).ahead_s == 300.0
+def test_without_redis_a_process_knows_what_it_measured():
+    with redis_options("redis://127.0.0.1:1/0").client(connect_timeout_s=1, timeout_s=1) as nowhere:
+        assert PluggyClock(nowhere, lambda: None).ahead_s == 0.0
+        assert PluggyClock(nowhere, lambda: 300.0).ahead_s == 300.0
 
 
 @pytest.mark.parametrize("ahead_s, alerts", [(29.0, 0), (31.0, 1), (-31.0, 1)])

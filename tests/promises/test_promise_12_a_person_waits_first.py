@@ -125,23 +125,10 @@ def a_person_is_asked(resources):
     store(resources, an_event("item/waiting_user_input", itemId=PERSON))
 
 
-def test_a_need_is_told_while_three_thousand_events_wait(resources, pluggy, product, environ, tmp_path):
-    store(resources, *[an_event("item/updated", itemId=an_id()) for _ in range(3000)])
-    with workers(environ, tmp_path, "worker", "urgent", "notifications"):
-        for _ in range(2):
-            assert pluggy.held.acquire(timeout=60), "both workers are at the backlog"
-
-        a_person_is_asked(resources)
-
-        eventually(lambda: "item.action_required" in told(product), within_s=60, what="the need is told")
-        assert handled(resources) == 1
-
-
-def test_a_need_is_told_while_a_hundred_and_twenty_items_wait_to_be_synced(
-    resources, pluggy, product, environ, tmp_path
-):
+def request_syncs(resources, number):
+    """Store Items with a sync that is requested, queue it, and return their ids."""
     now = datetime.now(UTC)
-    ids = [an_id() for _ in range(120)]
+    ids = [an_id() for _ in range(number)]
     with resources.begin() as tx:
         for item_id in ids:
             items.lock(tx.conn, item_id, now=now)
@@ -152,18 +139,31 @@ def test_a_need_is_told_while_a_hundred_and_twenty_items_wait_to_be_synced(
                 )
             )
             tx.after_commit(queue.SYNC_ITEM, item_id)
+    return ids
+
+
+def synced(resources, ids):
+    """Return how many of the Items *ids* were synced."""
+    are_synced = item_progress.c.synced_seq > 0
+    with resources.database.begin() as conn:
+        return conn.scalar(sa.select(sa.func.count()).where(are_synced, item_progress.c.item_id.in_(ids)))
+
+
+def test_a_need_is_told_while_three_thousand_events_and_a_hundred_and_twenty_syncs_wait(
+    resources, pluggy, product, environ, tmp_path
+):
+    store(resources, *[an_event("item/updated", itemId=an_id()) for _ in range(3000)])
+    ids = request_syncs(resources, 120)
     with workers(environ, tmp_path, "worker", "urgent", "notifications"):
         for _ in range(2):
-            assert pluggy.held.acquire(timeout=60), "both workers are at the backlog"
+            assert pluggy.held.acquire(timeout=60), "both processes of the worker are at the backlog"
+        # One of each: a worker takes from its queues in turn.
+        assert [resources.redis.llen(name) for name in (queue.EVENTS, queue.SYNCS)] == [2999, 119]
 
         a_person_is_asked(resources)
 
         eventually(lambda: "item.action_required" in told(product), within_s=60, what="the need is told")
-        with resources.database.begin() as conn:
-            synced = conn.scalar(
-                sa.select(sa.func.count()).where(item_progress.c.synced_seq > 0, item_progress.c.item_id.in_(ids))
-            )
-        assert synced == 0
+        assert (handled(resources), synced(resources, ids)) == (1, 0)
 
 
 def test_a_need_is_told_though_syncs_have_used_up_their_budget_and_no_worker_waits_for_it(

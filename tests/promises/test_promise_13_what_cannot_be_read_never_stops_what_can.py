@@ -45,10 +45,10 @@ def proxy(sandbox):
 
 
 @pytest.fixture
-def settings(database_url, shared_valkey, sandbox, proxy):
+def settings(database_url, valkey, sandbox, proxy):
     return a_settings(
         DATABASE_URL=database_url,
-        REDIS_URL=shared_valkey.url,
+        REDIS_URL=valkey.url,
         PLUGGY_API_URL=proxy.url,
         PLUGGY_CLIENT_ID=sandbox.client_id,
         PLUGGY_CLIENT_SECRET=sandbox.client_secret,

@@ -19,8 +19,8 @@ from webhook_app.front.app import Front
 
 
 @pytest.fixture
-def settings(database_url, shared_valkey):
-    return a_settings(DATABASE_URL=database_url, REDIS_URL=shared_valkey.url)
+def settings(database_url, valkey):
+    return a_settings(DATABASE_URL=database_url, REDIS_URL=valkey.url)
 
 
 @pytest.fixture

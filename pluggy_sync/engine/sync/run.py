@@ -431,12 +431,19 @@ def _save_parts(
                 after_seq=state.synced_seq,
                 seq=run.plan.seq,
                 now=now,
+                budget_wait=_budget_wait(trouble.error),
             )
             if again is not None:
                 troubled[part] = again
     incomplete_parts.save(conn, run.item.id, list(troubled.values()), now=now)
     incomplete_parts.remove(conn, run.item.id, [each for each in state.incomplete if each not in left | troubled])
     return [*left.values(), *troubled.values()]
+
+
+def _budget_wait(error: Exception | None) -> timedelta:
+    """Return how long a part waits that was refused with *error*: not at all if only this worker may not read it."""
+    at_once = isinstance(error, PluggyLimitedError) and error.retry_after_s == 0
+    return timedelta(0) if at_once else backoff.NO_BUDGET_WAIT
 
 
 def _queue_what_came_meanwhile(

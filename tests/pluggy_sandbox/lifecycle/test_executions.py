@@ -19,6 +19,30 @@ def test_a_development_application_has_no_auto_sync(driver: Driver, receiver: Re
     assert receiver.received == []
 
 
+def test_an_execution_in_progress_goes_on_at_the_pace_that_is_set(driver: Driver, receiver: Receiver) -> None:
+    driver.register(receiver.url, "item/created")
+    driver.settings(runSeconds=600)
+    item_id = driver.create().json()["id"]
+    assert driver.item(item_id)["status"] == "UPDATING"
+
+    driver.settings(runSeconds=0)
+    driver.sandbox.settle()
+
+    assert driver.state(item_id) == "UPDATED SUCCESS"
+    assert driver.everything(item_id)
+    assert len(receiver.received) == 1
+
+
+def test_an_execution_that_waits_for_its_person_waits_on_at_any_pace(driver: Driver) -> None:
+    item_id = driver.connect(connector=5)
+
+    driver.settings(runSeconds=1)
+    driver.settings(runSeconds=0)
+    driver.sandbox.settle()
+
+    assert driver.state(item_id) == "WAITING_USER_INPUT WAITING_USER_INPUT"
+
+
 def test_in_production_an_item_syncs_every_day_by_itself(driver: Driver, receiver: Receiver) -> None:
     driver.settings(mode="production")
     driver.register(receiver.url, "item/updated")

@@ -19,11 +19,11 @@ def proxy(sandbox: RunningSandbox) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def behind_proxy(database_url: str, shared_valkey: Valkey, sandbox: RunningSandbox, proxy: Proxy) -> Settings:
+def behind_proxy(database_url: str, valkey: Valkey, sandbox: RunningSandbox, proxy: Proxy) -> Settings:
     """The settings of a service that asks Pluggy by way of the proxy."""
     return a_settings(
         DATABASE_URL=database_url,
-        REDIS_URL=shared_valkey.url,
+        REDIS_URL=valkey.url,
         PLUGGY_API_URL=proxy.url,
         PLUGGY_CLIENT_ID=sandbox.client_id,
         PLUGGY_CLIENT_SECRET=sandbox.client_secret,

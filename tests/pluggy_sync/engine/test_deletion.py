@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from pluggy_sync import wire
 from pluggy_sync.engine import deletion, sweep
+from pluggy_sync.redis_options import redis_options
 from pluggy_sync.store.tables import accounts, inbox, item_progress, items, outbox
 from tests.kit.factories import API_TOKEN, an_event, an_id
 from tests.kit.scripted_server import Reply
@@ -319,9 +320,11 @@ def test_without_redis_the_alert_is_logged_all_the_same(service, upstream, proxy
     connected(service, upstream, 2)
     (first, _) = service.rows(items)
     hide(proxy)
-    away = dataclasses.replace(resources, redis=type(resources.redis)(port=1, socket_connect_timeout=1))
 
-    assert deletion.is_gone(away, first.id, told=True) is False
+    with redis_options("redis://127.0.0.1:1/0").client(connect_timeout_s=1, timeout_s=1) as nowhere:
+        away = dataclasses.replace(resources, redis=nowhere)
+        assert deletion.is_gone(away, first.id, told=True) is False
+
     assert "pluggy.shows_none_of_our_items" in caplog.text
 
 

@@ -39,8 +39,8 @@ def test_the_end_of_an_execution_that_we_started_is_looked_for_though_somebody_f
     service.deliver(an_event("something/new", itemId=item_id))
     service.work()
     assert service.item(item_id).status == "UPDATING"
-    upstream.take_events()
     upstream.settings(runSeconds=0.0)
+    upstream.take_events()
 
     clock.advance_to(clock() + executions.FETCH_AFTER + timedelta(seconds=1))
     sweep.sweep(service.res)

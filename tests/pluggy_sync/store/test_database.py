@@ -231,5 +231,4 @@ def test_behind_a_pooler_in_transaction_mode_an_item_is_synced_whole(settings, c
         service.catch_up()
 
         service.assert_mirrors(item_id)
-        resources.redis.flushall()
         resources.close()

@@ -7,7 +7,6 @@ build/screenshots.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,11 @@ from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import user_actions
 from standalone.polling import eventually
 from standalone.servers import Postgres, running_valkey
+from tests.kit.chromium import SCREENSHOTS, TAKES_PICTURES
 from tests.kit.factories import API_TOKEN, PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
 from tests.kit.scripted_server import Asked, Reply, Scripted, scripted_server
 from tests.kit.web_server import running_web
 from tests.kit.worker_processes import running_worker
-
-SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
-# Set by `make screenshots`. Nobody looks at those of other runs, and they take longer than what is checked.
-TAKES_PICTURES = "SCREENSHOTS" in os.environ
 
 
 @dataclass(frozen=True)

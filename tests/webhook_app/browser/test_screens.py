@@ -17,14 +17,10 @@ import pytest
 
 from pluggy_sync.store.tables import connectors, items
 from standalone.polling import eventually
-from tests.webhook_app.browser.conftest import SCREENSHOTS, TAKES_PICTURES
+from tests.kit import axe
+from tests.kit.chromium import SCREENSHOTS, TAKES_PICTURES
 from tests.webhook_app.browser.test_walks import pending
 from webhook_app import person
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-RULES = {"runOnly": {"type": "tag", "values": TAGS}}
 
 STYLES = Path(person.__file__).parent / "static" / "act.css"
 
@@ -177,8 +173,7 @@ def _sheet() -> Iterator[None]:
 
 def assert_clean(phone: Any) -> None:
     """Check that axe finds nothing on what is shown."""
-    found = axe.Axe().run(phone.page, options=RULES).response["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert axe.faults(phone.page) == []
 
 
 def sees(phone: Any, shown: str) -> None:

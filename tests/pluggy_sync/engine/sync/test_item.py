@@ -17,7 +17,7 @@ from pluggy_sync.store.tables import accounts, data_product_watermarks, incomple
 from tests.kit.interception import changed, edited, refused
 from tests.kit.pluggy import Upstream
 from tests.kit.service import Service
-from tests.kit.workers import next_due_at
+from tests.kit.workers import next_due_at, run_message, take_messages
 
 PATHS = {
     "accounts": "/accounts",
@@ -221,6 +221,31 @@ def test_a_run_without_budget_is_no_failure_and_tells_nobody(service, upstream, 
     assert {run.outcome for run in service.runs()} == {"rescheduled"}
     assert (service.notifications(), service.rows(item_progress)[0].sync_attempts) == ([], 0)
     service.work_until_quiet()
+    service.assert_mirrors(item_id)
+
+
+def test_what_a_worker_that_ends_has_not_read_is_due_at_once(service, upstream, resources, monkeypatch):
+    item_id = connected(service, upstream)
+    for message in take_messages(resources):
+        run_message(resources, message)
+    take = resources.pluggy.budget.take
+
+    def the_worker_ends(endpoint: str) -> str:
+        if endpoint == "GET /v2/transactions":
+            raise PluggyLimitedError("the worker ends", retry_after_s=0.0)
+        return take(endpoint)
+
+    with monkeypatch.context() as ending:
+        ending.setattr(resources.pluggy.budget, "take", the_worker_ends)
+        for message in take_messages(resources):
+            run_message(resources, message)
+    assert [run.outcome for run in service.runs()] == ["rescheduled"]
+
+    # Found by the next sweep, though no time has passed.
+    sweep.sweep(resources)
+    service.work()
+
+    assert service.runs()[-1].outcome == "done"
     service.assert_mirrors(item_id)
 
 

@@ -36,6 +36,8 @@ def test_what_the_bank_asks_for_is_given(stack, browse, user):
     action = told(stack, stack.connect(user, connector=5), "mfa")
     phone = walk(stack, browse, action, "form")
 
+    if user == "user-ok-img":
+        assert phone.page.locator("img.picture").evaluate("image => image.complete && image.naturalWidth > 0")
     if user == "user-ok-select":
         phone.page.get_by_label("123456").check()
     else:
@@ -77,6 +79,8 @@ def test_a_consent_is_given_at_the_banks_page(stack, browse):
     action = told(stack, stack.connect(connector=600, cpf="761.092.776-73"), "authorize")
     item_id = action["itemId"]
     phone = walk(stack, browse, action, "go_to_bank")
+    link = phone.page.get_by_role("link", name="Ir para o banco")
+    assert link.get_attribute("rel") == "noopener noreferrer external"
 
     stack.control("POST", f"/items/{item_id}/approve")
 
@@ -116,6 +120,9 @@ def test_credentials_are_given_in_the_widget(stack, browse, user, kind, button):
     phone.page.get_by_label("Usuário").fill("user-ok")
     phone.page.get_by_label("Senha").fill("password-ok")
     press(phone, "Conectar")
+    if user != "user-bad":
+        # Who does not close the widget sees it close after some seconds.
+        phone.page.get_by_text("Fechar", exact=True).click()
 
     arrive(stack, phone, action)
 

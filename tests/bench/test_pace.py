@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from bench.pace import EVERY, play
 
 
+@pytest.mark.slow
 def test_each_item_is_reconciled_in_time_and_every_silent_one_is_fetched_after_an_outage(database):
     played = play(database, 500)
 
@@ -13,6 +16,7 @@ def test_each_item_is_reconciled_in_time_and_every_silent_one_is_fetched_after_a
     assert played.silent_after < timedelta(hours=12)
 
 
+@pytest.mark.slow
 def test_what_the_budget_cannot_serve_is_late_and_not_forgotten(database, monkeypatch):
     monkeypatch.setattr("bench.pace.PER_MINUTE", 0.2)
     monkeypatch.setattr("bench.pace.UPDATES_A_DAY", 0)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.sync_plan import AccountState
-from pluggy_sync.store.tables import accounts
+from pluggy_sync.store.tables import INSTANT, accounts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,13 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
     )
 
 
+_MARK_UNLISTED = sa.update(accounts).where(
+    accounts.c.item_id == sa.bindparam("item"),
+    accounts.c.missing_since.is_(None),
+    accounts.c.id.not_in(sa.bindparam("listed", expanding=True)),
+)
+
+
 def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
     """
     Mark the Item's accounts that are not among *found*, the whole list. They stay.
@@ -75,29 +82,21 @@ def mark_unlisted(conn: Connection, item_id: str, found: Sequence[payloads.Accou
     """
     if not found:
         return
-    conn.execute(
-        sa.update(accounts)
-        .where(
-            accounts.c.item_id == item_id,
-            accounts.c.missing_since.is_(None),
-            accounts.c.id.not_in([each.id for each in found]),
-        )
-        .values(missing_since=now)
-    )
+    conn.execute(_MARK_UNLISTED, {"item": item_id, "listed": [each.id for each in found], "missing_since": now})
+
+
+_MOVE_WATERMARK = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("account"))
+    .values(synced_through=sa.func.greatest(accounts.c.synced_through, sa.bindparam("through", type_=INSTANT)))
+)
 
 
 def move_watermark(
     conn: Connection, account_id: str, *, synced_through: datetime | None, from_day: date | None
 ) -> None:
     """Record up to which collection the account's transactions are stored. It only moves forward."""
-    conn.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == account_id)
-        .values(
-            synced_through=sa.func.greatest(accounts.c.synced_through, synced_through),
-            synced_from_day=from_day,
-        )
-    )
+    conn.execute(_MOVE_WATERMARK, {"account": account_id, "through": synced_through, "synced_from_day": from_day})
 
 
 def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None:
@@ -107,9 +106,12 @@ def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None
     )
 
 
+_STATES = sa.select(accounts).where(accounts.c.item_id == sa.bindparam("item")).order_by(accounts.c.id)
+
+
 def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
     """Return what a sync needs of the Item's accounts, in the order of their ids."""
-    rows = conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id))
+    rows = conn.execute(_STATES, {"item": item_id})
     return tuple(
         AccountState(
             id=row.id,

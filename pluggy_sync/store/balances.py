@@ -26,6 +26,13 @@ class _Balance:
     rows_total: Decimal
 
 
+_BALANCE = insert(balances)
+_RECORD = _BALANCE.on_conflict_do_update(
+    index_elements=[balances.c.account_id, balances.c.collected_at],
+    set_={name: _BALANCE.excluded[name] for name in ("balance", "rows_total", "drift")},
+)
+
+
 def record(
     conn: Connection, item_id: str, account_id: str, balance: Decimal, *, collected_at: datetime
 ) -> Decimal | None:
@@ -38,19 +45,16 @@ def record(
     rows_total = _rows_total(conn, account_id, collected_at)
     before = _before(conn, account_id, collected_at)
     drift = None if before is None else (balance - before.balance) - (rows_total - before.rows_total)
-    new = insert(balances).values(
-        account_id=account_id,
-        collected_at=collected_at,
-        item_id=item_id,
-        balance=balance,
-        rows_total=rows_total,
-        drift=drift,
-    )
     conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[balances.c.account_id, balances.c.collected_at],
-            set_={"balance": balance, "rows_total": rows_total, "drift": drift},
-        )
+        _RECORD,
+        {
+            "account_id": account_id,
+            "collected_at": collected_at,
+            "item_id": item_id,
+            "balance": balance,
+            "rows_total": rows_total,
+            "drift": drift,
+        },
     )
     return drift
 
@@ -66,24 +70,27 @@ def latest(conn: Connection, account_ids: Sequence[str]) -> dict[str, BalanceChe
     return {row.account_id: BalanceCheck(collected_at=row.collected_at, drift=row.drift) for row in rows}
 
 
+_AMOUNT = sa.func.coalesce(transactions.c.amount_in_account_currency, transactions.c.amount)
+_ROWS_TOTAL = sa.select(sa.func.coalesce(sa.func.sum(_AMOUNT), 0)).where(
+    transactions.c.account_id == sa.bindparam("account"),
+    transactions.c.status == "POSTED",
+    # Instalments may be dated ahead (Pluggy facts 9.8).
+    transactions.c.date <= sa.bindparam("until"),
+)
+
+
 def _rows_total(conn: Connection, account_id: str, until: datetime) -> Decimal:
-    amount = sa.func.coalesce(transactions.c.amount_in_account_currency, transactions.c.amount)
-    total = conn.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(amount), 0)).where(
-            transactions.c.account_id == account_id,
-            transactions.c.status == "POSTED",
-            # Instalments may be dated ahead (Pluggy facts 9.8).
-            transactions.c.date <= until,
-        )
-    )
-    return Decimal(total or 0)
+    return Decimal(conn.scalar(_ROWS_TOTAL, {"account": account_id, "until": until}) or 0)
+
+
+_BEFORE = (
+    sa.select(balances.c.balance, balances.c.rows_total)
+    .where(balances.c.account_id == sa.bindparam("account"), balances.c.collected_at < sa.bindparam("moment"))
+    .order_by(balances.c.collected_at.desc())
+    .limit(1)
+)
 
 
 def _before(conn: Connection, account_id: str, moment: datetime) -> _Balance | None:
-    row = conn.execute(
-        sa.select(balances.c.balance, balances.c.rows_total)
-        .where(balances.c.account_id == account_id, balances.c.collected_at < moment)
-        .order_by(balances.c.collected_at.desc())
-        .limit(1)
-    ).one_or_none()
+    row = conn.execute(_BEFORE, {"account": account_id, "moment": moment}).one_or_none()
     return None if row is None else _Balance(**row._mapping)

@@ -181,11 +181,13 @@ def followed_up(conn: Connection, connector_id: int, *, back_at: datetime) -> No
     )
 
 
+_BACK = (
+    sa.select(connectors.c.id, connectors.c.back_at)
+    .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE), ~connectors.c.away)
+    .order_by(connectors.c.id)
+)
+
+
 def back(conn: Connection) -> list[tuple[int, datetime]]:
     """Return the connectors that came back and have to be followed up, and when each came back."""
-    rows = conn.execute(
-        sa.select(connectors.c.id, connectors.c.back_at)
-        .where(connectors.c.back_at.is_not(None), connectors.c.status.is_distinct_from(OFFLINE), ~connectors.c.away)
-        .order_by(connectors.c.id)
-    )
-    return [(row.id, row.back_at) for row in rows]
+    return [(row.id, row.back_at) for row in conn.execute(_BACK)]

@@ -164,28 +164,28 @@ def _upsert_into(table: sa.Table) -> sa.Insert:
     )
 
 
-def _mark_missing(conn: Connection, table: sa.Table, parent_id: str, listed: list[str], *, now: datetime) -> None:
-    conn.execute(
-        sa.update(table)
-        .where(
-            table.c.parent_id == parent_id,
-            table.c.missing_since.is_(None),
-            table.c.id != sa.func.all(sa.cast(listed, sa.ARRAY(sa.Text))),
-        )
-        .values(missing_since=now)
+@functools.cache
+def _mark_missing_in(table: sa.Table) -> sa.Update:
+    return sa.update(table).where(
+        table.c.parent_id == sa.bindparam("parent"),
+        table.c.missing_since.is_(None),
+        table.c.id != sa.func.all(sa.bindparam("listed", type_=sa.ARRAY(sa.Text))),
     )
+
+
+def _mark_missing(conn: Connection, table: sa.Table, parent_id: str, listed: list[str], *, now: datetime) -> None:
+    conn.execute(_mark_missing_in(table), {"parent": parent_id, "listed": listed, "missing_since": now})
+
+
+@functools.cache
+def _ids_in(table: sa.Table) -> sa.Select[str]:
+    of_item = table.c.item_id == sa.bindparam("item")
+    return sa.select(table.c.id).where(of_item, table.c.missing_since.is_(None)).order_by(table.c.id)
 
 
 def ids(conn: Connection, listed: Listed, item_id: str) -> list[str]:
     """Return the ids of the Item's rows that were in the last list."""
-    table = listed.table
-    return list(
-        conn.scalars(
-            sa.select(table.c.id)
-            .where(table.c.item_id == item_id, table.c.missing_since.is_(None))
-            .order_by(table.c.id)
-        )
-    )
+    return list(conn.scalars(_ids_in(listed.table), {"item": item_id}))
 
 
 def ids_of(conn: Connection, listed: Listed, parent_id: str, *, limit: int) -> list[str]:
@@ -203,17 +203,20 @@ def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, no
     )
 
 
+@functools.cache
+def _mark_missing_with(parents: sa.Table, table: sa.Table) -> sa.Update:
+    item = sa.bindparam("item", type_=sa.Text)
+    missing = sa.select(parents.c.id).where(parents.c.item_id == item, parents.c.missing_since.is_not(None))
+    return sa.update(table).where(
+        table.c.item_id == item, table.c.missing_since.is_(None), table.c.parent_id.in_(missing)
+    )
+
+
 def mark_missing_with_parents(
     conn: Connection, listed: Listed, parents: sa.Table, item_id: str, *, now: datetime
 ) -> None:
     """Mark the Item's rows whose parent is missing: no list has them."""
-    table = listed.table
-    missing = sa.select(parents.c.id).where(parents.c.item_id == item_id, parents.c.missing_since.is_not(None))
-    conn.execute(
-        sa.update(table)
-        .where(table.c.item_id == item_id, table.c.missing_since.is_(None), table.c.parent_id.in_(missing))
-        .values(missing_since=now)
-    )
+    conn.execute(_mark_missing_with(parents, listed.table), {"item": item_id, "missing_since": now})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,20 +239,20 @@ def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *,
     return [ListedRow(**row._mapping) for row in conn.execute(stmt.order_by(table.c.id).limit(limit))]
 
 
+_WATERMARK = insert(data_product_watermarks)
+_MOVE_WATERMARK = _WATERMARK.on_conflict_do_update(
+    index_elements=[data_product_watermarks.c.item_id, data_product_watermarks.c.product],
+    set_={
+        "collected_at": sa.func.greatest(data_product_watermarks.c.collected_at, _WATERMARK.excluded.collected_at),
+        "synced_at": _WATERMARK.excluded.synced_at,
+    },
+)
+
+
 def move_watermark(conn: Connection, item_id: str, product: str, collected_at: datetime, *, now: datetime) -> None:
     """Record that the collection of *product* at *collected_at* is stored; the watermark only moves forward."""
-    new = insert(data_product_watermarks).values(
-        item_id=item_id, product=product, collected_at=collected_at, synced_at=now
-    )
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[data_product_watermarks.c.item_id, data_product_watermarks.c.product],
-            set_={
-                "collected_at": sa.func.greatest(data_product_watermarks.c.collected_at, new.excluded.collected_at),
-                "synced_at": now,
-            },
-        )
-    )
+    moments = {"collected_at": collected_at, "synced_at": now}
+    conn.execute(_MOVE_WATERMARK, {"item_id": item_id, "product": product, **moments})
 
 
 def categories_older_than(conn: Connection, moment: datetime) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.store.bounded_counts import count_rows
 from pluggy_sync.store.inbox import COUNTED
-from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints, outbox
+from pluggy_sync.store.tables import INSTANT, deliveries, delivery_attempts, endpoints, outbox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,11 @@ def _is(state: str, table: sa.FromClause = deliveries) -> sa.ColumnElement[bool]
 
 _PENDING = _is("pending")
 _DEAD = _is("dead")
+_NOW = sa.bindparam("now", type_=INSTANT)
+_OF_ENDPOINT = deliveries.c.endpoint_id == sa.bindparam("endpoint")
+_UPDATE = sa.update(deliveries).where(deliveries.c.id == sa.bindparam("delivery"))
+
+_ADD = sa.insert(deliveries).returning(deliveries.c.id)
 
 
 def add(
@@ -80,33 +85,72 @@ def add(
 ) -> int:
     """Let the notification be delivered to the endpoint; return the id of the delivery."""
     delivery_id: int = conn.execute(
-        sa.insert(deliveries)
-        .values(
-            endpoint_id=endpoint_id,
-            notification_id=notification_id,
-            item_id=item_id,
-            sequence=sequence,
-            created_at=now,
-            due_at=due_at,
-        )
-        .returning(deliveries.c.id)
+        _ADD,
+        {
+            "endpoint_id": endpoint_id,
+            "notification_id": notification_id,
+            "item_id": item_id,
+            "sequence": sequence,
+            "created_at": now,
+            "due_at": due_at,
+        },
     ).scalar_one()
     return delivery_id
 
 
+_ENDPOINT_OF = sa.select(deliveries.c.endpoint_id).where(deliveries.c.id == sa.bindparam("delivery"))
+
+
 def endpoint_of(conn: Connection, delivery_id: int) -> str | None:
     """Return the id of the endpoint that the delivery is for; None: there is no such delivery."""
-    endpoint_id: str | None = conn.scalar(sa.select(deliveries.c.endpoint_id).where(deliveries.c.id == delivery_id))
+    endpoint_id: str | None = conn.scalar(_ENDPOINT_OF, {"delivery": delivery_id})
     return endpoint_id
+
+
+_UNDER_WAY = sa.select(sa.func.count()).where(_OF_ENDPOINT, deliveries.c.claimed_until > _NOW, _PENDING)
 
 
 def under_way(conn: Connection, endpoint_id: str, *, now: datetime) -> int:
     """Return how many deliveries to the endpoint are claimed at this moment."""
-    return conn.execute(
-        sa.select(sa.func.count()).where(
-            deliveries.c.endpoint_id == endpoint_id, deliveries.c.claimed_until > now, _PENDING
+    return conn.execute(_UNDER_WAY, {"endpoint": endpoint_id, "now": now}).scalar_one()
+
+
+_READY = (deliveries.c.due_at <= _NOW, sa.func.coalesce(deliveries.c.claimed_until, _NOW) <= _NOW)
+
+
+def _claiming() -> sa.Update:
+    delivery = sa.bindparam("delivery", type_=sa.BigInteger)
+    asked_for = deliveries.alias("asked_for")
+    first = deliveries.alias("first")
+    first_of_item = (
+        sa.select(first.c.id)
+        .join(
+            asked_for,
+            sa.and_(first.c.endpoint_id == asked_for.c.endpoint_id, first.c.item_id == asked_for.c.item_id),
         )
-    ).scalar_one()
+        .where(asked_for.c.id == delivery, _is("pending", first))
+        .order_by(first.c.sequence)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        sa.update(deliveries)
+        .where(
+            deliveries.c.id == sa.func.coalesce(first_of_item, delivery),
+            _PENDING,
+            *_READY,
+            outbox.c.id == deliveries.c.notification_id,
+        )
+        .values(
+            queued_until=None,
+            attempts=deliveries.c.attempts + 1,
+            first_tried_at=sa.func.coalesce(deliveries.c.first_tried_at, _NOW),
+        )
+        .returning(*_COLUMNS)
+    )
+
+
+_CLAIM = _claiming()
 
 
 def claim(conn: Connection, delivery_id: int, *, now: datetime, until: datetime) -> Delivery | None:
@@ -116,40 +160,52 @@ def claim(conn: Connection, delivery_id: int, *, now: datetime, until: datetime)
     The notifications of an Item go to an endpoint in order: the claimed one is the first of the Item that is pending
     there. There is none if that one is not due yet, or is being delivered.
     """
-    asked_for = deliveries.alias("asked_for")
-    first = deliveries.alias("first")
-    first_of_item = (
-        sa.select(first.c.id)
-        .join(
-            asked_for,
-            sa.and_(first.c.endpoint_id == asked_for.c.endpoint_id, first.c.item_id == asked_for.c.item_id),
-        )
-        .where(asked_for.c.id == delivery_id, _is("pending", first))
-        .order_by(first.c.sequence)
-        .limit(1)
-        .scalar_subquery()
-    )
-    row = conn.execute(
-        sa.update(deliveries)
-        .where(
-            deliveries.c.id == sa.func.coalesce(first_of_item, delivery_id),
-            _PENDING,
-            *_ready(now),
-            outbox.c.id == deliveries.c.notification_id,
-        )
-        .values(
-            claimed_until=until,
-            queued_until=None,
-            attempts=deliveries.c.attempts + 1,
-            first_tried_at=sa.func.coalesce(deliveries.c.first_tried_at, now),
-        )
-        .returning(*_COLUMNS)
-    ).one_or_none()
+    row = conn.execute(_CLAIM, {"delivery": delivery_id, "now": now, "claimed_until": until}).one_or_none()
     return None if row is None else Delivery(**row._mapping)
 
 
-def _ready(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return deliveries.c.due_at <= now, sa.func.coalesce(deliveries.c.claimed_until, now) <= now
+def _is_urgent() -> sa.ColumnElement[bool]:
+    """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
+    behind = deliveries.alias("behind")
+    told = outbox.alias("told")
+    is_of_urgent_type = told.c.type.in_(sa.bindparam("urgent_types", expanding=True))
+    itself = sa.exists().where(told.c.id == deliveries.c.notification_id, is_of_urgent_type)
+    waits = sa.exists().where(
+        behind.c.endpoint_id == deliveries.c.endpoint_id,
+        behind.c.item_id == deliveries.c.item_id,
+        _is("pending", behind),
+        told.c.id == behind.c.notification_id,
+        is_of_urgent_type,
+    )
+    return sa.or_(itself, waits).label("is_urgent")
+
+
+def _taking() -> sa.Update:
+    before = deliveries.alias("before")
+    first_of_item = ~sa.exists().where(
+        before.c.endpoint_id == deliveries.c.endpoint_id,
+        before.c.item_id == deliveries.c.item_id,
+        before.c.sequence < deliveries.c.sequence,
+        _is("pending", before),
+    )
+    due = (
+        sa.select(deliveries.c.id)
+        .where(
+            _OF_ENDPOINT,
+            _PENDING,
+            *_READY,
+            sa.func.coalesce(deliveries.c.queued_until, _NOW) <= _NOW,
+            first_of_item,
+        )
+        .order_by(deliveries.c.due_at)
+        .limit(sa.bindparam("limit"))
+        .with_for_update(skip_locked=True, of=deliveries)
+        .cte("due")
+    )
+    return sa.update(deliveries).where(deliveries.c.id == due.c.id).returning(deliveries.c.id, _is_urgent())
+
+
+_TAKE_DUE = _taking()
 
 
 def take_due(
@@ -166,45 +222,8 @@ def take_due(
 
     They are not returned again before *until*: a queued delivery is not queued over and over.
     """
-    before = deliveries.alias("before")
-    first_of_item = ~sa.exists().where(
-        before.c.endpoint_id == deliveries.c.endpoint_id,
-        before.c.item_id == deliveries.c.item_id,
-        before.c.sequence < deliveries.c.sequence,
-        _is("pending", before),
-    )
-    due = (
-        sa.select(deliveries.c.id)
-        .where(
-            deliveries.c.endpoint_id == endpoint_id,
-            _PENDING,
-            *_ready(now),
-            sa.func.coalesce(deliveries.c.queued_until, now) <= now,
-            first_of_item,
-        )
-        .order_by(deliveries.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=deliveries)
-        .cte("due")
-    )
-    stmt = sa.update(deliveries).where(deliveries.c.id == due.c.id).values(queued_until=until)
-    rows = conn.execute(stmt.returning(deliveries.c.id, _is_urgent(urgent_types)))
-    return [First._make(row) for row in rows]
-
-
-def _is_urgent(urgent_types: Collection[str]) -> sa.ColumnElement[bool]:
-    """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
-    behind = deliveries.alias("behind")
-    told = outbox.alias("told")
-    itself = sa.exists().where(told.c.id == deliveries.c.notification_id, told.c.type.in_(sorted(urgent_types)))
-    waits = sa.exists().where(
-        behind.c.endpoint_id == deliveries.c.endpoint_id,
-        behind.c.item_id == deliveries.c.item_id,
-        _is("pending", behind),
-        told.c.id == behind.c.notification_id,
-        told.c.type.in_(sorted(urgent_types)),
-    )
-    return sa.or_(itself, waits).label("is_urgent")
+    asked = {"endpoint": endpoint_id, "urgent_types": sorted(urgent_types), "now": now, "limit": limit}
+    return [First._make(row) for row in conn.execute(_TAKE_DUE, {**asked, "queued_until": until})]
 
 
 def count_none_as_queued(conn: Connection, endpoint_id: str) -> None:
@@ -216,39 +235,43 @@ def count_none_as_queued(conn: Connection, endpoint_id: str) -> None:
     )
 
 
+_NEXT_OF_ITEM = (
+    sa.select(deliveries.c.id, _is_urgent())
+    .where(_OF_ENDPOINT, _PENDING, deliveries.c.item_id == sa.bindparam("item"))
+    .order_by(deliveries.c.sequence)
+    .limit(1)
+)
+
+
 def next_of_item(conn: Connection, endpoint_id: str, item_id: str, urgent_types: Collection[str]) -> First | None:
     """Return the Item's first pending delivery to the endpoint, or None."""
-    row = conn.execute(
-        sa.select(deliveries.c.id, _is_urgent(urgent_types))
-        .where(deliveries.c.endpoint_id == endpoint_id, _PENDING, deliveries.c.item_id == item_id)
-        .order_by(deliveries.c.sequence)
-        .limit(1)
-    ).one_or_none()
+    asked = {"endpoint": endpoint_id, "item": item_id, "urgent_types": sorted(urgent_types)}
+    row = conn.execute(_NEXT_OF_ITEM, asked).one_or_none()
     return None if row is None else First._make(row)
+
+
+_IS_PENDING = sa.select(sa.exists().where(deliveries.c.notification_id == sa.bindparam("notification"), _PENDING))
 
 
 def is_settled(conn: Connection, notification_id: str) -> bool:
     """Return whether every delivery of the notification was made or given up."""
-    is_pending = sa.exists().where(deliveries.c.notification_id == notification_id, _PENDING)
-    return not conn.execute(sa.select(is_pending)).scalar_one()
+    return not conn.execute(_IS_PENDING, {"notification": notification_id}).scalar_one()
+
+
+_MARK_DELIVERED = _UPDATE.values(state="delivered", claimed_until=None)
 
 
 def mark_delivered(conn: Connection, delivery_id: int, *, now: datetime) -> None:
     """Record that the endpoint took it."""
-    conn.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == delivery_id)
-        .values(state="delivered", delivered_at=now, claimed_until=None)
-    )
+    conn.execute(_MARK_DELIVERED, {"delivery": delivery_id, "delivered_at": now})
+
+
+_RESCHEDULE = _UPDATE.where(_PENDING, deliveries.c.attempts == sa.bindparam("attempt")).values(claimed_until=None)
 
 
 def reschedule(conn: Connection, claimed: Delivery, *, due_at: datetime) -> None:
     """End the claim of *claimed* and try again at *due_at*. If another worker has claimed it since, change nothing."""
-    conn.execute(
-        sa.update(deliveries)
-        .where(deliveries.c.id == claimed.id, _PENDING, deliveries.c.attempts == claimed.attempts)
-        .values(due_at=due_at, claimed_until=None)
-    )
+    conn.execute(_RESCHEDULE, {"delivery": claimed.id, "attempt": claimed.attempts, "due_at": due_at})
 
 
 def mark_dead(conn: Connection, delivery_id: int) -> None:
@@ -384,6 +407,22 @@ def recover(
     return len(conn.scalars(stmt.returning(deliveries.c.id)).all())
 
 
+_RECORD_ATTEMPT = sa.insert(delivery_attempts).from_select(
+    ["notification_id", "endpoint_id", "started_at", "duration_ms", "status_code", "error", "answer"],
+    sa.select(
+        outbox.c.id,
+        sa.bindparam("endpoint", type_=sa.Text),
+        sa.bindparam("began_at", type_=INSTANT),
+        sa.bindparam("took_ms", type_=sa.Integer),
+        sa.bindparam("code", type_=sa.Integer),
+        sa.bindparam("trouble", type_=sa.Text),
+        sa.bindparam("answered", type_=sa.Text),
+    )
+    .where(outbox.c.id == sa.bindparam("notification"))
+    .with_for_update(key_share=True),
+)
+
+
 def record_attempt(
     conn: Connection,
     made: Delivery,
@@ -396,20 +435,16 @@ def record_attempt(
 ) -> None:
     """Log one attempt, unless the notification was dropped meanwhile."""
     conn.execute(
-        sa.insert(delivery_attempts).from_select(
-            ["notification_id", "endpoint_id", "started_at", "duration_ms", "status_code", "error", "answer"],
-            sa.select(
-                outbox.c.id,
-                sa.literal(made.endpoint_id),
-                sa.literal(started_at, sa.DateTime(timezone=True)),
-                sa.literal(duration_ms, sa.Integer),
-                sa.literal(status_code, sa.Integer),
-                sa.literal(error, sa.Text),
-                sa.literal(answer, sa.Text),
-            )
-            .where(outbox.c.id == made.notification_id)
-            .with_for_update(key_share=True),
-        )
+        _RECORD_ATTEMPT,
+        {
+            "notification": made.notification_id,
+            "endpoint": made.endpoint_id,
+            "began_at": started_at,
+            "took_ms": duration_ms,
+            "code": status_code,
+            "trouble": error,
+            "answered": answer,
+        },
     )
 
 

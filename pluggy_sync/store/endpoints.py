@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
-from pluggy_sync.store.tables import deliveries, delivery_attempts, endpoints
+from pluggy_sync.store.tables import INSTANT, deliveries, delivery_attempts, endpoints
 
 # The endpoint of the settings.
 ENVIRONMENT = "ep_environment"
@@ -104,9 +104,16 @@ def add(
     )
 
 
+_OF_ID = endpoints.c.id == sa.bindparam("endpoint")
+_UPDATE = sa.update(endpoints).where(_OF_ID)
+
+_GET = sa.select(*_COLUMNS).where(_OF_ID, _THERE)
+_LOCK = _GET.with_for_update()
+
+
 def get(conn: Connection, endpoint_id: str) -> Endpoint | None:
     """Return the endpoint; None: there is none."""
-    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.id == endpoint_id, _THERE))
+    return _endpoint(conn, _GET, endpoint_id)
 
 
 def existing(conn: Connection, endpoint_id: str) -> Endpoint:
@@ -124,19 +131,22 @@ def existing(conn: Connection, endpoint_id: str) -> Endpoint:
 
 def lock(conn: Connection, endpoint_id: str) -> Endpoint | None:
     """Return the endpoint, and lock it until the transaction ends; None: there is none."""
-    return _endpoint(conn, sa.select(*_COLUMNS).where(endpoints.c.id == endpoint_id, _THERE).with_for_update())
+    return _endpoint(conn, _LOCK, endpoint_id)
 
 
-def _endpoint(conn: Connection, stmt: sa.Select[Any]) -> Endpoint | None:
-    row = conn.execute(stmt).one_or_none()
+def _endpoint(conn: Connection, stmt: sa.Select[Any], endpoint_id: str) -> Endpoint | None:
+    row = conn.execute(stmt, {"endpoint": endpoint_id}).one_or_none()
     return None if row is None else Endpoint(**row._mapping)
+
+
+_ADD_ENVIRONMENT = insert(endpoints).values(id=ENVIRONMENT).on_conflict_do_nothing()
+_ALL = sa.select(*_COLUMNS).where(_THERE).order_by(endpoints.c.created_at, endpoints.c.id)
 
 
 def all_(conn: Connection) -> Sequence[Endpoint]:
     """Return all endpoints, oldest first. That of the settings is there even if they name none."""
-    conn.execute(insert(endpoints).values(id=ENVIRONMENT).on_conflict_do_nothing())
-    rows = conn.execute(sa.select(*_COLUMNS).where(_THERE).order_by(endpoints.c.created_at, endpoints.c.id))
-    return [Endpoint(**row._mapping) for row in rows]
+    conn.execute(_ADD_ENVIRONMENT)
+    return [Endpoint(**row._mapping) for row in conn.execute(_ALL)]
 
 
 def receivers(conn: Connection, type_: str) -> Sequence[Endpoint]:
@@ -145,8 +155,7 @@ def receivers(conn: Connection, type_: str) -> Sequence[Endpoint]:
 
     That of the settings gets it if the settings name one, or if there is no other: then it waits until they do.
     """
-    rows = conn.execute(sa.select(*_COLUMNS).where(_THERE))
-    found = [Endpoint(**row._mapping) for row in rows]
+    found = [Endpoint(**row._mapping) for row in conn.execute(_ALL)]
     if not any(each.id == ENVIRONMENT for each in found):
         return receivers_after_adding(conn, type_)
     others = any(each.enabled for each in found if each.id != ENVIRONMENT)
@@ -161,18 +170,17 @@ def receivers(conn: Connection, type_: str) -> Sequence[Endpoint]:
 
 def receivers_after_adding(conn: Connection, type_: str) -> Sequence[Endpoint]:
     """Add the row of the settings' endpoint, which somebody removed, and return what `receivers` does."""
-    conn.execute(insert(endpoints).values(id=ENVIRONMENT).on_conflict_do_nothing())
+    conn.execute(_ADD_ENVIRONMENT)
     return receivers(conn, type_)
+
+
+_FOLLOW_SETTINGS = _UPDATE.where(endpoints.c.url_digest.is_distinct_from(sa.bindparam("digest"))).values(_WORKS)
 
 
 def follow_settings(conn: Connection, url: str | None) -> None:
     """Let the endpoint of the settings be at *url*. If it was elsewhere before, its state begins anew."""
     digest = None if url is None else hashlib.sha256(url.encode()).hexdigest()
-    conn.execute(
-        sa.update(endpoints)
-        .where(endpoints.c.id == ENVIRONMENT, endpoints.c.url_digest.is_distinct_from(digest))
-        .values(url_digest=digest, **_WORKS)
-    )
+    conn.execute(_FOLLOW_SETTINGS, {"endpoint": ENVIRONMENT, "digest": digest, "url_digest": digest})
 
 
 def change(conn: Connection, endpoint_id: str, **values: Any) -> None:
@@ -181,41 +189,37 @@ def change(conn: Connection, endpoint_id: str, **values: Any) -> None:
     conn.execute(sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(**values, **anew))
 
 
+_NOW = sa.bindparam("now", type_=INSTANT)
+_TAKE_PROBE = _UPDATE.where(
+    endpoints.c.failing_since.is_not(None),
+    endpoints.c.retry_at <= _NOW,
+    sa.func.coalesce(endpoints.c.probing_until, _NOW) <= _NOW,
+)
+
+
 def take_probe(conn: Connection, endpoint_id: str, *, now: datetime, until: datetime) -> bool:
     """Let only the caller send to the failing endpoint until *until*; return False if nobody may send now."""
-    taken = conn.execute(
-        sa.update(endpoints)
-        .where(
-            endpoints.c.id == endpoint_id,
-            endpoints.c.failing_since.is_not(None),
-            endpoints.c.retry_at <= now,
-            sa.func.coalesce(endpoints.c.probing_until, now) <= now,
-        )
-        .values(probing_until=until)
-    )
-    return taken.rowcount == 1
+    return conn.execute(_TAKE_PROBE, {"endpoint": endpoint_id, "now": now, "probing_until": until}).rowcount == 1
 
 
 def release_probe(conn: Connection, endpoint_id: str) -> None:
     """Let somebody else send the one notification."""
-    conn.execute(sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(probing_until=None))
+    conn.execute(_UPDATE, {"endpoint": endpoint_id, "probing_until": None})
 
 
 def mark_failing(conn: Connection, endpoint_id: str, *, since: datetime, retry_at: datetime) -> None:
     """Record that the locked endpoint fails, and send nothing there before *retry_at*."""
-    conn.execute(
-        sa.update(endpoints).where(endpoints.c.id == endpoint_id).values(failing_since=since, retry_at=retry_at)
-    )
+    conn.execute(_UPDATE, {"endpoint": endpoint_id, "failing_since": since, "retry_at": retry_at})
+
+
+_MARK_WORKING = _UPDATE.where(endpoints.c.failing_since.is_not(None), endpoints.c.stopped_at.is_(None)).values(
+    failing_since=None, retry_at=None
+)
 
 
 def mark_working(conn: Connection, endpoint_id: str) -> bool:
     """Record that the endpoint took a notification; return whether it had been failing."""
-    works = conn.execute(
-        sa.update(endpoints)
-        .where(endpoints.c.id == endpoint_id, endpoints.c.failing_since.is_not(None), endpoints.c.stopped_at.is_(None))
-        .values(failing_since=None, retry_at=None)
-    )
-    return works.rowcount == 1
+    return conn.execute(_MARK_WORKING, {"endpoint": endpoint_id}).rowcount == 1
 
 
 def stop(conn: Connection, endpoint_id: str, reason: str, *, now: datetime) -> bool:

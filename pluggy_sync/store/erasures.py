@@ -127,18 +127,20 @@ def running(conn: Connection) -> Sequence[Erasure]:
     return [Erasure(**row._mapping) for row in rows]
 
 
+_DUE = (
+    sa.select(erasures.c.id)
+    .where(erasures.c.state == RUNNING, erasures.c.due_at <= sa.bindparam("now"))
+    .order_by(erasures.c.due_at)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_TAKE_DUE = sa.update(erasures).where(erasures.c.id == _DUE.c.id).returning(erasures.c.id)
+
+
 def take_due(conn: Connection, *, now: datetime, until: datetime, limit: int) -> list[str]:
     """Return ids of erasures that are due; each is due again at *until* if nobody goes on with it."""
-    due = (
-        sa.select(erasures.c.id)
-        .where(erasures.c.state == RUNNING, erasures.c.due_at <= now)
-        .order_by(erasures.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    taken = sa.update(erasures).where(erasures.c.id == due.c.id).values(due_at=until)
-    return list(conn.scalars(taken.returning(erasures.c.id)))
+    return list(conn.scalars(_TAKE_DUE, {"now": now, "limit": limit, "due_at": until}))
 
 
 def begin_attempt(conn: Connection, erasure_id: str, *, until: datetime) -> Erasure | None:

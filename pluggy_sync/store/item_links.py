@@ -246,16 +246,17 @@ def account_links_of(conn: Connection, old_item_id: str) -> Sequence[AccountLink
     return [AccountLink(**row._mapping) for row in rows]
 
 
+_SUCCESSOR_ACCOUNTS = (
+    sa.select(account_links.c.new_account_id)
+    .where(account_links.c.new_item_id == sa.bindparam("item"))
+    .distinct()
+    .order_by(account_links.c.new_account_id)
+)
+
+
 def successor_accounts(conn: Connection, item_id: str) -> Sequence[str]:
     """Return ids of the Item's accounts that took the place of others."""
-    return list(
-        conn.scalars(
-            sa.select(account_links.c.new_account_id)
-            .where(account_links.c.new_item_id == item_id)
-            .distinct()
-            .order_by(account_links.c.new_account_id)
-        )
-    )
+    return list(conn.scalars(_SUCCESSOR_ACCOUNTS, {"item": item_id}))
 
 
 def replaced_items(conn: Connection, item_id: str) -> Sequence[str]:
@@ -290,22 +291,25 @@ def request_search(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     )
 
 
+_DUE = (
+    sa.select(predecessor_searches.c.item_id)
+    .where(predecessor_searches.c.due_at <= sa.bindparam("now"))
+    .order_by(predecessor_searches.c.due_at)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_TAKE_DUE = (
+    sa.update(predecessor_searches)
+    .where(predecessor_searches.c.item_id == _DUE.c.item_id)
+    .values(attempts=predecessor_searches.c.attempts + 1)
+    .returning(predecessor_searches.c.item_id)
+)
+
+
 def take_due_searches(conn: Connection, *, now: datetime, until: datetime, limit: int) -> list[str]:
     """Return ids of Items whose search is due, the longest waiting first; each is rescheduled *until* then."""
-    due = (
-        sa.select(predecessor_searches.c.item_id)
-        .where(predecessor_searches.c.due_at <= now)
-        .order_by(predecessor_searches.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    taken = (
-        sa.update(predecessor_searches)
-        .where(predecessor_searches.c.item_id == due.c.item_id)
-        .values(due_at=until, attempts=predecessor_searches.c.attempts + 1)
-    )
-    return list(conn.scalars(taken.returning(predecessor_searches.c.item_id)))
+    return list(conn.scalars(_TAKE_DUE, {"now": now, "limit": limit, "due_at": until}))
 
 
 def end_search(conn: Connection, item_id: str) -> None:

@@ -17,6 +17,7 @@ from pluggy_sync.rules.statuses import UPDATED
 from pluggy_sync.store import inbox as inbox_queries
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.tables import (
+    INSTANT,
     QUOTA_USED_UP,
     balances,
     connectors,
@@ -42,39 +43,34 @@ _PENDING = deliveries.c.state == sa.literal_column("'pending'", sa.Text)
 _OF_PLUGGY = ~inbox.c.name.like("local/%")
 
 
+_NOW = sa.bindparam("now", type_=INSTANT)
+
+
 def overdue_since(conn: Connection, now: datetime) -> dict[Work, datetime | None]:
     """
     Return, for each kind of work, since when the oldest should have been done that was not; None: all was.
 
     What was rescheduled (a retry, the budget, an endpoint that fails) does not count before its time.
     """
-    return {
-        Work.URGENT_EVENTS: _oldest_event(conn, inbox_queries.URGENT, now),
-        Work.EVENTS: _oldest_event(conn, ~inbox_queries.URGENT, now),
-        Work.SYNCS: _oldest_sync(conn, now),
-        Work.NOTIFICATIONS: _oldest_delivery(conn, now),
-    }
+    return {work: conn.execute(oldest, {"now": now}).scalar_one_or_none() for work, oldest in _OLDEST.items()}
 
 
-def _oldest_event(conn: Connection, which: sa.ColumnElement[bool], now: datetime) -> datetime | None:
-    return _moment(
-        conn, sa.select(sa.func.min(inbox.c.scheduled_at)).where(_STORED, inbox.c.scheduled_at <= now, which)
-    )
+def _oldest_event(which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.min(inbox.c.scheduled_at)).where(_STORED, inbox.c.scheduled_at <= _NOW, which)
 
 
-def _oldest_sync(conn: Connection, now: datetime) -> datetime | None:
-    is_leased = sa.exists().where(items.c.id == item_progress.c.item_id, items.c.lease_until > now)
+def _oldest_sync() -> sa.Select[Any]:
+    is_leased = sa.exists().where(items.c.id == item_progress.c.item_id, items.c.lease_until > _NOW)
     is_gone = sa.exists().where(items.c.id == item_progress.c.item_id, items.c.deleted_at.is_not(None))
-    oldest = (
+    return (
         sa.select(item_progress.c.scheduled_at)
-        .where(SYNC_PENDING, item_progress.c.scheduled_at <= now, ~is_leased, ~is_gone)
+        .where(SYNC_PENDING, item_progress.c.scheduled_at <= _NOW, ~is_leased, ~is_gone)
         .order_by(item_progress.c.scheduled_at)
         .limit(1)
     )
-    return _moment(conn, oldest)
 
 
-def _oldest_delivery(conn: Connection, now: datetime) -> datetime | None:
+def _oldest_delivery() -> sa.Select[Any]:
     before = deliveries.alias("before")
     is_first_of_item = ~sa.exists().where(
         before.c.endpoint_id == deliveries.c.endpoint_id,
@@ -87,8 +83,8 @@ def _oldest_delivery(conn: Connection, now: datetime) -> datetime | None:
         .where(
             deliveries.c.endpoint_id == endpoints.c.id,
             _PENDING,
-            deliveries.c.due_at <= now,
-            sa.func.coalesce(deliveries.c.claimed_until, now) <= now,
+            deliveries.c.due_at <= _NOW,
+            sa.func.coalesce(deliveries.c.claimed_until, _NOW) <= _NOW,
             is_first_of_item,
         )
         .order_by(deliveries.c.due_at)
@@ -97,17 +93,19 @@ def _oldest_delivery(conn: Connection, now: datetime) -> datetime | None:
     )
     works = (endpoints.c.enabled, endpoints.c.stopped_at.is_(None), endpoints.c.failing_since.is_(None))
     is_there = endpoints.c.deleted_at.is_(None)
-    oldest = (
+    return (
         sa.select(sa.func.min(of_endpoint.c.due_at))
         .select_from(endpoints.join(of_endpoint, sa.true()))
         .where(*works, is_there)
     )
-    return _moment(conn, oldest)
 
 
-def _moment(conn: Connection, stmt: sa.Select[Any]) -> datetime | None:
-    moment: datetime | None = conn.scalar(stmt)
-    return moment
+_OLDEST = {
+    Work.URGENT_EVENTS: _oldest_event(inbox_queries.URGENT),
+    Work.EVENTS: _oldest_event(~inbox_queries.URGENT),
+    Work.SYNCS: _oldest_sync(),
+    Work.NOTIFICATIONS: _oldest_delivery(),
+}
 
 
 def given_up(conn: Connection, *, since: datetime) -> dict[Work, int]:

@@ -36,6 +36,10 @@ def new_id() -> str:
     return "msg_" + secrets.token_urlsafe(18)
 
 
+_ADD = sa.insert(outbox)
+_ADD_TO_STREAM = sa.insert(notification_stream)
+
+
 def add(
     conn: Connection,
     *,
@@ -53,29 +57,33 @@ def add(
     *received_at*: when the webhook came that caused it; None: none did.
     """
     conn.execute(
-        sa.insert(outbox).values(
-            id=notification_id,
-            type=type_,
-            item_id=item_id,
-            sequence=sequence,
-            body=body,
-            received_at=received_at,
-            created_at=now,
-        )
+        _ADD,
+        {
+            "id": notification_id,
+            "type": type_,
+            "item_id": item_id,
+            "sequence": sequence,
+            "body": body,
+            "received_at": received_at,
+            "created_at": now,
+        },
     )
-    conn.execute(sa.insert(notification_stream).values(notification_id=notification_id))
+    conn.execute(_ADD_TO_STREAM, {"notification_id": notification_id})
+
+
+_GET = sa.select(*_COLUMNS).where(outbox.c.id == sa.bindparam("notification"))
+_LOCK = _GET.with_for_update(key_share=True)
 
 
 def get(conn: Connection, notification_id: str) -> Notification | None:
     """Return the notification; None: there is none."""
-    row = conn.execute(sa.select(*_COLUMNS).where(outbox.c.id == notification_id)).one_or_none()
+    row = conn.execute(_GET, {"notification": notification_id}).one_or_none()
     return None if row is None else Notification(**row._mapping)
 
 
 def lock(conn: Connection, notification_id: str) -> Notification | None:
     """Return the notification, and lock it until the transaction ends; None: there is none."""
-    stmt = sa.select(*_COLUMNS).where(outbox.c.id == notification_id).with_for_update(key_share=True)
-    row = conn.execute(stmt).one_or_none()
+    row = conn.execute(_LOCK, {"notification": notification_id}).one_or_none()
     return None if row is None else Notification(**row._mapping)
 
 

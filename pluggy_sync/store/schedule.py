@@ -12,11 +12,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.store.tables import schedule
 
+_NEW = insert(schedule)
+_DONE = _NEW.on_conflict_do_update(index_elements=[schedule.c.task], set_={"done_at": _NEW.excluded.done_at})
+
 
 def done(conn: Connection, task: str, *, now: datetime) -> None:
     """Record that the task, as `queue.SWEEP`, was done."""
-    new = insert(schedule).values(task=task, done_at=now)
-    conn.execute(new.on_conflict_do_update(index_elements=[schedule.c.task], set_={"done_at": new.excluded.done_at}))
+    conn.execute(_DONE, {"task": task, "done_at": now})
 
 
 def all_(conn: Connection) -> dict[str, datetime]:

@@ -20,28 +20,34 @@ BATCH = 5_000
 _LOCK = 5_830_042
 
 
+def _numbering(table: sa.Table) -> sa.Update:
+    is_new, first = table.c.position.is_(None), sa.bindparam("limit", type_=sa.Integer)
+    new = sa.select(table.c.serial).where(is_new).order_by(table.c.serial).limit(first).subquery()
+    numbered = sa.select(new.c.serial, stream_positions.next_value().label("position")).cte("numbered")
+    return sa.update(table).where(table.c.serial == numbered.c.serial).values(position=numbered.c.position)
+
+
+_TABLES = (notification_stream, change_stream)
+_NUMBER = [_numbering(table) for table in _TABLES]
+_IS_NEW = sa.select(
+    sa.or_(*[sa.exists().where(table.c.position.is_(None)) for table in (notification_stream, change_stream)])
+)
+_TRY_LOCK = sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))
+
+
 def number(conn: Connection, *, limit: int = BATCH) -> int:
     """
     Give positions to up to *limit* new rows of each stream; return to how many.
 
     Does nothing while somebody else does it.
     """
-    tables = (notification_stream, change_stream)
-    is_new = [sa.exists().where(table.c.position.is_(None)) for table in tables]
-    if not conn.scalar(sa.select(sa.or_(*is_new))):
+
+    if not conn.scalar(_IS_NEW):
         return 0
     # Until the commit: positions appear in their order.
-    if not conn.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))):
+    if not conn.scalar(_TRY_LOCK):
         return 0
-    return sum(_number(conn, table, limit) for table in tables)
-
-
-def _number(conn: Connection, table: sa.Table, limit: int) -> int:
-    new = sa.select(table.c.serial).where(table.c.position.is_(None)).order_by(table.c.serial).limit(limit).subquery()
-    numbered = sa.select(new.c.serial, stream_positions.next_value().label("position")).cte("numbered")
-    return conn.execute(
-        sa.update(table).where(table.c.serial == numbered.c.serial).values(position=numbered.c.position)
-    ).rowcount
+    return sum(conn.execute(numbering, {"limit": limit}).rowcount for numbering in _NUMBER)
 
 
 def newest(conn: Connection) -> int:
@@ -57,14 +63,20 @@ def removed_through(conn: Connection) -> int:
     return counters.value(conn, counters.NOTIFICATIONS_REMOVED_THROUGH)
 
 
+def _add_changes() -> sa.Insert:
+    item = sa.bindparam("item", type_=sa.Text)
+    before = sa.select(sa.func.max(change_stream.c.through_seq)).where(change_stream.c.item_id == item)
+    return sa.insert(change_stream).from_select(
+        ["item_id", "after_seq", "through_seq"],
+        sa.select(items.c.id, sa.func.coalesce(before.scalar_subquery(), 0), items.c.change_seq).where(
+            items.c.id == item
+        ),
+    )
+
+
+_ADD_CHANGES = _add_changes()
+
+
 def add_changes(conn: Connection, item_id: str) -> None:
     """Put the entries of the Item's change feed that are in no row yet in a row. The caller holds the Item's lock."""
-    before = sa.select(sa.func.max(change_stream.c.through_seq)).where(change_stream.c.item_id == item_id)
-    conn.execute(
-        sa.insert(change_stream).from_select(
-            ["item_id", "after_seq", "through_seq"],
-            sa.select(items.c.id, sa.func.coalesce(before.scalar_subquery(), 0), items.c.change_seq).where(
-                items.c.id == item_id
-            ),
-        )
-    )
+    conn.execute(_ADD_CHANGES, {"item": item_id})

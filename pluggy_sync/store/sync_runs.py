@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import JSONB
 
 from pluggy_sync.store import counters
 from pluggy_sync.store.tables import sync_runs
@@ -55,6 +56,17 @@ class SyncRun:
 _COLUMNS = [sync_runs.c[each.name] for each in fields(SyncRun)]
 
 
+_OF_RUN = sync_runs.c.id == sa.bindparam("run")
+
+_ABANDON = (
+    sa.update(sync_runs)
+    .where(sync_runs.c.item_id == sa.bindparam("item"), sync_runs.c.outcome == "running")
+    .values(outcome="abandoned")
+    .returning(*_COLUMNS)
+)
+_BEGIN = sa.insert(sync_runs)
+
+
 def begin(
     conn: Connection,
     run_id: uuid.UUID,
@@ -74,27 +86,35 @@ def begin(
 
     If another run of this Item still counts as running, its worker died: it is marked as abandoned.
     """
-    abandoned = conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.item_id == item_id, sync_runs.c.outcome == "running")
-        .values(outcome="abandoned", finished_at=now)
-        .returning(*_COLUMNS)
-    ).all()
+    abandoned = conn.execute(_ABANDON, {"item": item_id, "finished_at": now}).all()
     _count_repaired(conn, abandoned)
     conn.execute(
-        sa.insert(sync_runs).values(
-            id=run_id,
-            item_id=item_id,
-            trigger=trigger,
-            triggered_by=triggered_by,
-            began_at_seq=began_at_seq,
-            parts=dict(parts),
-            window_from=window_from,
-            window_to=window_to,
-            cursor=cursor,
-            started_at=now,
-        )
+        _BEGIN,
+        {
+            "id": run_id,
+            "item_id": item_id,
+            "trigger": trigger,
+            "triggered_by": triggered_by,
+            "began_at_seq": began_at_seq,
+            "parts": dict(parts),
+            "window_from": window_from,
+            "window_to": window_to,
+            "cursor": cursor,
+            "started_at": now,
+        },
     )
+
+
+def _feed_before() -> sa.Select[int]:
+    of_item = sync_runs.c.item_id == sa.bindparam("item")
+    last_done = sa.select(sa.func.max(sync_runs.c.started_at)).where(
+        of_item, sync_runs.c.outcome == "done", sync_runs.c.incomplete.is_(None)
+    )
+    since = sa.func.coalesce(last_done.scalar_subquery(), sa.literal("-infinity", sa.DateTime(timezone=True)))
+    return sa.select(sa.func.min(sync_runs.c.cursor)).where(of_item, sa.or_(_OF_RUN, sync_runs.c.started_at > since))
+
+
+_FEED_BEFORE = _feed_before()
 
 
 def feed_before(conn: Connection, run: uuid.UUID, item_id: str) -> int:
@@ -103,14 +123,15 @@ def feed_before(conn: Connection, run: uuid.UUID, item_id: str) -> int:
 
     Runs after the last that was complete count as one with it: what one of them could not read, the next one does.
     """
-    last_done = sa.select(sa.func.max(sync_runs.c.started_at)).where(
-        sync_runs.c.item_id == item_id, sync_runs.c.outcome == "done", sync_runs.c.incomplete.is_(None)
-    )
-    since = sa.func.coalesce(last_done.scalar_subquery(), sa.literal("-infinity", sa.DateTime(timezone=True)))
-    stmt = sa.select(sa.func.min(sync_runs.c.cursor)).where(
-        sync_runs.c.item_id == item_id, sa.or_(sync_runs.c.id == run, sync_runs.c.started_at > since)
-    )
-    return int(conn.execute(stmt).scalar_one())
+    return int(conn.execute(_FEED_BEFORE, {"item": item_id, "run": run}).scalar_one())
+
+
+_COUNTED = ("added", "modified", "removed", "doubted", "repaired")
+_ADD_COUNTS = (
+    sa.update(sync_runs)
+    .where(_OF_RUN)
+    .values({name: sync_runs.c[name] + sa.bindparam(f"more_{name}", type_=sa.BigInteger) for name in _COUNTED})
+)
 
 
 def add_counts(
@@ -124,17 +145,8 @@ def add_counts(
     repaired: int = 0,
 ) -> None:
     """Add to the run's counters."""
-    conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.id == run_id)
-        .values(
-            added=sync_runs.c.added + added,
-            modified=sync_runs.c.modified + modified,
-            removed=sync_runs.c.removed + removed,
-            doubted=sync_runs.c.doubted + doubted,
-            repaired=sync_runs.c.repaired + repaired,
-        )
-    )
+    more = zip(_COUNTED, (added, modified, removed, doubted, repaired), strict=True)
+    conn.execute(_ADD_COUNTS, {"run": run_id, **{f"more_{name}": number for name, number in more}})
 
 
 def _count_repaired(conn: Connection, rows: Iterable[sa.Row[Any]]) -> None:
@@ -167,6 +179,14 @@ def requests_of_reconciliation(conn: Connection) -> float:
     return REQUESTS_ASSUMED if average is None else float(average)
 
 
+_FINISH = (
+    sa.update(sync_runs)
+    .where(_OF_RUN, sync_runs.c.outcome == "running")
+    .values(incomplete=sa.bindparam("incomplete", type_=JSONB(none_as_null=True)))
+    .returning(*_COLUMNS)
+)
+
+
 def finish(
     conn: Connection,
     run_id: uuid.UUID,
@@ -183,16 +203,15 @@ def finish(
     *incomplete*: the parts of the Item that are not complete, as notifications name them.
     """
     row = conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.id == run_id, sync_runs.c.outcome == "running")
-        .values(
-            outcome=outcome,
-            requests=requests,
-            finished_at=now,
-            error=error,
-            incomplete=[dict(each) for each in incomplete] or sa.null(),
-        )
-        .returning(*_COLUMNS)
+        _FINISH,
+        {
+            "run": run_id,
+            "outcome": outcome,
+            "requests": requests,
+            "finished_at": now,
+            "error": error,
+            "incomplete": [dict(each) for each in incomplete] or None,
+        },
     ).one_or_none()
     if row is None:
         return None

@@ -4,6 +4,7 @@ All that decides what there is to sync of an Item, read by one query, and what a
 Callers own the transaction.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,7 +19,7 @@ from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.action_states import UNSETTLED
 from pluggy_sync.rules.sync_plan import AccountState, Incomplete, Part, Reason, SyncState, TransactionEvent
 from pluggy_sync.store import shared_resources
-from pluggy_sync.store.tables import items
+from pluggy_sync.store.tables import INSTANT, items
 
 _NAMES = (events.TRANSACTIONS_CREATED, events.TRANSACTIONS_UPDATED, events.TRANSACTIONS_DELETED)
 
@@ -173,6 +174,27 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
+_OF_ITEM = items.c.id == sa.bindparam("item")
+
+
+@functools.cache
+def _finish(*, told: bool) -> sa.Update:
+    before = sa.select(items.c.told_change_seq).where(_OF_ITEM).scalar_subquery()
+    return (
+        sa.update(items)
+        .where(_OF_ITEM)
+        .values(
+            synced_through=sa.func.greatest(items.c.synced_through, sa.bindparam("through", type_=INSTANT)),
+            synced_update_at=sa.func.greatest(items.c.synced_update_at, sa.bindparam("update_at", type_=INSTANT)),
+            first_synced_at=sa.func.coalesce(items.c.first_synced_at, sa.bindparam("first_at", type_=INSTANT)),
+            told_change_seq=items.c.change_seq if told else items.c.told_change_seq,
+            run_id=None,
+            lease_until=None,
+        )
+        .returning(before)
+    )
+
+
 def finish(
     conn: Connection,
     item_id: str,
@@ -188,20 +210,5 @@ def finish(
     Return where the change feed stood as the product was told before; *told*: it is told again now. The caller holds
     the Item's write lock.
     """
-    before = sa.select(items.c.told_change_seq).where(items.c.id == item_id).scalar_subquery()
-    return (
-        conn.scalar(
-            sa.update(items)
-            .where(items.c.id == item_id)
-            .values(
-                synced_through=sa.func.greatest(items.c.synced_through, synced_through),
-                synced_update_at=sa.func.greatest(items.c.synced_update_at, synced_update_at),
-                first_synced_at=sa.func.coalesce(items.c.first_synced_at, first_synced_at),
-                told_change_seq=items.c.change_seq if told else items.c.told_change_seq,
-                run_id=None,
-                lease_until=None,
-            )
-            .returning(before)
-        )
-        or 0
-    )
+    moments = {"through": synced_through, "update_at": synced_update_at, "first_at": first_synced_at}
+    return conn.scalar(_finish(told=told), {"item": item_id, **moments}) or 0

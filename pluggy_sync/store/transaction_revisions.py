@@ -28,7 +28,7 @@ _KEEP = sa.text(
     WHERE id = ANY (CAST(:ids AS text[])) AND item_id = :item_id AND (account_id = :account_id OR :account_id IS NULL)
     RETURNING id, seq
     """  # noqa: S608 - names of columns
-)
+).bindparams(sa.bindparam("account_id", type_=sa.Text))
 
 
 def keep(conn: Connection, item_id: str, ids: Collection[str], *, account_id: str | None, now: datetime) -> list[str]:
@@ -38,10 +38,7 @@ def keep(conn: Connection, item_id: str, ids: Collection[str], *, account_id: st
     The caller holds the Item's write lock, and appends one entry for each of them to the feed, in the order returned.
     *account_id*: only those of this account; None: of any.
     """
-    rows = conn.execute(
-        _KEEP.bindparams(sa.bindparam("account_id", type_=sa.Text)),
-        {"item_id": item_id, "ids": list(ids), "account_id": account_id, "now": now},
-    )
+    rows = conn.execute(_KEEP, {"item_id": item_id, "ids": list(ids), "account_id": account_id, "now": now})
     return [row.id for row in sorted(rows, key=lambda row: row.seq)]
 
 

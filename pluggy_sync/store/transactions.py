@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from pluggy_sync import wire
 from pluggy_sync.pluggy.payloads import Transaction
 from pluggy_sync.store import series, streams, transaction_revisions
-from pluggy_sync.store.tables import change_stream, changes, items, tombstones, transactions
+from pluggy_sync.store.tables import INSTANT, change_stream, changes, items, tombstones, transactions
 from pluggy_sync.store.tables import transaction_revisions as revisions
 
 # What is known of a transaction beside what Pluggy sends.
@@ -148,6 +148,10 @@ def _copying(conn: Connection, statement: str) -> AbstractContextManager[psycopg
     return driver.cursor().copy(statement)
 
 
+_AMONG = transactions.c.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text)))
+_DELETE = sa.delete(transactions).where(_AMONG)
+
+
 def remove(
     conn: Connection, item_id: str, account_id: str, ids: Collection[str], *, reason: Reason, now: datetime
 ) -> int:
@@ -161,37 +165,42 @@ def remove(
         return 0
     gone = transaction_revisions.keep(conn, item_id, ids, account_id=account_id, now=now)
     if gone:
-        conn.execute(sa.delete(transactions).where(transactions.c.id == sa.func.any(sa.cast(gone, sa.ARRAY(sa.Text)))))
+        conn.execute(_DELETE, {"ids": gone})
         _add_tombstones(conn, item_id, account_id, gone, reason=reason, now=now)
         append_changes(conn, item_id, [("removed", each, account_id) for each in gone], now=now)
     return len(gone)
 
 
+_ADD_TOMBSTONES = insert(tombstones).from_select(
+    ["id", "item_id", "account_id", "reason", "removed_at"],
+    sa.select(
+        sa.func.unnest(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))),
+        sa.bindparam("item", type_=sa.Text),
+        sa.bindparam("account", type_=sa.Text),
+        sa.bindparam("why", type_=sa.Text),
+        sa.bindparam("now", type_=INSTANT),
+    ),
+)
+
+
 def _add_tombstones(
     conn: Connection, item_id: str, account_id: str, ids: Sequence[str], *, reason: Reason, now: datetime
 ) -> None:
-    conn.execute(
-        insert(tombstones).from_select(
-            ["id", "item_id", "account_id", "reason", "removed_at"],
-            sa.select(
-                sa.func.unnest(sa.cast(list(ids), sa.ARRAY(sa.Text))),
-                sa.literal(item_id),
-                sa.literal(account_id),
-                sa.literal(reason),
-                sa.literal(now, sa.DateTime(timezone=True)),
-            ),
-        )
-    )
+    given = {"ids": list(ids), "item": item_id, "account": account_id, "why": reason, "now": now}
+    conn.execute(_ADD_TOMBSTONES, given)
+
+
+_RAISE_CHANGES = (
+    sa.update(items)
+    .where(items.c.id == sa.bindparam("item"))
+    .values(change_seq=items.c.change_seq + sa.bindparam("number", type_=sa.BigInteger))
+    .returning(items.c.change_seq)
+)
 
 
 def append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, str, str]], *, now: datetime) -> None:
     """Append to the Item's feed: kind, transaction and account each. The caller holds the Item's write lock."""
-    last: int = conn.execute(
-        sa.update(items)
-        .where(items.c.id == item_id)
-        .values(change_seq=items.c.change_seq + len(changed))
-        .returning(items.c.change_seq)
-    ).scalar_one()
+    last: int = conn.execute(_RAISE_CHANGES, {"item": item_id, "number": len(changed)}).scalar_one()
     first = last - len(changed) + 1
     with _copying(conn, _COPY_CHANGES) as copy:
         for seq, (kind, transaction_id, account_id) in enumerate(changed, start=first):
@@ -237,31 +246,28 @@ def unlisted(
     return [each for each in conn.scalars(stmt) if each not in listed]
 
 
+_OF_ACCOUNT = transactions.c.account_id == sa.bindparam("account")
+_STORED_AMONG = sa.select(transactions.c.id).where(_AMONG, _OF_ACCOUNT)
+
+
 def stored_among(conn: Connection, account_id: str, ids: Collection[str]) -> set[str]:
     """Return those of *ids* that are stored transactions of the account."""
     if not ids:
         return set()
-    return set(
-        conn.scalars(
-            sa.select(transactions.c.id).where(
-                transactions.c.id == sa.func.any(sa.cast(list(ids), sa.ARRAY(sa.Text))),
-                transactions.c.account_id == account_id,
-            )
-        )
-    )
+    return set(conn.scalars(_STORED_AMONG, {"ids": list(ids), "account": account_id}))
+
+
+_NEWEST_BUT = (
+    sa.select(transactions.c.id)
+    .where(_OF_ACCOUNT, transactions.c.id != sa.func.all(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))))
+    .order_by(transactions.c.date.desc(), transactions.c.id)
+    .limit(1)
+)
 
 
 def newest_but(conn: Connection, account_id: str, ids: Collection[str]) -> str | None:
     """Return the id of the account's newest stored transaction that is not among *ids*; None if there is none."""
-    newest: str | None = conn.scalar(
-        sa.select(transactions.c.id)
-        .where(
-            transactions.c.account_id == account_id,
-            transactions.c.id != sa.func.all(sa.cast(list(ids), sa.ARRAY(sa.Text))),
-        )
-        .order_by(transactions.c.date.desc(), transactions.c.id)
-        .limit(1)
-    )
+    newest: str | None = conn.scalar(_NEWEST_BUT, {"account": account_id, "ids": list(ids)})
     return newest
 
 

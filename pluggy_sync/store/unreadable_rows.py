@@ -38,11 +38,13 @@ class StoredUnreadableRow:
     last_seen_at: datetime
 
 
+_OF_ITEM = unreadable_rows.c.item_id == sa.bindparam("item")
+_KNOWN = sa.select(unreadable_rows.c.what, unreadable_rows.c.key).where(_OF_ITEM)
+
+
 def known(conn: Connection, item_id: str) -> frozenset[tuple[str, str]]:
     """Return kind and key of each of the Item's rows that could not be read."""
-    rows = conn.execute(
-        sa.select(unreadable_rows.c.what, unreadable_rows.c.key).where(unreadable_rows.c.item_id == item_id)
-    )
+    rows = conn.execute(_KNOWN, {"item": item_id})
     return frozenset((row.what, row.key) for row in rows)
 
 
@@ -54,29 +56,32 @@ def save(conn: Connection, item_id: str, found: Unreadable, *, now: datetime) ->
     _upsert(conn, item_id, found.rows, now=now)
 
 
+_REMOVE_OTHERS_OF_LIST = sa.delete(unreadable_rows).where(
+    _OF_ITEM,
+    unreadable_rows.c.what == sa.bindparam("kind"),
+    unreadable_rows.c.parent_id == sa.bindparam("parent"),
+    unreadable_rows.c.key.not_in(sa.bindparam("kept", expanding=True)),
+)
+
+
 def replace_list(
     conn: Connection, item_id: str, what: str, parent_id: str, rows: Sequence[UnreadableRow], *, now: datetime
 ) -> None:
     """Keep the unreadable *rows* of a list of *what* that was read as a whole, and remove all others of that list."""
     kept = rows[:MAX_KEPT]
-    of_list = (
-        unreadable_rows.c.item_id == item_id,
-        unreadable_rows.c.what == what,
-        unreadable_rows.c.parent_id == parent_id,
-    )
-    conn.execute(sa.delete(unreadable_rows).where(*of_list, unreadable_rows.c.key.not_in([row.key for row in kept])))
+    of_list = {"item": item_id, "kind": what, "parent": parent_id}
+    conn.execute(_REMOVE_OTHERS_OF_LIST, {**of_list, "kept": [row.key for row in kept]})
     _upsert(conn, item_id, kept, now=now)
+
+
+_REMOVE_UNSEEN = sa.delete(unreadable_rows).where(
+    _OF_ITEM, unreadable_rows.c.what == sa.bindparam("kind"), unreadable_rows.c.last_seen_at < sa.bindparam("before")
+)
 
 
 def remove_unseen(conn: Connection, item_id: str, what: str, *, before: datetime) -> None:
     """Remove the Item's rows of *what* that were last seen *before*: a read of everything did not show them again."""
-    conn.execute(
-        sa.delete(unreadable_rows).where(
-            unreadable_rows.c.item_id == item_id,
-            unreadable_rows.c.what == what,
-            unreadable_rows.c.last_seen_at < before,
-        )
-    )
+    conn.execute(_REMOVE_UNSEEN, {"item": item_id, "kind": what, "before": before})
 
 
 def newest(conn: Connection, item_id: str | None, *, limit: int) -> Sequence[StoredUnreadableRow]:

@@ -255,16 +255,17 @@ def cancelled_at(conn: Connection, item_id: str, dedup_key: str) -> datetime | N
     return seen_at
 
 
+_PAST_DEADLINE = (
+    sa.select(user_actions.c.id, user_actions.c.item_id)
+    .where(user_actions.c.state.in_(UNSETTLED), user_actions.c.expires_at <= sa.bindparam("now"))
+    .order_by(user_actions.c.expires_at)
+    .limit(sa.bindparam("limit"))
+)
+
+
 def past_deadline(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
     """Return the unsettled actions whose deadline has passed."""
-    return _references(
-        conn.execute(
-            sa.select(user_actions.c.id, user_actions.c.item_id)
-            .where(user_actions.c.state.in_(UNSETTLED), user_actions.c.expires_at <= now)
-            .order_by(user_actions.c.expires_at)
-            .limit(limit)
-        )
-    )
+    return _references(conn.execute(_PAST_DEADLINE, {"now": now, "limit": limit}))
 
 
 def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-ALL = {"type": "tag", "values": TAGS}
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WCAG = {"type": "tag", "values": STANDARD}
+ALL = {"type": "tag", "values": [*STANDARD, "best-practice"]}
 COLORS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
 

@@ -7,7 +7,7 @@ build/screenshots.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import user_actions
 from standalone.polling import eventually
 from standalone.servers import Postgres, running_valkey
-from tests.kit.chromium import SCREENSHOTS, TAKES_PICTURES
+from tests.kit.chromium import SCREENSHOTS, TAKES_PICTURES, Window
 from tests.kit.factories import API_TOKEN, PRODUCT_SECRET, WEBHOOK_SECRET, an_environ
 from tests.kit.scripted_server import Asked, Reply, Scripted, scripted_server
 from tests.kit.web_server import running_web
@@ -173,9 +173,9 @@ def _web(environ: Mapping[str, str], folder: Path, name: str) -> Any:
 class Phone:
     """A person's browser window, and what is seen in it."""
 
-    def __init__(self, page: Any, problems: list[str]) -> None:
-        self.page = page
-        self._problems = problems
+    def __init__(self, window: Window) -> None:
+        self.page = window.page
+        self._window = window
 
     def open(self, address: str) -> None:
         """Open the page."""
@@ -204,29 +204,24 @@ class Phone:
 
     def assert_nothing_went_wrong(self) -> None:
         """Check that no script failed and that nothing broke the content security policy."""
-        assert self._problems == []
+        assert self._window.errors == []
+        assert [text for _, text in self._window.said if "Content Security" in text] == []
 
 
 @pytest.fixture
-def browse(chromium: Any) -> Iterator[Any]:
-    """Open windows: `browse()` returns a new one, in a profile of its own."""
-    contexts = []
+def browse(open_window: Callable[..., Window]) -> Iterator[Callable[..., Phone]]:
+    """Open windows: `browse()` returns another one each time, in a profile of its own."""
     phones = []
 
-    def window(**options: Any) -> Phone:
+    def browse(**options: Any) -> Phone:
         profile = {"viewport": {"width": 390, "height": 844}, "locale": "pt-BR", "device_scale_factor": 2, **options}
-        context = chromium.new_context(**profile)
-        context.set_default_timeout(20_000)
-        contexts.append(context)
-        page = context.new_page()
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda line: problems.append(line.text) if "Content Security" in line.text else None)
-        phones.append(Phone(page, problems))
-        return phones[-1]
+        phone = Phone(open_window(**profile))
+        phone.page.set_default_timeout(20_000)
+        phones.append(phone)
+        return phone
 
-    yield window
+    yield browse
     for phone in phones:
         phone.assert_nothing_went_wrong()
-    for context in contexts:
-        context.close()
+        # Nothing of it goes on while another test runs.
+        phone.page.goto("about:blank")

@@ -195,7 +195,6 @@ def test_every_state_is_for_everyone_and_fits(stack, browse, name):
             fits_at_every_size(phone, name)
         else:
             phone.screenshot(f"{name}-{scheme}-{locale}")
-        phone.page.close()
 
 
 def fits_at_every_size(phone: Any, name: str) -> None:

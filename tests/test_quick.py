@@ -57,27 +57,32 @@ def test_a_test_that_takes_much_and_is_not_slow_fails(run):
     done.stdout.fnmatch_lines("*of processor time: mark it slow, or make it quicker")
 
 
-def test_a_slow_test_may_take_what_it_takes(run):
-    run("@pytest.mark.slow\ndef test_it(): burn(0.6)").assert_outcomes(passed=1)
-
-
-def test_what_other_tests_share_is_not_counted_against_one(run):
+def test_a_slow_test_and_what_tests_share_and_all_tests_together_may_take_what_they_take(run):
     tests = """
+@pytest.mark.slow
+def test_slow(): burn(0.6)
 @pytest.fixture(scope="session")
 def server(): burn(0.6)
-def test_it(server): pass
+def test_sharing(server): pass
 """
 
-    run(tests).assert_outcomes(passed=1)
+    done = run(tests, together=0.2)
+
+    done.assert_outcomes(passed=2)
+    assert done.ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize(
-    "needs, is_quick", [("postgres", True), ("postgres, shared_sandbox", False), ("chromium", False)]
-)
-def test_what_a_test_needs_tells_whether_it_is_slow(run, needs, is_quick):
-    done = run(f"def test_it({needs}): pass", "-m", "not slow")
+def test_what_a_test_needs_tells_whether_it_is_slow(run):
+    tests = """
+def test_queries(postgres): pass
+def test_the_whole_service(postgres, shared_sandbox): pass
+def test_a_page(chromium): pass
+"""
 
-    done.assert_outcomes(passed=int(is_quick), deselected=int(not is_quick))
+    done = run(tests, "-m", "not slow", "-v")
+
+    done.assert_outcomes(passed=1, deselected=2)
+    done.stdout.fnmatch_lines("*::test_queries PASSED*")
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
@@ -89,9 +94,3 @@ def test_quick_tests_that_take_too_much_together_fail_and_the_worst_are_named(ru
     done.assert_outcomes(passed=3)
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     done.stdout.fnmatch_lines(["* s of processor time, of 1; the most:", "*::test_7", "*::test_4"])
-
-
-def test_all_tests_together_may_take_what_they_take(run):
-    done = run("def test_it(): burn(0.4)", one=5.0, together=0.2)
-
-    assert done.ret == pytest.ExitCode.OK

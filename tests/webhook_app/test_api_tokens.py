@@ -70,6 +70,7 @@ def test_a_token_that_is_made_while_the_process_runs_is_valid_at_once(database, 
     assert tokens.find(bearer(text)) is not None
 
 
+@pytest.mark.slow
 def test_a_revoked_token_opens_nothing_after_seconds_in_each_process(database, settings, make):
     _, text = make("leaked", "admin")
     processes = [ApiTokens(settings, database) for _ in range(2)]

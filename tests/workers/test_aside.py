@@ -46,6 +46,7 @@ def test_what_fails_at_once_is_the_worker_s_failure():
         aside.run(fail, name="deliver", argument="1")
 
 
+@pytest.mark.slow
 def test_when_every_thread_is_taken_the_worker_waits_for_one(release):
     for number in range(aside.THREADS):
         aside.run(lambda: release.wait(60) and None, name="deliver", argument=str(number))

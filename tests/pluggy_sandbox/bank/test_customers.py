@@ -171,6 +171,7 @@ def test_dates_come_in_all_the_ways_of_institutions(driver: Driver, kind: str) -
     assert sum(at.date() != at.astimezone(SAO_PAULO).date() for at in real) > 5
 
 
+@pytest.mark.slow
 def test_no_row_is_shown_before_it_happened_but_what_is_pending(driver: Driver) -> None:
     item_id = driver.connect()
     rows = list(driver.everything(item_id).values())

@@ -81,6 +81,7 @@ def hang_in_the_body(connection):
     hang(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -148,6 +149,7 @@ def test_an_answer_without_end_is_left_for_its_length(an_exchange, script, why):
         an_exchange(url, total_s=120).send("GET", "/x")
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(an_exchange):
     """A gigabyte, packed to one megabyte: at most what is taken of an answer is unpacked, and little more is held."""
     one = zlib.compressobj(wbits=31)
@@ -214,6 +216,7 @@ def test_a_packed_answer_is_unpacked(an_exchange):
     assert server.asked[0].headers["Accept-Encoding"] == "gzip"
 
 
+@pytest.mark.slow
 def test_no_thread_waits_for_a_connection_beyond_its_deadline(an_exchange):
     """The only connection is held by an answer that hangs."""
     asked, waited = threading.Event(), []

@@ -162,6 +162,7 @@ def test_no_transaction_waits_long_for_a_free_connection(engine_with):
         engine.connect()
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_left_and_one_that_answers_again_is_used(engine_with, database_url):
     url = urlsplit(database_url)
     (folder,) = parse_qs(url.query)["host"]

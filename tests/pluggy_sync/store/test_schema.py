@@ -17,6 +17,9 @@ from standalone.polling import eventually
 from tests.kit.pgbouncer import pooled
 from tests.kit.psql import psql
 
+# Each makes a database, or waits for a lock.
+pytestmark = pytest.mark.slow
+
 # A product's own, with names of ours and a migration number of ours.
 PRODUCT = """
     CREATE TABLE public.accounts (id int PRIMARY KEY, owner text);

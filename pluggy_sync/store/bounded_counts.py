@@ -12,13 +12,15 @@ def count_rows(
     table: sa.Table,
     *where: sa.ColumnElement[Any],
     at_most: int,
-    first: Sequence[sa.ColumnElement[Any]] = (),
+    order_by: Sequence[sa.ColumnElement[Any]] = (),
 ) -> int:
     """
     Return how many rows of *table* fulfil *where*; *at_most* stands for as many or more.
 
-    *first*: the order in which they are met. The newest of a long table are in Postgres's memory, and the rest is not.
+    *order_by*: which rows are counted first. Of a long table, the newest are those that Postgres has in memory.
     """
-    some = sa.select(sa.literal_column("1")).select_from(table).where(*where).order_by(*first).limit(at_most).subquery()
+    some = (
+        sa.select(sa.literal_column("1")).select_from(table).where(*where).order_by(*order_by).limit(at_most).subquery()
+    )
     number: int = conn.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
     return number

@@ -473,7 +473,7 @@ def attempts_before(conn: Connection, endpoint_id: str, before: int | None, *, l
     return [Attempt(**row._mapping) for row in conn.execute(stmt.order_by(delivery_attempts.c.id.desc()).limit(limit))]
 
 
-_NEWEST = (deliveries.c.created_at.desc(), deliveries.c.id.desc())
+NEWEST = (deliveries.c.created_at.desc(), deliveries.c.id.desc())
 
 
 def newest(
@@ -483,7 +483,7 @@ def newest(
     rows = conn.execute(
         sa.select(*_COLUMNS)
         .where(*_matching(state, item_id, since), outbox.c.id == deliveries.c.notification_id)
-        .order_by(*_NEWEST)
+        .order_by(*NEWEST)
         .limit(limit)
     )
     return [Delivery(**row._mapping) for row in rows]
@@ -491,7 +491,7 @@ def newest(
 
 def count(conn: Connection, *, state: str, item_id: str | None = None, since: datetime | None = None) -> int:
     """Return how many deliveries `newest` would return without a limit; `COUNTED` stands for as many or more."""
-    return count_rows(conn, deliveries, *_matching(state, item_id, since), at_most=COUNTED, first=_NEWEST)
+    return count_rows(conn, deliveries, *_matching(state, item_id, since), at_most=COUNTED, order_by=NEWEST)
 
 
 def _matching(state: str, item_id: str | None, since: datetime | None) -> list[sa.ColumnElement[bool]]:

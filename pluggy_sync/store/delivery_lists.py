@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from pluggy_sync.store.bounded_counts import count_rows
+from pluggy_sync.store.deliveries import NEWEST
 from pluggy_sync.store.tables import deliveries, delivery_attempts, outbox
 
 STATES = ("pending", "delivered", "dead")
 
 Position = tuple[datetime, int]
-_NEWEST = (deliveries.c.created_at.desc(), deliveries.c.id.desc())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def page(conn: Connection, before: Position | None, wanted: Filter, *, limit: in
     stmt = _of_outbox().where(*_matching(wanted))
     if before is not None:
         stmt = stmt.where(sa.tuple_(deliveries.c.created_at, deliveries.c.id) < before)
-    rows = conn.execute(stmt.order_by(*_NEWEST).limit(limit + 1))
+    rows = conn.execute(stmt.order_by(*NEWEST).limit(limit + 1))
     found = [Listed(**row._mapping) for row in rows]
     last = found[limit - 1] if len(found) > limit else None
     return Page(deliveries=found[:limit], next=None if last is None else (last.created_at, last.id))
@@ -103,7 +103,7 @@ def attempts_of(conn: Connection, notification_id: str, *, limit: int) -> Sequen
 
 def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     """Return how many deliveries are as *wanted*; counting stops at *at_most*."""
-    return count_rows(conn, deliveries, *_matching(wanted), at_most=at_most, first=_NEWEST)
+    return count_rows(conn, deliveries, *_matching(wanted), at_most=at_most, order_by=NEWEST)
 
 
 def _of_outbox() -> sa.Select[Any]:

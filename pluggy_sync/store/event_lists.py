@@ -137,7 +137,7 @@ def is_item_named(conn: Connection, item_id: str) -> bool:
 
 def count(conn: Connection, wanted: Filter, *, at_most: int) -> int:
     """Return how many events are as *wanted*; counting stops at *at_most*."""
-    return count_rows(conn, inbox, *_matching(wanted), at_most=at_most, first=[inbox.c.id.desc()])
+    return count_rows(conn, inbox, *_matching(wanted), at_most=at_most, order_by=[inbox.c.id.desc()])
 
 
 def ids_after(conn: Connection, number: int, wanted: Filter, *, through: int, limit: int) -> Sequence[tuple[int, str]]:

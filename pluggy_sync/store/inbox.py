@@ -533,7 +533,7 @@ def count(
 ) -> int:
     """Return how many events `newest` would return without a limit; `COUNTED` stands for as many or more."""
     matching = _matching(state, unread=unread, item_id=item_id, since=since)
-    return count_rows(conn, inbox, *matching, at_most=COUNTED, first=[inbox.c.id.desc()])
+    return count_rows(conn, inbox, *matching, at_most=COUNTED, order_by=[inbox.c.id.desc()])
 
 
 def _matching(

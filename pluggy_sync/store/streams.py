@@ -29,9 +29,7 @@ def _numbering(table: sa.Table) -> sa.Update:
 
 _TABLES = (notification_stream, change_stream)
 _NUMBER = [_numbering(table) for table in _TABLES]
-_IS_NEW = sa.select(
-    sa.or_(*[sa.exists().where(table.c.position.is_(None)) for table in (notification_stream, change_stream)])
-)
+_IS_NEW = sa.select(sa.or_(*[sa.exists().where(table.c.position.is_(None)) for table in _TABLES]))
 _TRY_LOCK = sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))
 
 
@@ -41,7 +39,6 @@ def number(conn: Connection, *, limit: int = BATCH) -> int:
 
     Does nothing while somebody else does it.
     """
-
     if not conn.scalar(_IS_NEW):
         return 0
     # Until the commit: positions appear in their order.

@@ -199,7 +199,7 @@ items = sa.Table(
     sa.Index("items_next_auto_sync_at_idx", "next_auto_sync_at"),
     sa.Index("items_consent_expires_at_idx", "consent_expires_at"),
     # For reconciliation: the good Items, those first that have gone without it for longest; and the silent ones. The
-    # expression has statistics of its own too (revision 0033), which Postgres does not use from an index of some rows.
+    # expression has statistics of its own (revision 0033): Postgres does not use those of a partial index.
     sa.Index(
         "items_reconciled_idx",
         sa.text("coalesce(reconciled_at, first_seen_at)"),

@@ -1,8 +1,8 @@
 """
-Postgres estimates how many Items were not reconciled for a time.
+Let Postgres estimate how many Items wait for reconciliation.
 
-It takes no account of what it knows of an index that holds some rows only. Without figures of its own for the
-expression it expects a third of all Items, and reads all of them.
+It does not use the statistics of a partial index. Without statistics of the expression itself it expects a third of all
+Items, and reads all of them.
 
 Revision ID: 0033
 Revises: 0021
@@ -17,7 +17,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Have the figures taken, now and with each ANALYZE. Neither readers nor writers wait."""
+    """Collect the statistics, now and with each ANALYZE. Neither readers nor writers wait."""
     op.execute(
         "CREATE STATISTICS IF NOT EXISTS items_reconciled_stats ON (coalesce(reconciled_at, first_seen_at)) FROM items"
     )
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the figures."""
+    """Remove the statistics."""
     op.execute("DROP STATISTICS IF EXISTS items_reconciled_stats")

@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 import pytest
@@ -202,17 +203,25 @@ def test_a_pluggy_that_answers_nothing_is_not_asked_for_everything(service, upst
     assert not asked & {"GET /bills", "GET /investments", "GET /identity", "GET /loans"}
 
 
-def test_a_run_without_budget_is_no_failure_and_tells_nobody(service, upstream, resources, monkeypatch):
-    item_id = connected(service, upstream)
+@contextmanager
+def refusing_transactions(resources, monkeypatch, error):
+    """Have each read of transactions refused with *error*, before Pluggy is asked."""
     take = resources.pluggy.budget.take
 
-    def none_left(endpoint: str) -> str:
+    def refuse(endpoint: str) -> str:
         if endpoint == "GET /v2/transactions":
-            raise PluggyLimitedError("no budget left", retry_after_s=90)
+            raise error
         return take(endpoint)
 
-    with monkeypatch.context() as without_budget:
-        without_budget.setattr(resources.pluggy.budget, "take", none_left)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(resources.pluggy.budget, "take", refuse)
+        yield
+
+
+def test_a_run_without_budget_is_no_failure_and_tells_nobody(service, upstream, resources, monkeypatch):
+    item_id = connected(service, upstream)
+
+    with refusing_transactions(resources, monkeypatch, PluggyLimitedError("no budget left", retry_after_s=90)):
         for _ in range(5):
             service.work()
             resources.now.advance_to(next_due_at(resources))
@@ -228,15 +237,8 @@ def test_what_a_worker_that_ends_has_not_read_is_due_at_once(service, upstream, 
     item_id = connected(service, upstream)
     for message in take_messages(resources):
         run_message(resources, message)
-    take = resources.pluggy.budget.take
 
-    def the_worker_ends(endpoint: str) -> str:
-        if endpoint == "GET /v2/transactions":
-            raise PluggyLimitedError("the worker ends", retry_after_s=0.0)
-        return take(endpoint)
-
-    with monkeypatch.context() as ending:
-        ending.setattr(resources.pluggy.budget, "take", the_worker_ends)
+    with refusing_transactions(resources, monkeypatch, PluggyLimitedError("the worker ends", retry_after_s=0.0)):
         for message in take_messages(resources):
             run_message(resources, message)
     assert [run.outcome for run in service.runs()] == ["rescheduled"]

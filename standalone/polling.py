@@ -7,6 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_EVERY_S = 0.05
+# On a slow, busy machine too. Only what fails waits so long.
+PATIENCE_S = 60.0
 
 
 class WaitedInVainError(Exception):
@@ -14,7 +16,7 @@ class WaitedInVainError(Exception):
 
 
 def eventually(
-    condition: Callable[[], T | None], *, what: str, within_s: float = 10.0, every_s: float = POLL_EVERY_S
+    condition: Callable[[], T | None], *, what: str, within_s: float = PATIENCE_S, every_s: float = POLL_EVERY_S
 ) -> T:
     """
     Return the first value of *condition* that is true. It is asked every *every_s* seconds.

@@ -53,8 +53,8 @@ def test_a_frozen_process_goes_on_though_what_happens_meanwhile_waits_for_it():
 
     class Waiting:
         def go_on_until(self, moment: float) -> None:
-            eventually(lambda: frozen.status() == psutil.STATUS_STOPPED, within_s=30, what="the process to stop")
-            eventually(lambda: frozen.status() != psutil.STATUS_STOPPED, within_s=30, what="the process to go on")
+            eventually(lambda: frozen.status() == psutil.STATUS_STOPPED, what="the process to stop")
+            eventually(lambda: frozen.status() != psutil.STATUS_STOPPED, what="the process to go on")
 
     try:
         Troubles(service, say=lambda line: None).make(

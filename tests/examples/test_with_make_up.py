@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from pluggy_sync import tls
-from standalone.polling import eventually
+from standalone.polling import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots" / "wallet"
 @pytest.fixture
 def page(chromium):
     context = chromium.new_context(viewport={"width": 390, "height": 844}, device_scale_factor=2)
-    context.set_default_timeout(45_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -70,13 +70,11 @@ def test_a_person_connects_two_banks_gives_a_code_and_comes_back(up, page):
     assert page.locator("section li b").first.inner_text().lstrip("-").startswith("R$")
     page.get_by_role("heading", name="added").wait_for()
     screenshot(page, "connected")
-    eventually(lambda: told_of_ana(up, "item.synced"), within_s=30, what="the wallet was told")
+    eventually(lambda: told_of_ana(up, "item.synced"), what="the wallet was told")
 
     connect(page, 5)
     # Ana closes the widget, and gives the code later.
-    eventually(
-        lambda: told_of_ana(up, "item.action_required"), within_s=30, what="the wallet is told what the bank asks"
-    )
+    eventually(lambda: told_of_ana(up, "item.action_required"), what="the wallet is told what the bank asks")
     close_the_widget(page)
     page.get_by_role("button", name="Continue", exact=True).wait_for()
     screenshot(page, "asked")
@@ -90,7 +88,7 @@ def test_a_person_connects_two_banks_gives_a_code_and_comes_back(up, page):
 
     page.wait_for_url(f"{up['WALLET_URL']}/")
     page.get_by_role("button", name="Continue", exact=True).wait_for(state="detached")
-    eventually(lambda: page.locator("section").count() == 2, within_s=30, what="both banks are shown")
+    eventually(lambda: page.locator("section").count() == 2, what="both banks are shown")
     screenshot(page, "both")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from standalone.polling import PATIENCE_S
+
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 # Set by `make screenshots`. Nobody looks at those of other runs, and they take longer than what is checked.
 TAKES_PICTURES = "SCREENSHOTS" in os.environ
@@ -52,6 +54,7 @@ class Window:
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE_S * 1000)
         self.page.on("console", lambda line: self.said.append((line.type, line.text)))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))

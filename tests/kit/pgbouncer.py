@@ -42,7 +42,7 @@ def pooled(database_url: str, folder: Path, *, connections: int = 3, mode: str =
     user = [] if os.getuid() else ["-u", "nobody" if owner == "root" else owner]
     with subprocess.Popen([binary, "-q", *user, str(ini)]) as process:
         try:
-            eventually(lambda: _listens(port), within_s=20, what="pgbouncer listens")
+            eventually(lambda: _listens(port), what="pgbouncer listens")
             yield f"postgresql://{url.username}@127.0.0.1:{port}/{name}"
         finally:
             process.terminate()

@@ -45,10 +45,10 @@ def raw_server(script: Script) -> Iterator[str]:
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        accepting.join(timeout=10)
+        accepting.join(timeout=60)
         for connection in open_ones:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         for thread in threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)

@@ -60,7 +60,7 @@ def tls_front(certificate: Certificate, port: int) -> Iterator[int]:
         yield listener.getsockname()[1]
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
+        thread.join(timeout=60)
 
 
 def _serve(listener: socket.socket, context: ssl.SSLContext, port: int) -> None:
@@ -81,7 +81,7 @@ def _serve_one(plain: socket.socket, context: ssl.SSLContext, port: int) -> None
             back = threading.Thread(target=_pump, args=(to, client), daemon=True)
             back.start()
             _pump(client, to)
-            back.join(timeout=5)
+            back.join(timeout=60)
     except OSError:
         plain.close()
 

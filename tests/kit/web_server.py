@@ -25,7 +25,7 @@ class WebProcess:
     def kill(self) -> None:
         """Kill it and all its processes, as a machine that loses its power does."""
         orphans.end_family(self.process.pid)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         # Also what a leader left behind that had ended before.
         orphans.end_group(self.process.pid)
 
@@ -47,7 +47,7 @@ def running_web_process(environ: dict[str, str], folder: Path) -> Iterator[WebPr
         process = programs.start(procfile.program("web", env), output)
     web = WebProcess(address, process)
     try:
-        eventually(lambda: _answers(address), within_s=30, what="the web app answers")
+        eventually(lambda: _answers(address), what="the web app answers")
         yield web
     finally:
         # Asked while one of its workers still starts, it ends after more than ten seconds.

@@ -25,7 +25,7 @@ class Worker:
     def kill(self) -> None:
         """End the worker and its children as a loss of power would."""
         orphans.end_family(self.process.pid)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         # Also what it left behind if it had ended by itself.
         orphans.end_group(self.process.pid)
 
@@ -72,7 +72,7 @@ def running_process(name: str, environ: dict[str, str], folder: Path, *more: str
         process = programs.start(procfile.program(name, env, *more), output)
     worker = Worker(process, log)
     try:
-        eventually(worker.is_ready, within_s=60, what=f"{name} is ready")
+        eventually(worker.is_ready, what=f"{name} is ready")
         yield worker
     finally:
         # A worker that is asked to end takes two seconds for it, and no test but its own needs that.

@@ -48,8 +48,8 @@ def in_the_middle_of_a_sync(service, upstream, gate, environ, folder):
     upstream.run(item_id)
     with running_worker(environ, folder) as worker:
         service.deliver(*upstream.take_events())
-        eventually(gate.reached.is_set, within_s=60, what="the worker asks for a second page")
-        eventually(lambda: service.rows(transactions), within_s=60, what="the first page is written")
+        eventually(gate.reached.is_set, what="the worker asks for a second page")
+        eventually(lambda: service.rows(transactions), what="the first page is written")
         yield item_id, worker
 
 
@@ -78,7 +78,7 @@ def test_the_item_of_a_killed_worker_is_taken_up_once_its_lease_has_ended(servic
         # What it had taken from Valkey was never acknowledged there; nothing is to depend on that.
         service.res.redis.flushall()
 
-        eventually(lambda: "done" in outcomes(service), within_s=60, what="the other worker finishes the sync")
+        eventually(lambda: "done" in outcomes(service), what="the other worker finishes the sync")
         took_s = time.monotonic() - killed_at
 
     assert outcomes(service) == ["abandoned", "done"]
@@ -94,14 +94,14 @@ def test_a_worker_that_waits_longer_than_its_lease_keeps_its_item(service, upstr
     ):
         began = lease_until(service, item_id)
         longer = timedelta(seconds=2 * LEASE_S)
-        eventually(lambda: lease_until(service, item_id) > began + longer, within_s=60, what="it is renewed on and on")
+        eventually(lambda: lease_until(service, item_id) > began + longer, what="it is renewed on and on")
         # The sweep that finds this event would have the other worker take the Item too, were it free.
         with service.res.database.begin() as conn:
             now = datetime.now(UTC)
             inbox.record(conn, of_payload(an_event("unknown/event", itemId=None)), received_at=now, due_at=now)
-        eventually(lambda: {row.state for row in service.events()} == {"handled"}, within_s=60, what="a sweep")
+        eventually(lambda: {row.state for row in service.events()} == {"handled"}, what="a sweep")
         gate.open.set()
-        eventually(lambda: "done" in outcomes(service), within_s=60, what="the first worker finishes the sync")
+        eventually(lambda: "done" in outcomes(service), what="the first worker finishes the sync")
 
     assert outcomes(service) == ["done"]
     service.assert_mirrors(item_id)
@@ -119,12 +119,12 @@ def test_a_worker_that_was_stopped_and_goes_on_after_it_lost_its_item_writes_not
         upstream.run(item_id)
         service.deliver(*upstream.take_events())
         with running_worker(environ, tmp_path, beat=True):
-            eventually(lambda: "done" in outcomes(service), within_s=60, what="the other worker takes the Item over")
-            eventually(lambda: not service.item(item_id).run_id, within_s=60, what="the other worker is done")
+            eventually(lambda: "done" in outcomes(service), what="the other worker takes the Item over")
+            eventually(lambda: not service.item(item_id).run_id, what="the other worker is done")
 
             gate.open.set()
             worker.go_on()
-            eventually(lambda: worker.count("sync.lease_lost"), within_s=60, what="the first worker notices")
+            eventually(lambda: worker.count("sync.lease_lost"), what="the first worker notices")
 
             assert not set(gone) & service.transaction_ids()
             service.assert_mirrors(item_id)

@@ -162,7 +162,7 @@ def test_a_need_is_told_while_three_thousand_events_and_a_hundred_and_twenty_syn
 
         a_person_is_asked(resources)
 
-        eventually(lambda: "item.action_required" in told(product), within_s=60, what="the need is told")
+        eventually(lambda: "item.action_required" in told(product), what="the need is told")
         assert (handled(resources), synced(resources, ids)) == (1, 0)
 
 
@@ -178,8 +178,8 @@ def test_a_need_is_told_though_syncs_have_used_up_their_budget_and_no_worker_wai
         store(resources, *backlog)
         a_person_is_asked(resources)
 
-        eventually(lambda: "item.action_required" in told(product), within_s=60, what="the need is told")
-        eventually(lambda: all_await_budget(resources, backlog), within_s=60, what="the others are rescheduled")
+        eventually(lambda: "item.action_required" in told(product), what="the need is told")
+        eventually(lambda: all_await_budget(resources, backlog), what="the others are rescheduled")
 
     assert not pluggy.held.acquire(blocking=False), "nobody else was asked about"
 
@@ -207,6 +207,6 @@ def test_one_worker_that_serves_all_queues_tells_a_need_before_the_backlog_is_wo
         return bool(when_told)
 
     with running_process("worker", environ, tmp_path, "--queues", everything):
-        eventually(is_told, within_s=60, what="the need is told")
+        eventually(is_told, what="the need is told")
 
     assert when_told[0] < 3000

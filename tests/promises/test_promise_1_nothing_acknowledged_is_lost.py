@@ -54,7 +54,7 @@ def test_a_worker_killed_in_the_middle_of_a_sync_leaves_nothing_undone(service, 
     )
     with running_worker(environ, tmp_path) as worker:
         service.deliver(*upstream.take_events())
-        eventually(lambda: service.rows(transactions), within_s=20, what="a first page is written")
+        eventually(lambda: service.rows(transactions), what="a first page is written")
         worker.kill()
     assert service.runs()[-1].outcome == "running"
     assert service.item(item_id).synced_through is None
@@ -63,7 +63,7 @@ def test_a_worker_killed_in_the_middle_of_a_sync_leaves_nothing_undone(service, 
     # What it had taken from Valkey was never acknowledged there; only the sweep is to find it again.
     service.res.redis.flushall()
     with running_worker(environ, tmp_path, beat=True):
-        eventually(lambda: service.item(item_id).synced_through, within_s=60, what="another worker finishes the sync")
+        eventually(lambda: service.item(item_id).synced_through, what="another worker finishes the sync")
 
     service.assert_mirrors(item_id)
     assert [run.outcome for run in service.runs()] == ["abandoned", "done"]
@@ -78,7 +78,7 @@ def test_redis_emptied_after_the_answer_loses_no_event(service, upstream, resour
     events = upstream.take_events()
     service.deliver(*events)
     # An answer does not wait for Redis: the messages may come after it.
-    eventually(lambda: queued(resources) == len(events), within_s=30, what="a message of each event")
+    eventually(lambda: queued(resources) == len(events), what="a message of each event")
 
     resources.redis.flushall()
     assert run_queued(resources) == 0
@@ -188,10 +188,10 @@ def test_a_web_process_that_is_killed_under_load_has_stored_all_that_it_acknowle
                     acknowledged.append(payload["eventId"])
 
         delivering = [threads.submit(deliver_until_killed, number) for number in range(8)]
-        eventually(lambda: len(acknowledged) > 100, within_s=60, what="it is under load")
+        eventually(lambda: len(acknowledged) > 100, what="it is under load")
         web.kill()
         for each in delivering:
-            each.result(timeout=30)
+            each.result(timeout=60)
 
     stored = [row.event_id for row in service.events()]
     assert set(acknowledged) <= set(stored)
@@ -213,7 +213,7 @@ def test_a_web_process_killed_before_the_commit_has_acknowledged_nothing_and_a_r
                 body = json.dumps(payload).encode()
                 client.begin("POST", "/webhooks/pluggy", {**HEADERS, **JSON, "Content-Length": str(len(body))})
                 client.send(body)
-            eventually(lambda: waits_for_a_lock(database_url), within_s=20, what="the writer waits")
+            eventually(lambda: waits_for_a_lock(database_url), what="the writer waits")
             web.kill()
         assert [client.status() for client in clients] == [None] * 10
 
@@ -263,12 +263,12 @@ def test_a_client_that_left_before_its_answer_delivered_all_the_same(database_ur
                 body = json.dumps(payload).encode()
                 client.begin("POST", "/webhooks/pluggy", {**HEADERS, **JSON, "Content-Length": str(len(body))})
                 client.send(body)
-            eventually(lambda: waits_for_a_lock(database_url), within_s=20, what="the writer waits")
+            eventually(lambda: waits_for_a_lock(database_url), what="the writer waits")
             for client in clients[5:]:
                 client.close()
             conn.rollback()
             statuses = [client.status() for client in clients[:5]]
-        eventually(lambda: len(service.events()) == 10, within_s=20, what="all are stored")
+        eventually(lambda: len(service.events()) == 10, what="all are stored")
 
     assert statuses == [202] * 5
 
@@ -283,7 +283,7 @@ def test_answers_do_not_wait_for_a_redis_that_is_slow(database_url, shared_valke
             began = time.monotonic()
             statuses = {client.post(url, json=an_event()).status_code for _ in range(20)}
             took = time.monotonic() - began
-            eventually(lambda: service.res.redis.llen("events") == 21, within_s=20, what="all are queued")
+            eventually(lambda: service.res.redis.llen("events") == 21, what="all are queued")
 
     assert statuses == {202}
     assert took < 20 * slow_by_s

@@ -81,7 +81,7 @@ class Listener(threading.Thread):
 
     def end(self):
         self.ending = True
-        self.join(timeout=10)
+        self.join(timeout=60)
         self.app.close()
 
 
@@ -117,11 +117,11 @@ def running_flower(environ, folder):
             return False
 
     try:
-        eventually(answers, within_s=60, what="Flower answers")
+        eventually(answers, what="Flower answers")
         yield url, log
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ class Life:
         text = f'"event": "{event}"'
         before = self.log().count(text)
         do()
-        eventually(lambda: self.log().count(text) > before, within_s=60, what=f"the worker logs {event}")
+        eventually(lambda: self.log().count(text) > before, what=f"the worker logs {event}")
 
 
 def postgres_refuses_rows(life):
@@ -246,7 +246,7 @@ def redis_is_full_and_holds_what_is_not_ours(life):
 def shown_by_flower(url):
     """Return all that Flower shows, and the tasks that failed."""
     with httpx.Client(base_url=url, auth=LOGIN, trust_env=False, verify=tls.context()) as flower:
-        eventually(lambda: "FAILURE" in flower.get("/api/tasks").text, within_s=30, what="Flower knows of a failure")
+        eventually(lambda: "FAILURE" in flower.get("/api/tasks").text, what="Flower knows of a failure")
         tasks = flower.get("/api/tasks").json()
         failed = [task_id for task_id, task in tasks.items() if task["state"] == "FAILURE"]
         paths = ["/", "/tasks", "/api/tasks", "/api/workers", "/metrics", "/broker"]

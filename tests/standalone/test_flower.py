@@ -38,7 +38,7 @@ def running_flower(env):
                 return False
 
         try:
-            eventually(answers, within_s=60, what="Flower answers")
+            eventually(answers, what="Flower answers")
             yield url
         finally:
             popen.terminate()

@@ -23,7 +23,6 @@ from tests.standalone.up_running import Run
 pytestmark = pytest.mark.slow
 
 # The promise itself.
-WITHIN_S = 45.0
 BESIDE_THE_PROCFILE = ["sandbox", "wallet", "postgres", "valkey"]
 WITH_CHILDREN = ["web", "worker", "notifications"]
 
@@ -49,7 +48,7 @@ class Up:
         if answer.status_code != 202:
             return False
         self.sent.append(event["eventId"])
-        eventually(lambda: self.state_of(event["eventId"]) == "handled", within_s=WITHIN_S, what="the event is handled")
+        eventually(lambda: self.state_of(event["eventId"]) == "handled", what="the event is handled")
         return True
 
     def state_of(self, event_id):
@@ -66,7 +65,7 @@ class Up:
         body = {"connectorId": 2, "parameters": {"user": "user-ok", "password": "password-ok"}}
         with closing(self.sandbox()) as sandbox:
             item_id = sandbox.api("POST", "/items", body)["id"]
-        eventually(lambda: item_id in self.told(), within_s=WITHIN_S, what="the product is told")
+        eventually(lambda: item_id in self.told(), what="the product is told")
 
     def sandbox(self):
         credentials = {"client_id": self.env["PLUGGY_CLIENT_ID"], "client_secret": self.env["PLUGGY_CLIENT_SECRET"]}
@@ -74,10 +73,8 @@ class Up:
 
     def wait_until_the_sandbox_sends_events(self):
         with closing(self.sandbox()) as sandbox:
-            eventually(sandbox.is_up, within_s=WITHIN_S, what="the sandbox answers")
-            eventually(
-                lambda: sandbox.api("GET", "/webhooks")["results"], within_s=WITHIN_S, what="it knows our address"
-            )
+            eventually(sandbox.is_up, what="the sandbox answers")
+            eventually(lambda: sandbox.api("GET", "/webhooks")["results"], what="it knows our address")
 
     def told(self):
         """Return the Items of which the product was told that they are synced."""
@@ -91,7 +88,7 @@ class Up:
         """Make an event due that has no message: only the sweep, which beat sends, finds it."""
         with psql(self.env["DATABASE_URL"]) as conn:
             conn.execute("UPDATE inbox SET state = 'stored', due_at = now() WHERE event_id = %s", [self.sent[-1]])
-        eventually(lambda: self.state_of(self.sent[-1]) == "handled", within_s=WITHIN_S, what="the sweep finds it")
+        eventually(lambda: self.state_of(self.sent[-1]) == "handled", what="the sweep finds it")
 
     def flower_answers(self):
         try:
@@ -131,16 +128,16 @@ def up(running_up):
 
 
 def wait_until_another_runs(up, name, before):
-    eventually(lambda: up.run.pid(name) != before, within_s=WITHIN_S, what=f"{name} is started again")
+    eventually(lambda: up.run.pid(name) != before, what=f"{name} is started again")
 
 
 def works_again(up, name):
     """Wait until what *name* does is done again."""
-    eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
+    eventually(up.event_is_handled, what="the service takes and handles events")
     if name == "beat":
         up.event_without_a_message_is_handled()
     if name == "flower":
-        eventually(up.flower_answers, within_s=WITHIN_S, what="Flower answers")
+        eventually(up.flower_answers, what="Flower answers")
     if name == "sandbox":
         up.wait_until_the_sandbox_sends_events()
     up.connected_item_reaches_the_product()
@@ -174,7 +171,7 @@ def test_after_kills_nothing_is_lost_and_the_run_ends_well(up):
         before = up.run.pid(name)
         psutil.Process(before).kill()
         wait_until_another_runs(up, name, before)
-        eventually(up.event_is_handled, within_s=WITHIN_S, what="the service takes and handles events")
+        eventually(up.event_is_handled, what="the service takes and handles events")
     states = {event_id: up.state_of(event_id) for event_id in up.sent}
     processes = up.run.processes()
 

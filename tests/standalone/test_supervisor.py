@@ -44,7 +44,7 @@ class Printed:
         self.lines[name].append(line)
 
     def first_line(self, name):
-        return eventually(lambda: self.lines[name], within_s=10, what=f"a line of {name}")[0]
+        return eventually(lambda: self.lines[name], what=f"a line of {name}")[0]
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_process_that_ended_is_started_again_and_that_is_said_in_one_line(supe
         supervisor.keep_running()
 
     assert printed.said == ["frail was ended by SIGKILL; starting it again"]
-    eventually(lambda: printed.lines["frail"] == ["here", "here"], within_s=10, what="its second life")
+    eventually(lambda: printed.lines["frail"] == ["here", "here"], what="its second life")
 
 
 def test_what_a_dead_process_had_started_is_ended_before_it_is_started_again(supervisor, printed):
@@ -146,7 +146,7 @@ signal.pause()
     for name, stops_last in (("store", True), ("user", False)):
         argv = [sys.executable, "-c", slow.format(log=str(log)), name]
         supervisor.start(Program(name=name, argv=argv, env=os.environ, stops_last=stops_last))
-    eventually(lambda: len(list(tmp_path.glob("log?*"))) == 2, within_s=10, what="both")
+    eventually(lambda: len(list(tmp_path.glob("log?*"))) == 2, what="both")
 
     supervisor.stop()
 
@@ -181,7 +181,7 @@ def test_a_grandchild_is_stopped_though_its_parent_died_before(supervisor, print
     parent = supervisor.start(python("p", STUBBORN_PARENT.format(own_session=False)))
     grandchild = int(printed.first_line("p"))
     os.kill(parent.pid, signal.SIGKILL)
-    eventually(lambda: not is_running(parent.pid), within_s=10, what="its end")
+    eventually(lambda: not is_running(parent.pid), what="its end")
 
     supervisor.stop()
 

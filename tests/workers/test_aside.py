@@ -35,7 +35,7 @@ def test_a_worker_goes_on_while_work_takes_its_time_and_the_work_ends_later(rele
     assert not done.is_set()
     release.set()
 
-    assert done.wait(10)
+    assert done.wait(60)
 
 
 def test_what_fails_at_once_is_the_worker_s_failure():
@@ -60,4 +60,4 @@ def test_when_every_thread_is_taken_the_worker_waits_for_one(release):
     assert not went_on.wait(0.5)
     release.set()
 
-    assert went_on.wait(10)
+    assert went_on.wait(60)

@@ -39,7 +39,7 @@ def test_a_sync_that_takes_longer_gives_its_item_back_and_another_worker_ends_it
     events = upstream.take_events()
     with running_worker(environ, tmp_path) as worker:
         service.deliver(*events)
-        eventually(lambda: outcomes(service) == ["running"], within_s=60, what="the sync has begun")
+        eventually(lambda: outcomes(service) == ["running"], what="the sync has begun")
         upstream.fail({"endpoint": "*", "do": "slow", "seconds": SLOW_S})
 
         worker.process.send_signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ def test_a_task_that_ends_by_itself_in_a_moment_is_let(service, upstream, enviro
     events = upstream.take_events()
     with running_worker(environ, tmp_path) as worker:
         service.deliver(*events)
-        eventually(lambda: outcomes(service) == ["running"], within_s=60, what="the sync has begun")
+        eventually(lambda: outcomes(service) == ["running"], what="the sync has begun")
 
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(LIMIT_S) == 0

@@ -158,7 +158,7 @@ def eventually_said(ask):
         last.append(ask())
         return last[-1][0] == "problem"
 
-    eventually(is_problem, within_s=10, what="the server has read its settings")
+    eventually(is_problem, what="the server has read its settings")
     return last[-1]
 
 

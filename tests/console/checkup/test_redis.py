@@ -72,9 +72,7 @@ def test_a_server_that_cannot_write_to_its_disk_is_a_problem(said, resources, tm
         in_the_way.unlink(missing_ok=True)
         (in_the_way / "x").mkdir(parents=True)
         client.bgsave()
-        eventually(
-            lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", within_s=20, what="it fails to save"
-        )
+        eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", what="it fails to save")
 
         found = said(redis.persistence, res)["Redis persistence"]
 

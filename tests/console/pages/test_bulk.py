@@ -43,7 +43,7 @@ def test_it_is_done_in_the_background_with_its_progress_and_is_in_the_audit_log(
 
     end = bulk.work_in_background(service.res)
     try:
-        eventually(lambda: ">done<" in progress(browser, answer.location), what="it is done", within_s=30)
+        eventually(lambda: ">done<" in progress(browser, answer.location), what="it is done")
     finally:
         end()
 

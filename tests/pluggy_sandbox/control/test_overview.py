@@ -22,7 +22,6 @@ def browse(open_window: Callable[..., Window], driver: Driver) -> Iterator[Calla
     def browse(path: str = "/", width: int = 1280, **options: Any) -> Any:
         window = open_window({"width": width, "height": 850}, **options)
         windows.append(window)
-        window.page.set_default_timeout(60_000)
         window.page.goto(driver.sandbox.url + path)
         if path == "/":
             window.page.wait_for_selector("#now[datetime]")

@@ -84,9 +84,9 @@ def test_of_two_watchdogs_that_see_the_same_at_once_one_tells_it(res):
         with ThreadPoolExecutor(1) as threads:
             second = threads.submit(watchdog.settle, res, [finding], {Code.DISK_LOW}, res.now())
             # It waits for the first one's row, and finds it once that is committed.
-            eventually(lambda: is_waiting(res), within_s=20, what="the second watchdog waits")
+            eventually(lambda: is_waiting(res), what="the second watchdog waits")
             first.commit()
-            second.result(timeout=20)
+            second.result(timeout=60)
 
     assert (open_alerts(res), told(res)) == ([(Code.DISK_LOW, "spill")], [])
 

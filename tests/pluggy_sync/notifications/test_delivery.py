@@ -530,7 +530,7 @@ def test_notifications_of_different_items_are_delivered_at_once(res, product):
     together = threading.Barrier(4)
 
     def when_all_are_there(request):
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         request.respond(200)
 
     product.answer = when_all_are_there

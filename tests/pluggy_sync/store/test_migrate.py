@@ -84,7 +84,7 @@ def test_an_index_is_made_while_its_table_is_written(empty):
         first.execute(add, {"id": "before"})
         migrating = threads.submit(migrate, empty)
         # It waits for the transaction that began before it, and keeps nobody waiting meanwhile.
-        eventually(lambda: second.scalar(being_made), what="the index is being made", within_s=60)
+        eventually(lambda: second.scalar(being_made), what="the index is being made")
         second.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
         second.execute(add, {"id": "meanwhile"})
         second.commit()

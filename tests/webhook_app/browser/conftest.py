@@ -54,7 +54,7 @@ class Stack:
 
     def action_of(self, item_id: str, *, reason: str | None = None) -> dict[str, Any]:
         """Return the Item's open action, of *reason* if given, once there is one."""
-        return eventually(lambda: self._open(item_id, reason), within_s=30, what="an action is open")
+        return eventually(lambda: self._open(item_id, reason), what="an action is open")
 
     def _open(self, item_id: str, reason: str | None) -> dict[str, Any] | None:
         found = self.api.get("/v1/actions", params={"itemId": item_id, "state": "open"}).json()["results"]
@@ -62,7 +62,7 @@ class Stack:
 
     def told_of(self, action: Mapping[str, Any], type_: str = "item.action_required") -> dict[str, Any]:
         """Return the action as the product received it with a notification of *type_*."""
-        return eventually(lambda: self._told(action, type_), within_s=30, what=f"the product is told: {type_}")
+        return eventually(lambda: self._told(action, type_), what=f"the product is told: {type_}")
 
     def _told(self, action: Mapping[str, Any], type_: str) -> dict[str, Any] | None:
         received = [json.loads(asked.body) for asked in list(self.product.asked) if asked.path == "/hook"]
@@ -181,9 +181,17 @@ class Phone:
         """Open the page."""
         self.page.goto(address, wait_until="load")
 
-    def sees(self, screen: str, *, within_s: float = 20) -> None:
-        """Wait until the page shows *screen*."""
-        self.page.wait_for_selector(f'main[data-screen="{screen}"]', timeout=within_s * 1000)
+    def sees(self, screen: str) -> None:
+        """Wait until the page shows *screen*; if it does not, say what it shows."""
+        try:
+            self.page.wait_for_selector(f'main[data-screen="{screen}"]')
+        except Exception as exc:
+            exc.add_note(f"The page shows:\n{self.page.locator('body').inner_text()}")
+            raise
+
+    def may_type(self) -> None:
+        """Wait until the only field has the focus; a browser gives it some time after it has loaded the page."""
+        self.page.wait_for_function("document.activeElement.id === 'value'")
 
     def screenshot(self, name: str) -> None:
         """Keep what is seen, whole, if pictures are wanted."""
@@ -216,7 +224,6 @@ def browse(open_window: Callable[..., Window]) -> Iterator[Callable[..., Phone]]
     def browse(**options: Any) -> Phone:
         profile = {"viewport": {"width": 390, "height": 844}, "locale": "pt-BR", "device_scale_factor": 2, **options}
         phone = Phone(open_window(**profile))
-        phone.page.set_default_timeout(20_000)
         phones.append(phone)
         return phone
 

@@ -33,7 +33,7 @@ def test_the_keyboard_alone_is_enough(stack, browse):
     phone = browse()
     phone.open(action["pageUrl"])
 
-    # The only field has the focus.
+    phone.may_type()
     phone.page.keyboard.type("123456")
     phone.page.keyboard.press("Enter")
 

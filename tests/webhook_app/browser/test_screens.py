@@ -87,7 +87,7 @@ def vain(stack: Any) -> str:
         found = stack.action_of(action["itemId"])
         return found if found["id"] != action["id"] else None
 
-    return str(eventually(asked_again, within_s=30, what="the same is asked again")["pageUrl"])
+    return str(eventually(asked_again, what="the same is asked again")["pageUrl"])
 
 
 def bank_of_its_own(number: int, **columns: Any) -> Callable[[Any], str]:

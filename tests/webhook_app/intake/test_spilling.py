@@ -140,7 +140,7 @@ def test_whatever_ails_postgres_every_event_is_taken_in_time_and_enters_the_inbo
             statuses, longest = deliver(web.address, at_once)
             later = deliver_in_order(web.address, in_order)
             waited = spill.waiting(folder_of(environ))
-        eventually(lambda: is_empty(environ), within_s=60, what="the spill is drained")
+        eventually(lambda: is_empty(environ), what="the spill is drained")
 
     assert set(statuses) == {202}
     assert longest < 5
@@ -164,15 +164,15 @@ def test_a_process_killed_while_it_spills_loses_nothing_that_it_acknowledged(ser
                         acknowledged.append(payload["eventId"])
 
         delivering = [threads.submit(deliver_until_killed, number) for number in range(4)]
-        eventually(lambda: len(acknowledged) > 50, within_s=60, what="some are spilled")
+        eventually(lambda: len(acknowledged) > 50, what="some are spilled")
         web.kill()
         for each in delivering:
-            each.result(timeout=30)
+            each.result(timeout=60)
     assert spill.waiting(folder_of(environ)).deliveries >= len(acknowledged)
     assert stored(server) == []
 
     with running_web_process(environ, tmp_path):
-        eventually(lambda: is_empty(environ), within_s=60, what="the file of the dead process is drained")
+        eventually(lambda: is_empty(environ), what="the file of the dead process is drained")
 
     inbox = stored(server)
     assert set(acknowledged) <= set(inbox)
@@ -186,13 +186,13 @@ def test_a_process_killed_while_it_drains_loses_nothing_and_stores_nothing_twice
             assert set(deliver_in_order(web.address, payloads)) == {202}
         # Whoever drains waits for this lock with a page in its hands.
         with psql(server.url) as conn:
-            eventually(lambda: len(stored(server)) > 0, within_s=60, what="draining has begun")
+            eventually(lambda: len(stored(server)) > 0, what="draining has begun")
             conn.execute("LOCK TABLE inbox")
             web.kill()
     killed_at = len(stored(server))
 
     with running_web_process(environ, tmp_path):
-        eventually(lambda: is_empty(environ), within_s=60, what="the rest is drained")
+        eventually(lambda: is_empty(environ), what="the rest is drained")
 
     assert killed_at > 0
     assert stored(server) == ids(payloads)
@@ -204,7 +204,7 @@ def test_a_full_spill_takes_no_more_and_all_that_it_took_is_stored(server, envir
     with running_web_process(environ, tmp_path) as web:
         with stopped(server):
             statuses = deliver_in_order(web.address, payloads)
-        eventually(lambda: is_empty(environ), within_s=60, what="the spill is drained")
+        eventually(lambda: is_empty(environ), what="the spill is drained")
         after = deliver_in_order(web.address, [an_event(eventId="after")])
 
     taken = [each["eventId"] for each, status in zip(payloads, statuses, strict=True) if status == 202]
@@ -230,7 +230,7 @@ def test_two_processes_take_a_dead_one_s_file_once(server, environ, tmp_path):
         web.kill()
 
     with running_web_process({**environ, "WEB_WORKERS": "2"}, tmp_path):
-        eventually(lambda: is_empty(environ), within_s=60, what="one of them drains it")
+        eventually(lambda: is_empty(environ), what="one of them drains it")
 
     assert stored(server) == ids(payloads)
 

@@ -57,14 +57,14 @@ def taken(intake, bodies):
 
 
 def results(futures):
-    return [each.result(timeout=30) for each in futures]
+    return [each.result(timeout=60) for each in futures]
 
 
 def gathered(intake, database_url, bodies):
     """Return the results of *bodies*, all of which but the first wait while the first is stored: they are one batch."""
     with inbox_locked(database_url):
         first = intake.take(body())
-        eventually(lambda: not intake._writer._queue, within_s=10, what="the writer has the first")
+        eventually(lambda: not intake._writer._queue, what="the writer has the first")
         futures = taken(intake, bodies)
     return results([first, *futures])[1:]
 
@@ -160,7 +160,7 @@ def test_beside_loops_that_lock_items_in_any_order_every_event_is_stored_and_nob
         bodies = [body(itemId=each) for each in item_ids * 15]
         found = Counter(results([*taken(one, bodies[::2]), *taken(two, bodies[1::2])]))
         stop.set()
-        looping.result(timeout=30)
+        looping.result(timeout=60)
 
     assert found == {Result.RECORDED: 300}
     assert errors == []
@@ -194,7 +194,7 @@ def test_an_event_whose_item_is_held_waits_and_holds_up_none_that_came_with_it(p
         waited = held.done()
 
     assert (waited, others) == (False, [Result.RECORDED] * 20)
-    assert held.result(timeout=30) is Result.RECORDED
+    assert held.result(timeout=60) is Result.RECORDED
 
 
 def test_what_is_stored_is_queued_in_order_and_what_is_only_kept_is_not(process, database_url, resources):
@@ -213,7 +213,7 @@ def test_more_than_can_be_stored_in_time_is_refused_at_once(process, database_ur
     intake = process()
     with inbox_locked(database_url):
         first = intake.take(body())
-        eventually(lambda: not intake._writer._queue, within_s=10, what="the writer has the first")
+        eventually(lambda: not intake._writer._queue, what="the writer has the first")
         waiting = taken(intake, [body() for _ in range(10)])
         with pytest.raises(FullError):
             intake.take(body())
@@ -236,7 +236,7 @@ def test_who_waits_behind_a_postgres_that_hangs_is_told_in_time(process, databas
     assert set(told) == {None}
     assert took < 1.5 + 3.5
     # Postgres answers again, and is found to.
-    eventually(lambda: results([intake.take(body())]) == [Result.RECORDED], within_s=20, what="it is stored again")
+    eventually(lambda: results([intake.take(body())]) == [Result.RECORDED], what="it is stored again")
 
 
 def test_what_waits_when_the_process_ends_is_stored(process, database, database_url):
@@ -245,7 +245,7 @@ def test_what_waits_when_the_process_ends_is_stored(process, database, database_
         with inbox_locked(database_url):
             futures = taken(intake, [body() for _ in range(50)])
             closing = threads.submit(intake._writer.close)
-        closing.result(timeout=30)
+        closing.result(timeout=60)
 
     assert results(futures) == [Result.RECORDED] * 50
     assert len(rows(database, inbox)) == 50

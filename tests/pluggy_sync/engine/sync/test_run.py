@@ -118,11 +118,11 @@ def test_when_reading_one_account_ends_the_run_what_is_read_beside_it_is_not_wri
     def one_fails_then_the_others_go_on(answer):
         if answer.path == "/v2/transactions":
             if next(numbers) == 0:
-                assert another_is_read.wait(30)
+                assert another_is_read.wait(60)
                 # The client does not repeat a read over this one.
                 raise LeaseLostError
             another_is_read.set()
-            stopped.append(begun[0].stopped.wait(10))
+            stopped.append(begun[0].stopped.wait(60))
 
     resources.pluggy.hooks.answered.append(one_fails_then_the_others_go_on)
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from pluggy_sync.engine import events, executions, requests, sweep
 from pluggy_sync.store.tables import inbox, items
+from standalone.polling import eventually
 from tests.kit.factories import an_event, an_id
 
 
@@ -119,10 +120,14 @@ def test_the_lines_about_a_connector_say_which_and_how_it_is(service, caplog):
         service.deliver(an_event("connector/status_updated", itemId=None, connectorId=2, data={"status": status}))
     service.work()
 
-    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
-    stored = [line["connector_id"] for line in lines if line["event"] == "webhook.stored"]
-    handled = [(line["connector_id"], line["status"]) for line in lines if line["event"] == "event.handled"]
-    assert (stored, handled) == ([2, 2], [(2, "OFFLINE"), (2, None)])
+    def lines(event):
+        records = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+        return [each for each in records if each["event"] == event]
+
+    # Its line is written once the answer is on its way.
+    eventually(lambda: len(lines("webhook.stored")) == 2, what="both lines")
+    assert [line["connector_id"] for line in lines("webhook.stored")] == [2, 2]
+    assert [(line["connector_id"], line["status"]) for line in lines("event.handled")] == [(2, "OFFLINE"), (2, None)]
     assert {event.state for event in service.events()} == {"handled"}
     assert "stranger" not in caplog.text
 

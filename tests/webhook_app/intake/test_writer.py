@@ -208,6 +208,24 @@ def test_what_is_stored_is_queued_in_order_and_what_is_only_kept_is_not(process,
     assert [argument for _, argument in take_messages(resources)][1:] == ["e1", "e2", "e1"]
 
 
+def test_whoever_is_told_that_an_event_is_stored_finds_its_task_on_the_way(process, database_url, monkeypatch):
+    intake = process()
+    publisher = intake._res.publisher
+    publish = publisher.publish
+    told_before = []
+
+    def publish_and_note(messages):
+        told_before.append(future.done())
+        publish(messages)
+
+    monkeypatch.setattr(publisher, "publish", publish_and_note)
+    with inbox_locked(database_url):
+        future = intake.take(body())
+    assert results([future]) == [Result.RECORDED]
+
+    assert told_before == [False]
+
+
 def test_more_than_can_be_stored_in_time_is_refused_at_once(process, database_url, monkeypatch):
     monkeypatch.setattr(writing, "MOST_WAITING", 10)
     intake = process()

@@ -174,10 +174,13 @@ class Writer:
                 left.append(each)
         for each, result in told:
             self._count(each.delivery, result)
-        # Before they are told: who has the answer finds the task on its way.
-        self._res.publisher.publish(messages((each.delivery, result) for each, result in told if result is not None))
-        _tell(told)
-        _log([(each.delivery, result) for each, result in told if result is not None])
+        stored = [(each.delivery, result) for each, result in told if result is not None]
+        try:
+            # Before they are told: who has the answer finds the task on its way.
+            self._res.publisher.publish(messages(stored))
+        finally:
+            _tell(told)
+        _log(stored)
         self._put_aside(left, error)
 
     def _store(self, batch: Batch, *, since: float) -> Exception | None:

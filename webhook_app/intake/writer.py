@@ -269,7 +269,7 @@ class _Kept:
 
     def _opened(self) -> Connection:
         if self._conn is None:
-            self._conn = connect_for(self._res.database, INTAKE)
+            self._conn = connect_for(self._res.database, INTAKE, inbox.BY_INDEX)
         return self._conn
 
     def leave(self) -> None:

@@ -6,6 +6,7 @@ untouched. A row that was removed after its page was asked for is dropped. Every
 of the Item's feed, and what the row was before is kept. Callers own the transaction and hold the Item's write lock.
 """
 
+import functools
 from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -208,6 +209,8 @@ def append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, 
     streams.add_changes(conn, item_id)
 
 
+_OF_ACCOUNT = transactions.c.account_id == sa.bindparam("account")
+
 # A day in São Paulo ends hours after the same day in UTC, and less than a day after.
 _TWO_DAYS = timedelta(days=2)
 
@@ -215,6 +218,23 @@ _TWO_DAYS = timedelta(days=2)
 def _midnight(day: date) -> datetime:
     """Return when *day* begins in UTC. In São Paulo, west of it, it begins later."""
     return datetime.combine(day, time.min, UTC)
+
+
+@functools.cache
+def _in_window(*, after: bool, through: bool, from_day: bool) -> sa.Select[str]:
+    """Return the statement for the account's transactions whose date is in the window; False: that end is open."""
+    stmt = sa.select(transactions.c.id).where(_OF_ACCOUNT)
+    if after:
+        stmt = stmt.where(transactions.c.date > sa.bindparam("after"))
+    if through:
+        stmt = stmt.where(transactions.c.date <= sa.bindparam("through"))
+    if from_day:
+        stmt = stmt.where(transactions.c.date >= sa.bindparam("midnight"))
+        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
+        for zone in ("UTC", "America/Sao_Paulo"):
+            day = sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date)
+            stmt = stmt.where(day >= sa.bindparam("from_day", type_=sa.Date))
+    return stmt
 
 
 def unlisted(
@@ -232,21 +252,14 @@ def unlisted(
     None leaves that end open. *from_day* bounds the window by the day of the instant. Nobody knows in which zone Pluggy
     counts `dateFrom`: a row counts as unlisted only if it is in the window both in UTC and in São Paulo.
     """
-    stmt = sa.select(transactions.c.id).where(transactions.c.account_id == account_id)
-    if after is not None:
-        stmt = stmt.where(transactions.c.date > after)
-    if through is not None:
-        stmt = stmt.where(transactions.c.date <= through)
-    if from_day is not None:
-        stmt = stmt.where(transactions.c.date >= _midnight(from_day))
-        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
-        for zone in ("UTC", "America/Sao_Paulo"):
-            stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
+    stmt = _in_window(after=after is not None, through=through is not None, from_day=from_day is not None)
+    midnight = None if from_day is None else _midnight(from_day)
+    given = {"after": after, "through": through, "from_day": from_day, "midnight": midnight}
+    ends = {name: value for name, value in given.items() if value is not None}
     # Compared here: Postgres would walk a list in a parameter once for each row.
-    return [each for each in conn.scalars(stmt) if each not in listed]
+    return [each for each in conn.scalars(stmt, {"account": account_id, **ends}) if each not in listed]
 
 
-_OF_ACCOUNT = transactions.c.account_id == sa.bindparam("account")
 _STORED_AMONG = sa.select(transactions.c.id).where(_AMONG, _OF_ACCOUNT)
 
 
@@ -299,15 +312,18 @@ class StoredTransaction(NamedTuple):
     replaces_rule: str | None = None
 
 
+_CHANGES_AFTER = (
+    sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, *_SHOWN)
+    .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+    .where(changes.c.item_id == sa.bindparam("item"), changes.c.seq > sa.bindparam("cursor"))
+    .order_by(changes.c.seq)
+    .limit(sa.bindparam("limit"))
+)
+
+
 def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[Change]:
     """Return the next *limit* entries of the Item's change feed after *cursor*."""
-    rows = conn.execute(
-        sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, *_SHOWN)
-        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
-        .where(changes.c.item_id == item_id, changes.c.seq > cursor)
-        .order_by(changes.c.seq)
-        .limit(limit)
-    )
+    rows = conn.execute(_CHANGES_AFTER, {"item": item_id, "cursor": cursor, "limit": limit})
     return [Change._make(row) for row in rows]
 
 
@@ -325,10 +341,9 @@ class StreamedChange(NamedTuple):
     replaces_rule: str | None
 
 
-def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
-    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
-    position, seq = place
-    rows = conn.execute(
+def _changes_of_all_after() -> sa.Select[Any]:
+    position, seq = sa.bindparam("from_position"), sa.bindparam("from_seq")
+    return (
         sa.select(
             change_stream.c.position,
             changes.c.item_id,
@@ -346,8 +361,17 @@ def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -
         .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
         .where(change_stream.c.position >= position, sa.or_(change_stream.c.position > position, changes.c.seq > seq))
         .order_by(change_stream.c.position, changes.c.seq)
-        .limit(limit)
+        .limit(sa.bindparam("limit"))
     )
+
+
+_CHANGES_OF_ALL_AFTER = _changes_of_all_after()
+
+
+def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
+    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
+    position, seq = place
+    rows = conn.execute(_CHANGES_OF_ALL_AFTER, {"from_position": position, "from_seq": seq, "limit": limit})
     return [StreamedChange._make(row) for row in rows]
 
 

@@ -342,7 +342,8 @@ class StreamedChange(NamedTuple):
 
 
 def _changes_of_all_after() -> sa.Select[Any]:
-    position, seq = sa.bindparam("from_position"), sa.bindparam("from_seq")
+    position = sa.bindparam("from_position", type_=sa.BigInteger)
+    seq = sa.bindparam("from_seq", type_=sa.BigInteger)
     return (
         sa.select(
             change_stream.c.position,
@@ -395,57 +396,79 @@ def before(
     moment; None: what is stored now.
     """
 
-    def rows_of(each: str, table: sa.Table = transactions) -> sa.Select[Any]:
-        return _rows_before(table, each, position, date_from=date_from, date_to=date_to, status=status)
-
-    own = rows_of(account_id).limit(limit)
+    asked = _asked(position, date_from=date_from, date_to=date_to, status=status)
     if as_of is not None:
-        return _as_of(conn, rows_of(account_id), rows_of(account_id, revisions), as_of, limit)
-    if not predecessors:
-        return [StoredTransaction._make(row) for row in conn.execute(own)]
-    # Of each account the first ones, found by its index; the rest of them is not sorted.
-    of_others = [rows_of(each).where(series.rows_of_its_own()).limit(limit) for each in predecessors]
-    of_all = [own, *of_others]
-    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_all)).subquery()
-    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
-    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
+        stmt, more = _page_as_of(frozenset(asked)), {"as_of": as_of}
+    elif predecessors:
+        stmt, more = _page_with_predecessors(predecessors, frozenset(asked)), {}
+    else:
+        stmt, more = _page(frozenset(asked)), {}
+    rows = conn.execute(stmt, {**asked, **more, "account": account_id, "limit": limit})
+    return [StoredTransaction._make(row) for row in rows]
 
 
-def _as_of(
-    conn: Connection, stored: sa.Select[Any], ended: sa.Select[Any], as_of: datetime, limit: int
-) -> Sequence[StoredTransaction]:
-    """Return the first of the *stored* rows and of the *ended* revisions whose content was that of *as_of*."""
-    of_both = (
-        stored.where(transactions.c.recorded_at <= as_of).limit(limit),
-        ended.where(revisions.c.recorded_at <= as_of, revisions.c.ended_at > as_of).limit(limit),
-    )
-    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_both)).subquery()
-    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
-    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
-
-
-def _rows_before(
-    table: sa.Table,
-    account_id: str,
-    position: tuple[datetime, str] | None,
-    *,
-    date_from: date | None,
-    date_to: date | None,
-    status: str | None,
-) -> sa.Select[Any]:
-    columns = [table.c[name] for name in ("id", "date", *_SHOWN_NAMES)]
-    stmt = sa.select(*columns).where(table.c.account_id == account_id)
+def _asked(
+    position: tuple[datetime, str] | None, *, date_from: date | None, date_to: date | None, status: str | None
+) -> dict[str, datetime | date | str]:
+    """Return the parameters of `_rows_before`, without those that restrict nothing."""
+    asked: dict[str, datetime | date | str] = {}
     if position is not None:
-        moment, last_id = position
-        later_id = sa.and_(table.c.date == moment, table.c.id > last_id)
-        stmt = stmt.where(table.c.date <= moment, sa.or_(table.c.date < moment, later_id))
+        asked["moment"], asked["last_id"] = position
     # The day decides. The instant beside it is what the index knows: no row of a day is further away.
     if date_from is not None:
-        stmt = stmt.where(table.c.day >= date_from, table.c.date >= _midnight(date_from))
+        asked["from_day"], asked["from_moment"] = date_from, _midnight(date_from)
     if date_to is not None:
-        stmt = stmt.where(table.c.day <= date_to)
+        asked["to_day"] = date_to
         if date_to < date.max - _TWO_DAYS:
-            stmt = stmt.where(table.c.date < _midnight(date_to + _TWO_DAYS))
+            asked["to_moment"] = _midnight(date_to + _TWO_DAYS)
     if status is not None:
-        stmt = stmt.where(table.c.status == status)
-    return stmt.order_by(table.c.date.desc(), table.c.id)
+        asked["of_status"] = status
+    return asked
+
+
+def _rows_before(table: sa.Table, account: sa.ColumnElement[str], asked: frozenset[str]) -> sa.Select[Any]:
+    """Return the account's rows of *table* as `before` lists them; *asked*: which parameters are given."""
+    moment, last_id = sa.bindparam("moment", type_=INSTANT), sa.bindparam("last_id", type_=sa.Text)
+    conditions = {
+        "moment": table.c.date <= moment,
+        "last_id": sa.or_(table.c.date < moment, sa.and_(table.c.date == moment, table.c.id > last_id)),
+        "from_day": table.c.day >= sa.bindparam("from_day"),
+        "from_moment": table.c.date >= sa.bindparam("from_moment"),
+        "to_day": table.c.day <= sa.bindparam("to_day"),
+        "to_moment": table.c.date < sa.bindparam("to_moment"),
+        "of_status": table.c.status == sa.bindparam("of_status"),
+    }
+    chosen = [condition for name, condition in conditions.items() if name in asked]
+    columns = [table.c[name] for name in ("id", "date", *_SHOWN_NAMES)]
+    return sa.select(*columns).where(table.c.account_id == account, *chosen).order_by(table.c.date.desc(), table.c.id)
+
+
+_ACCOUNT = sa.bindparam("account", type_=sa.Text)
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+
+
+@functools.cache
+def _page(asked: frozenset[str]) -> sa.Select[Any]:
+    return _rows_before(transactions, _ACCOUNT, asked).limit(_LIMIT)
+
+
+def _page_with_predecessors(predecessors: Sequence[str], asked: frozenset[str]) -> sa.Select[Any]:
+    of_others = [_rows_before(transactions, sa.literal(each, sa.Text), asked) for each in predecessors]
+    return _first_of(_page(asked), *(each.where(series.rows_of_its_own()).limit(_LIMIT) for each in of_others))
+
+
+@functools.cache
+def _page_as_of(asked: frozenset[str]) -> sa.Select[Any]:
+    """Return the first of the stored rows and of the ended revisions whose content was that of a moment."""
+    as_of = sa.bindparam("as_of", type_=INSTANT)
+    stored = _rows_before(transactions, _ACCOUNT, asked).where(transactions.c.recorded_at <= as_of)
+    ended = _rows_before(revisions, _ACCOUNT, asked).where(
+        revisions.c.recorded_at <= as_of, revisions.c.ended_at > as_of
+    )
+    return _first_of(stored.limit(_LIMIT), ended.limit(_LIMIT))
+
+
+def _first_of(*pages: sa.Select[Any]) -> sa.Select[Any]:
+    # Of each the first ones, found by its index; the rest of them is not sorted.
+    rows = sa.union_all(*(sa.select(each.subquery()) for each in pages)).subquery()
+    return sa.select(rows).order_by(rows.c.date.desc(), rows.c.id).limit(_LIMIT)

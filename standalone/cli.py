@@ -18,7 +18,6 @@ from console import local_run
 from standalone import first_persons, orphans
 from standalone.addresses import box, show_on_enter
 from standalone.data_folder import LEDGER, LOGS, AlreadyRunningError, locked, make_private
-from standalone.demo.play import play
 from standalone.logs import ConsoleLog, LogFiles
 from standalone.plan import INSTEAD_OF, BadPlanError, Say
 from standalone.polling import WaitedInVainError
@@ -115,6 +114,8 @@ def where(data: Path) -> None:
 @_data_dir
 def demo(data: Path) -> None:
     """Run everything once on data of its own, check each promise, and stop. Exits 0 only if all were kept."""
+    from standalone.demo.play import play  # noqa: PLC0415 - half of what `up` would load, which does without
+
     terminal = Console(highlight=False)
     console = Console(highlight=False, width=min(WIDTH, terminal.width))
     files = LogFiles(data / "demo" / LOGS)

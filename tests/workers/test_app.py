@@ -43,6 +43,12 @@ def test_everything_that_beat_sends_is_a_task_with_a_queue(app):
     assert {each["task"] for each in app.conf.beat_schedule.values()} <= set(queue.QUEUE_OF_TASK)
 
 
+IMPORTING = "import gc, sys, workers.app; from celery import signals; from pluggy_sync import queue\n"
+# As Celery does it, with the options of its command line.
+START = "signals.celeryd_init.send(sender='worker', options={})\n"
+STARTING = IMPORTING + "from workers.app import app\n" + START
+
+
 def run_python(code, environ):
     return subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environ}, capture_output=True, text=True, check=False
@@ -50,14 +56,26 @@ def run_python(code, environ):
 
 
 def test_every_task_that_can_be_sent_is_one_that_workers_know():
-    code = (
-        "import workers.tasks; from workers.app import app; from pluggy_sync import queue;"
-        "print(sorted(set(queue.QUEUE_OF_TASK) - set(app.tasks)))"
-    )
+    code = STARTING + "print(sorted(set(queue.QUEUE_OF_TASK) - set(app.tasks)))"
 
     done = run_python(code, an_environ())
 
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_only_a_worker_loads_the_tasks_and_its_children_share_their_memory():
+    loaded = "print('workers.tasks' in sys.modules, gc.isenabled(), gc.get_freeze_count() > 0)\n"
+
+    done = run_python(IMPORTING + loaded + START + loaded, an_environ())
+
+    assert done.stdout.splitlines() == ["False True False", "True True True"], done.stderr
+
+
+def test_a_worker_whose_tasks_cannot_be_loaded_ends_and_says_why():
+    done = run_python(IMPORTING + "workers.app.OF_WORKERS = ['workers.nothing']\n" + START, an_environ())
+
+    assert done.returncode == 1
+    assert "No module named 'workers.nothing'" in done.stderr
 
 
 def test_a_worker_does_not_start_with_wrong_settings_and_names_them_all():

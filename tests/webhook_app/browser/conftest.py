@@ -83,7 +83,7 @@ class Stack:
         return str(self.api.get(f"/v1/actions/{action_id}").json()["state"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The service on real processes, with a bank whose runs take half a second."""
     folder = tmp_path_factory.mktemp("stack")

@@ -61,7 +61,7 @@ def settings(settings: Settings, receiver, tmp_path):
 
 def a_life(service, upstream):
     """Return the Items of a person for whom everything happened that leaves something behind."""
-    item_id = upstream.connect(clientUserId=PERSON)
+    item_id = upstream.connect(clientUserId=PERSON, products=None)
     asked = upstream.connect(connector=5, clientUserId=PERSON)
     service.catch_up()
     upstream.later(days=2)

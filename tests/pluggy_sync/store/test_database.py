@@ -249,7 +249,7 @@ def test_behind_a_pooler_in_transaction_mode_an_item_is_synced_whole(settings, c
         behind = dataclasses.replace(settings, database_url=url)
         resources = dataclasses.replace(create_resources(behind), now=clock)
         service = Service(create_app(behind, resources).test_client(), resources, upstream)
-        item_id = upstream.connect()
+        item_id = upstream.connect(products=None)
 
         service.catch_up()
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.pluggy import payloads
 from pluggy_sync.rules.sync_plan import AccountState
+from pluggy_sync.store.given_rows import as_parameter, given
 from pluggy_sync.store.tables import INSTANT, accounts
 
 
@@ -32,39 +33,46 @@ class StoredAccount:
 _COLUMNS = [accounts.c[each.name] for each in fields(StoredAccount)]
 
 
+# A sync of its transactions tells the rest.
+_SAVED = [column for column in accounts.columns if column.name not in ("synced_through", "synced_from_day")]
+
+
+def _save() -> sa.Insert:
+    names = [column.name for column in _SAVED]
+    new = insert(accounts).from_select(names, sa.select(given(_SAVED)))
+    return new.on_conflict_do_update(
+        index_elements=[accounts.c.id],
+        set_={name: new.excluded[name] for name in names if name not in ("id", "item_id")},
+        # An id of another Item's account is not taken over.
+        where=accounts.c.item_id == new.excluded.item_id,
+    )
+
+
+_SAVE = _save()
+
+
 def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, now: datetime) -> None:
     """Keep the accounts *found* in the Item's list. One that is listed twice is one; the later copy stands."""
     if not found:
         return
     once = {each.id: each for each in found}.values()
-    new = insert(accounts).values(
-        [
-            {
-                "id": each.id,
-                "item_id": item_id,
-                "type": each.type,
-                "subtype": each.subtype,
-                "number": each.number,
-                "name": each.name,
-                "balance": each.balance,
-                "currency_code": each.currency_code,
-                "raw": each.raw,
-                "synced_at": now,
-                "missing_since": None,
-            }
-            for each in once
-        ]
-    )
-    kept = ("id", "item_id", "synced_through", "synced_from_day")
-    columns = [column.name for column in accounts.columns if column.name not in kept]
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[accounts.c.id],
-            set_={name: new.excluded[name] for name in columns},
-            # An id of another Item's account is not taken over.
-            where=accounts.c.item_id == new.excluded.item_id,
-        )
-    )
+    rows = [
+        {
+            "id": each.id,
+            "item_id": item_id,
+            "type": each.type,
+            "subtype": each.subtype,
+            "number": each.number,
+            "name": each.name,
+            "balance": each.balance,
+            "currency_code": each.currency_code,
+            "raw": each.raw,
+            "synced_at": now,
+            "missing_since": None,
+        }
+        for each in once
+    ]
+    conn.execute(_SAVE, {"rows": as_parameter(rows)})
 
 
 _MARK_UNLISTED = sa.update(accounts).where(
@@ -99,11 +107,14 @@ def move_watermark(
     conn.execute(_MOVE_WATERMARK, {"account": account_id, "through": synced_through, "synced_from_day": from_day})
 
 
+_MARK_MISSING = sa.update(accounts).where(
+    accounts.c.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))), accounts.c.missing_since.is_(None)
+)
+
+
 def mark_missing(conn: Connection, ids: Sequence[str], *, now: datetime) -> None:
     """Mark the accounts *ids*, which Pluggy no longer gives."""
-    conn.execute(
-        sa.update(accounts).where(accounts.c.id.in_(ids), accounts.c.missing_since.is_(None)).values(missing_since=now)
-    )
+    conn.execute(_MARK_MISSING, {"ids": list(ids), "missing_since": now})
 
 
 _STATES = sa.select(accounts).where(accounts.c.item_id == sa.bindparam("item")).order_by(accounts.c.id)
@@ -124,14 +135,24 @@ def states(conn: Connection, item_id: str) -> tuple[AccountState, ...]:
     )
 
 
+_IS_STORED = sa.select(sa.exists().where(accounts.c.id == sa.bindparam("account")))
+
+
 def is_stored(conn: Connection, account_id: str) -> bool:
     """Return whether the account is known here."""
-    return conn.scalar(sa.select(accounts.c.id).where(accounts.c.id == account_id)) is not None
+    return bool(conn.scalar(_IS_STORED, {"account": account_id}))
+
+
+_AFTER = (
+    sa.select(*_COLUMNS)
+    .where(accounts.c.item_id == sa.bindparam("item"), accounts.c.id > sa.bindparam("after"))
+    .order_by(accounts.c.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def after(conn: Connection, item_id: str, account_id: str | None, *, limit: int) -> Sequence[StoredAccount]:
     """Return the Item's accounts that come after *account_id* in the order of ids; None begins."""
-    stmt = sa.select(*_COLUMNS).where(accounts.c.item_id == item_id)
-    if account_id is not None:
-        stmt = stmt.where(accounts.c.id > account_id)
-    return [StoredAccount(**row._mapping) for row in conn.execute(stmt.order_by(accounts.c.id).limit(limit))]
+    # No id is empty.
+    rows = conn.execute(_AFTER, {"item": item_id, "after": account_id or "", "limit": limit})
+    return [StoredAccount(**row._mapping) for row in rows]

@@ -59,14 +59,17 @@ def record(
     return drift
 
 
+_LATEST = (
+    sa.select(balances.c.account_id, balances.c.collected_at, balances.c.drift)
+    .ext(distinct_on(balances.c.account_id))
+    .where(balances.c.account_id == sa.func.any(sa.bindparam("accounts", type_=sa.ARRAY(sa.Text))))
+    .order_by(balances.c.account_id, balances.c.collected_at.desc())
+)
+
+
 def latest(conn: Connection, account_ids: Sequence[str]) -> dict[str, BalanceCheck]:
     """Return the check of the newest balance of each account that has one, by the account's id."""
-    rows = conn.execute(
-        sa.select(balances.c.account_id, balances.c.collected_at, balances.c.drift)
-        .ext(distinct_on(balances.c.account_id))
-        .where(balances.c.account_id.in_(account_ids))
-        .order_by(balances.c.account_id, balances.c.collected_at.desc())
-    )
+    rows = conn.execute(_LATEST, {"accounts": list(account_ids)})
     return {row.account_id: BalanceCheck(collected_at=row.collected_at, drift=row.drift) for row in rows}
 
 

@@ -67,8 +67,10 @@ class Incomplete:
     retry_at: datetime | None
 
 
-def of_transactions(conn: Connection, item_id: str) -> Sequence[Covered]:
-    """Return what is stored of the transactions of each account, by its id."""
+_ITEM = sa.bindparam("item", type_=sa.Text)
+
+
+def _of_transactions() -> sa.Select[Any]:
     counted = (
         sa.select(
             transactions.c.account_id,
@@ -76,11 +78,11 @@ def of_transactions(conn: Connection, item_id: str) -> Sequence[Covered]:
             sa.func.min(transactions.c.day).label("first"),
             sa.func.max(transactions.c.day).label("last"),
         )
-        .where(transactions.c.item_id == item_id)
+        .where(transactions.c.item_id == _ITEM)
         .group_by(transactions.c.account_id)
         .subquery()
     )
-    rows = conn.execute(
+    return (
         sa.select(
             accounts.c.id,
             sa.func.coalesce(counted.c.rows, 0).label("rows"),
@@ -94,9 +96,16 @@ def of_transactions(conn: Connection, item_id: str) -> Sequence[Covered]:
         )
         .join(items, items.c.id == accounts.c.item_id)
         .outerjoin(counted, counted.c.account_id == accounts.c.id)
-        .where(accounts.c.item_id == item_id)
+        .where(accounts.c.item_id == _ITEM)
         .order_by(accounts.c.id)
     )
+
+
+_OF_TRANSACTIONS = _of_transactions()
+
+
+def of_transactions(conn: Connection, item_id: str) -> Sequence[Covered]:
+    """Return what is stored of the transactions of each account, by its id."""
     return [
         Covered(
             product=TRANSACTIONS,
@@ -111,26 +120,32 @@ def of_transactions(conn: Connection, item_id: str) -> Sequence[Covered]:
             compared_at=row.reconciled_at,
             missing_since=row.missing_since,
         )
-        for row in rows
+        for row in conn.execute(_OF_TRANSACTIONS, {"item": item_id})
     ]
+
+
+_WATERMARKS = sa.select(data_product_watermarks).where(data_product_watermarks.c.item_id == _ITEM)
+# One statement for all tables: most of them have nothing of an Item.
+_COUNTS = sa.union_all(
+    *(
+        sa.select(
+            sa.literal_column(f"'{product}'", sa.Text).label("product"),
+            sa.func.count().label("rows"),
+            sa.func.count(table.c.missing_since).label("missing"),
+            sa.func.max(table.c.synced_at).label("stored_at"),
+        ).where(table.c.item_id == _ITEM)
+        for product, table in _TABLES.items()
+    )
+)
 
 
 def of_data_products(conn: Connection, item_id: str) -> Sequence[Covered]:
     """Return what is stored of each data product that is read as a whole list, if it was read once or has rows."""
-    marks = {
-        row.product: row
-        for row in conn.execute(sa.select(data_product_watermarks).where(data_product_watermarks.c.item_id == item_id))
-    }
+    marks = {row.product: row for row in conn.execute(_WATERMARKS, {"item": item_id})}
+    counted = {row.product: row for row in conn.execute(_COUNTS, {"item": item_id})}
     covered = []
-    for product, table in _TABLES.items():
-        counts: Any = conn.execute(
-            sa.select(
-                sa.func.count().label("rows"),
-                sa.func.count(table.c.missing_since).label("missing"),
-                sa.func.max(table.c.synced_at).label("stored_at"),
-            ).where(table.c.item_id == item_id)
-        ).one()
-        mark = marks.get(product)
+    for product in _TABLES:
+        counts, mark = counted[product], marks.get(product)
         if mark is None and not counts.rows:
             continue
         covered.append(
@@ -146,12 +161,13 @@ def of_data_products(conn: Connection, item_id: str) -> Sequence[Covered]:
     return covered
 
 
+_INCOMPLETE = (
+    sa.select(*[incomplete_parts.c[name] for name in Incomplete.__dataclass_fields__])
+    .where(incomplete_parts.c.item_id == _ITEM)
+    .order_by(incomplete_parts.c.product, incomplete_parts.c.part_of)
+)
+
+
 def incomplete(conn: Connection, item_id: str) -> Sequence[Incomplete]:
     """Return the parts of the Item that could not be read completely."""
-    columns = [incomplete_parts.c[name] for name in Incomplete.__dataclass_fields__]
-    rows = conn.execute(
-        sa.select(*columns)
-        .where(incomplete_parts.c.item_id == item_id)
-        .order_by(incomplete_parts.c.product, incomplete_parts.c.part_of)
-    )
-    return [Incomplete(**row._mapping) for row in rows]
+    return [Incomplete(**row._mapping) for row in conn.execute(_INCOMPLETE, {"item": item_id})]

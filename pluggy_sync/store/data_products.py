@@ -21,6 +21,7 @@ from pluggy_sync.pluggy import fields, payloads
 from pluggy_sync.pluggy.payloads import Raw
 from pluggy_sync.pluggy.unreadable import UnreadableRow, unreadable_row
 from pluggy_sync.store import tables, unreadable_rows
+from pluggy_sync.store.given_rows import as_parameter, given
 from pluggy_sync.store.tables import data_product_watermarks
 
 ROWS_PER_STATEMENT = 500
@@ -98,7 +99,8 @@ def merge(
     readable, odd = _split(listed.table.name, parent_id, found)
     rows = [_row(listed, item_id, parent_id, raw, now) for raw in readable]
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        _upsert(conn, listed.table, rows[start : start + ROWS_PER_STATEMENT])
+        some = rows[start : start + ROWS_PER_STATEMENT]
+        conn.execute(_upsert_into(listed.table), {"rows": as_parameter(some)})
     if rows and not odd:
         _mark_missing(conn, listed.table, parent_id, [row["id"] for row in rows], now=now)
     if rows or odd:
@@ -138,21 +140,10 @@ _TYPED: dict[type[Any], Callable[[Any], Any]] = {
 }
 
 
-def _upsert(conn: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    conn.execute(_upsert_into(table), {column.name: [row[column.name] for row in rows] for column in table.columns})
-
-
 @functools.cache
 def _upsert_into(table: sa.Table) -> sa.Insert:
-    """
-    Return the one statement for any number of rows, whose parameters are a list for each column.
-
-    One of `VALUES` would be another for each number, and is compiled anew each time.
-    """
     names = [column.name for column in table.columns]
-    lists = [sa.bindparam(column.name, type_=sa.ARRAY(column.type)) for column in table.columns]
-    given = sa.func.unnest(*lists).table_valued(*names).render_derived(name="given")
-    new = insert(table).from_select(names, sa.select(given))
+    new = insert(table).from_select(names, sa.select(given(table.columns)))
     return new.on_conflict_do_update(
         index_elements=[table.c.id],
         set_={name: new.excluded[name] for name in names if name not in ("id", "item_id", "parent_id")},
@@ -188,19 +179,27 @@ def ids(conn: Connection, listed: Listed, item_id: str) -> list[str]:
     return list(conn.scalars(_ids_in(listed.table), {"item": item_id}))
 
 
+@functools.cache
+def _ids_of_parent_in(table: sa.Table) -> sa.Select[str]:
+    of_parent = table.c.parent_id == sa.bindparam("parent")
+    stmt = sa.select(table.c.id).where(of_parent, table.c.missing_since.is_(None))
+    return stmt.order_by(table.c.id).limit(sa.bindparam("limit"))
+
+
 def ids_of(conn: Connection, listed: Listed, parent_id: str, *, limit: int) -> list[str]:
     """Return the ids of at most *limit* rows that were in the last list that was asked of *parent_id*."""
-    table = listed.table
-    stmt = sa.select(table.c.id).where(table.c.parent_id == parent_id, table.c.missing_since.is_(None))
-    return list(conn.scalars(stmt.order_by(table.c.id).limit(limit)))
+    return list(conn.scalars(_ids_of_parent_in(listed.table), {"parent": parent_id, "limit": limit}))
+
+
+@functools.cache
+def _mark_missing_among(table: sa.Table) -> sa.Update:
+    among = table.c.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text)))
+    return sa.update(table).where(among, table.c.missing_since.is_(None))
 
 
 def mark_missing(conn: Connection, listed: Listed, row_ids: Sequence[str], *, now: datetime) -> None:
     """Mark the rows *row_ids*, which Pluggy no longer gives."""
-    table = listed.table
-    conn.execute(
-        sa.update(table).where(table.c.id.in_(row_ids), table.c.missing_since.is_(None)).values(missing_since=now)
-    )
+    conn.execute(_mark_missing_among(listed.table), {"ids": list(row_ids), "missing_since": now})
 
 
 @functools.cache
@@ -230,13 +229,18 @@ class ListedRow:
     missing_since: datetime | None
 
 
+@functools.cache
+def _rows_after(table: sa.Table) -> sa.Select[Any]:
+    columns = [table.c[each.name] for each in dataclasses.fields(ListedRow)]
+    of_item = (table.c.item_id == sa.bindparam("item"), table.c.id > sa.bindparam("after"))
+    return sa.select(*columns).where(*of_item).order_by(table.c.id).limit(sa.bindparam("limit"))
+
+
 def after(conn: Connection, listed: Listed, item_id: str, row_id: str | None, *, limit: int) -> Sequence[ListedRow]:
     """Return the Item's rows that come after *row_id* in the order of ids; None begins."""
-    table = listed.table
-    stmt = sa.select(*(table.c[each.name] for each in dataclasses.fields(ListedRow))).where(table.c.item_id == item_id)
-    if row_id is not None:
-        stmt = stmt.where(table.c.id > row_id)
-    return [ListedRow(**row._mapping) for row in conn.execute(stmt.order_by(table.c.id).limit(limit))]
+    # No id is empty.
+    rows = conn.execute(_rows_after(listed.table), {"item": item_id, "after": row_id or "", "limit": limit})
+    return [ListedRow(**row._mapping) for row in rows]
 
 
 _WATERMARK = insert(data_product_watermarks)
@@ -253,6 +257,17 @@ def move_watermark(conn: Connection, item_id: str, product: str, collected_at: d
     """Record that the collection of *product* at *collected_at* is stored; the watermark only moves forward."""
     moments = {"collected_at": collected_at, "synced_at": now}
     conn.execute(_MOVE_WATERMARK, {"item_id": item_id, "product": product, **moments})
+
+
+def _save_categories() -> sa.Insert:
+    table = tables.categories
+    names = [column.name for column in table.columns]
+    new = insert(table).from_select(names, sa.select(given(table.columns)))
+    changed = {name: new.excluded[name] for name in names if name != "id"}
+    return new.on_conflict_do_update(index_elements=[table.c.id], set_=changed)
+
+
+_SAVE_CATEGORIES = _save_categories()
 
 
 def categories_older_than(conn: Connection, moment: datetime) -> bool:
@@ -278,9 +293,5 @@ def save_categories(conn: Connection, found: Sequence[Any], *, now: datetime) ->
     ]
     if rows or odd:
         unreadable_rows.replace_list(conn, unreadable_rows.NO_ITEM, table.name, "", odd, now=now)
-    names = [column.name for column in table.columns if column.name != "id"]
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        new = insert(table).values(rows[start : start + ROWS_PER_STATEMENT])
-        conn.execute(
-            new.on_conflict_do_update(index_elements=[table.c.id], set_={name: new.excluded[name] for name in names})
-        )
+        conn.execute(_SAVE_CATEGORIES, {"rows": as_parameter(rows[start : start + ROWS_PER_STATEMENT])})

@@ -12,36 +12,37 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import insert
 
 from pluggy_sync.rules.sync_plan import Incomplete, Part
+from pluggy_sync.store.given_rows import as_parameter, given
 from pluggy_sync.store.tables import incomplete_parts
+
+_GIVEN = insert(incomplete_parts).from_select(
+    [column.name for column in incomplete_parts.columns], sa.select(given(incomplete_parts.columns))
+)
+_SAVE = _GIVEN.on_conflict_do_update(
+    index_elements=[incomplete_parts.c.item_id, incomplete_parts.c.product, incomplete_parts.c.part_of],
+    set_={name: _GIVEN.excluded[name] for name in ("reason", "detail", "attempts", "retry_at", "after_seq")},
+)
 
 
 def save(conn: Connection, item_id: str, parts: Collection[Incomplete], *, now: datetime) -> None:
     """Save *parts*. Each replaces what is stored of the same part."""
     if not parts:
         return
-    new = insert(incomplete_parts).values(
-        [
-            {
-                "item_id": item_id,
-                "product": each.part.product,
-                "part_of": each.part.of,
-                "reason": each.reason.value,
-                "detail": each.detail,
-                "attempts": each.attempts,
-                "since": now,
-                "retry_at": each.retry_at,
-                "after_seq": each.after_seq,
-            }
-            for each in parts
-        ]
-    )
-    replaced = ("reason", "detail", "attempts", "retry_at", "after_seq")
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[incomplete_parts.c.item_id, incomplete_parts.c.product, incomplete_parts.c.part_of],
-            set_={name: new.excluded[name] for name in replaced},
-        )
-    )
+    rows = [
+        {
+            "item_id": item_id,
+            "product": each.part.product,
+            "part_of": each.part.of,
+            "reason": each.reason.value,
+            "detail": each.detail,
+            "attempts": each.attempts,
+            "since": now,
+            "retry_at": each.retry_at,
+            "after_seq": each.after_seq,
+        }
+        for each in parts
+    ]
+    conn.execute(_SAVE, {"rows": as_parameter(rows)})
 
 
 def counts(conn: Connection) -> Sequence[tuple[str, int]]:

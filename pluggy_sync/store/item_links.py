@@ -94,35 +94,45 @@ def lock(conn: Connection, item_ids: Collection[str]) -> None:
     )
 
 
+_USER_OF = sa.select(items.c.client_user_id).where(items.c.id == sa.bindparam("item"))
+_OF_USER = sa.select(items.c.id).where(items.c.client_user_id == sa.bindparam("user")).limit(MOST_CANDIDATES + 2)
+_LIVING_AMONG = (
+    sa.select(items.c.id)
+    .where(items.c.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text))), items.c.deleted_at.is_(None))
+    .order_by(items.c.id)
+)
+
+
 def perhaps_of_the_same_person(conn: Connection, item_id: str) -> list[str]:
     """Return ids of living Items with the Item's clientUserId or a document of it; none if there are far too many."""
-    client_user_id = conn.scalar(sa.select(items.c.client_user_id).where(items.c.id == item_id))
+    client_user_id = conn.scalar(_USER_OF, {"item": item_id})
     found: set[str] = set()
     if client_user_id is not None:
-        of_user = sa.select(items.c.id).where(items.c.client_user_id == client_user_id).limit(MOST_CANDIDATES + 2)
-        found.update(conn.scalars(of_user))
+        found.update(conn.scalars(_OF_USER, {"user": client_user_id}))
     documents = [each for each in conn.scalars(_DOCUMENTS, {"item_id": item_id}) if each]
     if documents:
         found.update(conn.scalars(_OF_DOCUMENTS, {"documents": documents, "limit": MOST_CANDIDATES + 2}))
     found.discard(item_id)
     if not found or len(found) > MOST_CANDIDATES:
         return []
-    living = sa.select(items.c.id).where(items.c.id.in_(found), items.c.deleted_at.is_(None))
-    return list(conn.scalars(living.order_by(items.c.id)))
+    return list(conn.scalars(_LIVING_AMONG, {"ids": list(found)}))
+
+
+_SEEN = sa.select(items.c.id, items.c.client_user_id, items.c.connector_id, items.c.first_seen_at, items.c.raw).where(
+    items.c.id == sa.bindparam("item"), items.c.raw.is_not(None), items.c.deleted_at.is_(None)
+)
+_TAX_NUMBERS = sa.select(identities.c.tax_number).where(identities.c.item_id == sa.bindparam("item"))
+_ACCOUNTS = sa.select(accounts).where(accounts.c.item_id == sa.bindparam("item")).order_by(accounts.c.id)
 
 
 def facts(conn: Connection, item_id: str) -> ItemFacts | None:
     """Return what tells the Item apart; None if it is not known here, deleted, or nothing of it was seen yet."""
-    row = conn.execute(
-        sa.select(items.c.id, items.c.client_user_id, items.c.connector_id, items.c.first_seen_at, items.c.raw).where(
-            items.c.id == item_id, items.c.raw.is_not(None), items.c.deleted_at.is_(None)
-        )
-    ).one_or_none()
+    row = conn.execute(_SEEN, {"item": item_id}).one_or_none()
     if row is None:
         return None
     connector = fields.object_of(row.raw.get("connector")) or {}
-    documents = conn.scalars(sa.select(identities.c.tax_number).where(identities.c.item_id == item_id))
-    own = conn.execute(sa.select(accounts).where(accounts.c.item_id == item_id).order_by(accounts.c.id))
+    documents = conn.scalars(_TAX_NUMBERS, {"item": item_id})
+    own = conn.execute(_ACCOUNTS, {"item": item_id})
     return ItemFacts(
         id=row.id,
         client_user_id=row.client_user_id,
@@ -282,13 +292,15 @@ def remove(conn: Connection, item_id: str) -> None:
     )
 
 
+_SEARCH = insert(predecessor_searches)
+_REQUEST_SEARCH = _SEARCH.on_conflict_do_update(
+    index_elements=[predecessor_searches.c.item_id], set_={"due_at": _SEARCH.excluded.due_at, "attempts": 0}
+)
+
+
 def request_search(conn: Connection, item_id: str, *, due_at: datetime) -> None:
     """Have the predecessors of the Item looked for at *due_at*."""
-    conn.execute(
-        insert(predecessor_searches)
-        .values(item_id=item_id, due_at=due_at)
-        .on_conflict_do_update(index_elements=[predecessor_searches.c.item_id], set_={"due_at": due_at, "attempts": 0})
-    )
+    conn.execute(_REQUEST_SEARCH, {"item_id": item_id, "due_at": due_at})
 
 
 _DUE = (
@@ -312,6 +324,9 @@ def take_due_searches(conn: Connection, *, now: datetime, until: datetime, limit
     return list(conn.scalars(_TAKE_DUE, {"now": now, "limit": limit, "due_at": until}))
 
 
+_END_SEARCH = sa.delete(predecessor_searches).where(predecessor_searches.c.item_id == sa.bindparam("item"))
+
+
 def end_search(conn: Connection, item_id: str) -> None:
     """Record that the search is done."""
-    conn.execute(sa.delete(predecessor_searches).where(predecessor_searches.c.item_id == item_id))
+    conn.execute(_END_SEARCH, {"item": item_id})

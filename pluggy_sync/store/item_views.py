@@ -4,7 +4,8 @@ Items with all that their view needs, read for products and operators. Callers o
 Tests: `store/test_item_views.py`, `webhook_app/api/test_items.py`.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from pluggy_sync.store import items as item_queries
 from pluggy_sync.store import shared_resources, tables
 from pluggy_sync.store.item_progress import SYNC_PENDING
 from pluggy_sync.store.items import StoredItem
-from pluggy_sync.store.tables import NOT_UPDATED, connectors, item_progress, items, user_actions
+from pluggy_sync.store.tables import INSTANT, NOT_UPDATED, connectors, item_progress, items, user_actions
 from pluggy_sync.store.user_actions import Action
 
 
@@ -43,8 +44,6 @@ class ItemView(StoredItem):
     # What the bank shares (`shared_resources.of_json`); None: it was never read, as of a direct connector.
     shared: dict[str, Any] | None
 
-
-_Source = Callable[[datetime], list[sa.Select[Any]]]
 
 _LIVING = items.c.deleted_at.is_(None)
 
@@ -75,10 +74,75 @@ def _with_all(page: sa.FromClause) -> sa.Select[Any]:
     )
 
 
+_GET = _with_all(items).where(items.c.id == sa.bindparam("item"))
+
+
 def get(conn: Connection, item_id: str) -> ItemView | None:
     """Return the Item with what belongs to its view, or None. A deleted one is a tombstone."""
-    row = conn.execute(_with_all(items).where(items.c.id == item_id)).one_or_none()
+    row = conn.execute(_GET, {"item": item_id}).one_or_none()
     return None if row is None else ItemView(**row._mapping)
+
+
+# The same table once more, in the queries for candidates. An Item is stale if its update was expected before the one
+# moment; without a plan of Pluggy's, if it was updated before the other.
+_any = items.alias("any_item")
+_EXPECTED_BEFORE = sa.bindparam("expected_before", type_=INSTANT)
+_UPDATED_BEFORE = sa.bindparam("updated_before", type_=INSTANT)
+
+_NOT_UPDATED = sa.select(_any.c.id).where(sa.text(NOT_UPDATED))
+_WAITING = sa.select(user_actions.c.item_id).where(user_actions.c.state == sa.literal_column(f"'{OPEN}'", sa.Text))
+_CONTRADICTED = sa.select(item_progress.c.item_id).where(item_progress.c.contradiction.is_not(None))
+_UNSYNCED = sa.select(item_progress.c.item_id).where(SYNC_PENDING)
+_BANK_OFFLINE = sa.select(_any.c.id).where(
+    _any.c.connector_id.in_(sa.select(connectors.c.id).where(connector_queries.is_offline_or_away()))
+)
+_OVERDUE = (
+    sa.select(_any.c.id).where(_any.c.replaced_by.is_not(None)),
+    sa.select(_any.c.id).where(_any.c.next_auto_sync_at < _EXPECTED_BEFORE),
+    sa.select(_any.c.id).where(
+        _any.c.deleted_at.is_(None),
+        _any.c.next_auto_sync_at.is_(None),
+        sa.func.coalesce(_any.c.last_updated_at, _any.c.first_seen_at) < _UPDATED_BEFORE,
+    ),
+)
+
+# Which Items may be in a state, each found by a small index. Without an entry: any Item may.
+_CANDIDATES: dict[State | None, Sequence[sa.Select[Any]]] = {
+    # An incident that goes on is told as the reason of what would be an error, or stale.
+    State.BANK_OUTAGE: (_BANK_OFFLINE, _NOT_UPDATED, _CONTRADICTED, _UNSYNCED, *_OVERDUE),
+    State.WAITING_FOR_PERSON: (_WAITING,),
+    State.SYNCING: (_NOT_UPDATED, _CONTRADICTED, _UNSYNCED),
+    State.ERROR: (_NOT_UPDATED, _CONTRADICTED, _UNSYNCED),
+    State.STALE: _OVERDUE,
+}
+
+
+def _expected(before: datetime) -> dict[str, datetime]:
+    return {"expected_before": before, "updated_before": before - ASSUMED_PERIOD}
+
+
+@functools.cache
+def _after(*, state: State | None, wanted: frozenset[str], is_updated: bool | None) -> sa.Select[Any]:
+    """
+    Return the statement for a page.
+
+    *wanted*: columns whose value is given. *is_updated*: whether the status that is given is UPDATED; None: none is.
+    """
+    page = sa.select(items).where(
+        ~_LIVING if state == State.DELETED else _LIVING,
+        items.c.id > sa.bindparam("after"),
+        *[items.c[name] == sa.bindparam(name) for name in sorted(wanted)],
+    )
+    if "client_user_id" not in wanted and state in _CANDIDATES:
+        # As a list, each is looked up by its key. Joined, the planner takes them for many and reads the whole table.
+        candidates = sa.union(*_CANDIDATES[state]).scalar_subquery()
+        page = page.where(items.c.id == sa.func.any(sa.func.array(candidates)))
+    if is_updated is False:
+        # There are few of these, with an index of their own.
+        page = page.where(sa.text(NOT_UPDATED))
+    # Limited before the rest is joined: the planner would rather join all Items behind the cursor.
+    limited = page.order_by(items.c.id).limit(sa.bindparam("limit")).subquery("page")
+    return _with_all(limited).order_by(limited.c.id)
 
 
 def after(
@@ -98,93 +162,33 @@ def after(
     With another *state*, Items are left out that are certainly not in it; `rules.freshness` decides about the rest. An
     Item is stale if its update was expected before *expected_before*.
     """
-    page = sa.select(items).where(~_LIVING if state == State.DELETED else _LIVING)
-    if item_id is not None:
-        page = page.where(items.c.id > item_id)
-    if client_user_id is not None:
-        page = page.where(items.c.client_user_id == client_user_id)
-    elif state in _CANDIDATES:
-        page = page.where(items.c.id == _any_among(sa.union(*_CANDIDATES[state](expected_before))))
-    if connector_id is not None:
-        page = page.where(items.c.connector_id == connector_id)
-    if status is not None:
-        page = page.where(items.c.status == status)
-        if status != UPDATED:
-            # There are few of these, with an index of their own.
-            page = page.where(sa.text(NOT_UPDATED))
-    # Limited before the rest is joined: the planner would rather join all Items behind the cursor.
-    limited = page.order_by(items.c.id).limit(limit).subquery("page")
-    rows = conn.execute(_with_all(limited).order_by(limited.c.id))
-    return [ItemView(**row._mapping) for row in rows]
+    wanted = {"client_user_id": client_user_id, "connector_id": connector_id, "status": status}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    stmt = _after(state=state, wanted=frozenset(given), is_updated=None if status is None else status == UPDATED)
+    # No id is empty.
+    asked = {**given, **_expected(expected_before), "after": item_id or "", "limit": limit}
+    return [ItemView(**row._mapping) for row in conn.execute(stmt, asked)]
 
 
-def _any_among(found: sa.CompoundSelect[Any]) -> sa.ColumnElement[str]:
-    # As a list, each is looked up by its key. Joined, the planner takes them for many and reads the whole table.
-    return sa.func.any(sa.func.array(found.scalar_subquery()))
+def _of() -> sa.Select[Any]:
+    among = items.c.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Text)))
+    return _with_all(sa.select(items).where(among).subquery("chosen"))
 
 
-# The same table once more, in the queries for candidates.
-_any = items.alias("any_item")
-
-
-def _not_updated(_: datetime) -> list[sa.Select[Any]]:
-    return [sa.select(_any.c.id).where(sa.text(NOT_UPDATED))]
-
-
-def _waiting(_: datetime) -> list[sa.Select[Any]]:
-    return [sa.select(user_actions.c.item_id).where(user_actions.c.state == sa.literal_column(f"'{OPEN}'", sa.Text))]
-
-
-def _contradicted(_: datetime) -> list[sa.Select[Any]]:
-    return [sa.select(item_progress.c.item_id).where(item_progress.c.contradiction.is_not(None))]
-
-
-def _unsynced(_: datetime) -> list[sa.Select[Any]]:
-    return [sa.select(item_progress.c.item_id).where(SYNC_PENDING)]
-
-
-def _bank_offline(_: datetime) -> list[sa.Select[Any]]:
-    offline = sa.select(connectors.c.id).where(connector_queries.is_offline_or_away())
-    return [sa.select(_any.c.id).where(_any.c.connector_id.in_(offline))]
-
-
-def _overdue(expected_before: datetime) -> list[sa.Select[Any]]:
-    last = sa.func.coalesce(_any.c.last_updated_at, _any.c.first_seen_at)
-    return [
-        sa.select(_any.c.id).where(_any.c.replaced_by.is_not(None)),
-        sa.select(_any.c.id).where(_any.c.next_auto_sync_at < expected_before),
-        sa.select(_any.c.id).where(
-            _any.c.deleted_at.is_(None), _any.c.next_auto_sync_at.is_(None), last < expected_before - ASSUMED_PERIOD
-        ),
-    ]
-
-
-def _any_of(*sources: _Source) -> _Source:
-    return lambda expected_before: [each for source in sources for each in source(expected_before)]
-
-
-# Which Items may be in a state, each found by a small index. Without an entry: any Item may.
-_CANDIDATES: dict[State | None, _Source] = {
-    # An incident that goes on is told as the reason of what would be an error, or stale.
-    State.BANK_OUTAGE: _any_of(_bank_offline, _not_updated, _contradicted, _unsynced, _overdue),
-    State.WAITING_FOR_PERSON: _waiting,
-    State.SYNCING: _any_of(_not_updated, _contradicted, _unsynced),
-    State.ERROR: _any_of(_not_updated, _contradicted, _unsynced),
-    State.STALE: _overdue,
-}
+_OF = _of()
 
 
 def of(conn: Connection, item_ids: Sequence[str]) -> Sequence[ItemView]:
     """Return those of the Items that there are, with what belongs to their views."""
-    chosen = sa.select(items).where(items.c.id == sa.func.any(sa.literal(list(item_ids), sa.ARRAY(sa.Text))))
-    return [ItemView(**row._mapping) for row in conn.execute(_with_all(chosen.subquery("chosen")))]
+    return [ItemView(**row._mapping) for row in conn.execute(_OF, {"ids": list(item_ids)})]
+
+
+_PERHAPS_NOT_FRESH = sa.union(_NOT_UPDATED, _WAITING, _CONTRADICTED, _UNSYNCED, *_OVERDUE)
 
 
 def perhaps_not_fresh(conn: Connection, *, expected_before: datetime) -> list[str]:
     """Return the ids of all Items that may be in another state than fresh, but for those of banks that are offline."""
-    sources = (*_not_updated(expected_before), *_waiting(expected_before), *_contradicted(expected_before))
-    sources += (*_unsynced(expected_before), *_overdue(expected_before))
-    return list(conn.scalars(sa.union(*sources)))
+    return list(conn.scalars(_PERHAPS_NOT_FRESH, _expected(expected_before)))
 
 
 def known(item: ItemView, actions: Sequence[Action]) -> Known:

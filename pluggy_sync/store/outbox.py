@@ -4,10 +4,12 @@ Notifications for the product, as they were written. Callers own the transaction
 Tests: `store/test_deliveries.py`, `store/test_streams.py`.
 """
 
+import functools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -114,14 +116,19 @@ class Streamed:
     body: str = field(repr=False)
 
 
+@functools.cache
+def _after(wanted: frozenset[str]) -> sa.Select[Any]:
+    """Return the statement for a page; *wanted*: columns whose value is given."""
+    stmt = sa.select(notification_stream.c.position, outbox.c.id, outbox.c.body).where(
+        notification_stream.c.position > sa.bindparam("from_position"),
+        outbox.c.id == notification_stream.c.notification_id,
+        *[outbox.c[name] == sa.bindparam(name) for name in sorted(wanted)],
+    )
+    return stmt.order_by(notification_stream.c.position).limit(sa.bindparam("limit"))
+
+
 def after(conn: Connection, position: int, *, type_: str | None, item_id: str | None, limit: int) -> Sequence[Streamed]:
     """Return the next *limit* notifications after *position*, in the order of their commits (`store/streams.py`)."""
-    stmt = sa.select(notification_stream.c.position, outbox.c.id, outbox.c.body).where(
-        notification_stream.c.position > position, outbox.c.id == notification_stream.c.notification_id
-    )
-    if type_ is not None:
-        stmt = stmt.where(outbox.c.type == type_)
-    if item_id is not None:
-        stmt = stmt.where(outbox.c.item_id == item_id)
-    rows = conn.execute(stmt.order_by(notification_stream.c.position).limit(limit))
+    given = {name: value for name, value in (("type", type_), ("item_id", item_id)) if value is not None}
+    rows = conn.execute(_after(frozenset(given)), {**given, "from_position": position, "limit": limit})
     return [Streamed(**row._mapping) for row in rows]

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from pluggy_sync.rules.replacements import PENDING, Replacement
 from pluggy_sync.store import transaction_revisions
-from pluggy_sync.store.tables import changes, transactions
+from pluggy_sync.store.tables import INSTANT, changes, transactions
 from pluggy_sync.store.transactions import append_changes
 
 
@@ -35,14 +35,40 @@ class Movement(NamedTuple):
 _COLUMNS = [transactions.c[name] for name in Movement._fields]
 
 
+def _any(texts: str) -> sa.ColumnElement[str]:
+    return sa.func.any(sa.bindparam(texts, type_=sa.ARRAY(sa.Text)))
+
+
+_PENDING_AMONG = sa.select(*_COLUMNS).where(
+    transactions.c.id == _any("ids"),
+    transactions.c.account_id == sa.bindparam("account"),
+    transactions.c.status == PENDING,
+)
+
+
 def pending_among(conn: Connection, account_id: str, ids: Collection[str]) -> list[Movement]:
     """Return those of *ids* that are stored pending transactions of the account."""
-    rows = conn.execute(
-        sa.select(*_COLUMNS).where(
-            transactions.c.id == _any(ids), transactions.c.account_id == account_id, transactions.c.status == PENDING
-        )
-    )
+    rows = conn.execute(_PENDING_AMONG, {"ids": list(ids), "account": account_id})
     return [Movement._make(row) for row in rows]
+
+
+_POSTED_SINCE = (
+    sa.select(*_COLUMNS)
+    .distinct()
+    .join(changes, changes.c.transaction_id == transactions.c.id)
+    .where(
+        changes.c.item_id == sa.bindparam("item"),
+        changes.c.seq > sa.bindparam("cursor"),
+        changes.c.kind == "added",
+        transactions.c.item_id == sa.bindparam("item"),
+        transactions.c.status.is_distinct_from(PENDING),
+        transactions.c.replaces.is_(None),
+        sa.or_(
+            transactions.c.provider_id == _any("provider_ids"),
+            transactions.c.amount == sa.func.any(sa.bindparam("amounts", type_=sa.ARRAY(sa.Numeric))),
+        ),
+    )
+)
 
 
 def posted_since(conn: Connection, item_id: str, cursor: int, like: Sequence[Movement]) -> list[Movement]:
@@ -51,25 +77,32 @@ def posted_since(conn: Connection, item_id: str, cursor: int, like: Sequence[Mov
 
     Only those are returned that have the bank's id or the amount of one of *like*.
     """
-    amounts = sa.cast([each.amount for each in like if each.amount is not None], sa.ARRAY(sa.Numeric))
-    rows = conn.execute(
-        sa.select(*_COLUMNS)
-        .distinct()
-        .join(changes, changes.c.transaction_id == transactions.c.id)
-        .where(
-            changes.c.item_id == item_id,
-            changes.c.seq > cursor,
-            changes.c.kind == "added",
-            transactions.c.item_id == item_id,
-            transactions.c.status.is_distinct_from(PENDING),
-            transactions.c.replaces.is_(None),
-            sa.or_(
-                transactions.c.provider_id == _any({each.provider_id for each in like if each.provider_id}),
-                transactions.c.amount == sa.func.any(amounts),
-            ),
-        )
-    )
+    given = {
+        "provider_ids": list({each.provider_id for each in like if each.provider_id}),
+        "amounts": [each.amount for each in like if each.amount is not None],
+    }
+    rows = conn.execute(_POSTED_SINCE, {"item": item_id, "cursor": cursor, **given})
     return [Movement._make(row) for row in rows]
+
+
+def _note() -> sa.Update:
+    found = sa.func.unnest(
+        *(sa.bindparam(name, type_=sa.ARRAY(sa.Text)) for name in ("ids", "replaced_ids", "rules"))
+    ).table_valued("id", "replaces", "rule")
+    found = found.render_derived(name="found")
+    return (
+        sa.update(transactions)
+        .where(transactions.c.id == found.c.id, transactions.c.item_id == sa.bindparam("item"))
+        .values(
+            replaces=found.c.replaces,
+            replaces_rule=found.c.rule,
+            recorded_at=sa.func.greatest(sa.bindparam("now", type_=INSTANT), transactions.c.recorded_at),
+        )
+        .returning(transactions.c.id, transactions.c.account_id)
+    )
+
+
+_NOTE = _note()
 
 
 def note(conn: Connection, item_id: str, found: Sequence[Replacement], *, now: dt.datetime) -> None:
@@ -81,21 +114,11 @@ def note(conn: Connection, item_id: str, found: Sequence[Replacement], *, now: d
     if not found:
         return
     ids = transaction_revisions.keep(conn, item_id, [each.id for each in found], account_id=None, now=now)
-    columns = (sa.column("id", sa.Text), sa.column("replaces", sa.Text), sa.column("rule", sa.Text))
-    given = sa.values(*columns, name="found").data([(each.id, each.replaces, each.rule.value) for each in found])
-    noted = conn.execute(
-        sa.update(transactions)
-        .where(transactions.c.id == given.c.id, transactions.c.item_id == item_id)
-        .values(
-            replaces=given.c.replaces,
-            replaces_rule=given.c.rule,
-            recorded_at=sa.func.greatest(sa.literal(now, sa.DateTime(timezone=True)), transactions.c.recorded_at),
-        )
-        .returning(transactions.c.id, transactions.c.account_id)
-    ).all()
+    given = {
+        "ids": [each.id for each in found],
+        "replaced_ids": [each.replaces for each in found],
+        "rules": [each.rule.value for each in found],
+    }
+    noted = conn.execute(_NOTE, {"item": item_id, "now": now, **given}).all()
     account_of = {row.id: row.account_id for row in noted}
     append_changes(conn, item_id, [("modified", each, account_of[each]) for each in ids], now=now)
-
-
-def _any(texts: Collection[str]) -> sa.ColumnElement[str]:
-    return sa.func.any(sa.cast(list(texts), sa.ARRAY(sa.Text)))

@@ -6,7 +6,7 @@ Callers own the transaction.
 Tests: `engine/test_erasure.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -37,25 +37,31 @@ class SealedKey:
 _COLUMNS = [sealed_keys.c[name] for name in SealedKey.__dataclass_fields__]
 
 
+_ALL = sa.select(*_COLUMNS).order_by(sealed_keys.c.purpose, sealed_keys.c.number.desc())
+_OF_PURPOSE = _ALL.where(sealed_keys.c.purpose == sa.bindparam("purpose"))
+
+
 def of_purpose(conn: Connection, purpose: str) -> Sequence[SealedKey]:
     """Return the keys of *purpose*, newest first."""
-    return _keys(conn, sa.select(*_COLUMNS).where(sealed_keys.c.purpose == purpose))
+    return _keys(conn.execute(_OF_PURPOSE, {"purpose": purpose}))
 
 
 def all_(conn: Connection) -> Sequence[SealedKey]:
     """Return all keys."""
-    return _keys(conn, sa.select(*_COLUMNS))
+    return _keys(conn.execute(_ALL))
 
 
-def _keys(conn: Connection, stmt: sa.Select[Any]) -> Sequence[SealedKey]:
-    rows = conn.execute(stmt.order_by(sealed_keys.c.purpose, sealed_keys.c.number.desc()))
+def _keys(rows: Iterable[sa.Row[Any]]) -> Sequence[SealedKey]:
     return [SealedKey(**row._mapping) for row in rows]
+
+
+_ADD = insert(sealed_keys).on_conflict_do_nothing()
 
 
 def add(conn: Connection, purpose: str, *, after: int, sealed: str, public: bytes | None, now: datetime) -> None:
     """Add the key that comes after the number *after*, unless another process has added it."""
     values = {"purpose": purpose, "number": after + 1, "sealed": sealed, "public": public, "created_at": now}
-    conn.execute(insert(sealed_keys).values(values).on_conflict_do_nothing())
+    conn.execute(_ADD, values)
 
 
 def seal_anew(conn: Connection, sealed_anew: Callable[[str], str | None]) -> None:

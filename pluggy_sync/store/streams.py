@@ -47,11 +47,12 @@ def number(conn: Connection, *, limit: int = BATCH) -> int:
     return sum(conn.execute(numbering, {"limit": limit}).rowcount for numbering in _NUMBER)
 
 
+_NEWEST = sa.text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {stream_positions.name}")  # noqa: S608 - a name of ours
+
+
 def newest(conn: Connection) -> int:
     """Return the newest position of all streams; 0: there is none."""
-    position: int = conn.execute(
-        sa.text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {stream_positions.name}")  # noqa: S608 - a name of ours
-    ).scalar_one()
+    position: int = conn.execute(_NEWEST).scalar_one()
     return position
 
 

@@ -4,6 +4,7 @@ What each sync did. Callers own the transaction.
 Tests: `engine/sync/test_run.py`, `engine/sync/test_item.py`.
 """
 
+import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pluggy_sync.store import counters
-from pluggy_sync.store.tables import sync_runs
+from pluggy_sync.store.tables import INSTANT, sync_runs
 
 # The trigger of a run that compares everything stored with Pluggy.
 RECONCILIATION = "reconciliation"
@@ -219,12 +220,19 @@ def finish(
     return SyncRun(**row._mapping)
 
 
+@functools.cache
+def _before(*, continued: bool) -> sa.Select[Any]:
+    stmt = sa.select(*_COLUMNS).where(sync_runs.c.item_id == sa.bindparam("item"))
+    if continued:
+        position = sa.tuple_(sa.bindparam("from_started_at", type_=INSTANT), sa.bindparam("from_id", type_=sa.Uuid))
+        stmt = stmt.where(sa.tuple_(sync_runs.c.started_at, sync_runs.c.id) < position)
+    return stmt.order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc()).limit(sa.bindparam("limit"))
+
+
 def before(
     conn: Connection, item_id: str, position: tuple[datetime, uuid.UUID] | None, *, limit: int
 ) -> Sequence[SyncRun]:
     """Return the Item's next *limit* runs, newest first, from those before *position* (started at, id)."""
-    stmt = sa.select(*_COLUMNS).where(sync_runs.c.item_id == item_id)
-    if position is not None:
-        stmt = stmt.where(sa.tuple_(sync_runs.c.started_at, sync_runs.c.id) < position)
-    newest_first = stmt.order_by(sync_runs.c.started_at.desc(), sync_runs.c.id.desc())
-    return [SyncRun(**row._mapping) for row in conn.execute(newest_first.limit(limit))]
+    begins = {} if position is None else {"from_started_at": position[0], "from_id": position[1]}
+    rows = conn.execute(_before(continued=position is not None), {"item": item_id, **begins, "limit": limit})
+    return [SyncRun(**row._mapping) for row in rows]

@@ -6,6 +6,7 @@ untouched. A row that was removed after its page was asked for is dropped. Every
 of the Item's feed, and what the row was before is kept. Callers own the transaction and hold the Item's write lock.
 """
 
+import functools
 from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -208,6 +209,8 @@ def append_changes(conn: Connection, item_id: str, changed: Sequence[tuple[str, 
     streams.add_changes(conn, item_id)
 
 
+_OF_ACCOUNT = transactions.c.account_id == sa.bindparam("account")
+
 # A day in São Paulo ends hours after the same day in UTC, and less than a day after.
 _TWO_DAYS = timedelta(days=2)
 
@@ -215,6 +218,23 @@ _TWO_DAYS = timedelta(days=2)
 def _midnight(day: date) -> datetime:
     """Return when *day* begins in UTC. In São Paulo, west of it, it begins later."""
     return datetime.combine(day, time.min, UTC)
+
+
+@functools.cache
+def _in_window(*, after: bool, through: bool, from_day: bool) -> sa.Select[str]:
+    """Return the statement for the account's transactions whose date is in the window; False: that end is open."""
+    stmt = sa.select(transactions.c.id).where(_OF_ACCOUNT)
+    if after:
+        stmt = stmt.where(transactions.c.date > sa.bindparam("after"))
+    if through:
+        stmt = stmt.where(transactions.c.date <= sa.bindparam("through"))
+    if from_day:
+        stmt = stmt.where(transactions.c.date >= sa.bindparam("midnight"))
+        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
+        for zone in ("UTC", "America/Sao_Paulo"):
+            day = sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date)
+            stmt = stmt.where(day >= sa.bindparam("from_day", type_=sa.Date))
+    return stmt
 
 
 def unlisted(
@@ -232,21 +252,14 @@ def unlisted(
     None leaves that end open. *from_day* bounds the window by the day of the instant. Nobody knows in which zone Pluggy
     counts `dateFrom`: a row counts as unlisted only if it is in the window both in UTC and in São Paulo.
     """
-    stmt = sa.select(transactions.c.id).where(transactions.c.account_id == account_id)
-    if after is not None:
-        stmt = stmt.where(transactions.c.date > after)
-    if through is not None:
-        stmt = stmt.where(transactions.c.date <= through)
-    if from_day is not None:
-        stmt = stmt.where(transactions.c.date >= _midnight(from_day))
-        # Not `day`, which for midnight UTC is not the day that the instant has in São Paulo.
-        for zone in ("UTC", "America/Sao_Paulo"):
-            stmt = stmt.where(sa.cast(sa.func.timezone(zone, transactions.c.date), sa.Date) >= from_day)
+    stmt = _in_window(after=after is not None, through=through is not None, from_day=from_day is not None)
+    midnight = None if from_day is None else _midnight(from_day)
+    given = {"after": after, "through": through, "from_day": from_day, "midnight": midnight}
+    ends = {name: value for name, value in given.items() if value is not None}
     # Compared here: Postgres would walk a list in a parameter once for each row.
-    return [each for each in conn.scalars(stmt) if each not in listed]
+    return [each for each in conn.scalars(stmt, {"account": account_id, **ends}) if each not in listed]
 
 
-_OF_ACCOUNT = transactions.c.account_id == sa.bindparam("account")
 _STORED_AMONG = sa.select(transactions.c.id).where(_AMONG, _OF_ACCOUNT)
 
 
@@ -299,15 +312,18 @@ class StoredTransaction(NamedTuple):
     replaces_rule: str | None = None
 
 
+_CHANGES_AFTER = (
+    sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, *_SHOWN)
+    .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
+    .where(changes.c.item_id == sa.bindparam("item"), changes.c.seq > sa.bindparam("cursor"))
+    .order_by(changes.c.seq)
+    .limit(sa.bindparam("limit"))
+)
+
+
 def changes_after(conn: Connection, item_id: str, cursor: int, limit: int) -> Sequence[Change]:
     """Return the next *limit* entries of the Item's change feed after *cursor*."""
-    rows = conn.execute(
-        sa.select(changes.c.seq, changes.c.kind, changes.c.transaction_id, changes.c.account_id, *_SHOWN)
-        .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
-        .where(changes.c.item_id == item_id, changes.c.seq > cursor)
-        .order_by(changes.c.seq)
-        .limit(limit)
-    )
+    rows = conn.execute(_CHANGES_AFTER, {"item": item_id, "cursor": cursor, "limit": limit})
     return [Change._make(row) for row in rows]
 
 
@@ -325,10 +341,10 @@ class StreamedChange(NamedTuple):
     replaces_rule: str | None
 
 
-def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
-    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
-    position, seq = place
-    rows = conn.execute(
+def _changes_of_all_after() -> sa.Select[Any]:
+    position = sa.bindparam("from_position", type_=sa.BigInteger)
+    seq = sa.bindparam("from_seq", type_=sa.BigInteger)
+    return (
         sa.select(
             change_stream.c.position,
             changes.c.item_id,
@@ -346,8 +362,17 @@ def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -
         .outerjoin(transactions, transactions.c.id == changes.c.transaction_id)
         .where(change_stream.c.position >= position, sa.or_(change_stream.c.position > position, changes.c.seq > seq))
         .order_by(change_stream.c.position, changes.c.seq)
-        .limit(limit)
+        .limit(sa.bindparam("limit"))
     )
+
+
+_CHANGES_OF_ALL_AFTER = _changes_of_all_after()
+
+
+def changes_of_all_after(conn: Connection, place: tuple[int, int], limit: int) -> Sequence[StreamedChange]:
+    """Return the next *limit* entries of all Items after *place*, in the order of their commits."""
+    position, seq = place
+    rows = conn.execute(_CHANGES_OF_ALL_AFTER, {"from_position": position, "from_seq": seq, "limit": limit})
     return [StreamedChange._make(row) for row in rows]
 
 
@@ -371,57 +396,79 @@ def before(
     moment; None: what is stored now.
     """
 
-    def rows_of(each: str, table: sa.Table = transactions) -> sa.Select[Any]:
-        return _rows_before(table, each, position, date_from=date_from, date_to=date_to, status=status)
-
-    own = rows_of(account_id).limit(limit)
+    asked = _asked(position, date_from=date_from, date_to=date_to, status=status)
     if as_of is not None:
-        return _as_of(conn, rows_of(account_id), rows_of(account_id, revisions), as_of, limit)
-    if not predecessors:
-        return [StoredTransaction._make(row) for row in conn.execute(own)]
-    # Of each account the first ones, found by its index; the rest of them is not sorted.
-    of_others = [rows_of(each).where(series.rows_of_its_own()).limit(limit) for each in predecessors]
-    of_all = [own, *of_others]
-    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_all)).subquery()
-    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
-    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
+        stmt, more = _page_as_of(frozenset(asked)), {"as_of": as_of}
+    elif predecessors:
+        stmt, more = _page_with_predecessors(predecessors, frozenset(asked)), {}
+    else:
+        stmt, more = _page(frozenset(asked)), {}
+    rows = conn.execute(stmt, {**asked, **more, "account": account_id, "limit": limit})
+    return [StoredTransaction._make(row) for row in rows]
 
 
-def _as_of(
-    conn: Connection, stored: sa.Select[Any], ended: sa.Select[Any], as_of: datetime, limit: int
-) -> Sequence[StoredTransaction]:
-    """Return the first of the *stored* rows and of the *ended* revisions whose content was that of *as_of*."""
-    of_both = (
-        stored.where(transactions.c.recorded_at <= as_of).limit(limit),
-        ended.where(revisions.c.recorded_at <= as_of, revisions.c.ended_at > as_of).limit(limit),
-    )
-    rows = sa.union_all(*(sa.select(each.subquery()) for each in of_both)).subquery()
-    newest_first = sa.select(rows).order_by(rows.c.date.desc(), rows.c.id)
-    return [StoredTransaction._make(row) for row in conn.execute(newest_first.limit(limit))]
-
-
-def _rows_before(
-    table: sa.Table,
-    account_id: str,
-    position: tuple[datetime, str] | None,
-    *,
-    date_from: date | None,
-    date_to: date | None,
-    status: str | None,
-) -> sa.Select[Any]:
-    columns = [table.c[name] for name in ("id", "date", *_SHOWN_NAMES)]
-    stmt = sa.select(*columns).where(table.c.account_id == account_id)
+def _asked(
+    position: tuple[datetime, str] | None, *, date_from: date | None, date_to: date | None, status: str | None
+) -> dict[str, datetime | date | str]:
+    """Return the parameters of `_rows_before`, without those that restrict nothing."""
+    asked: dict[str, datetime | date | str] = {}
     if position is not None:
-        moment, last_id = position
-        later_id = sa.and_(table.c.date == moment, table.c.id > last_id)
-        stmt = stmt.where(table.c.date <= moment, sa.or_(table.c.date < moment, later_id))
+        asked["moment"], asked["last_id"] = position
     # The day decides. The instant beside it is what the index knows: no row of a day is further away.
     if date_from is not None:
-        stmt = stmt.where(table.c.day >= date_from, table.c.date >= _midnight(date_from))
+        asked["from_day"], asked["from_moment"] = date_from, _midnight(date_from)
     if date_to is not None:
-        stmt = stmt.where(table.c.day <= date_to)
+        asked["to_day"] = date_to
         if date_to < date.max - _TWO_DAYS:
-            stmt = stmt.where(table.c.date < _midnight(date_to + _TWO_DAYS))
+            asked["to_moment"] = _midnight(date_to + _TWO_DAYS)
     if status is not None:
-        stmt = stmt.where(table.c.status == status)
-    return stmt.order_by(table.c.date.desc(), table.c.id)
+        asked["of_status"] = status
+    return asked
+
+
+def _rows_before(table: sa.Table, account: sa.ColumnElement[str], asked: frozenset[str]) -> sa.Select[Any]:
+    """Return the account's rows of *table* as `before` lists them; *asked*: which parameters are given."""
+    moment, last_id = sa.bindparam("moment", type_=INSTANT), sa.bindparam("last_id", type_=sa.Text)
+    conditions = {
+        "moment": table.c.date <= moment,
+        "last_id": sa.or_(table.c.date < moment, sa.and_(table.c.date == moment, table.c.id > last_id)),
+        "from_day": table.c.day >= sa.bindparam("from_day"),
+        "from_moment": table.c.date >= sa.bindparam("from_moment"),
+        "to_day": table.c.day <= sa.bindparam("to_day"),
+        "to_moment": table.c.date < sa.bindparam("to_moment"),
+        "of_status": table.c.status == sa.bindparam("of_status"),
+    }
+    chosen = [condition for name, condition in conditions.items() if name in asked]
+    columns = [table.c[name] for name in ("id", "date", *_SHOWN_NAMES)]
+    return sa.select(*columns).where(table.c.account_id == account, *chosen).order_by(table.c.date.desc(), table.c.id)
+
+
+_ACCOUNT = sa.bindparam("account", type_=sa.Text)
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+
+
+@functools.cache
+def _page(asked: frozenset[str]) -> sa.Select[Any]:
+    return _rows_before(transactions, _ACCOUNT, asked).limit(_LIMIT)
+
+
+def _page_with_predecessors(predecessors: Sequence[str], asked: frozenset[str]) -> sa.Select[Any]:
+    of_others = [_rows_before(transactions, sa.literal(each, sa.Text), asked) for each in predecessors]
+    return _first_of(_page(asked), *(each.where(series.rows_of_its_own()).limit(_LIMIT) for each in of_others))
+
+
+@functools.cache
+def _page_as_of(asked: frozenset[str]) -> sa.Select[Any]:
+    """Return the first of the stored rows and of the ended revisions whose content was that of a moment."""
+    as_of = sa.bindparam("as_of", type_=INSTANT)
+    stored = _rows_before(transactions, _ACCOUNT, asked).where(transactions.c.recorded_at <= as_of)
+    ended = _rows_before(revisions, _ACCOUNT, asked).where(
+        revisions.c.recorded_at <= as_of, revisions.c.ended_at > as_of
+    )
+    return _first_of(stored.limit(_LIMIT), ended.limit(_LIMIT))
+
+
+def _first_of(*pages: sa.Select[Any]) -> sa.Select[Any]:
+    # Of each the first ones, found by its index; the rest of them is not sorted.
+    rows = sa.union_all(*(sa.select(each.subquery()) for each in pages)).subquery()
+    return sa.select(rows).order_by(rows.c.date.desc(), rows.c.id).limit(_LIMIT)

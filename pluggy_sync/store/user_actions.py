@@ -5,6 +5,7 @@ Tests: `engine/test_actions.py`, `engine/test_outages.py`, `webhook_app/api/test
 """
 
 import dataclasses
+import functools
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pluggy_sync.rules.action_states import OPEN, RESOLVED, SUBMITTED, SUPERSEDE
 from pluggy_sync.rules.needs import Need
 from pluggy_sync.rules.statuses import RUNNING
 from pluggy_sync.store.connectors import is_offline_or_away
-from pluggy_sync.store.tables import connectors, items, submissions, user_actions
+from pluggy_sync.store.tables import INSTANT, connectors, items, submissions, user_actions
 
 CANCELLED = "cancelled"
 
@@ -75,6 +76,20 @@ def _references(rows: Iterable[sa.Row[Any]]) -> list[Reference]:
     return [(row.item_id, row.id) for row in rows]
 
 
+_OF_ACTION = user_actions.c.id == sa.bindparam("action")
+_OF_ITEM = user_actions.c.item_id == sa.bindparam("item")
+_UPDATE = sa.update(user_actions).where(_OF_ACTION)
+
+_UNSETTLED_OF = (
+    sa.select(*_COLUMNS)
+    .where(
+        user_actions.c.item_id == sa.func.any(sa.bindparam("items", type_=sa.ARRAY(sa.Text))),
+        user_actions.c.state.in_(UNSETTLED),
+    )
+    .order_by(user_actions.c.created_at, user_actions.c.id)
+)
+
+
 def unsettled(conn: Connection, item_id: str) -> Sequence[Action]:
     """Return the Item's actions that are open or submitted, oldest first."""
     return unsettled_of(conn, [item_id]).get(item_id, [])
@@ -82,21 +97,31 @@ def unsettled(conn: Connection, item_id: str) -> Sequence[Action]:
 
 def unsettled_of(conn: Connection, item_ids: Sequence[str]) -> dict[str, list[Action]]:
     """Return the unsettled actions of each of the Items that has any, oldest first."""
-    rows = conn.execute(
-        sa.select(*_COLUMNS)
-        .where(user_actions.c.item_id.in_(item_ids), user_actions.c.state.in_(UNSETTLED))
-        .order_by(user_actions.c.created_at, user_actions.c.id)
-    )
+    rows = conn.execute(_UNSETTLED_OF, {"items": list(item_ids)})
     found: dict[str, list[Action]] = {}
     for action in _actions(rows):
         found.setdefault(action.item_id, []).append(action)
     return found
 
 
+_GET = sa.select(*_COLUMNS).where(_OF_ACTION)
+
+
 def get(conn: Connection, action_id: str) -> Action | None:
     """Return the action, or None."""
-    row = conn.execute(sa.select(*_COLUMNS).where(user_actions.c.id == action_id)).one_or_none()
+    row = conn.execute(_GET, {"action": action_id}).one_or_none()
     return None if row is None else _action(row)
+
+
+@functools.cache
+def _before(*, continued: bool, wanted: frozenset[str]) -> sa.Select[Any]:
+    """Return the statement for a page; *continued*: from a position on; *wanted*: columns whose value is given."""
+    stmt = sa.select(*_COLUMNS).where(*[user_actions.c[name] == sa.bindparam(name) for name in sorted(wanted)])
+    if continued:
+        position = sa.tuple_(sa.bindparam("from_created_at", type_=INSTANT), sa.bindparam("from_id", type_=sa.Text))
+        stmt = stmt.where(sa.tuple_(user_actions.c.created_at, user_actions.c.id) < position)
+    newest_first = stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc())
+    return newest_first.limit(sa.bindparam("limit"))
 
 
 def before(
@@ -109,18 +134,20 @@ def before(
     limit: int,
 ) -> Sequence[Action]:
     """Return the next *limit* actions, newest first, from those before *position* (created at, id)."""
-    stmt = sa.select(*_COLUMNS)
-    if position is not None:
-        stmt = stmt.where(sa.tuple_(user_actions.c.created_at, user_actions.c.id) < position)
-    for column, value in (
-        (user_actions.c.state, state),
-        (user_actions.c.client_user_id, client_user_id),
-        (user_actions.c.item_id, item_id),
-    ):
-        if value is not None:
-            stmt = stmt.where(column == value)
-    newest_first = stmt.order_by(user_actions.c.created_at.desc(), user_actions.c.id.desc())
-    return _actions(conn.execute(newest_first.limit(limit)))
+    wanted = {"state": state, "client_user_id": client_user_id, "item_id": item_id}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    stmt = _before(continued=position is not None, wanted=frozenset(given))
+    begins = {} if position is None else {"from_created_at": position[0], "from_id": position[1]}
+    return _actions(conn.execute(stmt, {**given, **begins, "limit": limit}))
+
+
+_OPEN_NEW = (
+    sa.insert(user_actions)
+    .values(
+        client_user_id=sa.select(items.c.client_user_id).where(items.c.id == sa.bindparam("whose")).scalar_subquery()
+    )
+    .returning(*_COLUMNS)
+)
 
 
 def open_new(
@@ -134,91 +161,101 @@ def open_new(
     now: datetime,
 ) -> Action:
     """Open an action for *need* and return it."""
-    whose = sa.select(items.c.client_user_id).where(items.c.id == item_id).scalar_subquery()
     row = conn.execute(
-        sa.insert(user_actions)
-        .values(
-            id="act_" + secrets.token_urlsafe(12),
-            item_id=item_id,
-            client_user_id=whose,
-            kind=need.kind.value,
-            reason=need.reason,
-            dedup_key=need.dedup_key,
-            parameter=need.parameter,
-            user_action=need.user_action,
-            provider_message=need.provider_message,
-            expires_at=need.expires_at,
-            retry_at=retry_at,
-            asked_at_update=asked_at_update,
-            told_at=now,
-            remind_at=remind_at,
-            created_at=now,
-        )
-        .returning(*_COLUMNS)
+        _OPEN_NEW,
+        {
+            "id": "act_" + secrets.token_urlsafe(12),
+            "item_id": item_id,
+            "whose": item_id,
+            "kind": need.kind.value,
+            "reason": need.reason,
+            "dedup_key": need.dedup_key,
+            "parameter": need.parameter,
+            "user_action": need.user_action,
+            "provider_message": need.provider_message,
+            "expires_at": need.expires_at,
+            "retry_at": retry_at,
+            "asked_at_update": asked_at_update,
+            "told_at": now,
+            "remind_at": remind_at,
+            "created_at": now,
+        },
     ).one()
     return _action(row)
+
+
+# A time that Pluggy gave stays.
+_RETRY_AT = sa.func.coalesce(sa.bindparam("later", type_=INSTANT), user_actions.c.retry_at)
+_REFRESH = _UPDATE.values(retry_at=_RETRY_AT)
 
 
 def refresh(conn: Connection, action_id: str, need: Need, *, retry_at: datetime | None) -> None:
     """Save what *need* shows now: a picture that rotates, a message that came later."""
     conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id)
-        .values(
-            parameter=need.parameter,
-            user_action=need.user_action,
-            provider_message=need.provider_message,
-            expires_at=need.expires_at,
-            # A time that Pluggy gave stays.
-            retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
-        )
+        _REFRESH,
+        {
+            "action": action_id,
+            "parameter": need.parameter,
+            "user_action": need.user_action,
+            "provider_message": need.provider_message,
+            "expires_at": need.expires_at,
+            "later": retry_at,
+        },
     )
+
+
+_SUBMIT = (
+    _UPDATE.where(user_actions.c.state == OPEN)
+    .values(state=SUBMITTED, accepted_at=None, attempts=user_actions.c.attempts + 1)
+    .returning(*_COLUMNS)
+)
 
 
 def submit(conn: Connection, action_id: str, *, now: datetime) -> Action | None:
     """Mark an open action as submitted and return it; None: it is not open. Of two answers only one passes."""
-    row = conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == OPEN)
-        .values(state=SUBMITTED, submitted_at=now, accepted_at=None, attempts=user_actions.c.attempts + 1)
-        .returning(*_COLUMNS)
-    ).one_or_none()
+    row = conn.execute(_SUBMIT, {"action": action_id, "submitted_at": now}).one_or_none()
     return None if row is None else _action(row)
+
+
+_UPDATE_SUBMITTED = _UPDATE.where(user_actions.c.state == SUBMITTED)
 
 
 def mark_accepted(conn: Connection, action_id: str, accepted_at: datetime) -> None:
     """Record the Item's `updatedAt` when Pluggy accepted the submission."""
-    conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == SUBMITTED)
-        .values(accepted_at=accepted_at)
-    )
+    conn.execute(_UPDATE_SUBMITTED, {"action": action_id, "accepted_at": accepted_at})
+
+
+_REOPEN = _UPDATE_SUBMITTED.values(state=OPEN, submitted_at=None, accepted_at=None, retry_at=_RETRY_AT)
 
 
 def reopen(conn: Connection, action_id: str, *, retry_at: datetime | None) -> None:
     """Open a submitted action again: the answer did not reach Pluggy, or Pluggy refused it. None keeps `retry_at`."""
-    conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state == SUBMITTED)
-        .values(
-            state=OPEN,
-            submitted_at=None,
-            accepted_at=None,
-            retry_at=user_actions.c.retry_at if retry_at is None else retry_at,
-        )
-    )
+    conn.execute(_REOPEN, {"action": action_id, "later": retry_at})
+
+
+_BEGIN_SUBMISSION = sa.insert(submissions).returning(submissions.c.id)
 
 
 def begin_submission(conn: Connection, action_id: str, what: str, *, now: datetime) -> int:
     """Record an attempt to settle the action; return the attempt's id."""
-    attempt = sa.insert(submissions).values(action_id=action_id, what=what, started_at=now)
-    attempt_id: int = conn.execute(attempt.returning(submissions.c.id)).scalar_one()
+    values = {"action_id": action_id, "what": what, "started_at": now}
+    attempt_id: int = conn.execute(_BEGIN_SUBMISSION, values).scalar_one()
     return attempt_id
+
+
+_END_SUBMISSION = sa.update(submissions).where(submissions.c.id == sa.bindparam("attempt"))
 
 
 def end_submission(conn: Connection, attempt_id: int, outcome: str) -> None:
     """Record how the attempt ended."""
-    conn.execute(sa.update(submissions).where(submissions.c.id == attempt_id).values(outcome=outcome))
+    conn.execute(_END_SUBMISSION, {"attempt": attempt_id, "outcome": outcome})
+
+
+_SETTLE = _UPDATE.where(user_actions.c.state.in_(UNSETTLED)).values(
+    parameter=sa.null(),
+    user_action=sa.null(),
+    accepted_at=sa.func.coalesce(sa.bindparam("seen_at", type_=INSTANT), user_actions.c.accepted_at),
+)
 
 
 def settle(
@@ -229,29 +266,18 @@ def settle(
 
     *seen_at*: `updatedAt` of the Item, for `cancelled_at`.
     """
-    conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id, user_actions.c.state.in_(UNSETTLED))
-        .values(
-            state=state,
-            outcome=outcome,
-            settled_at=now,
-            parameter=None,
-            user_action=None,
-            accepted_at=sa.func.coalesce(seen_at, user_actions.c.accepted_at),
-        )
-    )
+    settled = {"state": state, "outcome": outcome, "settled_at": now}
+    conn.execute(_SETTLE, {"action": action_id, "seen_at": seen_at, **settled})
+
+
+_CANCELLED_AT = sa.select(sa.func.max(user_actions.c.accepted_at)).where(
+    _OF_ITEM, user_actions.c.dedup_key == sa.bindparam("dedup_key"), user_actions.c.outcome == CANCELLED
+)
 
 
 def cancelled_at(conn: Connection, item_id: str, dedup_key: str) -> datetime | None:
     """Return `updatedAt` of the Item when an action for this need was last cancelled; None if none was."""
-    seen_at: datetime | None = conn.scalar(
-        sa.select(sa.func.max(user_actions.c.accepted_at)).where(
-            user_actions.c.item_id == item_id,
-            user_actions.c.dedup_key == dedup_key,
-            user_actions.c.outcome == CANCELLED,
-        )
-    )
+    seen_at: datetime | None = conn.scalar(_CANCELLED_AT, {"item": item_id, "dedup_key": dedup_key})
     return seen_at
 
 
@@ -268,20 +294,21 @@ def past_deadline(conn: Connection, *, now: datetime, limit: int) -> list[Refere
     return _references(conn.execute(_PAST_DEADLINE, {"now": now, "limit": limit}))
 
 
+_STUCK = (
+    sa.select(user_actions.c.id, user_actions.c.item_id)
+    .join(items, items.c.id == user_actions.c.item_id)
+    .where(
+        user_actions.c.state == SUBMITTED,
+        user_actions.c.submitted_at < sa.bindparam("before"),
+        items.c.status.not_in(RUNNING),
+    )
+    .limit(sa.bindparam("limit"))
+)
+
+
 def stuck(conn: Connection, *, before: datetime, limit: int) -> list[Reference]:
     """Return the actions that were submitted *before* and whose Item does not run."""
-    return _references(
-        conn.execute(
-            sa.select(user_actions.c.id, user_actions.c.item_id)
-            .join(items, items.c.id == user_actions.c.item_id)
-            .where(
-                user_actions.c.state == SUBMITTED,
-                user_actions.c.submitted_at < before,
-                items.c.status.not_in(RUNNING),
-            )
-            .limit(limit)
-        )
-    )
+    return _references(conn.execute(_STUCK, {"before": before, "limit": limit}))
 
 
 def successor(conn: Connection, action: Action) -> Action | None:
@@ -324,22 +351,23 @@ def was_tried_before(conn: Connection, action: Action) -> bool:
     return bool(found)
 
 
+_TO_REMIND = (
+    sa.select(user_actions.c.id, user_actions.c.item_id)
+    .join(items, items.c.id == user_actions.c.item_id)
+    .outerjoin(connectors, connectors.c.id == items.c.connector_id)
+    .where(
+        user_actions.c.state == OPEN,
+        user_actions.c.remind_at <= sa.bindparam("now"),
+        sa.or_(connectors.c.id.is_(None), ~sa.func.coalesce(is_offline_or_away(), sa.false())),
+    )
+    .order_by(user_actions.c.remind_at)
+    .limit(sa.bindparam("limit"))
+)
+
+
 def to_remind(conn: Connection, *, now: datetime, limit: int) -> list[Reference]:
     """Return the open actions whose reminder is due. While its bank is offline nobody is reminded of an action."""
-    return _references(
-        conn.execute(
-            sa.select(user_actions.c.id, user_actions.c.item_id)
-            .join(items, items.c.id == user_actions.c.item_id)
-            .outerjoin(connectors, connectors.c.id == items.c.connector_id)
-            .where(
-                user_actions.c.state == OPEN,
-                user_actions.c.remind_at <= now,
-                sa.or_(connectors.c.id.is_(None), ~sa.func.coalesce(is_offline_or_away(), sa.false())),
-            )
-            .order_by(user_actions.c.remind_at)
-            .limit(limit)
-        )
-    )
+    return _references(conn.execute(_TO_REMIND, {"now": now, "limit": limit}))
 
 
 def remind_of_connector(
@@ -371,10 +399,9 @@ def remind_of_connector(
     return conn.execute(sa.update(user_actions).where(user_actions.c.id.in_(waiting)).values(remind_at=now)).rowcount
 
 
+_MARK_REMINDED = _UPDATE.values(reminders=user_actions.c.reminders + 1)
+
+
 def mark_reminded(conn: Connection, action_id: str, *, next_at: datetime | None, now: datetime) -> None:
     """Record that a reminder was written, and when the next one is due; None: there is none."""
-    conn.execute(
-        sa.update(user_actions)
-        .where(user_actions.c.id == action_id)
-        .values(reminders=user_actions.c.reminders + 1, told_at=now, remind_at=next_at)
-    )
+    conn.execute(_MARK_REMINDED, {"action": action_id, "told_at": now, "remind_at": next_at})

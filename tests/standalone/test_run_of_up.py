@@ -137,7 +137,10 @@ def running_beside_others():
         listening_port() as port,
         running(Path(folder), port) as (run, env),
     ):
-        yield Up(run, env, port)
+        up = Up(run, env, port)
+        # The last of the workers is ready then. One that still starts ends when its child is killed.
+        up.connected_item_reaches_the_product()
+        yield up
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,12 @@ def when_answered(res: Resources, path: str, action: Callable[[], object], *, sk
 
 @contextmanager
 def changed(res: Resources, path: str, change: Callable[["Given"], None]) -> Iterator[None]:
-    """Let *change* change each answer to a GET of a path that matches the pattern *path*, until the block ends."""
-    asked = threading.local()
+    """
+    Let *change* change each answer to a GET of a path that matches the pattern *path*, until the block ends.
+
+    There must be one: what was never asked for proves nothing.
+    """
+    asked, met = threading.local(), threading.Event()
 
     def remember(request: httpx.Request) -> None:
         # The answer comes to the thread that asked.
@@ -55,6 +59,7 @@ def changed(res: Resources, path: str, change: Callable[["Given"], None]) -> Ite
 
     def hook(answer: Answer) -> None:
         if answer.method == "GET" and re.fullmatch(path, answer.path):
+            met.set()
             change(Given(answer, asked.query))
 
     hooks = res.pluggy.hooks
@@ -65,6 +70,7 @@ def changed(res: Resources, path: str, change: Callable[["Given"], None]) -> Ite
     finally:
         hooks.answered.remove(hook)
         hooks.requested.remove(remember)
+    assert met.is_set(), f"nobody asked for {path}"
 
 
 @dataclass(frozen=True)

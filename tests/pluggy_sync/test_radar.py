@@ -48,8 +48,8 @@ def open_alerts(service):
 
 def test_all_that_the_local_pluggy_sends_is_known(service):
     for connector, user in ((2, "user-ok"), (201, "user-ok"), (5, "user-locked")):
-        service.upstream.connect(user, connector=connector)
-    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": "761.092.776-73"})
+        service.upstream.connect(user, connector=connector, products=None)
+    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": "761.092.776-73"}, products=None)
     service.upstream.approve(item_id)
     service.catch_up()
 
@@ -86,7 +86,7 @@ def test_what_a_bank_writes_is_never_named(service):
 
 
 def test_an_endpoint_that_announces_its_end_is_told_once_by_its_headers(service):
-    service.upstream.connect("user-ok")
+    service.upstream.connect("user-ok", products=["ACCOUNTS", "IDENTITY"])
     with answered(service, "/identity", with_headers(deprecation="true", sunset="Thu, 31 Dec 2026 23:59:59 GMT")):
         service.catch_up()
 
@@ -104,7 +104,7 @@ def test_an_endpoint_that_is_gone_is_told_and_over_after_a_week(service, clock):
     def gone(given):
         given.set(status=410, content=b'{"code": 410}')
 
-    service.upstream.connect("user-ok")
+    service.upstream.connect("user-ok", products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with answered(service, "/loans", gone):
         service.deliver(*service.upstream.take_events())
         service.work()

@@ -206,7 +206,7 @@ def fail_in_a_span():
 
 
 def test_no_span_holds_anything_private(traced, work, product, collector):
-    item, event = connect(traced)
+    item, event = connect(traced, products=None)
     product.answer = lambda request: request.respond(200, {"X-Person": PRIVATE}, PRIVATE.encode())
     work()
     odd = {**event, "eventId": PRIVATE, "clientUserId": PRIVATE, "planted": PRIVATE}
@@ -400,7 +400,7 @@ def test_on_real_processes_each_first_task_of_a_worker_goes_on_in_the_trace_and_
             OTEL_BSP_SCHEDULE_DELAY="100",
         )
         with running_web(environ, tmp_path) as web, running_worker(environ, tmp_path):
-            upstream.connect()
+            upstream.connect(products=None)
             event = {**last_of_item(upstream), "note": MARK}
             answer = httpx.post(
                 f"{web}/webhooks/pluggy",

@@ -84,7 +84,7 @@ def count(service):
 
 
 def test_after_years_only_the_mirror_the_tombstones_and_the_counts_are_left(service, web, clock, count):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     consumer = Consumer(web)
     consumer.catch_up()
@@ -116,7 +116,7 @@ def test_after_years_only_the_mirror_the_tombstones_and_the_counts_are_left(serv
 
 
 def test_a_service_whose_old_was_removed_goes_on_as_before(service, web, clock):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     consumer = Consumer(web)
     consumer.catch_up()

@@ -139,7 +139,7 @@ class OddList:
 def test_a_list_with_every_odd_field_is_stored_but_for_the_rows_that_lack_what_is_needed(
     service, upstream, proxy, kind
 ):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     listed = OddList(kind, item_id)
     proxy.change, proxy.before = listed.change, listed.before
 
@@ -263,7 +263,7 @@ def test_a_stored_row_whose_new_version_cannot_be_read_stays_until_it_can(servic
 @pytest.mark.parametrize("address, table", [("/accounts", accounts), ("/investments", investments), ("/loans", loans)])
 def test_a_list_with_a_row_that_cannot_be_read_marks_no_other_as_missing(service, upstream, proxy, address, table):
     """The row that cannot be read may be the one that seems to be missing."""
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.catch_up()
 
     def first_without_id(asked, answer):
@@ -282,7 +282,7 @@ def test_a_list_with_a_row_that_cannot_be_read_marks_no_other_as_missing(service
 
 @pytest.mark.parametrize("address", ["/accounts", "/investments", "/loans", "/bills", "/v2/transactions"])
 def test_a_row_that_is_listed_twice_is_one(service, upstream, proxy, address):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
 
     def twice(asked, answer):
         return {**answer, "results": answer["results"] * 2} if asked.path == address else None
@@ -319,7 +319,7 @@ def test_a_date_is_stored_as_the_day_that_it_means_and_as_it_was_sent(service, u
         )
 
     proxy.change = with_date
-    upstream.connect()
+    upstream.connect(products=None)
     service.catch_up()
 
     stored = {

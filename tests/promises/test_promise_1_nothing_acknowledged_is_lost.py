@@ -41,7 +41,7 @@ HEADERS = {"X-Webhook-Secret": WEBHOOK_SECRET}
 
 
 def test_a_worker_killed_in_the_middle_of_a_sync_leaves_nothing_undone(service, upstream, settings, tmp_path):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     upstream.fail({"endpoint": "GET /v2/transactions", "do": "slow", "seconds": 3, "skip": 1})
     environ = an_environ(
         DATABASE_URL=settings.database_url,

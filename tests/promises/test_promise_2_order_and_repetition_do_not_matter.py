@@ -117,7 +117,7 @@ def test_repeats_have_one_effect(service, a_change, upstream):
 
 
 def test_a_repeat_that_arrives_while_the_first_is_handled_has_one_effect(service, upstream):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     events = upstream.take_events()
 
     service.deliver(*events, *events, *events)

@@ -14,8 +14,8 @@ from tests.kit.interception import when_answered
 from tests.kit.workers import run_message, run_queued, take_messages
 
 
-def in_sync(service, upstream):
-    item_id = upstream.connect()
+def in_sync(service, upstream, **more):
+    item_id = upstream.connect(**more)
     service.catch_up()
     upstream.take_requests()
     return item_id
@@ -31,7 +31,7 @@ def a_new_run(upstream, item_id):
 @pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/loans"])
 @pytest.mark.parametrize("handled", ["at once", "afterwards"])
 def test_an_event_that_lands_during_a_sync_is_not_lost(service, upstream, resources, moment, handled):
-    item_id = in_sync(service, upstream)
+    item_id = in_sync(service, upstream, products=None)
     service.deliver(*a_new_run(upstream, item_id))
 
     def more_happens():
@@ -131,7 +131,7 @@ def test_a_run_that_lost_its_lease_writes_nothing_more(
     # One account at a time: another thread's write could prolong the lease just as it is taken over.
     monkeypatch.setattr(sync_transactions, "PARALLEL_ACCOUNTS", 1)
     monkeypatch.setattr(lease, "HEARTBEAT_SHARE", 1000)
-    item_id = in_sync(service, upstream)
+    item_id = in_sync(service, upstream, products=None)
     service.deliver(*a_new_run(upstream, item_id))
     stored = {}
 

@@ -81,7 +81,7 @@ def test_a_crash_of_a_later_sync_leaves_the_old_watermark(service, upstream, res
 
 @pytest.mark.parametrize("endpoint", ["GET /accounts", "GET /v2/transactions", "GET /investments", "GET /identity"])
 def test_a_sync_that_fails_leaves_the_watermark_and_is_done_again(service, upstream, endpoint):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.catch_up()
     before = service.item(item_id).synced_through
     upstream.later(days=1)
@@ -235,7 +235,7 @@ def test_one_account_without_rows_does_not_hold_the_rows_of_others_back(service,
 
 @pytest.mark.parametrize("empty_reads", [1, len(SHOWN_LATE_WAITS)])
 def test_a_first_run_without_accounts_is_not_told_as_synced_until_they_come(service, upstream, resources, empty_reads):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.deliver(*upstream.take_events())
     with changed(resources, "/accounts", edited(emptied)):
         service.work()
@@ -250,7 +250,7 @@ def test_a_first_run_without_accounts_is_not_told_as_synced_until_they_come(serv
 
 
 def test_an_item_that_stays_without_accounts_is_synced_after_the_retries(service, upstream, resources):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     with changed(resources, "/accounts", edited(emptied)):
         service.catch_up()
 

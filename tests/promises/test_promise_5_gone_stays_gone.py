@@ -254,8 +254,8 @@ def of_item(service, item_id):
     return found
 
 
-def deleted(service, upstream):
-    item_id = upstream.connect(connector=2)
+def deleted(service, upstream, **more):
+    item_id = upstream.connect(**more)
     service.catch_up()
     upstream.later(days=1)
     upstream.update(item_id, {"user": "user-bad", "password": "password-bad"})
@@ -267,7 +267,7 @@ def deleted(service, upstream):
 
 
 def test_a_deleted_item_is_purged_of_everything_that_is_the_persons(service, upstream):
-    item_id = deleted(service, upstream)
+    item_id = deleted(service, upstream, products=None)
 
     left = of_item(service, item_id)
     assert set(left) <= {"items", "item_progress", "inbox", "outbox", "deliveries", "sync_runs"}
@@ -317,7 +317,7 @@ def test_late_transaction_events_for_a_deleted_item_leave_no_trace(service, upst
 
 @pytest.mark.parametrize("moment", ["/accounts", "/v2/transactions", "/investments", "/identity"])
 def test_an_item_deleted_during_its_sync_leaves_nothing_behind(service, upstream, resources, moment):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.deliver(*upstream.take_events())
 
     def it_is_deleted():

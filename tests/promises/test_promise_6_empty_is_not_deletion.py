@@ -33,7 +33,7 @@ def gone_at_the_bank(service, upstream, item_id):
 @pytest.fixture
 def item_id(service, upstream):
     """An Item in sync, whose next run is ready to be told of."""
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.catch_up()
     upstream.later(days=1)
     upstream.run(item_id)
@@ -94,7 +94,7 @@ def test_a_failed_answer_removes_nothing(service, upstream, item_id, fault):
 
 
 def test_a_withdrawn_consent_keeps_the_data_and_asks_the_person(service, upstream):
-    item_id = upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"})
+    item_id = upstream.connect(connector=600, parameters={"cpf": "761.092.776-73"}, products=None)
     upstream.approve(item_id)
     service.catch_up()
     before = ids(service)

@@ -6,7 +6,7 @@ from tests.kit.workers import run_queued, take_messages
 
 def test_two_weeks_of_everything_that_runs_by_itself_update_no_item(service, upstream, resources, clock):
     for user in ("user-ok", "user-unavailable", "user-bad", "user-locked", "user-ok-auth-pending", "user-error"):
-        upstream.connect(user)
+        upstream.connect(user, products=None)
     upstream.connect("user-ok", connector=5)
     service.catch_up()
     asked_for = len(updates(upstream))

@@ -26,7 +26,7 @@ def logged():
 
 def a_whole_life(service, upstream):
     """Credentials refused and given anew, a code, syncs with changes, failures on the way; return the Items."""
-    refused = upstream.connect("user-bad", parameters={"password": "hunter2-the-password"})
+    refused = upstream.connect("user-bad", products=None, parameters={"password": "hunter2-the-password"})
     asked = upstream.connect(connector=5)
     service.catch_up()
     upstream.update(refused, {"user": "user-ok", "password": "password-ok"})

@@ -162,7 +162,7 @@ class Life:
 
     def connect(self, user="user-ok", **more):
         """Let somebody connect; their Item is in nobody's way, whatever became of those before."""
-        self.upstream.connect(user, clientUserId=f"user {MARK}", **more)
+        self.upstream.connect(user, clientUserId=f"user {MARK}", products=None, **more)
         for payload in self.upstream.take_events():
             headers = {"X-Webhook-Secret": WEBHOOK_SECRET}
             marked = self.stage.pluggy.mark(payload)

@@ -102,7 +102,10 @@ def running():
     with tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder:
         run = Run(Path(folder), any_free(), Path(folder) / "output")
         try:
-            yield Up(run, run.wait_until_up())
+            up = Up(run, run.wait_until_up())
+            # The last of the workers is ready then. One that still starts ends when its child is killed.
+            up.connected_item_reaches_the_product()
+            yield up
         finally:
             if run.popen.poll() is None:
                 run.stop(signal.SIGTERM)

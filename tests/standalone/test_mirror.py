@@ -57,7 +57,7 @@ def stored(service, item_id):
 def test_a_mirror_that_equals_the_truth_has_no_difference_and_each_change_of_it_has(
     service, upstream, change, difference
 ):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.catch_up()
     truth = upstream.truth(item_id)
     assert list(stored(service, item_id).differences(truth)) == []

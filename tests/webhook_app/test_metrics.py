@@ -104,7 +104,7 @@ def test_metrics_count_rows_that_cannot_be_read(scrape, service):
 
 
 def test_parts_that_cannot_be_read_are_counted(service, upstream, resources, scrape):
-    upstream.connect()
+    upstream.connect(products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with changed(resources, "/loans", refused(403)):
         service.catch_up()
 

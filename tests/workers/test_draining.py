@@ -35,7 +35,7 @@ def outcomes(service):
 
 
 def test_a_sync_that_takes_longer_gives_its_item_back_and_another_worker_ends_it(service, upstream, environ, tmp_path):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     events = upstream.take_events()
     with running_worker(environ, tmp_path) as worker:
         service.deliver(*events)
@@ -60,7 +60,7 @@ def test_a_sync_that_takes_longer_gives_its_item_back_and_another_worker_ends_it
 
 
 def test_a_task_that_ends_by_itself_in_a_moment_is_let(service, upstream, environ, tmp_path):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     events = upstream.take_events()
     with running_worker(environ, tmp_path) as worker:
         service.deliver(*events)

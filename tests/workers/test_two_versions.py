@@ -105,7 +105,7 @@ def test_workers_of_two_versions_share_the_work_and_every_item_is_mirrored(
     ):
         assert where_workers_are(before) == before / "workers"
         assert [Path(f"/proc/{each.process.pid}/cwd").readlink() for each in (old, new)] == [before, ROOT]
-        items = [upstream.connect() for _ in range(PEOPLE)]
+        items = [upstream.connect(products=None) for _ in range(PEOPLE)]
         service.deliver(*upstream.take_events())
         eventually(lambda: is_quiet(resources.database), what="everything is handled", within_s=120)
         worked: list[Worker] = [each for each in (old, new) if each.count("event.handled") or each.count("sync.done")]

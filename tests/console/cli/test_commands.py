@@ -199,7 +199,7 @@ def test_where_pluggy_lists_no_items_the_command_says_what_to_do_instead(call):
 
 
 def test_no_command_shows_amounts_or_texts_of_the_bank(call, environ, service, upstream: Upstream):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     with planted_pluggy(environ["PLUGGY_API_URL"]) as planted:
         environ["PLUGGY_API_URL"] = planted.url
         first = call("sync", item_id).output

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from console.cli import main
 from tests.kit.factories import an_environ, an_id
+from tests.kit.pluggy import FEW_PRODUCTS
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def call(service, tmp_path, monkeypatch):
 
 @pytest.fixture
 def two_items(service):
-    parameters = {"cpf": "761.092.776-73"}
-    old = service.upstream.connect("user-ok", connector=201, parameters=parameters)
+    more = {"parameters": {"cpf": "761.092.776-73"}, "products": [*FEW_PRODUCTS, "IDENTITY"]}
+    old = service.upstream.connect("user-ok", connector=201, **more)
     service.upstream.later(days=1)
-    new = service.upstream.connect("none", connector=601, parameters=parameters)
+    new = service.upstream.connect("none", connector=601, **more)
     service.upstream.approve(new)
     service.catch_up()
     return old, new

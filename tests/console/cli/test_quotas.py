@@ -31,7 +31,7 @@ def used_up(item):
 def test_whose_requests_are_used_up_is_listed_with_the_day_on_which_they_are_there_again(call, service):
     assert json.loads(call("--json"))["results"] == []
     with changed(service.res, "/items/[^/]+", edited(used_up)):
-        item_id = service.upstream.connect("user-ok")
+        item_id = service.upstream.connect("user-ok", products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
         service.catch_up()
 
     (shown,) = json.loads(call("--json"))["results"]

@@ -9,19 +9,22 @@ from pluggy_sync.store import audit
 from pluggy_sync.store.tables import accounts, items, outbox
 from tests.console.pages.conftest import OPERATOR, Browser
 from tests.kit.factories import an_id
+from tests.kit.pluggy import FEW_PRODUCTS
 from tests.kit.service import Service
 
 PERSON = {"cpf": "761.092.776-73"}
 DIRECT, OPEN_FINANCE = 201, 601
+PRODUCTS = [*FEW_PRODUCTS, "IDENTITY"]
 
 Pair = tuple[str, str]
 
 
 def connect_twice(service: Service, **more) -> Pair:
     """Let a person connect the same bank twice; *more* is said of the newer Item."""
-    old = service.upstream.connect("user-ok", connector=DIRECT, parameters=PERSON)
+    old = service.upstream.connect("user-ok", connector=DIRECT, parameters=PERSON, products=PRODUCTS)
     service.catch_up()
     service.upstream.later(days=1)
+    more = {"products": PRODUCTS, **more}
     new = service.upstream.connect("none", connector=OPEN_FINANCE, parameters=PERSON, **more)
     service.upstream.approve(new)
     service.upstream.later(seconds=180)

@@ -46,15 +46,15 @@ def pages(service: Service, clock: Clock) -> dict[str, str]:
     with running_product() as product:
         object.__setattr__(service.res.settings, "product_webhook_url", product.url)
         object.__setattr__(service.res.settings, "product_webhook_secrets", (PRODUCT_SECRET,))
-        asked = service.upstream.connect(connector=5, clientUserId="cliente-7")
-        answered = service.upstream.connect(connector=5)
+        asked = service.upstream.connect(connector=5, clientUserId="cliente-7", products=None)
+        answered = service.upstream.connect(connector=5, products=None)
         service.catch_up()
         with service.res.database.begin() as conn:
             (action,) = user_actions.unsettled(conn, answered)
         submissions.answer_mfa(service.res, action.id, "123456")
         service.catch_up()
         for user in ("user-ok", "user-bad", "user-error", "user-unavailable", "user-locked", "user-ok-account-error"):
-            service.upstream.connect(user, clientUserId=f"cliente-{user}")
+            service.upstream.connect(user, clientUserId=f"cliente-{user}", products=None)
         service.catch_up()
     older, newer = connect_twice(service, products=["ACCOUNTS", "TRANSACTIONS", "IDENTITY"])
     dead = an_event("item/updated", itemId=an_id())

@@ -119,7 +119,7 @@ def test_a_count_replaces_the_one_before_and_adds_to_the_day(service, upstream, 
 
 
 def test_a_data_product_that_is_not_complete_counts_against_itself_only(service, upstream, resources, count, shares):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     service.catch_up()
     part = {"item_id": item_id, "product": "loans", "part_of": "", "reason": "refused", "detail": "403", "attempts": 1}
     with resources.database.begin() as conn:

@@ -36,7 +36,7 @@ def test_rows_that_changed_unseen_are_repaired_and_counted(service, upstream):
 
 
 def test_a_reconciliation_that_finds_nothing_changes_nothing_and_tells_nobody(service, upstream):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.catch_up()
     before = (service.transaction_ids(), service.notifications(), service.item(item_id).change_seq)
 

@@ -12,7 +12,7 @@ CPF = {"cpf": "761.092.776-73"}
 
 def connect(service, **kept_back):
     """Connect a bank by Open Finance that keeps back what is named, with its status."""
-    item_id = service.upstream.connect("none", connector=600, parameters=CPF)
+    item_id = service.upstream.connect("none", connector=600, parameters=CPF, products=None)
     if kept_back:
         service.upstream.sandbox.control("PUT", f"/items/{item_id}/resources", kept_back)
     service.upstream.approve(item_id)

@@ -28,19 +28,21 @@ from pluggy_sync.store.tables import (
     user_actions,
 )
 from tests.kit.factories import API_TOKEN
-from tests.kit.pluggy import ImpossibleError
+from tests.kit.pluggy import FEW_PRODUCTS, ImpossibleError
 
 DIRECT, OPEN_FINANCE = 201, 601
+PRODUCTS = [*FEW_PRODUCTS, "IDENTITY"]
 CPF, OTHER_CPF = "761.092.776-73", "238.242.640-30"
 
 
 def connect_directly(service, cpf=CPF, user="user-ok", **more):
-    item_id = service.upstream.connect(user, connector=DIRECT, parameters={"cpf": cpf}, **more)
+    item_id = service.upstream.connect(user, connector=DIRECT, parameters={"cpf": cpf}, products=PRODUCTS, **more)
     service.catch_up()
     return item_id
 
 
 def connect_by_open_finance(service, cpf=CPF, **more):
+    more = {"products": PRODUCTS, **more}
     item_id = service.upstream.connect("none", connector=OPEN_FINANCE, parameters={"cpf": cpf}, **more)
     service.upstream.approve(item_id)
     # Another holder of some of these persons' accounts approves a little later.
@@ -213,7 +215,7 @@ def test_a_joint_account_that_each_of_its_holders_connects_is_left_alone(service
 def test_a_person_at_two_banks_with_the_same_number_is_left_alone(service):
     connect_directly(service)
     service.upstream.later(days=1)
-    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": CPF})
+    item_id = service.upstream.connect("none", connector=600, parameters={"cpf": CPF}, products=PRODUCTS)
     service.upstream.approve(item_id)
     service.catch_up()
     with service.res.database.begin() as conn:
@@ -419,7 +421,7 @@ def test_a_search_whose_message_was_lost_is_made_by_the_sweep(service, two_items
 def test_a_chain_of_three_items_is_one_series(service, two_items):
     first, second = two_items
     service.upstream.later(days=3)
-    third = service.upstream.connect("none", connector=OPEN_FINANCE, parameters={"cpf": CPF})
+    third = service.upstream.connect("none", connector=OPEN_FINANCE, parameters={"cpf": CPF}, products=PRODUCTS)
     service.upstream.approve(third)
     service.catch_up()
 

@@ -119,7 +119,7 @@ def test_rows_and_requests_of_a_sync_are_counted(service, upstream, told):
 
 
 def test_a_refusal_of_pluggy_is_counted_by_its_status(service, upstream, told):
-    upstream.connect()
+    upstream.connect(products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     upstream.fail({"endpoint": "GET /loans", "do": "status", "status": 403})
     service.catch_up()
 

@@ -20,10 +20,10 @@ def with_quota_used_up(item):
 @pytest.fixture
 def item_id(service):
     """An Item of a person who has another one at the same bank."""
-    service.upstream.connect("user-ok-two-checking-accounts")
+    service.upstream.connect("user-ok-two-checking-accounts", products=None)
     service.catch_up()
     with changed(service.res, "/items/[^/]+", edited(with_quota_used_up)):
-        item_id = service.upstream.connect("user-ok")
+        item_id = service.upstream.connect("user-ok", products=None)
         service.catch_up()
     return item_id
 

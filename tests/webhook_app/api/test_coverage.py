@@ -6,7 +6,7 @@ from tests.webhook_app.product import Product
 
 
 def test_a_synced_item_is_complete_and_its_rows_are_counted(service: Service, product: Product):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
 
     coverage = product.get(f"/v1/items/{item_id}/coverage")
@@ -36,7 +36,7 @@ def test_an_item_that_was_never_synced_is_not_complete(service: Service, product
 
 
 def test_what_the_bank_did_not_collect_is_not_complete_and_has_its_warnings(service: Service, product: Product):
-    item_id = service.upstream.connect("user-ok-account-error")
+    item_id = service.upstream.connect("user-ok-account-error", products=None)
     service.catch_up()
     told = product.get(f"/v1/items/{item_id}")["products"]
 
@@ -51,7 +51,7 @@ def test_what_the_bank_did_not_collect_is_not_complete_and_has_its_warnings(serv
 
 
 def test_a_part_that_pluggy_refuses_is_a_gap_with_the_time_of_the_next_try(service: Service, product: Product):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with changed(service.res, "/loans", refused(403)):
         service.catch_up()
 

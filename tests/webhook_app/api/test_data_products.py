@@ -10,7 +10,7 @@ from tests.webhook_app.product import Product
     "name, in_truth", [("bills", "bills"), ("investments", "investments"), ("identity", "identity"), ("loans", "loans")]
 )
 def test_a_product_is_listed_as_pluggy_has_it(service: Service, product: Product, name, in_truth):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
 
     rows = product.all_pages(f"/v1/items/{item_id}/products/{name}", limit=1)
@@ -21,7 +21,7 @@ def test_a_product_is_listed_as_pluggy_has_it(service: Service, product: Product
 
 
 def test_the_movements_say_which_investment_they_belong_to(service: Service, product: Product):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
 
     rows = product.all_pages(f"/v1/items/{item_id}/products/investment-transactions")

@@ -30,6 +30,7 @@ from pluggy_sync.store.tables import outbox
 from tests.kit.clock import Clock
 from tests.kit.documented import document
 from tests.kit.interception import changed, refused
+from tests.kit.pluggy import FEW_PRODUCTS
 from tests.kit.product import running_product
 from tests.kit.service import Service
 from tests.webhook_app.product import Product
@@ -115,8 +116,8 @@ class Shown:
 
 
 def of_all_calls(service: Service, shown: Shown) -> None:
-    service.upstream.connect(clientUserId="user-43")
-    item_id = service.upstream.connect()
+    service.upstream.connect(clientUserId="user-43", products=None)
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     shown.call("registerItem", "/v1/items", {"itemId": item_id, "clientUserId": "user-42"})
     service.work_until_quiet()
@@ -233,7 +234,7 @@ def of_a_code_that_nobody_gave(service: Service, clock: Clock) -> dict[str, Any]
 
 def of_all_notifications(service: Service, clock: Clock) -> None:
     with changed(service.res, "/(accounts|v2/transactions|bills|investments|identity|loans)", refused(403)):
-        service.upstream.connect()
+        service.upstream.connect(products=None)
         service.deliver(*service.upstream.take_events())
         service.work()
     ends = service.upstream.connect()
@@ -274,9 +275,9 @@ def of_a_bank_that_is_back(service: Service, item_id: str) -> None:
 
 
 def of_a_person_who_connects_anew(service: Service) -> None:
-    old = service.upstream.connect("user-ok", connector=201)
+    old = service.upstream.connect("user-ok", connector=201, products=[*FEW_PRODUCTS, "IDENTITY"])
     service.upstream.later(days=1)
-    new = service.upstream.connect("user-ok", connector=201)
+    new = service.upstream.connect("user-ok", connector=201, products=[*FEW_PRODUCTS, "IDENTITY"])
     service.catch_up()
     succession.undo(service.res, old, new)
 

@@ -8,7 +8,7 @@ from tests.webhook_app.product import Product
 
 
 def test_an_item_has_pluggys_fields_and_ours(service: Service, product: Product):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
 
     item = product.get(f"/v1/items/{item_id}")
@@ -26,7 +26,7 @@ def test_an_item_has_pluggys_fields_and_ours(service: Service, product: Product)
 
 
 def test_a_partial_success_names_the_products_that_were_not_collected(service: Service, product: Product):
-    item_id = service.upstream.connect("user-ok-account-error")
+    item_id = service.upstream.connect("user-ok-account-error", products=None)
     service.catch_up()
 
     item = product.get(f"/v1/items/{item_id}")

@@ -19,7 +19,7 @@ def sync(service, item_id):
 
 
 def test_a_first_sync_read_everything_and_says_what_it_added(service, upstream, runs):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     sync(service, item_id)
 
     (run,) = runs(item_id)
@@ -48,7 +48,7 @@ def test_a_later_sync_comes_first_and_reads_a_window(service, upstream, runs):
 
 
 def test_a_part_that_could_not_be_read_is_named(service, upstream, runs, resources):
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with changed(resources, "/loans", refused(403)):
         service.deliver(*upstream.take_events())
         service.work()

@@ -45,7 +45,9 @@ def test_an_item_that_is_registered_and_was_not_fetched_is_not_there_yet(copy, s
         assert copy.get(path).json()["codeDescription"] == "ITEM_NOT_FOUND"
 
 
-def test_a_deleted_item_has_no_accounts_and_nothing_else(copy, pluggy, service, item_id):
+def test_a_deleted_item_has_no_accounts_and_nothing_else(copy, pluggy, service):
+    item_id = service.upstream.connect(products=None)
+    service.catch_up()
     service.upstream.delete(item_id)
     service.catch_up()
 

@@ -4,7 +4,7 @@ from webhook_app.pluggy_copy import query
 
 
 def test_rows_that_pluggy_lists_no_more_are_absent(copy, service):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     held = copy.get("/investments", params={"itemId": item_id}).json()["results"]
     owed = copy.get("/loans", params={"itemId": item_id}).json()["results"]
@@ -25,7 +25,7 @@ def test_rows_that_pluggy_lists_no_more_are_absent(copy, service):
 
 
 def test_each_row_is_on_exactly_one_page(copy, service):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     whole = copy.get("/investments", params={"itemId": item_id}).json()["results"]
 

@@ -88,8 +88,8 @@ def all_transactions(sdk: Sdk, account_id: str, **filters: Any) -> dict[str, Any
 def connected(service: Service, user: str, bank: int) -> str:
     """Return an Item; one of Open Finance is known by a CPF and approved at the bank."""
     if user != OPEN_FINANCE:
-        return service.upstream.connect(user, connector=bank)
-    item_id = service.upstream.connect(connector=bank, parameters={"cpf": user})
+        return service.upstream.connect(user, connector=bank, products=None)
+    item_id = service.upstream.connect(connector=bank, parameters={"cpf": user}, products=None)
     service.upstream.approve(item_id)
     return item_id
 
@@ -165,7 +165,7 @@ def test_many_pages_and_every_filter_give_the_same_rows(service: Service, sdks: 
 
 
 def test_lists_have_the_same_pages_and_filters(service: Service, sdks: Both) -> None:
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     first = apis.AccountApi(sdks[1]).accounts_list(UUID(item_id)).results
     card = next(UUID(each.id) for each in first if each.type == "CREDIT")

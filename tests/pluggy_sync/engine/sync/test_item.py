@@ -63,7 +63,7 @@ def test_an_account_that_is_refused_for_good_does_not_stop_the_others(service, u
 
 @pytest.mark.parametrize("product", PATHS)
 def test_a_list_that_is_refused_for_good_does_not_stop_the_rest(service, upstream, resources, product):
-    item_id = connected(service, upstream)
+    item_id = connected(service, upstream, products=None)
     service.work_until_quiet()
     upstream.later(days=1)
     upstream.evolve(item_id, {"kind": "add", "count": 2})
@@ -96,7 +96,7 @@ def test_a_list_that_is_refused_for_good_does_not_stop_the_rest(service, upstrea
 def test_the_part_is_read_as_soon_as_it_can_be_and_the_product_hears_of_it(
     service, upstream, resources, clock, product, asked
 ):
-    item_id = connected(service, upstream)
+    item_id = connected(service, upstream, products=None)
     with changed(resources, PATHS[product], refused(403)):
         service.work_until_quiet()
     clock.advance(seconds=NOT_READ_WAITS[0].total_seconds() + 1)
@@ -115,7 +115,7 @@ def test_the_part_is_read_as_soon_as_it_can_be_and_the_product_hears_of_it(
 
 
 def test_what_stays_refused_is_tried_more_and_more_rarely_and_told_once(service, upstream, resources, clock):
-    connected(service, upstream)
+    connected(service, upstream, products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with changed(resources, "/loans", refused(403)):
         service.work_until_quiet()
         tries = []
@@ -136,7 +136,7 @@ def test_what_stays_refused_is_tried_more_and_more_rarely_and_told_once(service,
 
 
 def test_events_in_the_meantime_cost_no_request_for_the_refused_part(service, upstream, resources):
-    item_id = connected(service, upstream)
+    item_id = connected(service, upstream, products=["ACCOUNTS", "TRANSACTIONS", "LOANS"])
     with changed(resources, "/loans", refused(403)):
         service.work_until_quiet()
         upstream.later(days=1)
@@ -161,7 +161,7 @@ def test_one_card_that_is_refused_does_not_stop_the_bills_of_another(service, up
 
 
 def test_when_everything_is_refused_the_run_fails_and_the_product_hears_at_once(service, upstream, resources):
-    connected(service, upstream)
+    connected(service, upstream, products=None)
 
     with changed(resources, "/(accounts|v2/transactions|bills|investments|identity|loans)", refused(403)):
         service.work()
@@ -188,7 +188,7 @@ def test_a_part_that_is_not_answered_fails_the_run_at_first_and_is_given_up_for_
 
 
 def test_a_pluggy_that_answers_nothing_is_not_asked_for_everything(service, upstream, resources):
-    item_id = connected(service, upstream)
+    item_id = connected(service, upstream, products=None)
     service.work_until_quiet()
     upstream.later(days=1)
     upstream.run(item_id)
@@ -291,7 +291,7 @@ def test_an_account_that_is_listed_twice_is_one(service, upstream, resources):
 
 @pytest.mark.parametrize("path", ["/v2/transactions", "/bills", "/investments", "/loans"])
 def test_rows_that_are_listed_twice_are_one(service, upstream, resources, path):
-    item_id = connected(service, upstream)
+    item_id = connected(service, upstream, products=None)
 
     with changed(resources, path, edited(lambda page: page["results"].extend(page["results"]))):
         service.work_until_quiet()

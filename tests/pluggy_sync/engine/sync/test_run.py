@@ -23,7 +23,7 @@ def test_no_connection_to_postgres_is_held_while_pluggy_answers(service, upstrea
     resources.pluggy.hooks.requested.append(lambda _request: held.append(resources.database.pool.checkedout()))
     # One account at a time, or another thread may just be writing.
     monkeypatch.setattr(sync_transactions, "PARALLEL_ACCOUNTS", 1)
-    item_id = upstream.connect()
+    item_id = upstream.connect(products=None)
     service.deliver(*upstream.take_events())
     # The intake of this process keeps a connection of its own.
     of_intake = resources.database.pool.checkedout()

@@ -174,9 +174,11 @@ class Writer:
                 left.append(each)
         for each, result in told:
             self._count(each.delivery, result)
-        # Before they are told: who has the answer finds the task on its way.
-        self._res.publisher.publish(messages((each.delivery, result) for each, result in told if result is not None))
-        _tell(told)
+        # Before they are told: who has the answer finds the task on its way. They are stored, whatever becomes of that.
+        try:
+            self._res.publisher.publish(messages((each.delivery, result) for each, result in told if result is not None))
+        finally:
+            _tell(told)
         _log([(each.delivery, result) for each, result in told if result is not None])
         self._put_aside(left, error)
 

@@ -3,7 +3,8 @@ Databases as large as one likes, made by set-based SQL: Items with a year behind
 
 What a deployment has for each Item (accounts, transactions, events, runs, settled actions) grows with the size. What is
 open (events that wait, syncs that are due, open actions, silent Items ...) is the same few rows in every size, so that
-an operation on it returns the same.
+an operation on it returns the same. Notifications lie in the order in which they were written, as in a deployment: the
+newest stand on the same pages.
 """
 
 import hashlib
@@ -198,8 +199,10 @@ _STATEMENTS = {
                '{{"type": "item.synced", "timestamp": "2026-03-09T12:00:00.000Z", "data": {{"itemId": "' || {ITEM}
                    || '", "clientUserId": "user-' || n || '", "cursor": "40", "added": 4, "modified": 0}}}}',
                now() - (:events / 4 + 1 - s) * interval '365 days' * 4 / :events - n % 1000 * interval '1 second'
+                   AS created_at
         FROM generate_series(1, :events / 4 + 1) AS s, generate_series(1, :items) AS n
         WHERE NOT ({_DELETED}) AND (s <= :events / 4 OR n BETWEEN 176 AND 195)
+        ORDER BY created_at
     """,
     "deliveries": """
         INSERT INTO deliveries (endpoint_id, notification_id, item_id, sequence, created_at, state, attempts, due_at,
@@ -207,7 +210,7 @@ _STATEMENTS = {
         SELECT 'ep_environment', id, item_id, sequence, created_at,
                CASE WHEN sequence > :events / 4 THEN 'pending' ELSE 'delivered' END, 1, now() - interval '1 minute',
                now(), CASE WHEN sequence <= :events / 4 THEN now() END
-        FROM outbox
+        FROM outbox ORDER BY created_at
     """,
     "notification_stream": """
         INSERT INTO notification_stream (position, notification_id)
@@ -220,6 +223,7 @@ _STATEMENTS = {
     "delivery_attempts": """
         INSERT INTO delivery_attempts (notification_id, endpoint_id, started_at, duration_ms, status_code)
         SELECT notification_id, endpoint_id, created_at, 20, 204 FROM deliveries WHERE state = 'delivered'
+        ORDER BY created_at
     """,
 }
 

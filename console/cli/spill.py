@@ -52,7 +52,7 @@ def drain() -> None:
     with connections.resources() as res:
         folder = _folder(res.settings)
         try:
-            conn = connect_for(res.database, OPERATOR)
+            conn = connect_for(res.database, OPERATOR, inbox.BY_INDEX)
             emptied = intake.adopt(res, folder, lambda arrivals: inbox.store_alone(conn, arrivals))
             conn.invalidate()
         except (SQLAlchemyError, psycopg.Error) as exc:

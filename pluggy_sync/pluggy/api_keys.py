@@ -55,6 +55,8 @@ class ApiKeyCache:
         # Several applications may share one Redis. The client id itself stays out of it.
         self._name = "pluggy-sync:api-key:" + hashlib.sha256(client_id.encode()).hexdigest()[:16]
         self._local: tuple[str, float] | None = None
+        # Each request asks for the key, and unsealing it takes as long as asking Redis.
+        self._opened: tuple[bytes, str | None] = (b"", None)
 
     def get(self) -> str | None:
         """Return the cached key, or None when there is none that is still good for five minutes."""
@@ -62,7 +64,13 @@ class ApiKeyCache:
             sealed = self._redis.get(self._name)
         except RedisError:
             return self._get_local()
-        return self._box.open(sealed) if isinstance(sealed, bytes) else None
+        if not isinstance(sealed, bytes):
+            return None
+        known, opened = self._opened
+        if sealed != known:
+            opened = self._box.open(sealed)
+            self._opened = (sealed, opened)
+        return opened
 
     def _get_local(self) -> str | None:
         if self._local is None or time.monotonic() >= self._local[1]:

@@ -80,6 +80,8 @@ class _BoundedConnection(psycopg.Connection[Any]):
     schema: str
     # False: each statement is a transaction of its own, as `CREATE INDEX CONCURRENTLY` has to be.
     begins: bool = True
+    # The settings of Postgres for what runs alone.
+    given_alone: Mapping[str, str]
 
     @property
     def given_to_each_transaction(self) -> dict[str, str]:
@@ -192,9 +194,11 @@ def schema_of(conn: Connection) -> str:
 PREPARES_AFTER = 2
 
 
-def connect_for(engine: Engine, bounds: Bounds) -> Connection:
+def connect_for(engine: Engine, bounds: Bounds, settings: Mapping[str, str] | None = None) -> Connection:
     """
-    Return a connection with *bounds* of its own, for `run_alone`. Do not give it back: invalidate it.
+    Return a connection with *bounds*, and *settings* of Postgres, of its own. Do not give it back: invalidate it.
+
+    It is for `run_alone`.
 
     Raises:
         SQLAlchemyError, psycopg.Error: Postgres does not answer.
@@ -202,28 +206,34 @@ def connect_for(engine: Engine, bounds: Bounds) -> Connection:
     conn = engine.connect()
     driver = cast(_BoundedConnection, conn.connection.driver_connection)
     driver.bounds = bounds
-    # A pooler says another number than the server behind it. There, the next server would not know the statement.
+    driver.given_alone = {**driver.given_to_each_transaction, **(settings or {})}
     (pid,) = driver.execute("SELECT pg_backend_pid()").fetchone() or (None,)
-    driver.prepare_threshold = PREPARES_AFTER if pid == driver.info.backend_pid else None
+    # A pooler says another number than the server behind it. There, the next server would know neither the settings
+    # nor the statement.
+    if pid == driver.info.backend_pid:
+        driver.execute(_set_all(driver.given_alone, "false"))
+        driver.prepare_threshold = PREPARES_AFTER
     return conn
 
 
-def run_alone(
-    conn: Connection, statement: str, parameters: Sequence[Any], settings: Mapping[str, str] | None = None
-) -> list[tuple[object, ...]]:
+def run_alone(conn: Connection, statement: str, parameters: Sequence[Any]) -> list[tuple[object, ...]]:
     """
-    Run *statement* as a transaction of its own in one round trip, and return its rows; *conn* has none open.
+    Run *statement* as a transaction of its own in one round trip, and return its rows. *conn* is of `connect_for`.
 
-    What psycopg sends as a pipeline, Postgres commits at its end. *settings* of Postgres hold for the transaction.
-    The server keeps the plan, unless a pooler stands between.
+    The server keeps the plan and the settings, unless a pooler stands between. Then the settings are sent along in a
+    pipeline, which Postgres commits at its end.
 
     Raises:
         psycopg.Error: nothing is committed, unless the connection was lost.
     """
     driver = cast(_BoundedConnection, conn.connection.driver_connection)
-    given = {**driver.given_to_each_transaction, **(settings or {})}
-    set_all = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in given.items())
+    if driver.prepare_threshold is not None:
+        return driver.execute(statement, parameters).fetchall()
     with driver.pipeline(), driver.cursor() as first, driver.cursor() as cursor:
-        first.execute(set_all)
+        first.execute(_set_all(driver.given_alone, "true"))
         cursor.execute(statement, parameters)
         return cursor.fetchall()
+
+
+def _set_all(settings: Mapping[str, str], is_local: str) -> str:
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', {is_local})" for name, value in settings.items())

@@ -172,8 +172,8 @@ _STORE = """
     FROM given LEFT JOIN known USING (n) LEFT JOIN stored ON stored.event_id = given.event_id
     ORDER BY given.n
 """
-# A plan made while the tables were small reads them whole, and is kept as they grow.
-_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+# For the connection that stores. A plan made while the tables were small reads them whole, and is kept as they grow.
+BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _STORE_OF_LOCK = {lock: _STORE.format(lock=lock.value) for lock in Lock}
 
 
@@ -181,12 +181,13 @@ def store_alone(conn: Connection, arrivals: Sequence[Arrival]) -> list[Fate]:
     """
     Store *arrivals*, each with an id of its own, and raise the `last_event_seq` of their Items, in one transaction.
 
-    Returns what became of each. A repeat changes nothing, and nobody who holds an Item is waited for.
+    *conn* is of `connect_for`, with the settings `BY_INDEX`. Returns what became of each. A repeat changes nothing, and
+    nobody who holds an Item is waited for.
 
     Raises:
         psycopg.Error: nothing is stored, unless the connection was lost.
     """
-    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(conn, arrivals)], _BY_INDEX)
+    rows = run_alone(conn, _STORE_OF_LOCK[Lock.PASS_OVER], [_parameter(conn, arrivals)])
     return [Fate(str(value)) for (value,) in rows]
 
 

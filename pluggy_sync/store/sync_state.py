@@ -29,7 +29,9 @@ NEWEST_EVENTS = 50
 # An event is covered if the last finished run began after it was stored, unless a part of that run was incomplete.
 _READ = sa.text(
     """
-    SELECT items.*, progress.last_event_seq, progress.fetched_seq, progress.sync_requested_seq, progress.synced_seq,
+    SELECT items.id, items.raw, items.client_user_id, items.deleted_at, items.replaced_by, items.run_id,
+           items.lease_until, items.synced_through, items.synced_update_at, items.first_synced_at, items.change_seq,
+           progress.last_event_seq, progress.fetched_seq, progress.sync_requested_seq, progress.synced_seq,
            progress.sync_attempts, progress.due_at,
            EXISTS (SELECT FROM user_actions
                    WHERE item_id = items.id AND state = ANY(:unsettled)) AS has_unsettled_actions,

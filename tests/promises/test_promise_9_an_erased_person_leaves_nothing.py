@@ -19,6 +19,7 @@ from pluggy_sync import queue, spill, wire
 from pluggy_sync.engine import erasure, intake, reconciliation
 from pluggy_sync.settings import Settings
 from pluggy_sync.store import audit, erasures, inbox, personal_data, tables
+from pluggy_sync.store.database import WORKER, connect_for
 from tests.kit.factories import PRODUCT_SECRET, WEBHOOK_SECRET, an_event
 from tests.kit.product import running_product
 from tests.kit.workers import run_queued
@@ -247,11 +248,12 @@ def late(service, folder, payloads):
     res = service.res
     with (
         closing(spill.create(folder, spill.box_of(res.settings.secret_key), most_bytes=10_000_000)) as file,
-        res.database.connect() as conn,
+        connect_for(res.database, WORKER, inbox.BY_INDEX) as conn,
     ):
         file.append([(wire.encode(each), res.now(), None) for each in payloads[half:]])
         intake.drain(res, file, lambda arrivals: inbox.store_alone(conn, arrivals))
         assert file.count == 0
+        conn.invalidate()
     service.work_until_quiet()
     service.res.now.advance(hours=1)
     service.work_until_quiet()

@@ -174,12 +174,13 @@ class Writer:
                 left.append(each)
         for each, result in told:
             self._count(each.delivery, result)
-        # Before they are told: who has the answer finds the task on its way. They are stored, whatever becomes of that.
+        stored = [(each.delivery, result) for each, result in told if result is not None]
         try:
-            self._res.publisher.publish(messages((each.delivery, result) for each, result in told if result is not None))
+            # Before they are told: who has the answer finds the task on its way.
+            self._res.publisher.publish(messages(stored))
         finally:
             _tell(told)
-        _log([(each.delivery, result) for each, result in told if result is not None])
+        _log(stored)
         self._put_aside(left, error)
 
     def _store(self, batch: Batch, *, since: float) -> Exception | None:
@@ -268,7 +269,7 @@ class _Kept:
 
     def _opened(self) -> Connection:
         if self._conn is None:
-            self._conn = connect_for(self._res.database, INTAKE)
+            self._conn = connect_for(self._res.database, INTAKE, inbox.BY_INDEX)
         return self._conn
 
     def leave(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -106,14 +107,35 @@ def test_each_transaction_has_the_limits_of_its_role_and_our_schema_and_leaves_n
     assert after == ["0", "0", "0", '"$user", public']
 
 
-def test_a_statement_that_runs_alone_has_our_schema_and_leaves_none_behind(engine_with):
-    with connect_for(engine_with(WEB, schema="order"), WEB) as conn:
-        within = run_alone(conn, "SELECT current_setting('search_path')", ())
-        after = conn.connection.driver_connection.execute("SHOW search_path").fetchone()
+ASKED = "SELECT current_setting('search_path'), current_setting('statement_timeout'), current_setting('enable_seqscan')"
+GIVEN = [('"order"', "3s", "off")]
+BY_INDEX = {"enable_seqscan": "off"}
+
+
+def test_statements_that_run_alone_have_our_schema_the_limits_and_the_settings_of_their_connection(engine_with):
+    with connect_for(engine_with(WEB, schema="order"), WEB, BY_INDEX) as conn:
+        found = [run_alone(conn, ASKED, ()) for _ in range(4)]
+        kept = run_alone(conn, "SELECT statement FROM pg_prepared_statements", ())
         conn.invalidate()
 
-    assert within == [('"order"',)]
-    assert after == ('"$user", public',)
+    assert found == [GIVEN] * 4
+    assert kept[0] == (ASKED,)
+
+
+def test_a_statement_that_runs_alone_behind_a_pooler_brings_its_settings_along_and_leaves_none(
+    engine_with, database_url, tmp_path
+):
+    with pooled(database_url, tmp_path, connections=1) as url:
+        with connect_for(engine_with(WEB, url, schema="order"), WEB, BY_INDEX) as conn:
+            found = [run_alone(conn, ASKED, ()) for _ in range(4)]
+            kept = run_alone(conn, "SELECT statement FROM pg_prepared_statements", ())
+            conn.invalidate()
+        with psycopg.connect(url, autocommit=True) as another:
+            left = another.execute(ASKED).fetchall()
+
+    assert found == [GIVEN] * 4
+    assert kept == []
+    assert left == [('"$user", public', "0", "on")]
 
 
 def test_what_an_operator_runs_is_not_limited(engine_with):

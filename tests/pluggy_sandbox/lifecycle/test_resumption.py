@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -75,31 +76,82 @@ def test_items_rows_webhooks_and_keys_are_there_again(folder: Path, receiver: Re
         assert "item/updated" in [got.payload["event"] for got in receiver.received[seen:]]
 
 
-@pytest.mark.parametrize(
-    "connector,parameters,answer",
-    [
-        (CODE, {"user": "user-ok", "password": "password-ok"}, ("mfa", {"token": "123456"})),
-        (QR, {}, ("approve", {})),
-        (600, {"cpf": CPF}, ("approve", {})),
-    ],
-)
-def test_a_question_that_was_open_can_still_be_answered(
-    folder: Path, connector: int, parameters: Json, answer: tuple[str, Json]
-) -> None:
+QUESTIONS: dict[str, tuple[int, Json, tuple[str, Json]]] = {
+    "a code": (CODE, {"user": "user-ok", "password": "password-ok"}, ("mfa", {"token": "123456"})),
+    "a picture": (QR, {}, ("approve", {})),
+    "a consent": (600, {"cpf": CPF}, ("approve", {})),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """A sandbox that goes on after a kill. At *then* its clock had just been moved; each Item waits for something."""
+
+    driver: Driver
+    then: datetime
+    asked: dict[str, tuple[str, str]]
+    awaits_approval: str
+    with_consent: str
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resumed]:
+    """One kill for all that goes on afterwards in the same way, each with an Item of its own."""
+    folder = tmp_path_factory.mktemp("resumed") / "state"
     with served(folder) as before:
-        body = {"connectorId": connector, "parameters": parameters}
-        item_id = before.api.post("/items", json=body).json()["id"]
-        before.sandbox.settle()
-        asked = before.item(item_id)
+        before.advance(days=10)
+        then = now(before)
+        awaits_approval = before.connect_open_finance("238.242.640-30")
+        before.do(awaits_approval, "approve")
+        assert before.state(awaits_approval) == "OUTDATED USER_AUTHORIZATION_PENDING"
+        before.settings(consentDays=2)
+        with_consent = before.connect_open_finance()
+        before.do(with_consent, "approve")
+        assert not before.truth(with_consent)["hidden"]
+        asked = {}
+        for what, (connector, parameters, _) in QUESTIONS.items():
+            body = {"connectorId": connector, "parameters": parameters}
+            item_id = before.api.post("/items", json=body).json()["id"]
+            before.sandbox.settle()
+            asked[what] = (item_id, before.state(item_id))
         key = killed(before)
-
     with served(folder, key) as after:
-        assert after.state(item_id) == f"{asked['status']} {asked['executionStatus']}"
-        what, value = answer
-        after.do(item_id, what, **value)
+        yield Resumed(driver=after, then=then, asked=asked, awaits_approval=awaits_approval, with_consent=with_consent)
 
-        assert after.state(item_id) == "UPDATED SUCCESS"
-        assert after.everything(item_id)
+
+def now(driver: Driver) -> datetime:
+    return datetime.fromisoformat(driver.control.get("/clock").json()["now"])
+
+
+def test_the_clock_goes_on_where_a_jump_had_brought_it(resumed: Resumed) -> None:
+    assert timedelta(0) <= now(resumed.driver) - resumed.then < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("what", QUESTIONS)
+def test_a_question_that_was_open_can_still_be_answered(resumed: Resumed, what: str) -> None:
+    item_id, asked = resumed.asked[what]
+    assert asked.startswith("WAITING_USER")
+    assert resumed.driver.state(item_id) == asked
+    how, value = QUESTIONS[what][2]
+
+    resumed.driver.do(item_id, how, **value)
+
+    assert resumed.driver.state(item_id) == "UPDATED SUCCESS"
+    assert resumed.driver.everything(item_id)
+
+
+def test_an_approval_that_was_missing_is_looked_for_again(resumed: Resumed) -> None:
+    resumed.driver.advance(seconds=121)
+
+    assert resumed.driver.state(resumed.awaits_approval) == "UPDATED SUCCESS"
+
+
+def test_a_consent_still_ends(resumed: Resumed) -> None:
+    assert not resumed.driver.truth(resumed.with_consent)["hidden"]
+
+    resumed.driver.advance(days=2.5)
+
+    assert resumed.driver.truth(resumed.with_consent)["hidden"]
 
 
 def test_an_execution_that_was_cut_off_comes_to_its_end(folder: Path) -> None:
@@ -147,45 +199,6 @@ def test_auto_sync_goes_on(folder: Path) -> None:
         after.advance(days=1.5)
 
         assert after.item(item_id)["lastUpdatedAt"] > last
-
-
-def test_an_approval_that_was_missing_is_looked_for_again(folder: Path) -> None:
-    with served(folder) as before:
-        item_id = before.connect_open_finance("238.242.640-30")
-        before.do(item_id, "approve")
-        assert before.state(item_id) == "OUTDATED USER_AUTHORIZATION_PENDING"
-        key = killed(before)
-
-    with served(folder, key) as after:
-        after.advance(seconds=121)
-
-        assert after.state(item_id) == "UPDATED SUCCESS"
-
-
-def test_a_consent_still_ends(folder: Path) -> None:
-    with served(folder) as before:
-        before.settings(consentDays=2)
-        item_id = before.connect_open_finance()
-        before.do(item_id, "approve")
-        assert not before.truth(item_id)["hidden"]
-        key = killed(before)
-
-    with served(folder, key) as after:
-        after.advance(days=2.5)
-
-        assert after.truth(item_id)["hidden"]
-
-
-def test_the_clock_goes_on_where_a_jump_had_brought_it(folder: Path) -> None:
-    with served(folder) as before:
-        before.advance(days=10)
-        then = datetime.fromisoformat(before.control.get("/clock").json()["now"])
-        key = killed(before)
-
-    with served(folder, key) as after:
-        now = datetime.fromisoformat(after.control.get("/clock").json()["now"])
-
-    assert timedelta(0) <= now - then < timedelta(minutes=5)
 
 
 def test_what_the_command_names_wins_over_what_was_kept(folder: Path) -> None:

@@ -17,7 +17,7 @@ from pluggy_sync.logs import configure_logs
 from pluggy_sync.pluggy import client
 from pluggy_sync.resources import Resources, create_resources
 from pluggy_sync.settings import Settings
-from pluggy_sync.store import erased
+from pluggy_sync.store import erased, sealed_keys
 from pluggy_sync.store.database import WORKER, create_engine
 from pluggy_sync.store.migrate import migrate
 from pluggy_sync.store.tables import metadata
@@ -79,10 +79,14 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+_BOX = erased.box(a_settings().secret_key)
+
+
 @pytest.fixture(scope="session")
 def shared_engine(postgres: Postgres) -> Iterator[SharedEngine]:
     """The engine of all tests of a process: what it has compiled and its connections are used again."""
     with closing(SharedEngine(postgres.url, WORKER)) as shared:
+        erased.guard(shared.engine, _BOX)
         yield shared
 
 
@@ -90,6 +94,9 @@ def shared_engine(postgres: Postgres) -> Iterator[SharedEngine]:
 _EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
 # As a migration leaves it.
 _EMPTY += "; INSERT INTO endpoints (id) VALUES ('ep_environment')"
+# As the first process leaves it, which opens two connections to make this key.
+_KEY = (sealed_keys.TOMBSTONES, 1, _BOX.seal("ab" * 32).decode(), "now")
+_EMPTY += f"; INSERT INTO sealed_keys (purpose, number, sealed, created_at) VALUES {_KEY}"
 
 
 @pytest.fixture
@@ -193,7 +200,6 @@ def resources(
     # A failed read is repeated at once: nothing else of it is changed.
     monkeypatch.setattr(client, "READ_BACKOFF_S", 0.0)
     with closing(create_resources(settings)) as created:
-        erased.guard(shared_engine.engine, erased.box(settings.secret_key))
         yield dataclasses.replace(created, database=shared_engine.engine, now=clock)
 
 

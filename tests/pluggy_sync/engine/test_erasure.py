@@ -595,6 +595,8 @@ def test_with_a_secret_key_that_opens_nothing_it_is_said_and_former_receipts_sta
 
 
 def test_processes_that_need_the_first_key_at_once_agree_on_one(res):
+    with res.database.begin() as conn:
+        conn.execute(sa.delete(tables.sealed_keys))
     processes = [create_resources(res.settings) for _ in range(4)]
     found = []
     barrier = threading.Barrier(len(processes))

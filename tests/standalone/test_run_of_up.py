@@ -1,6 +1,13 @@
-"""Promise 10 under `up`: whichever process is killed, the service works again within 45 seconds, by itself."""
+"""
+One run of `up`, as a person has it: started beside others, stopped, and started again on its data.
+
+In between, promise 10: whichever process is killed, the service works again within 45 seconds, by itself. Any of these
+tests starts the run if it is not up.
+"""
 
 import signal
+import socket
+import stat
 import tempfile
 import uuid
 from contextlib import ExitStack, closing, contextmanager
@@ -12,9 +19,9 @@ import psycopg
 import pytest
 
 from pluggy_sync import tls
-from standalone import procfile
+from standalone import ports, procfile
+from standalone.first_persons import PERSONS
 from standalone.polling import eventually
-from standalone.ports import any_free
 from standalone.sandbox import Sandbox
 from tests.kit.psql import psql
 from tests.standalone.liveness import is_running
@@ -22,18 +29,22 @@ from tests.standalone.up_running import Run
 
 pytestmark = pytest.mark.slow
 
-# The promise itself.
 BESIDE_THE_PROCFILE = ["sandbox", "wallet", "postgres", "valkey"]
 WITH_CHILDREN = ["web", "worker", "notifications"]
+# Many Items are connected, and none needs more.
+FIRST_RUN_DAYS = 10
 
 
 class Up:
     """The running service, as Pluggy, the product and the operator meet it."""
 
-    def __init__(self, run, env):
+    def __init__(self, run, env, taken_port):
         self.run = run
         self.env = env
+        self.taken_port = taken_port
         self.sent = []
+        with closing(self.sandbox()) as sandbox:
+            sandbox.control("PUT", "/settings", {"firstRunDays": FIRST_RUN_DAYS})
 
     def event_is_handled(self):
         """Send an event, as often as Pluggy would; return whether it was taken and handled."""
@@ -76,6 +87,10 @@ class Up:
             eventually(sandbox.is_up, what="the sandbox answers")
             eventually(lambda: sandbox.api("GET", "/webhooks")["results"], what="it knows our address")
 
+    def items_at_the_bank(self):
+        with closing(self.sandbox()) as sandbox:
+            return {item["id"] for item in sandbox.control("GET", "/items")["results"]}
+
     def told(self):
         """Return the Items of which the product was told that they are synced."""
         try:
@@ -98,17 +113,34 @@ class Up:
 
 
 @contextmanager
-def running():
-    with tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder:
-        run = Run(Path(folder), any_free(), Path(folder) / "output")
-        try:
-            up = Up(run, run.wait_until_up())
-            # The last of the workers is ready then. One that still starts ends when its child is killed.
-            up.connected_item_reaches_the_product()
-            yield up
-        finally:
-            if run.popen.poll() is None:
-                run.stop(signal.SIGTERM)
+def listening_port():
+    with socket.socket() as taken:
+        taken.bind((ports.LOOPBACK, 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@contextmanager
+def running(folder, port):
+    run = Run(folder, port, folder / "output", persons=True)
+    try:
+        yield run, run.wait_until_up()
+    finally:
+        if run.popen.poll() is None:
+            run.stop(signal.SIGTERM)
+
+
+@contextmanager
+def running_beside_others():
+    with (
+        tempfile.TemporaryDirectory(prefix="pluggy-sync-test-") as folder,
+        listening_port() as port,
+        running(Path(folder), port) as (run, env),
+    ):
+        up = Up(run, env, port)
+        # The last of the workers is ready then. One that still starts ends when its child is killed.
+        up.connected_item_reaches_the_product()
+        yield up
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +151,7 @@ def running_up():
 
         def running_up():
             if not started or started[-1].run.popen.poll() is not None:
-                started.append(stack.enter_context(running()))
+                started.append(stack.enter_context(running_beside_others()))
             return started[-1]
 
         yield running_up
@@ -169,17 +201,47 @@ def test_a_process_whose_child_is_killed_goes_on(up, name):
     assert up.run.pid(name) == leader
 
 
-def test_after_kills_nothing_is_lost_and_the_run_ends_well(up):
+def has_ended_by(up, number):
+    up.run.popen.send_signal(number)
+    return up.run.popen.poll() is not None
+
+
+def test_it_steps_aside_for_a_port_that_is_taken(up):
+    assert f"port {up.taken_port} is taken: web uses " in up.run.printed
+    assert up.env["PORT"] != str(up.taken_port)
+    assert stat.S_IMODE((up.run.data / "up.env").stat().st_mode) == 0o600
+
+
+def test_after_kills_it_ends_well_however_often_ctrl_c_is_pressed_and_the_next_start_goes_on_with_its_data(up):
     for name in ("postgres", "web", "worker"):
         before = up.run.pid(name)
         psutil.Process(before).kill()
         wait_until_another_runs(up, name, before)
         eventually(up.event_is_handled, what="the service takes and handles events")
+    up.connected_item_reaches_the_product()
     states = {event_id: up.state_of(event_id) for event_id in up.sent}
+    at_the_bank, told = up.items_at_the_bank(), up.told()
     processes = up.run.processes()
 
+    eventually(lambda: has_ended_by(up, signal.SIGINT), every_s=0.1, what="it ends, whatever is pressed meanwhile")
     up.run.stop(signal.SIGINT)
 
     assert {event_id for event_id, state in states.items() if state != "handled"} == set()
+    assert len(at_the_bank) > len(PERSONS)
+    assert len(processes) > len(procfile.lasting())
     assert [pid for pid in processes if is_running(pid)] == []
     assert "Traceback" not in up.run.printed
+
+    with running(up.run.data, int(up.env["PORT"])) as (run, env):
+        again = Up(run, env, up.taken_port)
+        assert {event_id: again.state_of(event_id) for event_id in up.sent} == states
+        # Who had connected a bank has; nobody else has done so, as the first persons would.
+        assert again.items_at_the_bank() == at_the_bank
+        assert again.told() >= told
+        assert {name for name in up.env if up.env[name] != env.get(name)} <= {
+            name for name in env if name.endswith(("_URL", "PORT"))
+        }
+        processes = run.processes()
+        run.stop(signal.SIGTERM)
+
+    assert [pid for pid in processes if is_running(pid)] == []

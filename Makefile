@@ -57,8 +57,9 @@ docs: $(STAMP) ## build the documents as a site: build/site/index.html; a link t
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open build/site/index.html"
 
-fuzz: $(STAMP) ## deliver a million odd webhooks; FUZZ_SEED=n repeats a run
-	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} $(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py
+fuzz: $(STAMP) ## deliver a million odd webhooks, and send odd requests to the local Pluggy; FUZZ_SEED=n repeats a run
+	FUZZ_BODIES=$${FUZZ_BODIES:-1000000} SANDBOX_FUZZ_REQUESTS=$${SANDBOX_FUZZ_REQUESTS:-100000} \
+		$(BIN)/pytest -n 2 -rP tests/webhook_app/test_fuzz.py tests/pluggy_sandbox/server/test_app.py
 
 format: $(STAMP) ## put the code into its format
 	$(BIN)/ruff check --fix .

@@ -7,6 +7,12 @@ import pytest
 from bench.pace import EVERY, play
 
 
+@pytest.fixture(autouse=True)
+def _longer_rounds(monkeypatch):
+    """Play a third of the rounds, each with three times the budget."""
+    monkeypatch.setattr("bench.pace.ROUND", timedelta(minutes=30))
+
+
 @pytest.mark.slow
 def test_each_item_is_reconciled_in_time_and_every_silent_one_is_fetched_after_an_outage(database):
     played = play(database, 500)

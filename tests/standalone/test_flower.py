@@ -1,6 +1,8 @@
 """Flower, as the Procfile starts it, is for the operator alone."""
 
 import re
+import subprocess
+import sys
 import tempfile
 from contextlib import closing, contextmanager
 
@@ -45,9 +47,8 @@ def running_flower(env):
             popen.wait()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "flower.example.com"])
-def test_it_does_not_start_where_others_could_reach_it_without_a_login(shared_valkey, host):
-    program = procfile.program("flower", environment(shared_valkey, HOST=host))
+def test_it_does_not_start_where_others_could_reach_it_without_a_login(shared_valkey):
+    program = procfile.program("flower", environment(shared_valkey, HOST="0.0.0.0"))
 
     with tempfile.TemporaryFile() as output:
         code = programs.start(program, output).wait(60)
@@ -59,9 +60,30 @@ def test_it_does_not_start_where_others_could_reach_it_without_a_login(shared_va
     assert "Traceback" not in printed
 
 
-def test_on_this_machine_it_starts_without_a_login(shared_valkey):
-    with running_flower(environment(shared_valkey, HOST="127.0.0.1")) as url:
-        assert httpx.get(f"{url}/metrics", verify=tls.context()).status_code == 200
+# One process tries many addresses: Flower itself takes a second for each.
+TRY = """
+import runpy, sys
+from flower.options import options
+for address in sys.argv[2:]:
+    options.address = address
+    try:
+        runpy.run_path(sys.argv[1])
+    except SystemExit:
+        print(address, "refused")
+    else:
+        print(address, "taken")
+"""
+OPEN = ("0.0.0.0", "::", "10.0.0.1", "flower.example.com", "")
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+
+
+def test_only_addresses_of_this_machine_are_taken_without_a_login(shared_valkey):
+    command = [sys.executable, "-c", TRY, procfile.PROCFILE.parent / "bin" / "flowerconfig.py", *OPEN, *THIS_MACHINE]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    expected = [f"{each} refused" for each in OPEN] + [f"{each} taken" for each in THIS_MACHINE]
+    assert done.stdout.splitlines() == expected
 
 
 def test_with_a_login_nothing_but_its_health_is_shown_without_it(shared_valkey):
@@ -94,18 +116,20 @@ def test_its_login_may_stand_in_a_file_and_what_it_saw_outlives_it(shared_valkey
     assert list(tmp_path.glob("seen*"))
 
 
-def test_its_page_of_the_broker_shows_every_queue_and_no_password(tmp_path):
+def test_on_this_machine_it_starts_without_a_login_and_shows_every_queue_and_no_password(tmp_path):
     valkey = prepare_valkey(tmp_path / "valkey", port=any_free(), password="let-me-in", persistent=False)
     valkey.start()
     try:
         with closing(queue.Sender(valkey.url)) as sender:
             assert sender.send([queue.Message(queue.SYNC_ITEM, "an-item")] * 3)
 
-        with running_flower(environment(valkey)) as url:
+        with running_flower(environment(valkey, HOST="127.0.0.1")) as url:
             page = httpx.get(f"{url}/broker")
+            metrics = httpx.get(f"{url}/metrics")
     finally:
         valkey.stop()
 
+    assert metrics.status_code == 200
     assert page.status_code == 200, page.text
     assert "let-me-in" not in page.text
     assert set(re.findall(r'<tr id="(\w+)">', page.text)) == set(queue.QUEUE_OF_TASK.values())

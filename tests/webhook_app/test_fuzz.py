@@ -20,7 +20,7 @@ from pluggy_sync.store.tables import inbox, item_progress
 from tests.kit.factories import WEBHOOK_SECRET, an_id
 from webhook_app.front.calls import call, environ_of
 
-BODIES = int(os.environ.get("FUZZ_BODIES", "8000"))
+BODIES = int(os.environ.get("FUZZ_BODIES", "4000"))
 SEED = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(2**32)))
 # What is stored is handled after so many, as a worker would meanwhile.
 BATCH = 1000

@@ -78,7 +78,7 @@ def save(conn: Connection, item_id: str, found: Sequence[payloads.Account], *, n
 _MARK_UNLISTED = sa.update(accounts).where(
     accounts.c.item_id == sa.bindparam("item"),
     accounts.c.missing_since.is_(None),
-    accounts.c.id.not_in(sa.bindparam("listed", expanding=True)),
+    accounts.c.id != sa.func.all(sa.bindparam("listed", type_=sa.ARRAY(sa.Text))),
 )
 
 

@@ -168,7 +168,7 @@ def _is_urgent() -> sa.ColumnElement[bool]:
     """Return whether the notification, or one of its Item that waits behind it, is of an urgent type."""
     behind = deliveries.alias("behind")
     told = outbox.alias("told")
-    is_of_urgent_type = told.c.type.in_(sa.bindparam("urgent_types", expanding=True))
+    is_of_urgent_type = told.c.type == sa.func.any(sa.bindparam("urgent_types", type_=sa.ARRAY(sa.Text)))
     itself = sa.exists().where(told.c.id == deliveries.c.notification_id, is_of_urgent_type)
     waits = sa.exists().where(
         behind.c.endpoint_id == deliveries.c.endpoint_id,

@@ -43,12 +43,14 @@ class Point:
     value: float | None
 
 
+_NEWEST = sa.select(figure_samples.c.at, figure_samples.c.figures).order_by(figure_samples.c.at.desc()).limit(1)
+_ADD = insert(figure_samples).on_conflict_do_nothing()
+
+
 def take(conn: Connection, *, now: datetime) -> None:
     """Take the sample of this minute, unless it was taken."""
     at = now.replace(second=0, microsecond=0)
-    last = conn.execute(
-        sa.select(figure_samples.c.at, figure_samples.c.figures).order_by(figure_samples.c.at.desc()).limit(1)
-    ).one_or_none()
+    last = conn.execute(_NEWEST).one_or_none()
     if last is not None and last.at >= at:
         return
     since = at - timedelta(minutes=1) if last is None else last.at
@@ -63,19 +65,22 @@ def take(conn: Connection, *, now: datetime) -> None:
         Figure.ACTIONS: sum(number for _, number in metrics.open_actions(conn)),
         Figure.GIVEN_UP: dict(metrics.events(conn))["dead"] + dict(metrics.notifications(conn))["dead"],
     }
-    conn.execute(insert(figure_samples).values(at=at, figures=figures).on_conflict_do_nothing())
+    conn.execute(_ADD, {"at": at, "figures": figures})
+
+
+_RUNS = sa.select(sa.func.count()).where(
+    sync_runs.c.started_at >= sa.bindparam("since"), sync_runs.c.started_at < sa.bindparam("until")
+)
 
 
 def _runs(conn: Connection, since: datetime, until: datetime) -> int:
-    number: int = conn.execute(
-        sa.select(sa.func.count()).where(sync_runs.c.started_at >= since, sync_runs.c.started_at < until)
-    ).scalar_one()
+    number: int = conn.execute(_RUNS, {"since": since, "until": until}).scalar_one()
     return number
 
 
 def _attempts_ever(conn: Connection) -> int:
     """Return how many attempts were made, roughly: the removal by age changes nothing of it."""
-    return int(conn.scalar(sa.text("SELECT last_value FROM delivery_attempts_id_seq")) or 0)
+    return int(conn.exec_driver_sql("SELECT last_value FROM delivery_attempts_id_seq").scalar_one())
 
 
 def over_time(

@@ -40,8 +40,7 @@ def prefer_indexes(conn: Connection) -> None:
 
     The planner expects a backlog where there is none, and would read a whole table.
     """
-    conn.execute(sa.text("SET LOCAL enable_seqscan = off"))
-    conn.execute(sa.text("SET LOCAL jit = off"))
+    conn.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL jit = off")
 
 
 def events(conn: Connection) -> Counts:
@@ -152,10 +151,30 @@ def items_by_status(conn: Connection) -> Counts:
     return [(status, number) for status, number in rows]
 
 
+_COUNTED_AT = sa.select(sa.func.max(item_counts.c.counted_at))
+
+
 def items_counted_at(conn: Connection) -> datetime | None:
     """Return when the Items were last counted by status; None: never, or there was none."""
-    moment: datetime | None = conn.scalar(sa.select(sa.func.max(item_counts.c.counted_at)))
+    moment: datetime | None = conn.scalar(_COUNTED_AT)
     return moment
+
+
+def _count_items() -> sa.Insert:
+    status = sa.func.coalesce(items.c.status, "unseen").label("status")
+    found = (
+        sa.select(status, sa.func.count(), sa.bindparam("now", type_=INSTANT))
+        .where(items.c.deleted_at.is_(None))
+        .group_by(status)
+        .order_by(status)
+    )
+    new = insert(item_counts).from_select(["status", "number", "counted_at"], found)
+    changed = {"number": new.excluded.number, "counted_at": new.excluded.counted_at}
+    return new.on_conflict_do_update(index_elements=[item_counts.c.status], set_=changed)
+
+
+_COUNT_ITEMS = _count_items()
+_REMOVE_OLDER_COUNTS = sa.delete(item_counts).where(item_counts.c.counted_at < sa.bindparam("now", type_=INSTANT))
 
 
 def count_items(conn: Connection, *, now: datetime, unless_since: datetime) -> None:
@@ -163,21 +182,8 @@ def count_items(conn: Connection, *, now: datetime, unless_since: datetime) -> N
     counted_at = items_counted_at(conn)
     if counted_at is not None and counted_at >= unless_since:
         return
-    status = sa.func.coalesce(items.c.status, "unseen").label("status")
-    found = (
-        sa.select(status, sa.func.count(), sa.literal(now, INSTANT))
-        .where(items.c.deleted_at.is_(None))
-        .group_by(status)
-        .order_by(status)
-    )
-    new = insert(item_counts).from_select(["status", "number", "counted_at"], found)
-    conn.execute(
-        new.on_conflict_do_update(
-            index_elements=[item_counts.c.status],
-            set_={"number": new.excluded.number, "counted_at": new.excluded.counted_at},
-        )
-    )
-    conn.execute(sa.delete(item_counts).where(item_counts.c.counted_at < now))
+    conn.execute(_COUNT_ITEMS, {"now": now})
+    conn.execute(_REMOVE_OLDER_COUNTS, {"now": now})
 
 
 def items_overdue(conn: Connection, now: datetime) -> int:

@@ -60,7 +60,7 @@ _REMOVE_OTHERS_OF_LIST = sa.delete(unreadable_rows).where(
     _OF_ITEM,
     unreadable_rows.c.what == sa.bindparam("kind"),
     unreadable_rows.c.parent_id == sa.bindparam("parent"),
-    unreadable_rows.c.key.not_in(sa.bindparam("kept", expanding=True)),
+    unreadable_rows.c.key != sa.func.all(sa.bindparam("kept", type_=sa.ARRAY(sa.Text))),
 )
 
 

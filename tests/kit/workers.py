@@ -6,9 +6,11 @@ what was rescheduled or lost, once the clock has been moved to when it is due. N
 """
 
 import base64
+import functools
 import json
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -73,6 +75,14 @@ def next_due_at(res: Resources) -> datetime | None:
 
     A part of an Item that could not be read is tried again for ever, more and more rarely: that is not waited for.
     """
+    stmt = _next_due_at(environment_has_url=res.settings.product_webhook_url is not None)
+    with res.database.begin() as conn:
+        moments = conn.execute(stmt).one()
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+@functools.cache
+def _next_due_at(*, environment_has_url: bool) -> sa.Select[Any]:
     pending_event = sa.select(sa.func.min(inbox.c.due_at)).where(inbox.c.state == "stored")
     wanted_sync = (
         sa.select(sa.func.min(sa.func.greatest(item_progress.c.due_at, items.c.lease_until)))
@@ -95,13 +105,11 @@ def next_due_at(res: Resources) -> datetime | None:
             before.c.state == "pending",
         ),
     )
-    if res.settings.product_webhook_url is None:
+    if not environment_has_url:
         undelivered = undelivered.where(endpoints.c.url.is_not(None))
     search = sa.select(sa.func.min(predecessor_searches.c.due_at))
-    wanted = [pending_event, wanted_sync, undelivered, search]
-    with res.database.begin() as conn:
-        moments = [conn.scalar(each) for each in wanted]
-    return min((moment for moment in moments if moment is not None), default=None)
+    wanted = (pending_event, wanted_sync, undelivered, search)
+    return sa.select(*[each.scalar_subquery() for each in wanted])
 
 
 def run_until_quiet(res: Resources) -> None:

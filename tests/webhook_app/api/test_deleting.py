@@ -43,7 +43,7 @@ def test_an_item_that_is_gone_at_pluggy_already_is_purged(service: Service, prod
 
 
 def test_without_pluggy_nothing_is_deleted(service: Service, product: Product):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     service.upstream.fail({"endpoint": "DELETE /items/{id}", "do": "status", "status": 500})
 

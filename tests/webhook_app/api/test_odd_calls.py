@@ -42,7 +42,7 @@ def call(case: Any, ids: dict[str, str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 def test_every_call_is_answered_as_the_document_says_and_none_makes_us_fail(service: Service, product: Product, mode):
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.upstream.connect(connector=5)
     service.catch_up()
     known = {

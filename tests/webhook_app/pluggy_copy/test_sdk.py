@@ -123,7 +123,7 @@ def test_the_package_reads_of_many_evolved_items_what_it_reads_from_pluggy(lives
 
 
 def test_what_the_bank_removed_is_absent(service: Service, sdks: Both) -> None:
-    item_id = service.upstream.connect()
+    item_id = service.upstream.connect(products=None)
     service.catch_up()
     removed = service.upstream.evolve(item_id, "remove", "remove")["removed"]
     service.upstream.run(item_id)

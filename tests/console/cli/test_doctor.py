@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from console.checkup import processes
 from console.checkup.results import passed, results_of
 from console.cli import doctor, exits, main
+from standalone.polling import PATIENCE_S
 from tests.kit.factories import WEBHOOK_SECRET, an_environ
 from tests.kit.silent_server import silent_port
 
@@ -33,6 +34,13 @@ def call(environ, tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(main, ["doctor", *arguments], env=environ)
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """A busy machine may take long to look; what is late would be told as not seen."""
+    monkeypatch.setattr(doctor, "BOUND_S", PATIENCE_S)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_service_without_processes_has_problems_each_with_a_remedy(call):
     result = call()
 
@@ -44,6 +52,7 @@ def test_a_service_without_processes_has_problems_each_with_a_remedy(call):
     assert WEBHOOK_SECRET not in result.output
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_same_as_json(call):
     found = json.loads(call("--json").output)
 

@@ -33,7 +33,7 @@ from pluggy_sandbox.wire import switches
 from tests.pluggy_sandbox.conftest import START
 from tests.pluggy_sandbox.driver import CPF, Json
 
-REQUESTS = int(os.environ.get("SANDBOX_FUZZ_REQUESTS", "1000"))
+REQUESTS = int(os.environ.get("SANDBOX_FUZZ_REQUESTS", "3000"))
 FORM = "application/x-www-form-urlencoded"
 CALM: Json = switches.as_json(Settings(limits=False, run_seconds=0, open_finance_quotas=False)) | {
     "itemLimit": 1_000_000,

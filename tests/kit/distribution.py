@@ -15,7 +15,6 @@ TOGETHER = (
     "tests/webhook_app/browser/",
     "tests/console/pages/",
     "tests/examples/",
-    "tests/pluggy_sandbox/lifecycle/test_resumption.py",
     "tests/standalone/test_run_of_up.py",
     "tests/webhook_app/intake/test_spilling.py",
     "tests/workers/test_redis_in_trouble.py",

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -83,21 +82,12 @@ QUESTIONS: dict[str, tuple[int, Json, tuple[str, Json]]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resumed:
-    """A sandbox that goes on after a kill. At *then* its clock had just been moved; each Item waits for something."""
-
-    driver: Driver
-    then: datetime
-    asked: dict[str, tuple[str, str]]
-    awaits_approval: str
-    with_consent: str
+def now(driver: Driver) -> datetime:
+    return datetime.fromisoformat(driver.control.get("/clock").json()["now"])
 
 
-@pytest.fixture(scope="module")
-def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resumed]:
-    """One kill for all that goes on afterwards in the same way, each with an Item of its own."""
-    folder = tmp_path_factory.mktemp("resumed") / "state"
+# One kill for all that goes on afterwards in the same way, each with an Item of its own: the clock moves for all.
+def test_the_clock_questions_approvals_and_consents_go_on_where_they_were(folder: Path) -> None:
     with served(folder) as before:
         before.advance(days=10)
         then = now(before)
@@ -107,7 +97,6 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resumed]:
         before.settings(consentDays=2)
         with_consent = before.connect_open_finance()
         before.do(with_consent, "approve")
-        assert not before.truth(with_consent)["hidden"]
         asked = {}
         for what, (connector, parameters, _) in QUESTIONS.items():
             body = {"connectorId": connector, "parameters": parameters}
@@ -115,43 +104,24 @@ def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resumed]:
             before.sandbox.settle()
             asked[what] = (item_id, before.state(item_id))
         key = killed(before)
+
     with served(folder, key) as after:
-        yield Resumed(driver=after, then=then, asked=asked, awaits_approval=awaits_approval, with_consent=with_consent)
+        assert timedelta(0) <= now(after) - then < timedelta(minutes=5)
 
+        for what, (item_id, question) in asked.items():
+            assert question.startswith("WAITING_USER")
+            assert after.state(item_id) == question
+            how, value = QUESTIONS[what][2]
+            after.do(item_id, how, **value)
+            assert after.state(item_id) == "UPDATED SUCCESS"
+            assert after.everything(item_id)
 
-def now(driver: Driver) -> datetime:
-    return datetime.fromisoformat(driver.control.get("/clock").json()["now"])
+        after.advance(seconds=121)
+        assert after.state(awaits_approval) == "UPDATED SUCCESS"
 
-
-def test_the_clock_goes_on_where_a_jump_had_brought_it(resumed: Resumed) -> None:
-    assert timedelta(0) <= now(resumed.driver) - resumed.then < timedelta(minutes=5)
-
-
-@pytest.mark.parametrize("what", QUESTIONS)
-def test_a_question_that_was_open_can_still_be_answered(resumed: Resumed, what: str) -> None:
-    item_id, asked = resumed.asked[what]
-    assert asked.startswith("WAITING_USER")
-    assert resumed.driver.state(item_id) == asked
-    how, value = QUESTIONS[what][2]
-
-    resumed.driver.do(item_id, how, **value)
-
-    assert resumed.driver.state(item_id) == "UPDATED SUCCESS"
-    assert resumed.driver.everything(item_id)
-
-
-def test_an_approval_that_was_missing_is_looked_for_again(resumed: Resumed) -> None:
-    resumed.driver.advance(seconds=121)
-
-    assert resumed.driver.state(resumed.awaits_approval) == "UPDATED SUCCESS"
-
-
-def test_a_consent_still_ends(resumed: Resumed) -> None:
-    assert not resumed.driver.truth(resumed.with_consent)["hidden"]
-
-    resumed.driver.advance(days=2.5)
-
-    assert resumed.driver.truth(resumed.with_consent)["hidden"]
+        assert not after.truth(with_consent)["hidden"]
+        after.advance(days=2.5)
+        assert after.truth(with_consent)["hidden"]
 
 
 def test_an_execution_that_was_cut_off_comes_to_its_end(folder: Path) -> None:
